@@ -1,0 +1,43 @@
+"""Every error a user can cause. The message says what, where and how to fix it; the CLI prints it without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class A3dgenError(Exception):
+    """Base of all errors that are reported to the user as one line."""
+
+    exit_code = 2
+
+
+class ConfigError(A3dgenError):
+    """A configuration key, value, path or command-line option is wrong."""
+
+
+class DataError(A3dgenError):
+    """An input or intermediate file cannot be used as it is."""
+
+
+class MissingDependency(ConfigError):
+    """An optional package is needed for what was asked; the message names the install command."""
+
+    def __init__(self, package: str, needed_for: str, install: str | None = None) -> None:
+        super().__init__(
+            f"{needed_for} needs the package '{package}', which is not installed: "
+            f"{install or f'pip install {package}'}"
+        )
+
+
+class Rejected(Exception):
+    """One person or sample cannot be used, for a reason that lies in the data. Recorded in Outcome, never fatal."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return a hint such as ``; did you mean 'x'?`` or a list of the valid names, for use in messages."""
+    names = sorted(valid)
+    match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if match:
+        return f"; did you mean '{match[0]}'?"
+    return f"; valid: {', '.join(names)}" if names else ""

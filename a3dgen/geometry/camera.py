@@ -1,0 +1,75 @@
+"""Pinhole cameras with OpenCV conventions: x right, y down, z forward; (0, 0) is the centre of the top-left pixel."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+MIN_DEPTH = 1e-3
+"""Points nearer than this (m), or behind the camera, project to NaN."""
+
+
+def project(points_cam: Float[ndarray, "*b n 3"], K: Float[ndarray, "*b 3 3"]) -> Float[ndarray, "*b n 2"]:
+    """Project camera-frame points (m) to pixels; points behind the camera become NaN."""
+    z = points_cam[..., 2:]
+    z = np.where(z > MIN_DEPTH, z, np.nan)
+    normalized = points_cam[..., :2] / z
+    return normalized @ np.swapaxes(K[..., :2, :2], -1, -2) + K[..., None, :2, 2]
+
+
+def distort(normalized: Float[ndarray, "*b 2"], dist: Float[ndarray, "5"]) -> Float[ndarray, "*b 2"]:
+    """Apply lens distortion to normalised image coordinates (OpenCV's model k1 k2 p1 p2 k3)."""
+    k1, k2, p1, p2, k3 = dist
+    x, y = normalized[..., 0], normalized[..., 1]
+    r2 = x * x + y * y
+    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    xd = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    yd = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return np.stack([xd, yd], -1)
+
+
+def project_distorted(
+    points_cam: Float[ndarray, "*b n 3"], K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"]
+) -> Float[ndarray, "*b n 2"]:
+    """Project camera-frame points (m) through a lens with distortion to pixels."""
+    z = np.where(points_cam[..., 2:] > MIN_DEPTH, points_cam[..., 2:], np.nan)
+    return distort(points_cam[..., :2] / z, dist) @ K[:2, :2].T + K[:2, 2]
+
+
+def undistort_points(
+    pixels: Float[ndarray, "n 2"], K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"]
+) -> Float[ndarray, "n 2"]:
+    """Map pixels of the photo to pixels of an ideal pinhole camera with the same K."""
+    if not np.any(dist) or not len(pixels):
+        return np.array(pixels, np.float64)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-10)
+    points = np.ascontiguousarray(pixels, np.float64)[:, None]
+    return cv2.undistortPointsIter(points, K, dist, np.eye(3), K, criteria)[:, 0]
+
+
+def undistort_image(image: ndarray, K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"], nearest: bool = False) -> ndarray:
+    """Resample a photo (H, W[, C]) to an ideal pinhole camera with the same K and size; edges are replicated."""
+    if not np.any(dist):
+        return image
+    h, w = image.shape[:2]
+    x, y = cv2.initUndistortRectifyMap(K, dist, None, K, (w, h), cv2.CV_32FC1)
+    mode = cv2.INTER_NEAREST if nearest else cv2.INTER_CUBIC
+    border = cv2.BORDER_CONSTANT if nearest else cv2.BORDER_REPLICATE
+    return cv2.remap(image, x, y, mode, borderMode=border)
+
+
+def default_K(width: int, height: int) -> Float[ndarray, "3 3"]:
+    """Guess a camera for a photo of unknown origin: focal length = image diagonal, centred principal point.
+
+    The diagonal (about 53 degrees across it) is the convention of CLIFF and 4D-Humans.
+    """
+    focal = float(np.hypot(width, height))
+    return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
+
+
+def inside_image(pixels: Float[ndarray, "*b 2"], width: int, height: int) -> ndarray:
+    """Return (*b) bool: the pixel lies on the image area (pixel centres at integers); NaN is outside."""
+    x, y = pixels[..., 0], pixels[..., 1]
+    return (x >= -0.5) & (y >= -0.5) & (x <= width - 0.5) & (y <= height - 0.5)

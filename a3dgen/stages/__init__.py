@@ -1,0 +1,169 @@
+"""What a stage is: one frozen Config and one ``run``. The runner (``a3dgen.runner``) feeds them shard by shard.
+
+Three shapes of ``run``:
+
+- ``ingest.run(config, context) -> Iterator[dict | tuple[str, str]]``: rows of Persons, or ``(key, reason)`` for every
+  person read but refused. The runner cuts the stream into shards.
+- shard stages (``fit``, ``amputate``, ``background``, ``render``):
+  ``run(config, inputs, context) -> Output``, pure in (config, inputs, context.seed) apart from files below
+  ``context.folder``.
+- gathering stages (``annotate``, ``report``): ``run(config, context, shards: Iterable[Inputs]) -> dict`` of plain
+  JSON facts for run.json; they stream over all shards.
+
+A person or sample that cannot be used raises ``Rejected(reason)`` inside ``each``; any other exception makes it
+``failed``. ``each`` turns both into Outcome rows, so that no key vanishes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from a3dgen.errors import A3dgenError, Rejected
+from a3dgen.records import (
+    FAILED,
+    OK,
+    REJECTED,
+    Bodies,
+    Outcome,
+    Persons,
+    Plans,
+    Plates,
+    Record,
+    Renders,
+)
+
+log = logging.getLogger("a3dgen")
+
+STAGES = ("ingest", "fit", "amputate", "background", "render", "annotate", "report")
+SHARD_STAGES = ("fit", "amputate", "background", "render")
+PRODUCES: dict[str, type[Record]] = {
+    "ingest": Persons,
+    "fit": Bodies,
+    "amputate": Plans,
+    "background": Plates,
+    "render": Renders,
+}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "ingest": (),
+    "fit": ("ingest",),
+    "amputate": ("ingest", "fit"),
+    "background": ("ingest", "fit", "amputate"),
+    "render": ("ingest", "fit", "amputate", "background"),
+    "annotate": ("ingest", "fit", "amputate", "background", "render"),
+    "report": ("ingest", "fit", "amputate", "background", "render", "annotate"),
+}
+"""Stages whose results a stage reads."""
+
+
+@dataclass(frozen=True)
+class BodyConfig:
+    """Which body model to use.
+
+    Attributes:
+        model: ``anny`` (open, baked once) or ``smpl`` (the user's licensed file).
+        path: the SMPL file, for ``smpl``.
+        ages: ``adults`` or ``all``, for ``anny``.
+        betas: number of shape coefficients, 10, 16 or 32.
+    """
+
+    model: str = "anny"
+    path: str = ""
+    ages: str = "adults"
+    betas: int = 10
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage may know besides its config.
+
+    Attributes:
+        seed: the build's seed.
+        body: which body model; workers load it lazily through ``a3dgen.bodies.load_body`` (cached per process).
+        out: the build folder; every path in a record is relative to it, except Persons.image.
+        folder: this stage's own folder below it, for the files it writes.
+    """
+
+    seed: int
+    body: BodyConfig
+    out: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The records of one shard, as far as earlier stages have produced them, and their outcomes by stage."""
+
+    persons: Persons
+    bodies: Bodies | None = None
+    plans: Plans | None = None
+    plates: Plates | None = None
+    renders: Renders | None = None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a shard stage returns: its record, and one Outcome row for every input key."""
+
+    record: Record
+    outcome: Outcome
+
+
+def each(
+    keys: Iterable[str], work: Callable[[str], list[dict[str, Any]] | dict[str, Any]], record: type[Record], **letters: int
+) -> Output:
+    """Run ``work`` for every key and collect rows and outcomes.
+
+    Args:
+        keys: the stage's input keys.
+        work: returns one row, or a list of rows, of ``record``; a row may hold ``"_remark"`` for the Outcome.
+            ``Rejected`` marks the key rejected; any other exception is retried once, then marks it failed.
+        record: the record class the rows belong to.
+        letters: lettered dimensions, needed if there are no rows (``B=10``).
+    """
+    rows: list[dict[str, Any]] = []
+    outcome: list[dict[str, Any]] = []
+    for key in keys:
+        try:
+            found, status, reason = _twice(work, key), OK, ""
+            found = found if isinstance(found, list) else [found]
+            reason = "; ".join(r.pop("_remark") for r in found if r.get("_remark"))
+            for r in found:
+                r.pop("_remark", None)
+            rows.extend(found)
+        except Rejected as error:
+            status, reason = REJECTED, str(error)
+        except A3dgenError as error:
+            status, reason = FAILED, str(error)
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except OSError as error:
+            if _fatal(error):
+                raise
+            status, reason = FAILED, f"{type(error).__name__}: {error}"
+        except Exception as error:
+            log.debug("'%s' failed", key, exc_info=True)
+            status, reason = FAILED, f"{type(error).__name__}: {error}"
+        outcome.append({"key": key, "status": status, "reason": reason})
+    return Output(record.from_rows(rows, **letters), Outcome.from_rows(outcome))
+
+
+def _twice(work: Callable[[str], Any], key: str) -> Any:
+    try:
+        return work(key)
+    except (Rejected, A3dgenError, OSError, KeyboardInterrupt, MemoryError):
+        raise
+    except Exception:
+        log.debug("'%s' failed, trying once more", key, exc_info=True)
+        return work(key)
+
+
+def _fatal(error: OSError) -> bool:
+    """A full or read-only disk stops the build; a single unreadable file does not."""
+    import errno
+
+    return error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
