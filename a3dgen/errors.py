@@ -25,8 +25,7 @@ class MissingDependency(ConfigError):
 
     def __init__(self, package: str, needed_for: str, install: str | None = None) -> None:
         super().__init__(
-            f"{needed_for} needs the package '{package}', which is not installed: "
-            f"{install or f'pip install {package}'}"
+            f"{needed_for} needs the package '{package}', which is not installed: {install or f'pip install {package}'}"
         )
 
 

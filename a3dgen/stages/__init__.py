@@ -85,12 +85,15 @@ class Context:
         body: which body model; workers load it lazily through ``a3dgen.bodies.load_body`` (cached per process).
         out: the build folder; every path in a record is relative to it, except Persons.image.
         folder: this stage's own folder below it, for the files it writes.
+        settings: what of the configuration decides the content of the dataset, as plain JSON (no output folder, no
+            worker count, no shard size); ``annotate`` records it in dataset.json.
     """
 
     seed: int
     body: BodyConfig
     out: Path
     folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,10 @@ class Output:
 
 
 def each(
-    keys: Iterable[str], work: Callable[[str], list[dict[str, Any]] | dict[str, Any]], record: type[Record], **letters: int
+    keys: Iterable[str],
+    work: Callable[[str], list[dict[str, Any]] | dict[str, Any]],
+    record: type[Record],
+    **letters: int,
 ) -> Output:
     """Run ``work`` for every key and collect rows and outcomes.
 
