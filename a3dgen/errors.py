@@ -1,4 +1,4 @@
-"""Every error a user can cause. The message says what, where and how to fix it; the CLI prints it without a traceback."""
+"""Every error a user can cause. The message says what, where and how to fix it; no traceback is shown."""
 
 from __future__ import annotations
 

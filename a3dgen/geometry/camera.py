@@ -19,7 +19,7 @@ def project(points_cam: Float[ndarray, "*b n 3"], K: Float[ndarray, "*b 3 3"]) -
     return normalized @ np.swapaxes(K[..., :2, :2], -1, -2) + K[..., None, :2, 2]
 
 
-def distort(normalized: Float[ndarray, "*b 2"], dist: Float[ndarray, 5]) -> Float[ndarray, "*b 2"]:
+def distort(normalized: Float[ndarray, "*b 2"], dist: Float[ndarray, "5"]) -> Float[ndarray, "*b 2"]:
     """Apply lens distortion to normalised image coordinates (OpenCV's model k1 k2 p1 p2 k3)."""
     k1, k2, p1, p2, k3 = dist
     x, y = normalized[..., 0], normalized[..., 1]
@@ -31,7 +31,7 @@ def distort(normalized: Float[ndarray, "*b 2"], dist: Float[ndarray, 5]) -> Floa
 
 
 def project_distorted(
-    points_cam: Float[ndarray, "*b n 3"], K: Float[ndarray, "3 3"], dist: Float[ndarray, 5]
+    points_cam: Float[ndarray, "*b n 3"], K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"]
 ) -> Float[ndarray, "*b n 2"]:
     """Project camera-frame points (m) through a lens with distortion to pixels."""
     z = np.where(points_cam[..., 2:] > MIN_DEPTH, points_cam[..., 2:], np.nan)
@@ -39,7 +39,7 @@ def project_distorted(
 
 
 def undistort_points(
-    pixels: Float[ndarray, "n 2"], K: Float[ndarray, "3 3"], dist: Float[ndarray, 5]
+    pixels: Float[ndarray, "n 2"], K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"]
 ) -> Float[ndarray, "n 2"]:
     """Map pixels of the photo to pixels of an ideal pinhole camera with the same K."""
     if not np.any(dist) or not len(pixels):
@@ -50,7 +50,7 @@ def undistort_points(
 
 
 def undistort_image(
-    image: ndarray, K: Float[ndarray, "3 3"], dist: Float[ndarray, 5], nearest: bool = False
+    image: ndarray, K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"], nearest: bool = False
 ) -> ndarray:
     """Resample a photo (H, W[, C]) to an ideal pinhole camera with the same K and size; edges are replicated."""
     if not np.any(dist):
