@@ -1,0 +1,202 @@
+"""Shards: the records of one slice of a build in one HDF5 file, made valid by a JSON sidecar that is written last.
+
+Layout, derived from ``Record.columns()``: one group a record; a plain column is a dataset of its declared dtype and
+shape; text is a group ``{bytes, lengths}`` of concatenated UTF-8; a ragged column is a group ``{flat, lengths}``.
+The same records give the same bytes. The sidecar ``<shard>.json`` holds the SHA-256 and size of the HDF5 file besides
+what the caller adds (its ``digest``, counts). A shard without a sidecar that matches it does not exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from a3dgen.errors import DataError
+from a3dgen.records import RECORDS, SCHEMA_VERSION, Column, Record
+
+TEMPORARY = ".tmp"
+"""Suffix of a file that is being written; whatever still carries it when a build starts is swept."""
+_COMPRESS_FROM = 2048
+
+
+def write_shard(path: Path, records: Mapping[str, Record], sidecar: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write records and, last, their sidecar, each through a temporary and ``os.replace``.
+
+    Args:
+        path: ``*.h5``; its folder is made if it is missing.
+        records: class name -> record, e.g. ``{"Persons": persons, "Outcome": outcome}``.
+        sidecar: plain JSON facts to keep beside the shard (``digest``, counts).
+
+    Returns:
+        The sidecar as written.
+
+    Raises:
+        OSError: if the disk is full or read-only; what was there before is then gone or whole, never half.
+    """
+    path = Path(path)
+    data = _image(records)
+    facts = {
+        **(sidecar or {}),
+        "schema": SCHEMA_VERSION,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "rows": {name: len(record) for name, record in records.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sidecar_path(path).unlink(missing_ok=True)
+    write_bytes(path, data)
+    write_json(sidecar_path(path), facts)
+    return facts
+
+
+def read_shard(path: Path, names: Iterable[str] | None = None) -> dict[str, Record]:
+    """Return the records of a shard, checked against its sidecar.
+
+    Args:
+        path: ``*.h5``.
+        names: read only these records; all by default.
+
+    Raises:
+        DataError: if the sidecar is missing or unreadable, or the file is not the one it describes.
+    """
+    path = Path(path)
+    facts = read_sidecar(path)
+    if facts is None:
+        raise DataError(f"{path}: no valid sidecar beside the shard; run the build again to remake it")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the shard ({error.strerror}); run the build again") from error
+    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+        raise DataError(f"{path}: the shard is corrupted (its digest differs); run the build again to remake it")
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            wanted = list(file) if names is None else list(names)
+            return {name: _read_record(file[name], name) for name in wanted}
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: not a shard of this version ({error}); run the build again") from error
+
+
+def sidecar_path(path: Path) -> Path:
+    """Return the path of a shard's sidecar."""
+    return Path(path).with_suffix(".json")
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """Return a shard's sidecar, or None if there is none that this version can use."""
+    try:
+        facts = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA_VERSION:
+        return None
+    return facts if isinstance(facts.get("sha256"), str) else None
+
+
+def is_intact(path: Path, facts: Mapping[str, Any]) -> bool:
+    """Tell whether the HDF5 file is, byte for byte, the one its sidecar describes."""
+    try:
+        if os.path.getsize(path) != facts.get("bytes"):
+            return False
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == facts["sha256"]
+    except OSError:
+        return False
+
+
+def remove_shard(path: Path) -> None:
+    """Delete a shard, its sidecar first."""
+    sidecar_path(path).unlink(missing_ok=True)
+    Path(path).unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> int:
+    """Delete temporaries that a killed process left anywhere below ``folder``; return how many."""
+    swept = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            if name.endswith(TEMPORARY):
+                (Path(root) / name).unlink(missing_ok=True)
+                swept += 1
+    return swept
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` whole or not at all: temporary, flush to disk, ``os.replace``."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, facts: Any) -> None:
+    """Write plain JSON atomically, keys in the order given, one line a top-level key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, (json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def _image(records: Mapping[str, Record]) -> bytes:
+    """Return the HDF5 file as bytes: built in memory, so that a full disk shows as a plain OSError."""
+    with h5py.File("shard.h5", "w", driver="core", backing_store=False, libver="earliest") as file:
+        for name, record in records.items():
+            group = file.create_group(name)
+            for column, spec in record.columns().items():
+                _write_column(group, column, spec, getattr(record, column))
+        file.flush()
+        return file.id.get_file_image()
+
+
+def _write_column(group: h5py.Group, name: str, spec: Column, array: np.ndarray) -> None:
+    if spec.is_text:
+        parts = [text.encode("utf-8", "surrogatepass") for text in array]
+        _write_pieces(group, name, "bytes", np.frombuffer(b"".join(parts), np.uint8), [len(p) for p in parts])
+    elif spec.ragged:
+        flat = np.concatenate(list(array)) if len(array) else np.zeros((0, *spec.shape[1:]), spec.dtype)
+        _write_pieces(group, name, "flat", flat, [len(row) for row in array])
+    else:
+        _write_array(group, name, array)
+    group[name].attrs["unit"] = spec.unit
+
+
+def _write_pieces(group: h5py.Group, name: str, what: str, flat: np.ndarray, lengths: list[int]) -> None:
+    pieces = group.create_group(name)
+    _write_array(pieces, what, flat)
+    _write_array(pieces, "lengths", np.asarray(lengths, np.int64))
+
+
+def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+    packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.nbytes >= _COMPRESS_FROM else {}
+    group.create_dataset(name, data=array, track_times=False, **packed)
+
+
+def _read_record(group: h5py.Group, name: str) -> Record:
+    cls = RECORDS[name]
+    return cls(**{column: _read_column(group[column], spec) for column, spec in cls.columns().items()})
+
+
+def _read_column(node: h5py.Group | h5py.Dataset, spec: Column) -> Any:
+    if not isinstance(node, h5py.Group):
+        return node[()]
+    ends = np.cumsum(node["lengths"][()])
+    starts = ends - node["lengths"][()]
+    if spec.is_text:
+        flat = node["bytes"][()].tobytes()
+        return [flat[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
+    flat = node["flat"][()]
+    return [flat[a:b] for a, b in zip(starts, ends, strict=True)]
