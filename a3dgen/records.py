@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -79,6 +80,11 @@ class Record:
         if index.dtype != bool:
             index = index.astype(np.int64)
         return type(self)(**{name: getattr(self, name)[index] for name in self.columns()})
+
+    def spread(self, rows: Sequence[int] | np.ndarray) -> SimpleNamespace:
+        """Return the columns at these rows, which may repeat: one parent's facts beside each of its samples."""
+        index = np.asarray(rows, np.int64)
+        return SimpleNamespace(**{name: getattr(self, name)[index] for name in self.columns()})
 
     def row(self, index: int) -> dict[str, Any]:
         """Return one row as a dict of scalars and arrays."""

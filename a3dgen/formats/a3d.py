@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, ROOT_ROW
-from a3dgen.records import AMPUTATED, OCCLUDED, VISIBLE, Bodies, Persons, Plans, Renders
+from a3dgen.records import AMPUTATED, OCCLUDED, VISIBLE, Plans, Renders
 
 BOX_MARGIN = 1.2
 NUM_BETAS = 10
@@ -20,11 +21,14 @@ NUM_BETAS = 10
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows of one subset, aligned: the i-th row of each record belongs to the same sample."""
+    """Rows of one subset, aligned: the i-th row of each belongs to the same sample.
+
+    ``persons`` and ``bodies`` hold the columns of Persons and Bodies, a parent's row repeated for each sample.
+    """
 
     subset: str
-    persons: Persons
-    bodies: Bodies
+    persons: SimpleNamespace
+    bodies: SimpleNamespace
     plans: Plans
     renders: Renders
 

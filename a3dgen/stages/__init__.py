@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from a3dgen.bodies.config import BodyConfig
 from a3dgen.errors import A3dgenError, Rejected
 from a3dgen.records import (
     FAILED,
@@ -57,23 +58,6 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "report": ("ingest", "fit", "amputate", "background", "render", "annotate"),
 }
 """Stages whose results a stage reads."""
-
-
-@dataclass(frozen=True)
-class BodyConfig:
-    """Which body model to use.
-
-    Attributes:
-        model: ``anny`` (open, baked once) or ``smpl`` (the user's licensed file).
-        path: the SMPL file, for ``smpl``.
-        ages: ``adults`` or ``all``, for ``anny``.
-        betas: number of shape coefficients, 10, 16 or 32.
-    """
-
-    model: str = "anny"
-    path: str = ""
-    ages: str = "adults"
-    betas: int = 10
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""dataset.json (every convention a reader cannot guess) and the datasheet README made from it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+import a3dgen
+from a3dgen.formats.a3d import BOX_MARGIN, Convention, Samples
+from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.records import SCHEMA_VERSION, STATE_NAMES
+
+INTACT_NAME = "intact"
+
+
+@dataclass
+class Tally:
+    """Counts over all written samples."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    regions: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    skin: Counter[str] = field(default_factory=Counter)
+    garments: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
+    people: Counter[str] = field(default_factory=Counter)
+
+    def add(self, samples: Samples) -> None:
+        """Count the samples of one block."""
+        plans, n = samples.plans, len(samples.plans)
+        self.rows[samples.subset] += n
+        self.people[samples.subset] += len(set(plans.parent))
+        for name, count in zip(REGION_NAMES, plans.removed.sum(0), strict=True):
+            self.regions[name] += int(count)
+        self.regions[INTACT_NAME] += int((~plans.removed.any(1)).sum())
+        for state, count in enumerate(np.bincount(samples.renders.state.ravel(), minlength=len(STATE_NAMES))):
+            self.states[STATE_NAMES[state]] += int(count)
+        self.skin.update(str(s) for s in plans.skin)
+        self.garments.update(g.get("kind", "?") for row in plans.garments for g in json.loads(row or "[]"))
+        self.licenses.update(str(x) or "not stated" for x in samples.persons.license)
+
+
+def dataset_facts(
+    seed: int, settings: Mapping[str, Any], convention: Convention, body_name: str, tally: Tally
+) -> dict[str, Any]:
+    """Return the content of dataset.json: a function of config, inputs, seed and code version only."""
+    return {
+        "generator": {"name": "a3dgen", "version": a3dgen.__version__, "schema": SCHEMA_VERSION},
+        "body_model": body_name,
+        "seed": seed,
+        "config": _without_folders(dict(settings)),
+        "counts": {
+            "samples": dict(sorted(tally.rows.items())),
+            "people": dict(sorted(tally.people.items())),
+            "regions": {n: tally.regions[n] for n in (*REGION_NAMES, INTACT_NAME)},
+            "keypoint_states": {n: tally.states[n] for n in STATE_NAMES},
+            "skin": dict(sorted(tally.skin.items(), key=lambda kv: int(kv[0]))),
+            "garments": dict(sorted(tally.garments.items())),
+        },
+        "licenses": dict(sorted(tally.licenses.items())),
+        "conventions": conventions(convention),
+    }
+
+
+def conventions(convention: Convention) -> dict[str, str]:
+    """Return every convention that a reader cannot guess, in words."""
+    return {
+        "occluded_keypoints": "kept with confidence 1" if convention.keep_occluded else "written as (0, 0, 0)",
+        "amputated_keypoints": "written as (0, 0, 0); 3D confidence 0, opt flag 0",
+        "outside_keypoints": "2D written as (0, 0, 0); 3D kept",
+        "keypoint_state": ", ".join(f"{i} {n}" for i, n in enumerate(STATE_NAMES)),
+        "ajahr_conf": "1 = region amputated, all 0 = intact; most proximal region of a limb only",
+        "keypoints_3d": "metres, camera axes (x right, y down, z forward), row 8 (MidHip) at the origin",
+        "a3dgen_root": "row 8 in the camera frame: K (keypoints_3d + a3dgen_root) projects to a3dgen_keypoints_2d",
+        "camera": "pinhole, pixel (0, 0) is the centre of the top-left pixel; lens distortion has been removed",
+        "scale": f"box side in pixels: {BOX_MARGIN} x the larger side of the box of present keypoints in the image",
+        "removed_pose": "COCO type: axis-angle 0 means identity, so apply the removal from the label; "
+        "H36M type: all-zero matrices",
+        "betas": "of the body model named here; has_betas is 1 only if they are SMPL's own",
+        "residual": "place of the stump's tip along the segment proximal to the first absent joint; 1 = at the joint",
+        "names": "(amp_<k>|full)_<stem>[_<person>]_v<n>: k = AJAHR region 0..11, full = intact (label 12)",
+        "transl": "X_cam = FK(pose, betas) + a3dgen_transl; FK leaves the rest pelvis where the body model has it",
+    }
+
+
+def _without_folders(value: Any) -> Any:
+    """Replace absolute paths by their last part: where data lay on the builder's machine is nobody's business."""
+    if isinstance(value, dict):
+        return {k: _without_folders(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(v) for v in value]
+    if isinstance(value, PurePath) or (isinstance(value, str) and PurePath(value).is_absolute()):
+        return PurePath(value).name
+    return value
+
+
+def datasheet(facts: dict[str, Any]) -> str:
+    """Return the dataset's README.md."""
+    counts = facts["counts"]
+    open_body = facts["body_model"] != "smpl"
+    betas = (
+        "Its shape coefficients are the open body's own, **not SMPL's**: `has_betas` is 0."
+        if open_body
+        else "Its shape coefficients are SMPL's; the SMPL licence applies to what is derived from the model."
+    )
+    return "\n".join(
+        [
+            "# A3D dataset: synthetic amputees with exact labels",
+            "",
+            f"Body model: `{facts['body_model']}`. {betas}",
+            "",
+            f"Made by a3dgen {facts['generator']['version']} with seed {facts['seed']}.",
+            "",
+            "## What is in it",
+            "",
+            _table(("subset", "samples", "people"),
+                   [(k, v, counts["people"].get(k, 0)) for k, v in counts["samples"].items()]),
+            "",
+            _table(("AJAHR region", "samples"), counts["regions"].items()),
+            "",
+            _table(("keypoint state", "rows"), counts["keypoint_states"].items()),
+            "",
+            _table(("Monk Skin Tone", "samples"), counts["skin"].items()),
+            "",
+            _table(("garment", "drawn"), counts["garments"].items()),
+            "",
+            "## Licences of what went in",
+            "",
+            _table(("source image licence", "samples"), facts["licenses"].items()),
+            "",
+            "The backgrounds are the source photos with the person removed; their licences and terms bind whoever",
+            "passes this dataset on. The open body, its textures and garments carry CC0 assets.",
+            "",
+            "## Conventions",
+            "",
+            *(f"- **{k}**: {v}" for k, v in facts["conventions"].items()),
+            "",
+            "## Intended use and limits",
+            "",
+            "Training and testing of human mesh recovery and amputation classification. The people are synthetic:",
+            "appearance, stump shape and clothing are modelled, poses are pseudo-ground truth fitted to annotations",
+            "(`a3dgen_fit_px`, `a3dgen_fit_sigma_m` say how well). Frequencies of regions follow the configuration, not",
+            "epidemiology. It is no basis for clinical decisions about a person.",
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _table(head: tuple[str, ...], rows: Any) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(c) for c in row) + " |" for row in rows])
