@@ -1,0 +1,298 @@
+"""The default fill: multi-scale PatchMatch with voting, on a crop around the hole, with the photo's grain.
+
+The coarsest level is filled patch by patch with strong edges first (so that horizons and walls run through), every
+finer level starts from it and is optimised by search and vote; the finest vote weighs a patch's centre most, which
+keeps the texture that plain averaging would lose. Only patches that lie wholly outside ``hole | forbidden`` are copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int16, UInt8
+from numpy import ndarray
+
+from a3dgen.inpainters import Inpainter, NoSource
+from a3dgen.inpainters.patchmatch import SIDE, R, first_fill, search, vote
+
+MARGIN = 0.75
+"""Context around the hole's box, as a share of its longer side."""
+MIN_MARGIN = 40
+COARSEST_HOLE = 500
+"""The pyramid ends once the hole has at most this many pixels."""
+MIN_SIDE = 24
+"""... or the crop would be smaller than this."""
+MIN_SOURCES = 60
+"""Patches that must be copyable at the coarsest level."""
+TEXTURE = 0.7
+"""Weight of the texture channel (mean gradient) against a colour channel."""
+PRIOR = 4
+"""Weight of the distance prior at full resolution, 1/256 grey level squared per px squared."""
+_PAD = R + 2
+
+
+@dataclass
+class _Level:
+    image: Int16[ndarray, "h w 4"]
+    hole: Bool[ndarray, "h w"]
+    forbidden: Bool[ndarray, "h w"]
+    inside: Bool[ndarray, "h w"]  # the crop without its padding
+
+
+def create(path: str = "") -> Inpainter:
+    """Return the inpainter; it needs no file."""
+    return fill
+
+
+def fill(
+    rgb: UInt8[ndarray, "h w 3"],
+    hole: Bool[ndarray, "h w"],
+    forbidden: Bool[ndarray, "h w"],
+    rng: np.random.Generator,
+) -> UInt8[ndarray, "h w 3"]:
+    """Fill ``hole``; see the package for the arguments.
+
+    Raises:
+        NoSource: if almost everything around is hole or forbidden.
+    """
+    if not hole.any():
+        return rgb.copy()
+    y0, y1, x0, x1 = _crop(hole, forbidden)
+    patch = rgb[y0:y1, x0:x1]
+    inner, avoid = hole[y0:y1, x0:x1], (forbidden & ~hole)[y0:y1, x0:x1]
+    filled = _solve(patch, inner, avoid, rng)
+    filled = _add_grain(patch, filled, inner, avoid, rng)
+    out = rgb.copy()
+    out[y0:y1, x0:x1][inner] = filled[inner]
+    return out
+
+
+def _crop(hole: Bool[ndarray, "h w"], forbidden: Bool[ndarray, "h w"]) -> tuple[int, int, int, int]:
+    """Return y0, y1, x0, x1 of the hole's box with context; it grows until half of it can be copied."""
+    rows, cols = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    h, w = hole.shape
+    side = max(rows[-1] - rows[0], cols[-1] - cols[0]) + 1
+    margin = max(MIN_MARGIN, round(MARGIN * side))
+    while True:
+        y0, y1 = max(0, rows[0] - margin), min(h, rows[-1] + 1 + margin)
+        x0, x1 = max(0, cols[0] - margin), min(w, cols[-1] + 1 + margin)
+        bad = (hole | forbidden)[y0:y1, x0:x1].mean()
+        if bad < 0.5 or (y1 - y0 == h and x1 - x0 == w):
+            return int(y0), int(y1), int(x0), int(x1)
+        margin *= 2
+
+
+def _solve(
+    rgb: UInt8[ndarray, "h w 3"],
+    hole: Bool[ndarray, "h w"],
+    forbidden: Bool[ndarray, "h w"],
+    rng: np.random.Generator,
+) -> UInt8[ndarray, "h w 3"]:
+    levels = _pyramid(rgb, hole, forbidden)
+    state = rng.integers(1, 2**32, size=1, dtype=np.uint32)
+    field: Int[ndarray, "h w 2"] | None = None
+    for depth in range(len(levels) - 1, -1, -1):
+        level = levels[depth]
+        ok = _sources(level)
+        where = np.argwhere(ok).astype(np.int32)
+        if len(where) < MIN_SOURCES:
+            raise NoSource(f"only {len(where)} patches around the person can be copied")
+        targets = np.argwhere(_targets(level)).astype(np.int32)
+        pixels = np.argwhere(level.hole).astype(np.int32)
+        prior = PRIOR << (2 * depth)
+        if field is None:
+            field = _first_field(level, ok, where, targets, prior, rng)
+        else:
+            field = _upsampled(field, level, ok, where, targets, rng)
+            vote(level.image, pixels, field, np.ones(ok.shape, np.float32), _kernel(1.5))
+        field = _optimise(level, depth, ok, field, targets, pixels, prior, state)
+    top = levels[0]
+    inner = top.image[_PAD:-_PAD, _PAD:-_PAD, :3]
+    return np.clip(inner, 0, 255).astype(np.uint8)
+
+
+def _optimise(
+    level: _Level,
+    depth: int,
+    ok: Bool[ndarray, "h w"],
+    field: Int[ndarray, "h w 2"],
+    targets: Int[ndarray, "n 2"],
+    pixels: Int[ndarray, "m 2"],
+    prior: int,
+    state: ndarray,
+) -> Int[ndarray, "h w 2"]:
+    """Search and vote in turn; the last vote at full resolution is the sharp one."""
+    weight = _weights(level)
+    cost = np.zeros(ok.shape, np.int64)
+    rounds = (2, 3)[depth] if depth < 2 else 6
+    radius = max(4, max(ok.shape) // (8 if depth == 0 else 2))
+    for n in range(rounds):
+        sharp = depth == 0 and n == rounds - 1
+        search(level.image, weight, ok, field, cost, targets, 2, radius, prior, state)
+        vote(level.image, pixels, field, _trust(cost, weight, targets), _kernel(0.6 if sharp else 2.0))
+    return field
+
+
+def _kernel(sigma: float) -> Float[ndarray, "s s"]:
+    d = np.arange(-R, R + 1) ** 2
+    kernel = np.exp(-(d[:, None] + d) / (2 * sigma * sigma)).astype(np.float32)
+    kernel[kernel < 1e-3] = 0
+    return kernel
+
+
+def _pyramid(rgb: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"], forbidden: Bool[ndarray, "h w"]) -> list[_Level]:
+    """Return padded levels, finest first; each is averaged over the copyable pixels of the one before."""
+    levels = []
+    colour, good = rgb.astype(np.float32), (~(hole | forbidden)).astype(np.float32)
+    while True:
+        levels.append(_level(colour, hole, forbidden, good))
+        h, w = hole.shape
+        if hole.sum() <= COARSEST_HOLE or min(h, w) < 2 * MIN_SIDE:
+            return levels
+        size = (w // 2, h // 2)
+        share = cv2.resize(good, size, interpolation=cv2.INTER_AREA)
+        closed = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        # Known but forbidden pixels keep their own colour; they are never copied nor compared.
+        plain = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
+        mixed = cv2.resize(colour * good[..., None], size, interpolation=cv2.INTER_AREA)
+        colour = np.where(share[..., None] > 0.05, mixed / np.maximum(share, 1e-3)[..., None], plain)
+        hole = closed > 0.5
+        forbidden = ~hole & (share + closed < 0.75)
+        good = (~(hole | forbidden)).astype(np.float32)
+
+
+def _level(
+    colour: Float[ndarray, "h w 3"],
+    hole: Bool[ndarray, "h w"],
+    forbidden: Bool[ndarray, "h w"],
+    good: Float[ndarray, "h w"],
+) -> _Level:
+    grey = colour.mean(-1)
+    # Gradients next to the hole or to other people are theirs, not the background's.
+    trusted = cv2.erode(good, np.ones((3, 3), np.uint8))
+    gradient = np.abs(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25)) + np.abs(
+        cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25)
+    )
+    size = (2 * SIDE + 1, 2 * SIDE + 1)
+    total = cv2.blur(trusted, size)
+    texture = cv2.blur(gradient * trusted, size) / np.maximum(total, 1e-3)
+    planes = np.dstack([colour, TEXTURE * 4 * texture]) + 0.5
+    image = np.pad(planes, ((_PAD, _PAD), (_PAD, _PAD), (0, 0)), mode="edge")
+    inside = np.pad(np.ones_like(hole), _PAD)
+    return _Level(np.clip(image, 0, 255).astype(np.int16), np.pad(hole, _PAD), np.pad(forbidden, _PAD), inside)
+
+
+def _sources(level: _Level) -> Bool[ndarray, "h w"]:
+    bad = (level.hole | level.forbidden | ~level.inside).astype(np.uint8)
+    return cv2.dilate(bad, np.ones((SIDE, SIDE), np.uint8)) == 0
+
+
+def _targets(level: _Level) -> Bool[ndarray, "h w"]:
+    """Return every place inside the crop whose patch reaches into the hole."""
+    return (cv2.dilate(level.hole.astype(np.uint8), np.ones((SIDE, SIDE), np.uint8)) > 0) & level.inside
+
+
+def _weights(level: _Level) -> UInt8[ndarray, "h w"]:
+    """Return how much each target pixel counts: 20 where known, less with depth in the hole, 0 where unknown."""
+    depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3)
+    weight = np.where(level.hole, np.maximum(20 * 1.25**-depth, 2), 20)
+    return np.where(level.inside & ~level.forbidden, weight, 0).astype(np.uint8)
+
+
+def _trust(
+    cost: Int[ndarray, "h w"], weight: UInt8[ndarray, "h w"], targets: Int[ndarray, "n 2"]
+) -> Float[ndarray, "h w"]:
+    """Return the vote of each patch: falls with its distance (Wexler's 75th percentile) and with depth."""
+    rows, cols = targets[:, 0], targets[:, 1]
+    total = cv2.boxFilter(weight.astype(np.float32), -1, (SIDE, SIDE), normalize=False)
+    mean = cost[rows, cols] / np.maximum(total[rows, cols], 1)
+    sigma = max(float(np.percentile(mean, 75)) * 0.4, 1.0)
+    trust = np.zeros(cost.shape, np.float32)
+    trust[rows, cols] = (np.exp(-mean / (2 * sigma)) + 1e-6) * (weight[rows, cols] + 1)
+    return trust
+
+
+def _first_field(
+    level: _Level,
+    ok: Bool[ndarray, "h w"],
+    where: Int[ndarray, "s 2"],
+    targets: Int[ndarray, "n 2"],
+    prior: int,
+    rng: np.random.Generator,
+) -> Int[ndarray, "h w 2"]:
+    """Fill the coarsest level greedily and return its nearest-neighbour field."""
+    field = np.full((*ok.shape, 2), -1, np.int32)
+    field[level.hole] = -2
+    known = level.inside & ~level.hole & ~level.forbidden
+    left = first_fill(level.image, known, ok, field, where, prior)
+    if left:  # walled in by other people: no known pixel to start from
+        lost = field[..., 0] == -2
+        level.image[lost] = level.image[where[:, 0], where[:, 1]].mean(0).astype(np.int16)
+    return _completed(field, ok, where, targets, rng)
+
+
+def _completed(
+    field: Int[ndarray, "h w 2"],
+    ok: Bool[ndarray, "h w"],
+    where: Int[ndarray, "s 2"],
+    targets: Int[ndarray, "n 2"],
+    rng: np.random.Generator,
+) -> Int[ndarray, "h w 2"]:
+    """Return the field restricted to the targets, with a random source where it has none that may be copied."""
+    rows, cols = targets[:, 0], targets[:, 1]
+    found = field[rows, cols]
+    valid = (found >= 0).all(1)
+    valid &= ok[np.maximum(found[:, 0], 0), np.maximum(found[:, 1], 0)]
+    found = np.where(valid[:, None], found, where[rng.integers(len(where), size=len(targets))])
+    out = np.full(field.shape, -1, np.int32)
+    out[rows, cols] = found
+    return out
+
+
+def _upsampled(
+    coarse: Int[ndarray, "hc wc 2"],
+    level: _Level,
+    ok: Bool[ndarray, "h w"],
+    where: Int[ndarray, "s 2"],
+    targets: Int[ndarray, "n 2"],
+    rng: np.random.Generator,
+) -> Int[ndarray, "h w 2"]:
+    """Carry the field of the level above to this one: same offsets, doubled."""
+    hc, wc = coarse.shape[:2]
+    inner = targets - _PAD
+    parent = np.minimum(inner // 2 + _PAD, (hc - 1 - _PAD, wc - 1 - _PAD))
+    found = coarse[parent[:, 0], parent[:, 1]]
+    child = 2 * (found - _PAD) + (inner - 2 * (parent - _PAD)) + _PAD
+    child = np.clip(child, 0, np.array(ok.shape) - 1)
+    field = np.full((*ok.shape, 2), -1, np.int32)
+    field[targets[:, 0], targets[:, 1]] = np.where(found >= 0, child, -1)
+    return _completed(field, ok, where, targets, rng)
+
+
+def _add_grain(
+    rgb: UInt8[ndarray, "h w 3"],
+    filled: UInt8[ndarray, "h w 3"],
+    hole: Bool[ndarray, "h w"],
+    forbidden: Bool[ndarray, "h w"],
+    rng: np.random.Generator,
+) -> UInt8[ndarray, "h w 3"]:
+    """Add the fine noise that voting has averaged away, measured as the robust spread of the high-pass residual."""
+    near = cv2.dilate(hole.astype(np.uint8), np.ones((61, 61), np.uint8)) > 0
+    near &= ~(hole | forbidden)
+    if near.sum() < 100:
+        return filled
+    photo, fill_in = _spread(rgb, near), _spread(filled, hole)
+    missing = np.sqrt(max(photo**2 - fill_in**2, 0.0))
+    noise = rng.standard_normal(hole.shape).astype(np.float32)  # one field for all channels: grey photos stay grey
+    noise = cv2.GaussianBlur(noise, (0, 0), 0.5) * 1.35
+    noisy = filled.astype(np.float32) + 0.5
+    noisy[hole] += missing * noise[hole][:, None]
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def _spread(image: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> float:
+    grey = image.astype(np.float32).mean(-1)
+    residual = (grey - cv2.GaussianBlur(grey, (0, 0), 1.2))[where]
+    return 1.4826 * float(np.median(np.abs(residual)))
