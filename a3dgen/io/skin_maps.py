@@ -1,0 +1,146 @@
+"""Everything about a body's skin texture that does not depend on the person: noise and anatomy at every texel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit
+from numpy import ndarray
+
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.head import HeadFrame, beard_map, brow_map, eye_maps, flush_map, head_frame
+from a3dgen.geometry.mesh import vertex_normals
+from a3dgen.geometry.skeleton import JOINT
+from a3dgen.io.atlas import Atlas, build_atlas
+from a3dgen.rng import generator_for
+
+OCTAVES = (0.30, 0.15, 0.08, 0.04, 0.02, 0.010, 0.005, 0.0025)
+"""Cell sizes of the noise on the skin, m."""
+_LATTICE = 32
+
+
+@njit(cache=True, fastmath=True)
+def _value_noise(points: ndarray, lattice: ndarray, scale: float, out: ndarray) -> None:
+    """Trilinear periodic value noise of points (M, 3) on a cubic lattice with cells of ``scale`` m."""
+    n = lattice.shape[0]
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0] / scale, points[i, 1] / scale, points[i, 2] / scale
+        fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+        tx, ty, tz = x - fx, y - fy, z - fz
+        x0, y0, z0 = int(fx) % n, int(fy) % n, int(fz) % n
+        x1, y1, z1 = (x0 + 1) % n, (y0 + 1) % n, (z0 + 1) % n
+        low = (lattice[x0, y0, z0] * (1 - tx) + lattice[x1, y0, z0] * tx) * (1 - ty)
+        low += (lattice[x0, y1, z0] * (1 - tx) + lattice[x1, y1, z0] * tx) * ty
+        high = (lattice[x0, y0, z1] * (1 - tx) + lattice[x1, y0, z1] * tx) * (1 - ty)
+        high += (lattice[x0, y1, z1] * (1 - tx) + lattice[x1, y1, z1] * tx) * ty
+        out[i] = low * (1 - tz) + high * tz
+
+
+def noise(points: Float[ndarray, "m 3"], scale: float, seed: int) -> Float[ndarray, " m"]:
+    """Return smooth noise of about unit variance at points (m), with cells of ``scale`` m."""
+    lattice = generator_for(seed, "skin noise").standard_normal((_LATTICE,) * 3).astype(np.float32)
+    out = np.empty(len(points), np.float32)
+    _value_noise(np.ascontiguousarray(points, np.float32), lattice, scale, out)
+    return out
+
+
+@dataclass(frozen=True)
+class SkinMaps:
+    """Maps over the covered texels (M,) of a body's atlas, all f4.
+
+    Attributes:
+        atlas: the texels.
+        noise: (8, M) octaves of noise.
+        above_hairline: degrees above the hairline (blurred edge: about 3); -90 away from the head.
+        brow, beard, lips, nails, pale, flush, cavity: 0..1 maps; ``pale`` is palms and soles, ``flush`` where blood
+            shows, ``cavity`` how enclosed the place is.
+        eye: 0 or 1, texels of the eyeballs. axis: angle from the optical axis, degrees. lash: darkness at the lids.
+    """
+
+    atlas: Atlas
+    noise: Float[ndarray, "8 m"]
+    above_hairline: Float[ndarray, " m"]
+    brow: Float[ndarray, " m"]
+    beard: Float[ndarray, " m"]
+    lips: Float[ndarray, " m"]
+    nails: Float[ndarray, " m"]
+    pale: Float[ndarray, " m"]
+    flush: Float[ndarray, " m"]
+    cavity: Float[ndarray, " m"]
+    eye: Float[ndarray, " m"]
+    axis: Float[ndarray, " m"]
+    lash: Float[ndarray, " m"]
+
+
+def cavity_map(body: BodyData) -> Float[ndarray, " v"]:
+    """Return (V,) 0..1: how deep a vertex lies below its neighbourhood (nostrils, ears, between the fingers)."""
+    mesh = body.mesh
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    a, b = np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]]
+    count = np.maximum(np.bincount(a, minlength=len(normals)), 1)
+    depth = np.zeros(len(normals))
+    height = mesh.vertices.astype(np.float64)
+    for _ in range(4):
+        mean = np.stack([np.bincount(a, height[b, c], len(normals)) for c in range(3)], 1) / count[:, None]
+        depth += np.einsum("vc,vc->v", mean - mesh.vertices, normals)
+        height = mean
+    return np.clip(depth / 0.006, 0, 1).astype(np.float32)
+
+
+def skin_maps(body: BodyData, size: int) -> SkinMaps:
+    """Bake the maps of a body into a texture of ``size`` texels a side (about a second; callers keep the result)."""
+    mesh = body.mesh
+    atlas = build_atlas(mesh, size)
+    points = atlas.bake(mesh.faces, mesh.vertices)
+    part = mesh.face_part[atlas.face]
+
+    def mask(*names: str) -> Float[ndarray, " m"]:
+        out = np.zeros(len(points), np.float32)
+        for name in names:
+            if name in body.masks:
+                out = np.maximum(out, atlas.bake(mesh.faces, np.asarray(body.masks[name], np.float32)))
+        return np.clip(out, 0, 1)
+
+    limbs = np.isin(part, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("hand", "wrist")]) * 0.20
+    limbs = limbs + np.isin(part, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("foot", "ankle")]) * 0.15
+    face = _face(body, points, atlas)
+    return SkinMaps(
+        atlas=atlas,
+        noise=np.stack([noise(points, s, i) for i, s in enumerate(OCTAVES)]),
+        lips=mask("lips"),
+        nails=mask("fingernails", "toenails", "nails"),
+        pale=mask("palms", "soles"),
+        flush=np.clip(face.pop("flush") + 0.5 * mask("ears") + limbs, 0, 1).astype(np.float32),
+        cavity=atlas.bake(mesh.faces, cavity_map(body)),
+        **{k: np.asarray(v, np.float32) for k, v in face.items()},
+    )
+
+
+def _face(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> Mapping[str, ndarray]:
+    """Maps that need the head's frame; bodies without eyeballs in their masks have no face paint."""
+    zero = np.zeros(len(points), np.float32)
+    eyes = np.asarray(body.masks.get("eyes", np.zeros(len(body.mesh.vertices))))
+    frame: HeadFrame | None = head_frame(body.mesh.vertices, eyes)
+    if frame is None:
+        names = ("brow", "beard", "flush", "eye", "axis", "lash")
+        return dict.fromkeys(names, zero) | {"above_hairline": zero - 90}
+    near = np.flatnonzero(np.linalg.norm(points - frame.centre, axis=1) < 0.26 * frame.scale)
+    q = points[near].astype(np.float64)
+    own = atlas.bake(body.mesh.faces, eyes.astype(np.float32))[near] > 0.5
+    axis, distance = eye_maps(frame, q)
+    up = q[:, 1] - frame.eyes[:, 1].mean()
+    lid = np.exp(-np.maximum(distance - 0.0006, 0) / 0.0009) * np.clip(1.15 - axis / 100, 0, 1)
+    maps = {
+        "above_hairline": frame.above_hairline(q), "brow": brow_map(frame, q), "beard": beard_map(frame, q),
+        "flush": flush_map(frame, q), "eye": own.astype(np.float32), "axis": axis,
+        "lash": np.where(own, 0, lid * np.where(up > 0, 1.0, 0.6)),
+    }  # fmt: skip
+    out = {}
+    for name, values in maps.items():
+        out[name] = zero - 90 if name == "above_hairline" else zero.copy()
+        out[name][near] = values
+    return out
