@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ SCHEMA_VERSION = 1
 UNLABELLED, OCCLUDED, VISIBLE, AMPUTATED, OUTSIDE = 0, 1, 2, 3, 4
 """Keypoint states. They are never merged before the last writer."""
 STATE_NAMES = ("unlabelled", "occluded", "visible", "amputated", "outside")
+
+Row = TypeVar("Row", bound="Record")
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Record:
     def __len__(self) -> int:
         return len(self.key)
 
-    def take(self, rows: Sequence[int] | np.ndarray) -> Self:
+    def take(self: Row, rows: Sequence[int] | np.ndarray) -> Row:
         """Return the rows with these indices (or this boolean mask), in that order."""
         index = np.asarray(rows)
         if index.dtype != bool:
@@ -95,7 +97,7 @@ class Record:
         return {str(k): i for i, k in enumerate(self.key)}
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]], **letters: int) -> Self:
+    def from_rows(cls: type[Row], rows: Iterable[Mapping[str, Any]], **letters: int) -> Row:
         """Build a record from dicts; a missing column takes its ``fill``.
 
         Args:
@@ -114,7 +116,7 @@ class Record:
         return cls(**{name: _gather(cls.__name__, name, spec, rows, letters) for name, spec in specs.items()})
 
     @classmethod
-    def concat(cls, parts: Sequence[Self], **letters: int) -> Self:
+    def concat(cls: type[Row], parts: Sequence[Row], **letters: int) -> Row:
         """Return all rows of ``parts`` in order; no parts give an empty record (``letters`` as in from_rows)."""
         if not parts:
             return cls.from_rows([], **letters)

@@ -1,0 +1,69 @@
+"""The open body: baked once from anny, then read from ``$A3DGEN_HOME``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from a3dgen.bodies.archive import load_body_file, save_body
+from a3dgen.bodies.bake import AGES, MAX_BETAS, bake
+from a3dgen.errors import ConfigError, DataError, nearest
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.stages import BodyConfig
+
+RECIPE = 1
+"""Counts changes of the recipe; a file baked by another one is not read."""
+BETAS = (10, 16, 32)
+
+
+def home() -> Path:
+    """Return the folder of everything a3dgen makes once: ``$A3DGEN_HOME``, by default ``~/.cache/a3dgen``."""
+    return Path(os.environ.get("A3DGEN_HOME") or Path.home() / ".cache" / "a3dgen").expanduser()
+
+
+def baked_path(ages: str) -> Path:
+    """Return where the baked body lies; its name holds recipe and anny version."""
+    version = importlib.metadata.version("anny")
+    return home() / "bodies" / f"anny24-{ages}-r{RECIPE}-anny{version}.npz"
+
+
+def load(config: BodyConfig) -> BodyData:
+    """Return the open body, baking it first if needed (about half a minute; anny's first start takes a minute more).
+
+    Raises:
+        ConfigError: for unknown ages or numbers of betas.
+    """
+    if config.ages not in AGES:
+        raise ConfigError(f"body.ages '{config.ages}' is unknown{nearest(config.ages, AGES)}")
+    if config.betas not in BETAS:
+        raise ConfigError(f"body.betas is {config.betas}; the open body has 10, 16 or 32")
+    path = baked_path(config.ages)
+    if path.exists():
+        try:
+            return with_betas(load_body_file(path), config.betas)
+        except DataError:
+            path.unlink()
+    body = bake(home() / "anny", config.ages)
+    save_body(path, body)
+    return with_betas(body, config.betas)
+
+
+def with_betas(body: BodyData, count: int) -> BodyData:
+    """Return the body with its first ``count`` shape coefficients only."""
+    assert count <= MAX_BETAS
+
+    def cut(mesh: SkinnedMesh) -> SkinnedMesh:
+        return replace(mesh, shape_dirs=np.ascontiguousarray(mesh.shape_dirs[..., :count]))
+
+    return replace(
+        body,
+        mesh=cut(body.mesh),
+        shells={name: cut(shell) for name, shell in body.shells.items()},
+        joint_dirs=np.ascontiguousarray(body.joint_dirs[..., :count]),
+        keypoints=replace(body.keypoints, dirs=np.ascontiguousarray(body.keypoints.dirs[..., :count])),
+    )
