@@ -1,0 +1,260 @@
+"""Photos, masks and label images on disk.
+
+Reading: EXIF orientation is applied, so that sizes and pixels are always those a person sees; everything becomes RGB
+uint8; images above ``MAX_PIXELS`` are refused before they are decoded; a truncated file is an error, never a grey
+bottom half. Writing: atomic, free of metadata, the same bytes for the same pixels.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from numpy import ndarray
+from PIL import Image, JpegImagePlugin
+
+from a3dgen.errors import DataError
+from a3dgen.io.endings import check_end
+
+MAX_PIXELS = 60_000_000
+"""Larger images are refused before decoding (decompression bombs; nothing below needs more)."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""Decoders that may see a file; Pillow has many more, and their code is older."""
+MIN_QUALITY = 75
+"""A copy is never compressed harder than this, however poor the source was."""
+_ORIENTATION_TAG = 0x0112
+
+
+@dataclass(frozen=True)
+class JpegTables:
+    """How a JPEG was compressed.
+
+    Attributes:
+        tables: quantisation tables of luma and chroma, 64 numbers each, row by row.
+        sampling: chroma sampling as Pillow counts it: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
+    """
+
+    tables: tuple[tuple[int, ...], tuple[int, ...]]
+    sampling: int
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image whose header is sound and whose size is bearable; any failure inside becomes a DataError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF blocks and large sizes: the size is checked below
+            with Image.open(path, formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise DataError(
+                        f"{path}: {width}x{height} px is above the limit of {MAX_PIXELS / 1e6:.0f} megapixels; "
+                        "scale it down"
+                    )
+                yield image
+    except (DataError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image") from None
+    except Image.UnidentifiedImageError:
+        raise DataError(f"{path}: not an image that can be read ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{path}: the image is far too large to decode; scale it down") from None
+    except Exception as error:  # decoders raise SyntaxError, struct.error, ValueError, zlib.error ... on bad bytes
+        raise DataError(f"{path}: the image cannot be decoded: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation 1..8; an absent or nonsensical one is 1."""
+    try:
+        value = int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # a damaged EXIF block says nothing about the pixels
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _upright(pixels: ndarray, orientation: int) -> ndarray:
+    """Undo the EXIF orientation of an image array (H, W[, C])."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _rgb_pixels(image: Image.Image) -> ndarray:
+    """Decode to (H, W, 3) uint8; 16-bit greyscale keeps its upper byte, transparency is laid over white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.asarray(image)
+        if image.mode == "F":
+            grey = np.nan_to_num(grey, nan=0.0, posinf=255.0, neginf=0.0)
+        elif image.mode != "I" or grey.max(initial=0) > 255:
+            grey = grey.astype(np.int64) // 257
+        return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, -1)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return np.asarray(Image.alpha_composite(Image.new("RGBA", rgba.size, (255, 255, 255, 255)), rgba))[..., :3]
+    return np.asarray(image.convert("RGB"))
+
+
+def read_rgb(path: str | Path) -> UInt8[ndarray, "h w 3"]:
+    """Read a photo as RGB, EXIF orientation applied.
+
+    Raises:
+        DataError: if it is missing, no image, truncated or above ``MAX_PIXELS``.
+    """
+    with _opened(path) as image:
+        orientation = _orientation(image)
+        image.load()
+        check_end(path, image.format)
+        return _upright(_rgb_pixels(image), orientation)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return (width, height) in px after EXIF orientation, without decoding.
+
+    A JPEG or PNG cut short is noticed by its missing end marker.
+
+    Raises:
+        DataError: if the file is missing, no image, truncated or above ``MAX_PIXELS``.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        check_end(path, image.format)
+        return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def jpeg_tables(path: str | Path) -> JpegTables | None:
+    """Return how the JPEG ``path`` was compressed, or None if it is another format.
+
+    Raises:
+        DataError: if it is missing or no image.
+    """
+    with _opened(path) as image:
+        if image.format not in ("JPEG", "MPO"):
+            return None
+        found = [tuple(int(v) for v in image.quantization[k]) for k in sorted(image.quantization)][:2]
+        sampling = JpegImagePlugin.get_sampling(image)
+    if not found or any(len(table) != 64 for table in found):
+        raise DataError(f"{path}: the JPEG has no quantisation tables")
+    return JpegTables((found[0], found[-1]), sampling if sampling in (0, 1, 2) else 0)
+
+
+def write_image(
+    path: str | Path, rgb: UInt8[ndarray, "h w 3"], *, like: str | Path | None = None, quality: int = 95
+) -> None:
+    """Write ``.jpg``/``.jpeg`` or ``.png``, atomically and without metadata.
+
+    Args:
+        path: where to; missing folders are made.
+        rgb: the pixels.
+        like: a photo whose JPEG quantisation tables and chroma sampling are kept, so that a changed picture has
+            the compression traces of its source; a table coarser on the whole than the standard one of quality 75
+            is replaced by that. Without it, or if it is no JPEG: ``quality`` and 4:4:4.
+        quality: JPEG quality without ``like``.
+
+    Raises:
+        DataError: for another suffix.
+        OSError: if the disk refuses.
+    """
+    suffix = Path(path).suffix.lower()
+    image, buffer = Image.fromarray(rgb), BytesIO()
+    if suffix == ".png":
+        image.save(buffer, "PNG", compress_level=3)
+    elif suffix in (".jpg", ".jpeg"):
+        source = jpeg_tables(like) if like is not None else None
+        if source is None:
+            image.save(buffer, "JPEG", quality=quality, subsampling=0)
+        else:
+            tables = [_no_coarser(table, i) for i, table in enumerate(source.tables)]
+            image.save(buffer, "JPEG", qtables=tables, subsampling=source.sampling)
+    else:
+        raise DataError(f"{path}: cannot write '{suffix}' images; use .jpg or .png")
+    replace_file(path, buffer.getvalue())
+
+
+# ITU-T T.81 tables K.1 and K.2, row by row: the standard tables at quality 50.
+_STANDARD = (
+    (16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29,
+     51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121,
+     120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
+    (17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99,
+     99, 99, 99, 99, *[99] * 32),
+)  # fmt: skip
+
+
+def _no_coarser(table: tuple[int, ...], component: int) -> list[int]:
+    """Return the table, or the standard one of ``MIN_QUALITY`` if it is coarser on the whole than that."""
+    scale = 200 - 2 * MIN_QUALITY
+    floor = [min(max((v * scale + 50) // 100, 1), 255) for v in _STANDARD[component]]
+    return list(table) if sum(table) <= sum(floor) else floor
+
+
+def write_mask(path: str | Path, mask: Bool[ndarray, "h w"]) -> None:
+    """Write a mask as an 8-bit PNG, 0 and 255, atomically."""
+    write_labels(path, np.where(mask, np.uint8(255), np.uint8(0)))
+
+
+def write_labels(path: str | Path, labels: UInt8[ndarray, "h w"]) -> None:
+    """Write small integers as an 8-bit greyscale PNG, atomically."""
+    buffer = BytesIO()
+    Image.fromarray(labels).save(buffer, "PNG", compress_level=6)
+    replace_file(path, buffer.getvalue())
+
+
+def read_labels(path: str | Path) -> UInt8[ndarray, "h w"]:
+    """Read a greyscale image as written by ``write_labels``.
+
+    Raises:
+        DataError: if it is missing, unreadable or not greyscale.
+    """
+    with _opened(path) as image:
+        if image.mode == "1":
+            return np.asarray(image).astype(np.uint8)
+        if image.mode not in ("L", "P"):
+            raise DataError(f"{path}: wanted an 8-bit greyscale image, found mode {image.mode}")
+        return np.array(image, np.uint8)
+
+
+def read_mask(path: str | Path) -> Bool[ndarray, "h w"]:
+    """Read a mask: true where the image is not black (a palette or 0/1 image serves as well as 0/255).
+
+    Raises:
+        DataError: if it is missing, unreadable or not greyscale.
+    """
+    return read_labels(path) > 0
+
+
+def replace_file(path: str | Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old file, the new one, or none, but never half of one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
