@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.geometry.skeleton import JOINT
 
 REFERENCE_EYE_DISTANCE = 0.0586
 """Distance of the eyeball centres for which the lengths below were measured, m."""
@@ -60,9 +65,25 @@ def _sphere(points: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "3"], float]:
     return centre + mean, float(np.sqrt(max(solution[3] + centre @ centre, 1e-8)))
 
 
-def head_frame(vertices: Float[ndarray, "v 3"], eyes: Float[ndarray, " v"]) -> HeadFrame | None:
-    """Return the head frame of rest vertices (m) given the map of the eyeballs (0..1), or None if it is empty."""
-    chosen = vertices[eyes > 0.5]
+def eyeballs(mesh: SkinnedMesh) -> Bool[ndarray, " v"]:
+    """Return (V,) bool: vertices of the eyeballs, the two small round pieces of the head not joined to its skin."""
+    count = len(mesh.vertices)
+    a, b = mesh.faces[:, [0, 1]].ravel(), mesh.faces[:, [1, 2]].ravel()
+    pieces, label = connected_components(csr_matrix((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False)
+    size = np.bincount(label, minlength=pieces)
+    found = np.zeros(count, bool)
+    for piece in np.flatnonzero((size > 20) & (size < 0.05 * count)):
+        points = mesh.vertices[label == piece]
+        extent = np.ptp(points, axis=0)
+        on_head = mesh.weights[label == piece][:, JOINT["head"]].mean() > 0.5
+        if on_head and extent.max() < 1.4 * extent.min() and extent.max() < 0.05:
+            found |= label == piece
+    return found
+
+
+def head_frame(mesh: SkinnedMesh) -> HeadFrame | None:
+    """Return the head frame of a body's skin in the rest pose, or None if it has no eyeballs."""
+    chosen = mesh.vertices[eyeballs(mesh)]
     left, right = chosen[chosen[:, 0] > 0], chosen[chosen[:, 0] < 0]
     if min(len(left), len(right)) < 8:
         return None

@@ -42,6 +42,9 @@ class Atlas:
 
     def image(self, values: ndarray) -> ndarray:
         """Spread values of covered texels (M, C) over the whole texture (size, size, C)."""
+        if values.dtype == np.uint8 and values.shape[1:] == (4,):  # whole texels move four times as fast
+            packed = values.view(np.uint32)[:, 0][self.source]
+            return packed.view(np.uint8).reshape(self.size, self.size, 4)
         return values[self.source].reshape(self.size, self.size, *values.shape[1:])
 
 
@@ -89,3 +92,13 @@ def build_atlas(mesh: SkinnedMesh, size: int) -> Atlas:
     row = np.zeros(labels.max() + 1, np.int32)
     row[labels.ravel()[texel]] = np.arange(len(texel))
     return Atlas(size, texel, order[face.ravel()[texel]], bary.reshape(-1, 3)[texel], row[labels.ravel()])
+
+
+def free_disc(atlas: Atlas) -> tuple[Float[ndarray, "2"], float]:
+    """Return centre (u, v) and radius, in texture units, of the largest disc that no triangle covers."""
+    free = np.ones(atlas.size * atlas.size, np.uint8)
+    free[atlas.texel] = 0
+    distance = cv2.distanceTransform(np.pad(free.reshape(atlas.size, atlas.size), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    row, col = np.unravel_index(int(distance.argmax()), distance.shape)
+    centre = np.array([(col + 0.5) / atlas.size, 1 - (row + 0.5) / atlas.size])
+    return centre, float(distance[row, col]) / atlas.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +11,10 @@ from numba import njit
 from numpy import ndarray
 
 from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.head import HeadFrame, beard_map, brow_map, eye_maps, flush_map, head_frame
-from a3dgen.geometry.mesh import vertex_normals
+from a3dgen.geometry.head import beard_map, brow_map, eye_maps, eyeballs, flush_map, head_frame
+from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.skeleton import JOINT
-from a3dgen.io.atlas import Atlas, build_atlas
+from a3dgen.io.atlas import Atlas, build_atlas, free_disc
 from a3dgen.rng import generator_for
 
 OCTAVES = (0.30, 0.15, 0.08, 0.04, 0.02, 0.010, 0.005, 0.0025)
@@ -52,7 +52,7 @@ class SkinMaps:
     """Maps over the covered texels (M,) of a body's atlas, all f4.
 
     Attributes:
-        atlas: the texels.
+        atlas: the texels. uv: (T, 2) the body's texture coordinates with larger eyes; row for row the body's.
         noise: (8, M) octaves of noise.
         above_hairline: degrees above the hairline (blurred edge: about 3); -90 away from the head.
         brow, beard, lips, nails, pale, flush, cavity: 0..1 maps; ``pale`` is palms and soles, ``flush`` where blood
@@ -61,6 +61,7 @@ class SkinMaps:
     """
 
     atlas: Atlas
+    uv: Float[ndarray, "t 2"]
     noise: Float[ndarray, "8 m"]
     above_hairline: Float[ndarray, " m"]
     brow: Float[ndarray, " m"]
@@ -91,9 +92,28 @@ def cavity_map(body: BodyData) -> Float[ndarray, " v"]:
     return np.clip(depth / 0.006, 0, 1).astype(np.float32)
 
 
+def eye_uv(mesh: SkinnedMesh) -> Float[ndarray, "t 2"]:
+    """Return the mesh's texture coordinates with both eyeballs moved to one large island in the layout's empty part.
+
+    In the usual layouts an iris has a dozen texels; seen from the front it gets a disc of up to 64 in radius at 1,024.
+    """
+    uv = mesh.uv.copy()
+    frame, eyes = head_frame(mesh), eyeballs(mesh)
+    if frame is None:
+        return uv
+    faces = eyes[mesh.faces].all(1)
+    rest = replace(mesh, faces=mesh.faces[~faces], face_uv=mesh.face_uv[~faces], hidden=mesh.hidden[~faces])
+    centre, radius = free_disc(build_atlas(rest, 256))
+    rows, vertices = mesh.face_uv[faces].ravel(), mesh.vertices[mesh.faces[faces].ravel()]
+    middle = np.where(vertices[:, :1] > frame.eyes.mean(0)[0], frame.eyes[0], frame.eyes[1])
+    flat = (vertices - middle)[:, :2] / frame.radius
+    uv[rows] = centre + flat * min(0.85 * radius, 1 / 16)
+    return uv
+
+
 def skin_maps(body: BodyData, size: int) -> SkinMaps:
     """Bake the maps of a body into a texture of ``size`` texels a side (about a second; callers keep the result)."""
-    mesh = body.mesh
+    mesh = replace(body.mesh, uv=eye_uv(body.mesh))
     atlas = build_atlas(mesh, size)
     points = atlas.bake(mesh.faces, mesh.vertices)
     part = mesh.face_part[atlas.face]
@@ -108,23 +128,37 @@ def skin_maps(body: BodyData, size: int) -> SkinMaps:
     limbs = np.isin(part, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("hand", "wrist")]) * 0.20
     limbs = limbs + np.isin(part, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("foot", "ankle")]) * 0.15
     face = _face(body, points, atlas)
+    fine = np.isin(part, [JOINT[n] for n in ("head", "left_hand", "right_hand", "left_wrist", "right_wrist")])
     return SkinMaps(
         atlas=atlas,
+        uv=mesh.uv,
         noise=np.stack([noise(points, s, i) for i, s in enumerate(OCTAVES)]),
         lips=mask("lips"),
         nails=mask("fingernails", "toenails", "nails"),
-        pale=mask("palms", "soles"),
+        pale=np.maximum(mask("palms", "soles"), _pale(body, points, atlas)),
         flush=np.clip(face.pop("flush") + 0.5 * mask("ears") + limbs, 0, 1).astype(np.float32),
-        cavity=atlas.bake(mesh.faces, cavity_map(body)),
+        cavity=atlas.bake(mesh.faces, cavity_map(body)) * fine,
         **{k: np.asarray(v, np.float32) for k, v in face.items()},
     )
+
+
+def _pale(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> Float[ndarray, " m"]:
+    """Palms and soles: what looks down on hands and feet in the T-pose."""
+    mesh = body.mesh
+    down = -atlas.bake(mesh.faces, vertex_normals(mesh.vertices, mesh.faces))[:, 1]
+    wrists = np.stack([body.joints_template[JOINT[f"{s}_wrist"]] for s in ("left", "right")])
+    hand = np.abs(points[:, 0]) - np.abs(wrists[:, 0]).mean()
+    palm = np.clip(hand / 0.02, 0, 1) * np.clip((down + 0.05) / 0.5, 0, 1)
+    ankle = body.joints_template[JOINT["left_ankle"], 1]
+    sole = np.clip((ankle - 0.02 - points[:, 1]) / 0.03, 0, 1) * np.clip((down - 0.3) / 0.4, 0, 1)
+    return np.maximum(palm, sole).astype(np.float32)
 
 
 def _face(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> Mapping[str, ndarray]:
     """Maps that need the head's frame; bodies without eyeballs in their masks have no face paint."""
     zero = np.zeros(len(points), np.float32)
-    eyes = np.asarray(body.masks.get("eyes", np.zeros(len(body.mesh.vertices))))
-    frame: HeadFrame | None = head_frame(body.mesh.vertices, eyes)
+    eyes = eyeballs(body.mesh)
+    frame = head_frame(body.mesh)
     if frame is None:
         names = ("brow", "beard", "flush", "eye", "axis", "lash")
         return dict.fromkeys(names, zero) | {"above_hairline": zero - 90}
