@@ -169,7 +169,7 @@ def _gather(record: str, name: str, spec: Column, rows: list, letters: Mapping[s
             raise DataError(f"{record}: row '{row.get('key', '?')}' lacks the column '{name}'")
         values.append(value)
     if spec.ragged or spec.is_text:
-        return values
+        return _as_column(record, name, spec, values)
     shapes = [s for s in spec.shape if not isinstance(s, str)]
     if len(shapes) == len(spec.shape):  # scalars such as fill=0 spread over the declared row shape
         return np.stack([np.broadcast_to(np.asarray(v, spec.dtype), spec.shape) for v in values])

@@ -145,8 +145,8 @@ def datasheet(facts: dict[str, Any]) -> str:
             "",
             "Training and testing of human mesh recovery and amputation classification. The people are synthetic:",
             "appearance, stump shape and clothing are modelled, poses are pseudo-ground truth fitted to annotations",
-            "(`a3dgen_fit_px`, `a3dgen_fit_sigma_m` say how well). Frequencies of regions follow the configuration, not",
-            "epidemiology. It is no basis for clinical decisions about a person.",
+            "(`a3dgen_fit_px`, `a3dgen_fit_sigma_m` say how well). Frequencies of regions follow the configuration,",
+            "not epidemiology. It is no basis for clinical decisions about a person.",
             "",
         ]
     )  # fmt: skip

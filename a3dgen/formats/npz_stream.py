@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class NpzStream:
         self._widths = dict.fromkeys(keys, 1)
         self.rows = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> NpzStream:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -1,0 +1,159 @@
+"""Rules between npz files and pictures: every row has its file, every file its row, sizes and masks agree."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from a3dgen.formats.a3d import BOX_MARGIN
+from a3dgen.formats.schema import image_root, is_h36m
+from a3dgen.formats.validation.columns import Columns
+from a3dgen.formats.validation.findings import Findings
+from a3dgen.geometry.camera import inside_image
+from a3dgen.records import VISIBLE
+
+IMAGE_TYPES = {".jpg", ".jpeg", ".png"}
+MASK_MARGIN_PX = 3
+BOX_TOL_PX = 0.5
+EXIF_ORIENTATION, EXIF_MAKER, EXIF_GPS = 0x0112, 0x927C, 0x8825
+
+
+def check_files(c: Columns, root: Path, found: Findings) -> None:
+    """Open every picture and mask of one npz; report files without a row."""
+    images, masks = root / image_root(c.subset) / "Images", root / image_root(c.subset) / "Masks"
+    has_masks = "mask" in c.extra and masks.is_dir()
+    if not has_masks:
+        found.skip("masks", f"{c.file}: no masks are named or stored")
+    for i, name in enumerate(c.names):
+        if _escapes(name):
+            continue  # the naming rule has reported it
+        size = _check_image(images / name, f"{c.subset}/Images/{name}", found)
+        if size is None:
+            continue
+        _check_inside(c, i, size, found)
+        if has_masks:
+            _check_mask(c, i, masks, size, found)
+    below = c.subset.split("/", 1)[1] if is_h36m(c.subset) else "."
+    prefix = "" if below == "." else f"{below}/"
+    rows = set(c.names)
+    for path in sorted((images / below).glob("*")):
+        if prefix + path.name not in rows:
+            found.error("files", f"{c.subset}/Images/{path.name}", "no row names this file")
+    if has_masks:
+        known = {*map(str, c.extra["mask"]), *map(str, c.extra["parts"])}
+        for path in sorted((masks / below).glob("*")):
+            if prefix + path.name not in known:
+                found.error("files", f"{c.subset}/Masks/{path.name}", "no row names this file")
+
+
+def _escapes(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\x00" in name or not name
+
+
+def _check_image(path: Path, shown: str, found: Findings) -> tuple[int, int] | None:
+    """Decode a picture (JPEG at 1/8 scale, which still reads every byte) and return its size."""
+    if not path.is_file():
+        found.error("files", shown, "the image is missing")
+        return None
+    if path.suffix.lower() not in IMAGE_TYPES:
+        found.error("files", shown, "is neither JPEG nor PNG")
+        return None
+    try:
+        with Image.open(path) as image:
+            size = image.size
+            mode = image.mode
+            exif = image.getexif()
+            image.draft("RGB", (max(1, size[0] // 8), max(1, size[1] // 8)))
+            image.load()
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        found.error("decode", shown, f"cannot be decoded ({str(error)[:60]})")
+        return None
+    if mode != "RGB":
+        found.error("decode", shown, f"is {mode}, wanted RGB")
+    if EXIF_GPS in exif or EXIF_MAKER in exif or exif.get(EXIF_ORIENTATION, 1) != 1:
+        found.error("metadata", shown, "carries EXIF orientation, GPS or maker data")
+    return size
+
+
+def _check_inside(c: Columns, i: int, size: tuple[int, int], found: Findings) -> None:
+    conf, points = c.points_2d[i, :, 2] > 0, c.points_2d[i, :, :2]
+    limit = np.array(size) - 0.5
+    if (conf & ((points < -0.5) | (points > limit)).any(-1)).any():
+        found.error("inside", c.file, f"{c.names[i]}: a visible keypoint lies outside the {size[0]}x{size[1]} image")
+    if not ((c.center[i] > -0.5) & (c.center[i] < limit)).all():
+        found.error("box", c.file, f"{c.names[i]}: the box centre lies outside the {size[0]}x{size[1]} image")
+    if "keypoints_2d" in c.extra:
+        _check_box(c, i, size, found)
+
+
+def _check_box(c: Columns, i: int, size: tuple[int, int], found: Findings) -> None:
+    """The box follows from the keypoints that are present and in the image."""
+    points, there = c.extra["keypoints_2d"][i, :, :2], c.extra["keypoints_2d"][i, :, 2] > 0
+    chosen = points[there & inside_image(points, *size)]
+    if not len(chosen):
+        found.error("box", c.file, f"{c.names[i]}: no present keypoint lies in the image")
+        return
+    low, high = chosen.min(0), chosen.max(0)
+    side = BOX_MARGIN * (high - low).max()
+    if abs(c.scale[i] - side) > BOX_TOL_PX or np.abs(c.center[i] - (low + high) / 2).max() > BOX_TOL_PX:
+        found.error("box", c.file, f"{c.names[i]}: center and scale are not the box of the present keypoints")
+
+
+def _check_mask(c: Columns, i: int, masks: Path, size: tuple[int, int], found: Findings) -> None:
+    name = str(c.extra["mask"][i])
+    shown = f"{c.subset}/Masks/{name}"
+    if _escapes(name):
+        found.error("files", c.file, f"row {i}: the mask '{name[:80]}' leaves the Masks folder")
+        return
+    if PurePosixPath(name).with_suffix("") != PurePosixPath(c.names[i]).with_suffix(""):
+        found.error("files", shown, f"does not have the base name of {c.names[i]}")
+    try:
+        with Image.open(masks / name) as image:
+            if image.size != size:
+                found.error("masks", shown, f"is {image.size}, its image is {size}")
+                return
+            mask = np.asarray(image.convert("L")) > 127
+    except FileNotFoundError:
+        found.error("files", shown, "the mask is missing")
+        return
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        found.error("decode", shown, f"cannot be decoded ({str(error)[:60]})")
+        return
+    if not mask.any():
+        found.error("masks", shown, "is empty")
+        return
+    _check_points_on_mask(c, i, mask, shown, found)
+
+
+def _check_points_on_mask(c: Columns, i: int, mask: np.ndarray, shown: str, found: Findings) -> None:
+    """Visible keypoints lie on the person; the margin allows for clothes, hair and the mask's edge."""
+    points = c.points_2d[i, c.extra["state"][i] == VISIBLE, :2]
+    h, w = mask.shape
+    for x, y in np.rint(points).astype(int):
+        x0, x1, y0, y1 = x - MASK_MARGIN_PX, x + MASK_MARGIN_PX + 1, y - MASK_MARGIN_PX, y + MASK_MARGIN_PX + 1
+        if x1 > 0 and y1 > 0 and x0 < w and y0 < h and not mask[max(0, y0) : y1, max(0, x0) : x1].any():
+            found.error("masks", shown, f"a visible keypoint at ({x}, {y}) lies off the mask")
+            return
+
+
+def check_stray(root: Path, subsets: list[str], found: Findings) -> None:
+    """Report pictures and npz files that belong to no subset."""
+    known = {image_root(s) for s in subsets}
+    subjects = {s.split("/", 1)[1] for s in subsets if is_h36m(s)}
+    for path in sorted(root.rglob("*")):
+        if not path.is_file() or path.parent == root:
+            continue
+        relative = path.relative_to(root)
+        parts = relative.parts
+        owner = next((k for k in known if relative.as_posix().startswith(f"{k}/")), None)
+        inside = parts[len(PurePosixPath(owner).parts) :] if owner else ()
+        good = len(inside) >= 2 and inside[0] in ("Images", "Masks", "annotation")
+        if owner == "H36M" and good and inside[0] != "annotation":
+            good = inside[1] in subjects
+        if good and inside[0] == "annotation" and (len(inside) != 2 or path.suffix != ".npz"):
+            good = False
+        if not good:
+            found.error("files", relative.as_posix(), "belongs to no subset of this dataset")
