@@ -18,7 +18,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
 def body():
     """The open body with its default options (baked on first use)."""
     from a3dgen.bodies import load_body
-    from a3dgen.stages import BodyConfig
+    from a3dgen.bodies.config import BodyConfig
 
     return load_body(BodyConfig())
 

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from a3dgen.bodies.config import BodyConfig
 from a3dgen.geometry.body import BodyData
 from a3dgen.registry import resolve
-from a3dgen.stages import BodyConfig
 
 BODIES = {
     "anny": "a3dgen.bodies.anny24:load",

@@ -11,12 +11,12 @@ import numpy as np
 
 from a3dgen.bodies.archive import load_body_file, save_body
 from a3dgen.bodies.bake import AGES, MAX_BETAS, bake
+from a3dgen.bodies.config import BodyConfig
 from a3dgen.errors import ConfigError, DataError, nearest
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
-from a3dgen.stages import BodyConfig
 
-RECIPE = 1
+RECIPE = 2
 """Counts changes of the recipe; a file baked by another one is not read."""
 BETAS = (10, 16, 32)
 

