@@ -1,0 +1,174 @@
+"""Write report.html: what was read, what became of it, how good the fits are, and pictures to look at."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from a3dgen.bodies import load_body
+from a3dgen.geometry.camera import undistort_points
+from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
+from a3dgen.io.images import replace_file
+from a3dgen.records import STATE_NAMES, UNLABELLED, Outcome
+from a3dgen.rng import generator_for
+from a3dgen.stages import SHARD_STAGES, Context, Inputs
+from a3dgen.stages.errors_mm import fit_errors
+from a3dgen.stages.gallery import Entry, panels_of
+
+VERSION = 1
+FILE = "report.html"
+MAX_REASONS = 12
+
+log = logging.getLogger("a3dgen")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the report shows.
+
+    Attributes:
+        people: how many people the contact sheet shows, each with its samples; chosen by the seed.
+        samples: how many samples of one person are shown at most.
+    """
+
+    people: int = 24
+    samples: int = 4
+
+
+@dataclass
+class Facts:
+    """What is gathered while streaming over the shards."""
+
+    outcomes: dict[str, Counter[str]] = field(default_factory=dict)
+    reasons: dict[str, Counter[str]] = field(default_factory=dict)
+    regions: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    subsets: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, list[float]] = field(default_factory=dict)
+    entries: list[tuple[float, Entry]] = field(default_factory=list)
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add_outcome(self, stage: str, outcome: Outcome) -> None:
+        """Count statuses and reasons; digits are dropped from reasons so that alike ones group."""
+        self.outcomes.setdefault(stage, Counter()).update(outcome.status)
+        for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
+            if status != "ok":
+                group = "".join("#" if ch.isdigit() else ch for ch in str(reason))
+                while "##" in group:
+                    group = group.replace("##", "#")
+                self.reasons.setdefault(stage, Counter())[f"{status}: {group}"] += 1
+                self.rejected.append((stage, str(key), f"{status}: {reason}"))
+
+
+def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str, Any]:
+    """Write ``report.html`` into the build folder and return the figures it shows."""
+    facts = Facts()
+    for shard in shards:
+        _gather(config, context, shard, facts)
+    body = load_body(context.body)
+    cards = []
+    for _, entry in sorted(facts.entries, key=lambda item: item[0]):
+        cards.append(panels_of(entry, body, context.out))
+    summary = _summary(facts)
+    html = _template().render(
+        facts=facts, summary=summary, cards=cards, stages=("ingest", *SHARD_STAGES), states=STATE_NAMES,
+        regions=[(r.name, r.clinical(0.5), facts.regions[r.name]) for r in REGIONS],
+        intact=facts.regions[_INTACT], histograms=_histograms(facts), max_reasons=MAX_REASONS,
+        settings=context.settings, seed=context.seed, body=body.name,
+    )  # fmt: skip
+    replace_file(context.out / FILE, html.encode())
+    return {"report": FILE, **summary}
+
+
+_INTACT = "intact"
+
+
+def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> None:
+    for stage, outcome in shard.outcomes.items():
+        facts.add_outcome(stage, outcome)
+    if shard.renders is not None and len(shard.renders):
+        rows = shard.plans.index()
+        for i, key in enumerate(shard.renders.key):
+            k = label(shard.plans.removed[rows[key]])
+            facts.regions[_INTACT if k == INTACT else REGION_NAMES[k]] += 1
+            facts.states.update(STATE_NAMES[s] for s in shard.renders.state[i])
+    facts.subsets.update(shard.persons.subset)
+    if shard.bodies is None or not len(shard.bodies):
+        return
+    for name, values in fit_errors(context, shard).items():
+        facts.errors.setdefault(name, []).extend(values)
+    for i, key in enumerate(shard.bodies.key):
+        rank = float(generator_for(context.seed, "report", str(key)).random())
+        if len(facts.entries) < config.people or rank < facts.entries[-1][0]:
+            facts.entries.append((rank, _entry(config, shard, str(key), i)))
+            facts.entries.sort(key=lambda item: item[0])
+            del facts.entries[config.people :]
+
+
+def _entry(config: Config, shard: Inputs, key: str, body_row: int) -> Entry:
+    person = shard.persons.row(shard.persons.index()[key])
+    labelled = person["state"] != UNLABELLED
+    pixels = person["keypoints"][:, :2].copy()
+    pixels[labelled] = undistort_points(pixels[labelled], person["K"], person["dist"])
+    plate = None
+    if shard.plates is not None and key in (at := shard.plates.index()):
+        plate = shard.plates.row(at[key])
+    samples = []
+    if shard.renders is not None and len(shard.renders):
+        plans, at = shard.plans, shard.renders.index()
+        mine = [k for k, parent in zip(plans.key, plans.parent, strict=True) if parent == key and k in at]
+        plan_at = plans.index()
+        samples = [(plans.row(plan_at[k]), shard.renders.row(at[k])) for k in mine[: config.samples]]
+    return Entry(key, person, pixels, shard.bodies.row(body_row), plate, samples)
+
+
+def _summary(facts: Facts) -> dict[str, Any]:
+    """Medians and means of every error, and totals, as plain numbers."""
+    out: dict[str, Any] = {
+        "people_read": sum(facts.outcomes.get("ingest", {}).values()),
+        "samples": sum(facts.regions.values()),
+    }
+    for name, values in sorted(facts.errors.items()):
+        finite = np.array([v for v in values if np.isfinite(v)])
+        if len(finite):
+            out[name] = {"n": len(finite), "mean": round(float(finite.mean()), 3),
+                         "median": round(float(np.median(finite)), 3), "max": round(float(finite.max()), 3)}  # fmt: skip
+    return out
+
+
+def _histograms(facts: Facts) -> list[tuple[str, str]]:
+    """Return (name, data URI) of one histogram for each error."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    out = []
+    for name, values in sorted(facts.errors.items()):
+        finite = [v for v in values if np.isfinite(v)]
+        if not finite:
+            continue
+        figure, axis = plt.subplots(figsize=(3.6, 2.2), dpi=110)
+        axis.hist(finite, bins=min(30, max(5, len(finite) // 2)), color="#3b7dd8")
+        axis.set_title(name.replace("_", " "), fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
+        plt.close(figure)
+        out.append((name, "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()))
+    return out
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("report.html")
