@@ -26,6 +26,8 @@ MIN_SIDE = 24
 """... or the crop would be smaller than this."""
 MIN_SOURCES = 60
 """Patches that must be copyable at the coarsest level."""
+COSTLY, TOO_COSTLY = 60_000, 200_000
+"""Hole sizes (px) above which a level gets one round of search less, or none."""
 TEXTURE = 0.7
 """Weight of the texture channel (mean gradient) against a colour channel."""
 PRIOR = 4
@@ -126,8 +128,11 @@ def _optimise(
     """Search and vote in turn; the last vote at full resolution is the sharp one."""
     weight = _weights(level)
     cost = np.zeros(ok.shape, np.int64)
-    rounds = (2, 3)[depth] if depth < 2 else 6
+    rounds = 6 if depth > 1 else 3 - (depth == 0) - (len(pixels) > COSTLY)
     radius = max(4, max(ok.shape) // (8 if depth == 0 else 2))
+    if len(pixels) > TOO_COSTLY:  # the field found at half size already says what to copy
+        vote(level.image, pixels, field, np.ones(ok.shape, np.float32), _kernel(0.6))
+        return field
     for n in range(rounds):
         sharp = depth == 0 and n == rounds - 1
         search(level.image, weight, ok, field, cost, targets, 2, radius, prior, state)

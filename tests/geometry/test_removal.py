@@ -1,0 +1,114 @@
+"""Masks of what leaves the photo and what stays in front."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from a3dgen.geometry.removal import ANKLES, cast_shadow, discs, grow, held_objects, in_front, limb_capsules
+from a3dgen.geometry.silhouette import silhouette
+from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+
+K = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]])
+
+
+def _box(shape: tuple[int, int], y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+    out = np.zeros(shape, bool)
+    out[y0:y1, x0:x1] = True
+    return out
+
+
+def test_silhouette_of_a_square() -> None:
+    corners = np.array([[-0.2, -0.1, 1], [0.2, -0.1, 1], [0.2, 0.1, 1], [-0.2, 0.1, 1]], np.float32)
+    faces = np.array([[0, 1, 2], [0, 3, 2]])  # either winding counts
+    mask = silhouette(corners, faces, K, 100, 80)
+    assert mask.shape == (80, 100)
+    assert abs(int(mask.sum()) - 41 * 21) <= 62  # edges fall on pixel centres, which rounding may lose
+    assert mask[31:50, 31:70].all()
+    assert not mask[:29].any()
+
+
+def test_silhouette_ignores_what_is_behind_or_outside() -> None:
+    behind = np.array([[-1, -1, -1], [1, -1, -1], [0, 1, -1]], np.float32)
+    outside = behind * (1, 1, -1) + np.float32([50, 0, 0])
+    face = np.array([[0, 1, 2]])
+    assert not silhouette(behind, face, K, 100, 80).any()
+    assert not silhouette(outside, face, K, 100, 80).any()
+    crossing = np.array([[-1, -1, 1], [1, -1, 1], [0, 1, -1]], np.float32)
+    assert not silhouette(crossing, face, K, 100, 80).any()
+    covering = np.array([[-9, -9, 1], [9, -9, 1], [0, 9, 1]], np.float32)
+    assert silhouette(covering, face, K, 100, 80).all()
+
+
+def test_grow_is_a_disc() -> None:
+    point = _box((41, 41), 20, 21, 20, 21)
+    y, x = np.mgrid[:41, :41] - 20
+    np.testing.assert_array_equal(grow(point, 7.0), np.hypot(x, y) <= 7.0)
+    assert not grow(np.zeros((5, 5), bool), 3).any()
+    np.testing.assert_array_equal(grow(point, 0), point)
+
+
+def test_capsules_cover_the_limbs_between_labelled_keypoints() -> None:
+    points, labelled = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, bool)
+    for name, xy in (("extra_left_elbow", (20, 20)), ("extra_left_wrist", (60, 20)), ("extra_left_knee", (20, 70))):
+        points[ROW[name]], labelled[ROW[name]] = xy, True
+    mask = limb_capsules(points, labelled, 100.0, (100, 100))
+    assert mask[20, 20:61].all()
+    assert mask[17:24, 40].all()
+    assert not mask[40:].any(), "a limb needs both ends"
+    assert not discs(np.array([[np.nan, 3.0], [1e9, 2.0]]), 5.0, (10, 10)).any()
+
+
+def test_held_objects() -> None:
+    person = _box((100, 100), 20, 90, 40, 60)
+    bat, table, bag = (
+        _box((100, 100), 38, 42, 60, 90),
+        _box((100, 100), 45, 100, 60, 100),
+        _box((100, 100), 80, 90, 60, 64),
+    )
+    hands = np.array([[61.0, 41.0]])
+    assert held_objects(person, [bat, table, bag], hands, 8.0) == [0]
+    assert held_objects(person, [bat], np.zeros((0, 2)), 8.0) == []
+
+
+@pytest.fixture
+def lawn() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    rgb = np.empty((200, 300, 3))
+    rgb[:100], rgb[100:] = (160, 190, 230), (150, 140, 110)
+    return np.clip(rgb + rng.normal(0, 3, rgb.shape), 0, 255).astype(np.uint8)
+
+
+def test_shadow_that_hangs_on_the_feet_is_found(lawn: np.ndarray) -> None:
+    person, feet = _box(lawn.shape[:2], 60, 160, 140, 160), np.array([[145.0, 155.0], [155.0, 155.0]])
+    shadow, lonely = _box(lawn.shape[:2], 156, 164, 155, 215), _box(lawn.shape[:2], 165, 175, 70, 100)
+    photo = lawn.copy()
+    photo[shadow | lonely] = (lawn[shadow | lonely] * (0.5, 0.52, 0.58)).astype(np.uint8)
+    none = np.zeros_like(person)
+    found = cast_shadow(photo, person, none, feet, 100.0)
+    rest = shadow & ~grow(person, 4.0)
+    assert (found & rest).sum() > 0.85 * rest.sum()
+    assert not (found & lonely).any()
+    assert not cast_shadow(lawn, person, none, feet, 100.0).any()
+    assert not cast_shadow(photo, person, none, np.array([[-5.0, 500.0]]), 100.0).any()
+    green = lawn.copy()
+    green[shadow] = (50, 95, 30)  # grass, not shade
+    assert not cast_shadow(green, person, none, feet, 100.0).any()
+
+
+def test_in_front() -> None:
+    shape = (200, 200)
+    body = _box(shape, 20, 180, 80, 120)
+    rail, rim = _box(shape, 100, 110, 0, 200), _box(shape, 20, 180, 117, 160)
+    none, nothing_seen = np.zeros(shape, bool), np.zeros((0, 2))
+    front = in_front([rail], body, none, nothing_seen, 8.0, 6.0)
+    np.testing.assert_array_equal(front & body, rail & body)
+    assert front[105, 75]
+    assert not front[105, 60]
+    seen = np.array([[100.0, 105.0]])
+    assert not in_front([rail], body, none, seen, 8.0, 6.0)[105, 93:108].any()
+    shallow = in_front([rim], body, none, nothing_seen, 8.0, 6.0)
+    np.testing.assert_array_equal(shallow, rim & body)  # a fit a little too wide pulls nobody to the front
+    assert not in_front([rail], body, rail, nothing_seen, 8.0, 6.0).any()
+    assert not in_front([], body, none, nothing_seen, 8.0, 6.0).any()
+    assert len(ANKLES) == 2
