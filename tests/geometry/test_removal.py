@@ -44,8 +44,8 @@ def test_grow_is_a_disc() -> None:
     point = _box((41, 41), 20, 21, 20, 21)
     y, x = np.mgrid[:41, :41] - 20
     np.testing.assert_array_equal(grow(point, 7.0), np.hypot(x, y) <= 7.0)
-    assert not grow(np.zeros((5, 5), bool), 3).any()
-    np.testing.assert_array_equal(grow(point, 0), point)
+    assert not grow(np.zeros((5, 5), bool), 3.0).any()
+    np.testing.assert_array_equal(grow(point, 0.0), point)
 
 
 def test_capsules_cover_the_limbs_between_labelled_keypoints() -> None:
