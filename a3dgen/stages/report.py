@@ -140,8 +140,12 @@ def _summary(facts: Facts) -> dict[str, Any]:
     for name, values in sorted(facts.errors.items()):
         finite = np.array([v for v in values if np.isfinite(v)])
         if len(finite):
-            out[name] = {"n": len(finite), "mean": round(float(finite.mean()), 3),
-                         "median": round(float(np.median(finite)), 3), "max": round(float(finite.max()), 3)}  # fmt: skip
+            out[name] = {
+                "n": len(finite),
+                "mean": round(float(finite.mean()), 3),
+                "median": round(float(np.median(finite)), 3),
+                "max": round(float(finite.max()), 3),
+            }
     return out
 
 
