@@ -141,7 +141,7 @@ def _signs(faces: ndarray, distance: ndarray, snap: float) -> ndarray:
 
 
 class _Crossings:
-    """Numbers the points where edges cross the level set: one vertex an edge, one texture coordinate an edge and chart."""
+    """Numbers the crossings of the level set: one vertex an edge, one texture coordinate an edge and chart."""
 
     def __init__(self, vertices: int, texels: int, distance: ndarray) -> None:
         self._vertices, self._texels, self._distance = vertices, texels, distance
@@ -154,7 +154,7 @@ class _Crossings:
         swap = va > vb
         va, vb = np.where(swap, vb, va), np.where(swap, va, vb)
         ta, tb = np.where(swap, tb, ta), np.where(swap, ta, tb)
-        edge, first, index = np.unique(va * self._vertices + vb, return_index=True, return_inverse=True)
+        edge, index = np.unique(va * self._vertices + vb, return_inverse=True)
         self.a, self.b = edge // self._vertices, edge % self._vertices
         da, db = self._distance[self.a], self._distance[self.b]
         self.t = da / (da - db)

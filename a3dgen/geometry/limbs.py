@@ -24,7 +24,7 @@ _MEMBER_WEIGHT = 0.02
 _ROOT_TILT = {"arm": 0.35, "leg": 0.9}
 """Slope of the level surfaces at the root: through the axilla and over the acromion, through the groin and below the
 iliac crest. A plane across the bone would cut into the torso there."""
-_TILT_END = 0.6
+_TILT_END = 0.5
 """The tilt fades out at this share of the first segment."""
 _BEND_START = 0.7
 """From this share of a segment on, level surfaces turn towards the plane that halves the angle at the mid joint."""
@@ -66,7 +66,7 @@ def limb_position(
     from_mid = np.asarray(points, np.float64) - mid
     u, v1, v2 = from_mid @ across, from_mid @ d1, from_mid @ d2
 
-    # normals turn from the bone's direction to that of the halving plane; dividing keeps the coordinate linear on the bone
+    # normals turn from the bone's direction to the halving plane's; dividing keeps the bone itself linear
     turn1 = smoothstep((1 + v1 / upper - _BEND_START) / (1 - _BEND_START))
     turn2 = smoothstep((1 - v2 / lower - _BEND_START) / (1 - _BEND_START))
     proximal = 1 + (v1 + turn1 * (u - v1)) / (upper * (1 + turn1 * (d1 @ across - 1)))

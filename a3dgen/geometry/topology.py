@@ -1,0 +1,301 @@
+"""The cut mesh of an amputee before it is posed: clipped, closed with caps, weights handed over."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from numpy import ndarray
+
+from a3dgen.geometry.cap import (
+    RINGS,
+    Ring,
+    cap_faces,
+    cap_points,
+    loop_centre,
+    loop_normal,
+    ring_conormals,
+    rounded_ring,
+    unrolled,
+)
+from a3dgen.geometry.clip import Clipped, Origin, clip
+from a3dgen.geometry.limbs import OFF_LIMB
+from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.geometry.regions import REGIONS, most_proximal
+from a3dgen.geometry.stump import (
+    LimbTable,
+    StumpPlan,
+    find_uv_spot,
+    limb_table,
+    place_disk,
+    plan_stump,
+    scar_on_cap,
+    scar_on_skin,
+    slice_edges,
+    taper_shares,
+)
+
+_SEAM_DIRECTION = {"arm": (0.0, 0.0, 1.0), "leg": (1.0, 0.0, 0.0)}
+_TORSO_SEAM_DIRECTION = {"arm": (0.0, 1.0, 0.0), "leg": (0.0, 0.0, 1.0)}
+"""Rest-pose direction of the scar line: front to back on the arm, side to side on the leg; over the torso top to bottom
+at the shoulder, front to back at the hip."""
+_SNAP = 0.3
+"""Generous, because the ring is rounded afterwards: no thin triangles remain beside it to show as creases."""
+_TORSO_HEIGHT = 0.55
+"""Height of the closure over the torso relative to a stump's."""
+
+
+@dataclass(frozen=True)
+class Stump:
+    """One end of the cut mesh.
+
+    Attributes:
+        region: AJAHR index. plan: how it was cut.
+        ring: (L,) vertices of the cut, in order. tip: vertex at the distal end.
+    """
+
+    region: int
+    plan: StumpPlan | None
+    ring: Integer[ndarray, " l"]
+    tip: int
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A cut mesh, independent of pose and shape.
+
+    Attributes:
+        mesh: cut and closed rest mesh; absent joints have no weight (geometry ``residual``).
+        origin: carries maps of the skin over; a cap's vertices take the value of the ring vertex they hang on.
+        scar: (V,) f4 0..1. cap_faces: (F,) bool. cap_vertices: (V,) bool.
+        stumps: one a removed region, in AJAHR order.
+    """
+
+    mesh: SkinnedMesh
+    origin: Origin
+    scar: Float[ndarray, " v"]
+    cap_faces: Bool[ndarray, " f"]
+    cap_vertices: Bool[ndarray, " v"]
+    stumps: tuple[Stump, ...]
+
+
+class Cache:
+    """A bounded cache of this process whose keys hold an object's identity; entries keep that object alive."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
+
+    def get(self, owner: Any, key: Hashable, make: Callable[[], Any]) -> Any:
+        full = (id(owner), key)
+        if full in self._entries:
+            self._entries.move_to_end(full)
+            return self._entries[full][1]
+        value = make()
+        self._entries[full] = (owner, value)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+        return value
+
+
+_TABLES = Cache(64)
+
+
+def _table(mesh: SkinnedMesh, joints_template: ndarray, limb: str) -> LimbTable:
+    return _TABLES.get(mesh, (limb, joints_template.tobytes()), lambda: limb_table(mesh, joints_template, limb))
+
+
+def removed_regions(removed: Bool[ndarray, "12"]) -> list[int]:
+    """Return the regions to cut: the most proximal one of each limb, in AJAHR order."""
+    return most_proximal(np.flatnonzero(removed).tolist())
+
+
+def build_topology(
+    mesh: SkinnedMesh,
+    joints_template: Float[ndarray, "24 3"],
+    removed: Bool[ndarray, "12"],
+    residual: Float[ndarray, "12"],
+    stump: Float[ndarray, "12 3"],
+) -> Topology:
+    """Cut the removed regions off the rest mesh and close it with caps.
+
+    Args:
+        mesh: the body's skin.
+        joints_template: rest joints at betas = 0, m.
+        removed: AJAHR flags; of several on one limb the most proximal counts.
+        residual: (12,) 0..1, where the tip lies along the carrying segment.
+        stump: (12, 3) superellipse exponent, cap height / ring radius, taper.
+
+    Raises:
+        ValueError: if a cut does not give one closed ring, i.e. the mesh is not a body with these joints.
+    """
+    plans = [
+        plan_stump(_table(mesh, joints_template, f"{r.side}_{r.limb}"), r, float(residual[r.index]), stump[r.index])
+        for r in (REGIONS[i] for i in removed_regions(removed))
+    ]
+    tables = [_table(mesh, joints_template, f"{p.region.side}_{p.region.limb}") for p in plans]
+    if not plans:
+        nothing = np.zeros(len(mesh.vertices), bool)
+        same = np.arange(len(mesh.vertices))
+        origin = Origin(same, same, np.zeros(len(same), np.float32), np.arange(len(mesh.faces)))
+        return Topology(mesh, origin, np.zeros(len(same), np.float32), np.zeros(len(mesh.faces), bool), nothing, ())
+    distance = np.max([(t.field - p.cut) * t.lengths[p.segment] for t, p in zip(tables, plans, strict=True)], axis=0)
+    clipped = clip(mesh, distance, 0.0, snap=_SNAP)
+    work = _Work(clipped, mesh)
+    for table, plan in zip(tables, plans, strict=True):
+        work.close(table, plan)
+    return work.finish()
+
+
+class _Work:
+    """The arrays of a mesh while caps are added to it."""
+
+    def __init__(self, clipped: Clipped, intact: SkinnedMesh) -> None:
+        self.clipped, self.intact = clipped, intact
+        mesh = clipped.mesh
+        self.vertices = mesh.vertices.astype(np.float64)
+        self.dirs, self.weights, self.part = mesh.shape_dirs.copy(), mesh.weights.copy(), mesh.face_part.copy()
+        self.scar = np.zeros(len(mesh.vertices))
+        self.count, self.texels = len(mesh.vertices), len(mesh.uv)
+        self.added: list[dict[str, ndarray]] = []
+        self.stumps: list[Stump] = []
+
+    def close(self, table: LimbTable, plan: StumpPlan) -> None:
+        """Taper the stump, hand the absent joints' weights to the joint that carries it, and add the cap."""
+        field = self.clipped.origin.apply(table.field)
+        loop = self._loop(field, table, plan)
+        region, carrier = plan.region, plan.region.segment[0]
+        absent = list(region.joints)
+        self.weights[:, carrier] += self.weights[:, absent].sum(1)
+        self.weights[:, absent] = 0
+        self.part[np.isin(self.part, absent)] = carrier
+        axis = loop_normal(self.vertices[loop]) if plan.torso else table.axes[plan.segment]
+        self._taper(table, plan, field, axis, self.dirs[loop].mean(0))
+        on_limb = field > OFF_LIMB
+        self.scar[on_limb] = np.maximum(self.scar[on_limb], scar_on_skin(plan, field[on_limb]))
+
+        length = table.lengths[plan.segment]
+        self.vertices[loop] += np.outer((plan.cut - field[loop]) * length, table.axes[plan.segment])  # snapped ones
+        conormals = ring_conormals(self.vertices, self.clipped.mesh.faces, loop)
+        ring = Ring(self.vertices[loop], conormals, loop_centre(self.vertices[loop]), axis)
+        self.vertices[loop] = rounded_ring(ring)
+        ring = replace(ring, points=self.vertices[loop])
+        self._add_cap(ring, loop, self._tip(ring, table, plan), table, plan)
+
+    def _loop(self, field: ndarray, table: LimbTable, plan: StumpPlan) -> ndarray:
+        scale = table.lengths[plan.segment]
+        own = [loop for loop in self.clipped.loops if np.abs(field[loop] - plan.cut).max() * scale < 0.02]
+        if len(own) != 1:
+            raise ValueError(
+                f"cutting {plan.region.name} at {plan.residual:g} gives {len(own)} rings: the mesh and its joints do not "
+                "fit together"
+            )
+        return own[0]
+
+    def _taper(self, table: LimbTable, plan: StumpPlan, field: ndarray, axis: ndarray, mean_dirs: ndarray) -> None:
+        share = taper_shares(plan, field)
+        rows = np.flatnonzero((share > 0) & (field > OFF_LIMB))
+        out = self.vertices[rows] - table.centre(field[rows])
+        self.vertices[rows] -= share[rows, None] * (out - np.outer(out @ axis, axis))
+        spread = self.dirs[rows] - mean_dirs
+        across = spread - axis[:, None] * np.einsum("vcb,c->vb", spread, axis)[:, None]
+        self.dirs[rows] -= (share[rows, None, None] * across).astype(np.float32)
+
+    def _tip(self, ring: Ring, table: LimbTable, plan: StumpPlan) -> ndarray:
+        """The tip lies exactly at the residual along the bone; beside it, where the limb's centre line leads."""
+        if plan.torso:
+            return ring.centre + _TORSO_HEIGHT * plan.height * ring.radius * ring.axis
+        target = table.starts[plan.segment] + plan.residual * table.lengths[plan.segment] * ring.axis
+        return ring.centre + ((target - ring.centre) @ ring.axis) * ring.axis
+
+    def _tip_dirs(self, loop: ndarray, table: LimbTable, plan: StumpPlan) -> ndarray:
+        """Shape directions of the tip: those of the intact limb's slice at that place."""
+        if plan.torso:
+            return self.dirs[loop].mean(0)
+        a, b, t = slice_edges(table.field, table.edges, plan.tip)
+        t = t[:, None, None]
+        return ((1 - t) * self.intact.shape_dirs[a] + t * self.intact.shape_dirs[b]).mean(0)
+
+    def _add_cap(self, ring: Ring, loop: ndarray, tip: ndarray, table: LimbTable, plan: StumpPlan) -> None:
+        cap = cap_points(ring, tip, plan.exponent)
+        faces, hangs_on = cap_faces(loop, self.count)
+        radial, axial = cap.radial[:, None, None, None], cap.axial[:, None, None, None]
+        dirs, mean = self.dirs[loop], self.dirs[loop].mean(0)
+        tip_dirs = self._tip_dirs(loop, table, plan)
+        cap_dirs = radial * (dirs - mean) + mean + axial * (tip_dirs - mean)
+        weights, middle = self.weights[loop], self.weights[loop].mean(0)
+        z = cap.axial[:, None, None]
+        cap_weights = (1 - z) * weights + z * middle
+        region = plan.region
+        seam = np.array((_TORSO_SEAM_DIRECTION if plan.torso else _SEAM_DIRECTION)[region.limb])
+        scar = scar_on_cap(cap.rings, ring.axis, ring.centre, seam, cap.axial)
+
+        disk, _ = unrolled(ring, cap)
+        spot = _TABLES.get(self.intact, ("uv", region.name), lambda: find_uv_spot(self.intact, _skin_part(plan)))
+        n = len(loop)
+        levels = [np.arange(n) + k * n for k in range(RINGS + 1)]
+        face_uv = _renumber(faces, [loop, *(self.count + k * n + np.arange(n) for k in range(RINGS))], levels)
+        face_uv[faces == self.count + RINGS * n] = (RINGS + 1) * n
+        self.added.append({
+            "vertices": np.vstack([cap.rings.reshape(-1, 3), tip]),
+            "dirs": np.concatenate([cap_dirs.reshape(-1, *mean.shape), tip_dirs[None]]),
+            "weights": np.vstack([cap_weights.reshape(-1, weights.shape[1]), middle]),
+            "scar": np.concatenate([scar.ravel(), [1.0]]),
+            "faces": faces,
+            "uv": place_disk(spot, disk),
+            "face_uv": face_uv + self.texels,
+            "part": np.full(len(faces), region.segment[0], np.uint8),
+            "hangs_on": np.concatenate([np.tile(loop, RINGS), loop[:1]]),
+            "face_from": loop[hangs_on],
+        })  # fmt: skip
+        self.stumps.append(Stump(region.index, plan, loop, self.count + RINGS * n))
+        self.count += RINGS * n + 1
+        self.texels += (RINGS + 1) * n + 1
+
+    def finish(self) -> Topology:
+        """Join the clipped mesh and its caps."""
+        mesh, origin = self.clipped.mesh, self.clipped.origin
+        both = {k: np.concatenate([a[k] for a in self.added]) for k in self.added[0]}
+        owner = np.zeros(len(mesh.vertices), np.int64)
+        owner[mesh.faces] = np.arange(len(mesh.faces))[:, None]
+        hangs_on = both["hangs_on"]
+        pose_dirs = None if mesh.pose_dirs is None else np.concatenate([mesh.pose_dirs, mesh.pose_dirs[hangs_on]])
+        weights = np.concatenate([self.weights, both["weights"]])
+        cut = replace(
+            mesh,
+            vertices=np.concatenate([self.vertices, both["vertices"]]).astype(np.float32),
+            shape_dirs=np.concatenate([self.dirs, both["dirs"]]).astype(np.float32),
+            weights=weights.astype(np.float32),
+            faces=np.concatenate([mesh.faces, both["faces"]]).astype(np.int32),
+            uv=np.concatenate([mesh.uv, both["uv"]]).astype(np.float32),
+            face_uv=np.concatenate([mesh.face_uv, both["face_uv"]]).astype(np.int32),
+            face_part=np.concatenate([self.part, both["part"]]),
+            hidden=np.concatenate([mesh.hidden, np.zeros(len(both["faces"]), bool)]),
+            pose_dirs=pose_dirs,
+        )
+        source = Origin(
+            np.concatenate([origin.a, origin.a[hangs_on]]),
+            np.concatenate([origin.b, origin.b[hangs_on]]),
+            np.concatenate([origin.t, origin.t[hangs_on]]),
+            np.concatenate([origin.faces, origin.faces[owner[both["face_from"]]]]),
+        )
+        new_faces = np.arange(len(cut.faces)) >= len(mesh.faces)
+        new_vertices = np.arange(len(cut.vertices)) >= len(mesh.vertices)
+        scar = np.concatenate([self.scar, both["scar"]]).astype(np.float32)
+        return Topology(cut, source, scar, new_faces, new_vertices, tuple(self.stumps))
+
+
+def _skin_part(plan: StumpPlan) -> int:
+    """The SMPL part whose skin the cap shows: the carrying segment, or the removed one where the torso is closed."""
+    return plan.region.joint if plan.torso else plan.region.segment[0]
+
+
+def _renumber(faces: ndarray, old: list[ndarray], new: list[ndarray]) -> ndarray:
+    table = np.zeros(int(max(faces.max(), max(o.max() for o in old))) + 1, np.int64)
+    for o, n in zip(old, new, strict=True):
+        table[o] = n
+    return table[faces]
