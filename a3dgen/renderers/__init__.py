@@ -6,10 +6,25 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, UInt8
+from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
+from a3dgen.geometry.light import Light
+from a3dgen.geometry.shadow import Caster
 from a3dgen.registry import resolve
+
+__all__ = (
+    "MATERIALS",
+    "TABLE",
+    "Caster",
+    "Frame",
+    "Item",
+    "Light",
+    "Renderer",
+    "flat_light",
+    "get_renderer",
+    "reset_renderer",
+)
 
 MATERIALS = ("skin", "cloth", "hair", "shoe")
 TABLE = {
@@ -43,36 +58,6 @@ class Item:
     material: str
     scar: Float[ndarray, " v"] | None = None
     double_sided: bool = False
-
-
-@dataclass(frozen=True)
-class Light:
-    """Light of the scene in the camera frame, linear, scaled so that a white diffuse surface shows E as its value.
-
-    Attributes:
-        sh: (9, 3) irradiance / pi as order-2 real spherical harmonics in the order
-            1, y, z, x, xy, yz, 3z^2-1, xz, x^2-y^2 (Ramamoorthi and Hanrahan 2001), RGB.
-        key_dir: (3,) unit vector towards the key light.
-        key_color: (3,) its irradiance / pi at normal incidence, RGB.
-    """
-
-    sh: Float[ndarray, "9 3"]
-    key_dir: Float[ndarray, "3"]
-    key_color: Float[ndarray, "3"]
-
-
-@dataclass(frozen=True)
-class Caster:
-    """What the key light sees, for shadows cast on the ground.
-
-    Attributes:
-        covered: (S, S) bool: the map's texel is covered by the subject.
-        matrix: (3, 4): camera-frame point (homogeneous, m) to map column, row (texel centres at integers) and
-            distance along the light (m, larger = nearer to the light).
-    """
-
-    covered: Bool[ndarray, "s s"]
-    matrix: Float[ndarray, "3 4"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One OpenGL context without a window per process: EGL's surfaceless platform first, OSMesa second, both through ctypes.
+"""One OpenGL context without a window per process: EGL without a surface first, OSMesa second, both by ctypes.
 
 ``A3DGEN_GL=egl`` or ``A3DGEN_GL=osmesa`` forces one. Two live contexts in one process can crash Mesa, so the
 current one is kept here and must be released before the next is made.

@@ -1,4 +1,4 @@
-"""GLSL of the OpenGL renderer. One fragment program a material, chosen when compiled, so that no pixel pays for another's.
+"""GLSL of the OpenGL renderer: one fragment program a material, so that no pixel pays for another's.
 
 Colour leaves the shader as the square root of linear light in 8 bits (finer than sRGB's steps everywhere), alpha
 carries the face's label, so that one target holds colour, coverage and part labels that agree to the sample.

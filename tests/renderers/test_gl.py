@@ -161,7 +161,7 @@ def test_light_comes_from_its_side_and_shadows_fall_on_the_other() -> None:
     for x in (-0.7, 0.7):
         light = Light(dark, np.array([x, 0.0, -0.7]), np.full(3, 0.6))
         frames.append(get_renderer("gl").render([wall, ball], K, 160, 120, light))
-    row = int(round(project(np.array([[0, 0, 3.3]]), K)[0, 1]))
+    row = round(float(project(np.array([[0, 0, 3.3]]), K)[0, 1]))
     left, right = (f.rgba[row - 2 : row + 3, :, 0].mean(0) for f in frames)
     on_wall = ~np.isin(np.arange(160), np.flatnonzero((frames[0].part[row] == 1) | (frames[0].part[row] == 2)))
     shadow_left, shadow_right = (np.flatnonzero((r < 0.7 * np.median(r)) & on_wall).mean() for r in (left, right))
