@@ -3,7 +3,7 @@
 Layout, derived from ``Record.columns()``: one group a record; a plain column is a dataset of its declared dtype and
 shape; text is a group ``{bytes, lengths}`` of concatenated UTF-8; a ragged column is a group ``{flat, lengths}``.
 The same records give the same bytes. The sidecar ``<shard>.json`` holds the SHA-256 and size of the HDF5 file besides
-what the caller adds (its ``digest``, counts). A shard without a sidecar that matches it does not exist.
+what the caller adds (what it ``depends`` on, counts). A shard without a sidecar that matches it does not exist.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def write_shard(path: Path, records: Mapping[str, Record], sidecar: Mapping[str,
     Args:
         path: ``*.h5``; its folder is made if it is missing.
         records: class name -> record, e.g. ``{"Persons": persons, "Outcome": outcome}``.
-        sidecar: plain JSON facts to keep beside the shard (``digest``, counts).
+        sidecar: plain JSON facts to keep beside the shard (``depends``, counts).
 
     Returns:
         The sidecar as written.
@@ -119,14 +120,23 @@ def remove_shard(path: Path) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> int:
-    """Delete temporaries that a killed process left anywhere below ``folder``; return how many."""
+def sweep(folder: Path, deep: bool = True) -> int:
+    """Delete temporary files and folders that a killed process left in ``folder`` (and, if ``deep``, anywhere below).
+
+    Returns:
+        How many there were.
+    """
     swept = 0
-    for root, _, files in os.walk(folder):
-        for name in files:
-            if name.endswith(TEMPORARY):
-                (Path(root) / name).unlink(missing_ok=True)
-                swept += 1
+    for root, folders, files in os.walk(folder):
+        for name in (n for n in files if n.endswith(TEMPORARY)):
+            (Path(root) / name).unlink(missing_ok=True)
+            swept += 1
+        for name in [n for n in folders if n.endswith(TEMPORARY)]:
+            shutil.rmtree(Path(root) / name)
+            folders.remove(name)
+            swept += 1
+        if not deep:
+            break
     return swept
 
 

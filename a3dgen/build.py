@@ -1,0 +1,335 @@
+"""Bring a build folder up to date: every stage on every shard, exactly once, in the order of what needs what."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import heapq
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from a3dgen.config import BuildConfig
+from a3dgen.errors import A3dgenError, ConfigError
+from a3dgen.freshness import DONE, Freshness, count_files
+from a3dgen.io.shards import sweep, write_json, write_shard
+from a3dgen.ledger import Ledger, fed
+from a3dgen.orphans import remove_orphans, remove_shards_from
+from a3dgen.progress import Progress
+from a3dgen.runner import Done, Executor
+from a3dgen.stage_table import GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
+from a3dgen.stages import Context, Inputs
+from a3dgen.tasks import Task, cut_shards, input_keys, load_inputs, shard_path, storage_error, summary
+
+log = logging.getLogger("a3dgen")
+POLL_SECONDS = 0.5
+LOCK = ".lock"
+
+
+@dataclass
+class Build:
+    """One run over a build folder.
+
+    Attributes:
+        config: what to build.
+        make_executor: called when the first shard must be made, so that a finished build starts no process.
+        progress: shows how far it is.
+        body_digest: returns the hash of the body model.
+        force: stages to run again even if nothing they depend on has changed.
+        until: last stage to bring up to date; all stages if empty.
+        retry_failed: also remake shards in which a key failed.
+        table: the stages.
+    """
+
+    config: BuildConfig
+    make_executor: Callable[[], Executor]
+    progress: Progress
+    body_digest: Callable[[], str]
+    force: frozenset[str] = frozenset()
+    until: str = ""
+    retry_failed: bool = False
+    table: StageTable = field(default_factory=lambda: STAGE_TABLE)
+
+    def __post_init__(self) -> None:
+        names = list(self.table)
+        wanted = names[: names.index(self.until) + 1] if self.until else names
+        self._stages = [self.table[name] for name in wanted]
+        self._chain = [spec for spec in self._stages if spec.kind == SHARD]
+        self.out = self.config.out
+        self.ledger = Ledger(self.out)
+        self.fresh = Freshness(self.config, self.table, self.body_digest)
+        self._executor: Executor | None = None
+        self._queue: list[tuple[int, int, Task]] = []
+        self._under_way = 0
+        self._tries: dict[tuple[str, int], int] = {}
+        self._suspects: list[Task] = []
+        self._totals: dict[str, int] = {}
+
+    def run(self) -> Ledger:
+        """Make everything that is missing or out of date.
+
+        Returns:
+            What became of everybody, what was made and what was kept.
+
+        Raises:
+            A3dgenError: for what the user must fix; what is finished by then stays valid.
+            KeyboardInterrupt: on Ctrl-C or SIGTERM; run again to resume.
+        """
+        try:
+            with folder_lock(self.out):
+                self._sweep()
+                write_json(self.out / "config.json", self.config.settings())
+                count = self._ingest(self._stages[0])
+                self._shard_stages(count)
+                self.ledger.check_balance()
+                self._gather_stages(count)
+                self.ledger.write(self._how())
+                return self.ledger
+        except OSError as error:
+            raise storage_error(self.out, error) from error
+        finally:
+            if self._executor is not None:
+                self._executor.close()
+
+    def _sweep(self) -> None:
+        for name in self.table:
+            sweep(self.out / name)
+        sweep(self.out, deep=False)
+
+    def _how(self) -> str:
+        return self._executor.describe() if self._executor is not None else "nothing to do on shards"
+
+    def _context(self, spec: StageSpec) -> Context:
+        # Only gathering stages get the settings: a shard must not depend on keys of other stages.
+        settings = self.config.settings() if spec.kind == GATHER else {}
+        return Context(self.config.seed, self.config.body, self.out, self.out / spec.name, settings)
+
+    # -- ingest
+
+    def _ingest(self, spec: StageSpec) -> int:
+        """Read the sources into shards unless that is done; return the number of shards."""
+        self.progress.start(spec.name)
+        depends = self.fresh.ingest_depends(spec)
+        facts = None if spec.name in self.force else self.fresh.ingest(spec, depends).facts
+        if facts is not None:
+            for shard in range(facts["shards"]):
+                self._book(spec, self.fresh.sidecar(spec, shard), made=False)
+            self.progress.finish(spec.name, "up to date")
+            return facts["shards"]
+        folder = self.out / spec.name
+        (folder / DONE).unlink(missing_ok=True)
+        count, start = 0, time.perf_counter()
+        for count, output in enumerate(self._read_people(spec), 1):
+            sidecar = {"stage": spec.name, "shard": count - 1, "depends": depends, **summary(output.outcome)}
+            records = {type(output.record).__name__: output.record, "Outcome": output.outcome}
+            written = write_shard(shard_path(self.out, spec.name, count - 1), records, sidecar)
+            self._book(spec, {**written, "seconds": time.perf_counter() - start}, made=True)
+            start = time.perf_counter()
+        if not count:
+            raise ConfigError("the sources hold no people: check sources.<name>.root and its filters")
+        for stage in self.table.values():
+            remove_shards_from(self.out / stage.name, count)
+        write_json(folder / DONE, {"depends": depends, "shards": count})
+        self.progress.finish(spec.name)
+        return count
+
+    def _read_people(self, spec: StageSpec) -> Iterator[Any]:
+        config = self.config.ingest_config()
+        return cut_shards(spec.code().run(config, self._context(spec)), self.config.run.shard_size)
+
+    # -- shard stages
+
+    def _shard_stages(self, count: int) -> None:
+        for spec in self._chain:
+            self.progress.start(spec.name, self._totals.get(spec.name))
+        for shard in range(count):
+            self._advance(shard, 0)
+        while self._queue or self._under_way or self._suspects:
+            if not self._queue and not self._under_way:
+                self._isolate(self._suspects.pop(0))
+                continue
+            self._fill()
+            done = self._pool().next(POLL_SECONDS)
+            if done is not None:
+                self._under_way -= 1
+                self._handle(done)
+        for spec in self._chain:
+            book = self.ledger.stages.get(spec.name)
+            if book is not None and book.made:
+                remove_orphans(self.out, spec, count)
+            self.progress.finish(spec.name, "" if book is not None and book.made else "up to date")
+
+    def _advance(self, shard: int, position: int) -> None:
+        """Keep what is up to date of a shard's chain from ``position`` on, and queue the first stage that is not."""
+        for at in range(position, len(self._chain)):
+            spec = self._chain[at]
+            depends = self.fresh.shard_depends(spec, shard)
+            facts = None if spec.name in self.force else self.fresh.shard(spec, shard, depends).facts
+            if facts is not None and self.retry_failed and facts["counts"].get("failed"):
+                facts = None
+            if facts is None:
+                config = self.config.stages[spec.name]
+                task = Task(spec, shard, config, self._context(spec), depends or {})
+                heapq.heappush(self._queue, (shard, at, task))
+                return
+            self._book(spec, facts, made=False)
+
+    def _fill(self) -> None:
+        """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers."""
+        pool = self._pool()
+        while self._queue and self._under_way < pool.slots():
+            pool.submit(heapq.heappop(self._queue)[2])
+            self._under_way += 1
+
+    def _pool(self) -> Executor:
+        if self._executor is None:
+            self._executor = self.make_executor()
+            self.progress.say(self._executor.describe())
+        return self._executor
+
+    def _handle(self, done: Done) -> None:
+        task = done.task
+        if done.facts is not None:
+            self._finish(task, done.facts)
+            return
+        if isinstance(done.error, A3dgenError):
+            raise done.error
+        tries = self._tries[task.spec.name, task.shard] = self._tries.get((task.spec.name, task.shard), 0) + 1
+        what = "its worker died" if done.died else f"{type(done.error).__name__}: {done.error}"
+        self._event(f"{task.spec.name}, shard {task.shard}: {what} (attempt {tries})")
+        if tries <= self.config.run.max_shard_retries:
+            heapq.heappush(self._queue, (task.shard, self._chain.index(task.spec), task))
+        else:
+            self._suspects.append(task)
+
+    def _finish(self, task: Task, facts: Mapping[str, Any]) -> None:
+        self._book(task.spec, facts, made=True)
+        self._advance(task.shard, self._chain.index(task.spec) + 1)
+
+    def _book(self, spec: StageSpec, facts: Mapping[str, Any], made: bool) -> None:
+        """Add a shard to the ledger and to the bars, and to the total of the stages that its rows feed."""
+        self.ledger.add(spec.name, facts, made)
+        self.progress.advance(spec.name, sum(facts["counts"].values()))
+        for later in self._chain:
+            keys = fed(spec.name, facts, later.name)
+            if keys:
+                self._totals[later.name] = self._totals.get(later.name, 0) + keys
+                self.progress.start(later.name, self._totals[later.name])
+
+    # -- people who kill a worker
+
+    def _isolate(self, task: Task) -> None:
+        """Find, with nothing else running, who makes a shard fail; record them as failed and finish the others."""
+        done = self._alone(task)
+        if done.facts is None:
+            keys = input_keys(task.spec.name, load_inputs(self.out, task.shard, task.spec.needs))
+            poison = self._find(task, keys)
+            for key, reason in poison.items():
+                self._event(f"{task.spec.name}: '{key}' failed: {reason}")
+            done = self._alone(replace(task, poison=poison))
+        if done.facts is None:
+            raise A3dgenError(
+                f"stage {task.spec.name} keeps failing on shard {task.shard} ({done.error}); "
+                f"rerun with --workers 0 to see where"
+            )
+        self._finish(task, done.facts)
+
+    def _find(self, task: Task, keys: list[str]) -> dict[str, str]:
+        """Return key -> reason of those among ``keys`` that fail, by bisection."""
+        done = self._alone(replace(task, only=tuple(keys)))
+        if done.facts is not None:
+            return {}
+        if len(keys) == 1:
+            died = "the worker process died (killed, or out of memory)"
+            return {keys[0]: died if done.died else f"{type(done.error).__name__}: {done.error}"}
+        half = len(keys) // 2
+        return {**self._find(task, keys[:half]), **self._find(task, keys[half:])}
+
+    def _alone(self, task: Task) -> Done:
+        pool = self._pool()
+        pool.submit(task)
+        while True:
+            done = pool.next(POLL_SECONDS)
+            if done is not None:
+                if isinstance(done.error, A3dgenError):
+                    raise done.error
+                return done
+
+    def _event(self, text: str) -> None:
+        self.ledger.events.append(text)
+        self.progress.say(text)
+
+    # -- gathering stages
+
+    def _gather_stages(self, count: int) -> None:
+        for spec in [s for s in self._stages if s.kind == GATHER]:
+            self.progress.start(spec.name, count)
+            depends = self.fresh.gather_depends(spec, count)
+            facts = None if spec.name in self.force else self.fresh.gather(spec, depends).facts
+            made, start = facts is None, time.perf_counter()
+            if facts is None:
+                self.ledger.write(self._how())
+                facts = self._gather(spec, count, depends or {})
+            else:
+                self.progress.advance(spec.name, count)
+            self.ledger.add_whole(spec.name, facts["facts"], made, time.perf_counter() - start, facts["bytes"])
+            self.progress.finish(spec.name, "" if made else "up to date")
+
+    def _gather(self, spec: StageSpec, count: int, depends: Mapping[str, Any]) -> dict[str, Any]:
+        folder = self.out / spec.name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DONE).unlink(missing_ok=True)
+        shards = Shards(self.out, spec, count, lambda: self.progress.advance(spec.name))
+        found = spec.code().run(self.config.stages[spec.name], self._context(spec), shards)
+        output = self.out / spec.output
+        facts = {"depends": dict(depends), "facts": found, "files": count_files(output), "bytes": _bytes(output)}
+        write_json(folder / DONE, facts)
+        return facts
+
+
+class Shards:
+    """All shards of a build as a gathering stage sees them: read one at a time, as often as it likes."""
+
+    def __init__(self, out: Path, spec: StageSpec, count: int, report: Callable[[], None]) -> None:
+        self._out, self._spec, self._count, self._report = out, spec, count, report
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Inputs]:
+        for shard in range(self._count):
+            yield load_inputs(self._out, shard, self._spec.needs)
+            self._report()
+
+
+@contextlib.contextmanager
+def folder_lock(out: Path) -> Iterator[None]:
+    """Hold the build folder; the system frees it when the process ends, however it ends.
+
+    Raises:
+        ConfigError: if another build holds it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 100, 0).decode(errors="replace").strip()
+            raise ConfigError(f"{out}: another build is running there ({holder}); wait for it or use --out") from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _bytes(path: Path) -> int:
+    """Return the size of a file, or of all files below a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())

@@ -1,0 +1,196 @@
+"""One YAML file plus ``--set`` overrides make a ``BuildConfig``; every default lives in a stage's own Config."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module, resources
+from pathlib import Path
+from typing import Any
+
+from a3dgen.bodies.config import BodyConfig
+from a3dgen.errors import ConfigError, nearest
+from a3dgen.registry import resolve
+from a3dgen.sources import SOURCES
+from a3dgen.stage_table import INGEST, STAGE_TABLE, StageTable
+from a3dgen.typed import check_keys, construct, convert, override, plain, read_yaml
+
+OUT_TOKEN = "${out}"
+"""In a source's paths: the build folder, where the demo's raw trees lie."""
+DEMO_MODULE = "a3dgen.demo"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How a build is run; none of it changes what is built.
+
+    Attributes:
+        out: build folder; ``build/<config name>`` if empty.
+        workers: processes; 0 = in this process, -1 = one a core.
+        scheduler: address of a running Dask scheduler (``tcp://host:8786``); empty = a local cluster.
+        shard_size: people in one shard (one task).
+        max_shard_retries: how often a shard is retried after its worker died, before the cause is searched.
+    """
+
+    out: str = ""
+    workers: int = -1
+    scheduler: str = ""
+    shard_size: int = 64
+    max_shard_retries: int = 2
+
+    def __post_init__(self) -> None:
+        if self.shard_size < 1:
+            raise ConfigError("shard_size must be at least 1")
+        if self.workers < -1:
+            raise ConfigError("workers must be 0 (inline), a number of processes, or -1 for one a core")
+        if self.max_shard_retries < 0:
+            raise ConfigError("max_shard_retries must not be negative")
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Everything a build needs to know.
+
+    Attributes:
+        name: stem of the configuration file.
+        seed: of the whole build.
+        run: how it is run.
+        body: which body model.
+        demo: the demo generator's configuration, None if no demo data are made.
+        sources: name -> the source's own Config, whose kind is in ``kinds``.
+        kinds: name -> kind of source.
+        stages: stage name -> its Config.
+    """
+
+    name: str
+    seed: int = 0
+    run: RunConfig = field(default_factory=RunConfig)
+    body: BodyConfig = field(default_factory=BodyConfig)
+    demo: Any = None
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    stages: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def out(self) -> Path:
+        """The build folder, absolute."""
+        return (Path(self.run.out).expanduser() if self.run.out else Path("build") / self.name).absolute()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the content of the dataset as plain JSON, the same wherever and however it is built."""
+        facts: dict[str, Any] = {"seed": self.seed, "body": plain(self.body)}
+        if self.demo is not None:
+            facts["demo"] = plain(self.demo)
+        facts["sources"] = {n: {"kind": self.kinds[n], **plain(s)} for n, s in self.sources.items()}
+        facts.update({name: plain(config) for name, config in self.stages.items() if name != "report"})
+        facts[INGEST].pop("sources", None)
+        return facts
+
+    def ingest_config(self) -> Any:
+        """Return ingest's Config with all sources in it, ``${out}`` in their paths replaced by the build folder."""
+        sources = {name: _with_out(config, str(self.out)) for name, config in self.sources.items()}
+        return dataclasses.replace(self.stages[INGEST], sources=sources)
+
+
+def packaged_configs() -> dict[str, Path]:
+    """Return name -> path of the configurations that come with the package."""
+    folder = Path(str(resources.files("a3dgen") / "configs"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_config(name: str) -> Path:
+    """Return the file for a path, or for the name of a packaged configuration (``demo``, ``configs/coco.yaml``).
+
+    Raises:
+        ConfigError: if there is neither.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    packaged = packaged_configs()
+    if path.stem in packaged and path.suffix in ("", ".yaml", ".yml") and path.parent.name in ("", "configs"):
+        return packaged[path.stem]
+    raise ConfigError(f"no configuration '{name}': neither a file nor a packaged one{nearest(path.stem, packaged)}")
+
+
+def load_config(
+    name: str | Path, overrides: Iterable[str] = (), table: StageTable = STAGE_TABLE, **run: Any
+) -> BuildConfig:
+    """Read a configuration.
+
+    Args:
+        name: path of a YAML file, or name of a packaged one.
+        overrides: ``a.b.c=value`` assignments, applied in order.
+        table: the stages, whose Configs are the valid keys.
+        run: fields of RunConfig given by command-line options; None is ignored.
+
+    Raises:
+        ConfigError: one line that names file, key and what would be right.
+    """
+    path = find_config(str(name))
+    tree = read_yaml(path)
+    for assignment in overrides:
+        override(tree, assignment)
+    return build_config(tree, path.stem, str(path), table, {k: v for k, v in run.items() if v is not None})
+
+
+def build_config(
+    tree: Mapping[str, Any],
+    name: str,
+    origin: str,
+    table: StageTable = STAGE_TABLE,
+    run: Mapping[str, Any] | None = None,
+) -> BuildConfig:
+    """Return the BuildConfig for a nested mapping; ``origin`` stands for the file in messages."""
+    if "sources" in (tree.get(INGEST) or {}):
+        raise ConfigError(f"{origin}: 'sources' is a key of its own, not one of 'ingest'")
+    runner_keys = [f.name for f in dataclasses.fields(RunConfig)]
+    check_keys(tree, ["seed", "body", "demo", "sources", *runner_keys, *table], "", origin)
+    run_tree = {k: tree[k] for k in runner_keys if k in tree} | dict(run or {})
+    sources, kinds = _sources(tree.get("sources"), origin)
+    return BuildConfig(
+        name=name,
+        seed=convert(int, tree.get("seed", 0), "seed", origin),
+        run=construct(RunConfig, run_tree, "", origin),
+        body=construct(BodyConfig, tree.get("body"), "body", origin),
+        demo=_demo(tree["demo"], origin) if tree.get("demo") is not None else None,
+        sources=sources,
+        kinds=kinds,
+        stages={s: construct(spec.code().Config, tree.get(s), s, origin) for s, spec in table.items()},
+    )
+
+
+def _demo(value: Any, origin: str) -> Any:
+    return construct(import_module(DEMO_MODULE).Config, value, "demo", origin)
+
+
+def _sources(tree: Any, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
+    configs: dict[str, Any] = {}
+    kinds: dict[str, str] = {}
+    if tree is None:
+        return configs, kinds
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{origin}: sources must be a mapping of names, e.g. sources: {{coco: {{root: /data/coco}}}}")
+    for name, value in tree.items():
+        fields = dict(convert(dict, value if value is not None else {}, f"sources.{name}", origin))
+        kind = convert(str, fields.pop("kind", name), f"sources.{name}.kind", origin)
+        if kind not in SOURCES:
+            raise ConfigError(f"{origin}: sources.{name}: unknown kind '{kind}'{nearest(kind, SOURCES)}")
+        kinds[name] = kind
+        configs[name] = construct(resolve("source", SOURCES, kind).config, fields, f"sources.{name}", origin)
+    return configs, kinds
+
+
+def _with_out(value: Any, out: str) -> Any:
+    """Replace ``${out}`` in every text of a configuration."""
+    if dataclasses.is_dataclass(value):
+        changed = {f.name: _with_out(getattr(value, f.name), out) for f in dataclasses.fields(value)}
+        return dataclasses.replace(value, **changed)
+    if isinstance(value, Mapping):
+        return {k: _with_out(v, out) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_out(v, out) for v in value)
+    if isinstance(value, str):
+        return value.replace(OUT_TOKEN, out)
+    return Path(str(value).replace(OUT_TOKEN, out)) if isinstance(value, Path) else value

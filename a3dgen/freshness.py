@@ -1,0 +1,166 @@
+"""What of a build folder is up to date, what is not, and why."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a3dgen.config import BuildConfig
+from a3dgen.digests import changed, dependencies, digest
+from a3dgen.errors import DataError
+from a3dgen.io.shards import is_intact, read_shard, read_sidecar
+from a3dgen.stage_table import GATHER, StageSpec, StageTable
+from a3dgen.tasks import files_of, shard_path
+
+DONE = "done.json"
+"""In the folder of ingest and of every gathering stage: written last, holds what it depends on and its facts."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a result can be kept: its facts if so, else None and the reason."""
+
+    facts: dict[str, Any] | None
+    why: str = ""
+
+
+class Freshness:
+    """Compares what lies in a build folder with what a configuration asks for.
+
+    Args:
+        config: the build.
+        table: its stages.
+        body_digest: returns the hash of the body model's arrays; called once, at the first stage that needs it.
+    """
+
+    def __init__(self, config: BuildConfig, table: StageTable, body_digest: Callable[[], str]) -> None:
+        self.config = config
+        self.table = table
+        self.out = config.out
+        self._body_digest = functools.cache(body_digest)
+
+    # -- ingest
+
+    def ingest_depends(self, spec: StageSpec) -> dict[str, Any]:
+        """Return what the shards' first content depends on: sources, their files, the shard size."""
+        config, code = self.config.ingest_config(), spec.code()
+        shards = {"shard_size": self.config.run.shard_size}
+        return dependencies(
+            code.VERSION, config, self.config.seed, "", {}, files=code.fingerprint(config), shards=shards
+        )
+
+    def ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> Verdict:
+        """Tell whether ingest is complete; its facts hold the number of ``shards``."""
+        facts = read_done(self.out, spec.name)
+        if facts is None:
+            return Verdict(None, "not finished")
+        why = changed(facts.get("depends"), depends)
+        if why:
+            return Verdict(None, why)
+        for shard in range(facts["shards"]):
+            path = shard_path(self.out, spec.name, shard)
+            sidecar = read_sidecar(path)
+            if sidecar is None or not is_intact(path, sidecar):
+                return Verdict(None, f"shard {shard} is missing or corrupted")
+        return Verdict(facts)
+
+    def sidecar(self, spec: StageSpec, shard: int) -> dict[str, Any]:
+        """Return the sidecar of a shard that is known to be there."""
+        return read_sidecar(shard_path(self.out, spec.name, shard)) or {}
+
+    # -- shard stages
+
+    def shard_depends(self, spec: StageSpec, shard: int) -> dict[str, Any] | None:
+        """Return what a stage's result on one shard depends on, None while an input is missing."""
+        inputs = {}
+        for need in spec.needs:
+            sidecar = read_sidecar(shard_path(self.out, need, shard))
+            if sidecar is None:
+                return None
+            inputs[need] = sidecar["sha256"]
+        config = self.config.stages[spec.name]
+        return dependencies(spec.code().VERSION, config, self.config.seed, self._body_digest(), inputs)
+
+    def shard(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Verdict:
+        """Tell whether one shard of a stage, and every picture it names, can be kept."""
+        path = shard_path(self.out, spec.name, shard)
+        facts = read_sidecar(path)
+        if facts is None:
+            return Verdict(None, "not made yet")
+        why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
+        if not why and not is_intact(path, facts):
+            why = "the shard is corrupted"
+        if not why:
+            why = self._missing_file(path, facts)
+        return Verdict(None, why) if why else Verdict(facts)
+
+    def _missing_file(self, path: Path, facts: Mapping[str, Any]) -> str:
+        if not facts.get("files"):
+            return ""
+        try:
+            records = read_shard(path)
+        except DataError as error:
+            return str(error)
+        for record in records.values():
+            for name in files_of(record):
+                if not (self.out / name).is_file():
+                    return f"{name} is missing"
+        return ""
+
+    # -- gathering stages
+
+    def gather_depends(self, spec: StageSpec, count: int) -> dict[str, Any] | None:
+        """Return what a gathering stage's result depends on, None while an input is missing."""
+        inputs = {}
+        for need in spec.needs:
+            if self.table[need].kind == GATHER:
+                facts = read_done(self.out, need)
+                found = None if facts is None else digest(facts["depends"])
+            else:
+                found = self._all_shards(need, count)
+            if found is None:
+                return None
+            inputs[need] = found
+        config, settings = self.config.stages[spec.name], self.config.settings()
+        version = spec.code().VERSION
+        return dependencies(version, config, self.config.seed, self._body_digest(), inputs, settings=settings)
+
+    def gather(self, spec: StageSpec, depends: Mapping[str, Any] | None) -> Verdict:
+        """Tell whether a gathering stage's result can be kept."""
+        facts = read_done(self.out, spec.name)
+        if facts is None:
+            return Verdict(None, "not made yet")
+        why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
+        if not why and spec.output and count_files(self.out / spec.output) != facts.get("files"):
+            why = f"files of {spec.output} are missing"
+        return Verdict(None, why) if why else Verdict(facts)
+
+    def _all_shards(self, stage: str, count: int) -> str | None:
+        shas = []
+        for shard in range(count):
+            sidecar = read_sidecar(shard_path(self.out, stage, shard))
+            if sidecar is None:
+                return None
+            shas.append(sidecar["sha256"])
+        return digest(shas)
+
+
+def read_done(out: Path, name: str) -> dict[str, Any] | None:
+    """Return what a finished stage wrote last, None if it did not finish."""
+    try:
+        facts = json.loads((out / name / DONE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) and isinstance(facts.get("depends"), dict) else None
+
+
+def count_files(path: Path) -> int:
+    """Return the number of files at or below ``path``."""
+    if path.is_file():
+        return 1
+    return sum(len(files) for _, _, files in os.walk(path))

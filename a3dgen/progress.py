@@ -1,0 +1,132 @@
+"""What a build shows while it runs: one bar a stage on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol
+
+PLAIN_SECONDS = 10.0
+
+
+class Progress(Protocol):
+    """Shows how far each stage is. ``total`` may grow while shards are still being read."""
+
+    def start(self, stage: str, total: int | None = None) -> None: ...
+    def advance(self, stage: str, done: int = 1) -> None: ...
+    def finish(self, stage: str, note: str = "") -> None: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        """Ignore."""
+
+    def advance(self, stage: str, done: int = 1) -> None:
+        """Ignore."""
+
+    def finish(self, stage: str, note: str = "") -> None:
+        """Ignore."""
+
+    def say(self, text: str) -> None:
+        """Ignore."""
+
+    def close(self) -> None:
+        """Ignore."""
+
+
+class Lines:
+    """One line when a stage ends, and one every ten seconds in between: for logs."""
+
+    def __init__(self, unit: str = "people") -> None:
+        self._unit = unit
+        self._since: dict[str, float] = {}
+        self._done: dict[str, int] = {}
+        self._total: dict[str, int | None] = {}
+        self._shown = time.monotonic()
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        self._since.setdefault(stage, time.monotonic())
+        self._done.setdefault(stage, 0)
+        self._total[stage] = total
+
+    def advance(self, stage: str, done: int = 1) -> None:
+        self._done[stage] += done
+        if time.monotonic() - self._shown > PLAIN_SECONDS:
+            self._shown = time.monotonic()
+            self.say(f"{stage}: {self._state(stage)}")
+
+    def finish(self, stage: str, note: str = "") -> None:
+        self.say(f"{stage}: {self._state(stage)}{f' ({note})' if note else ''}")
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _state(self, stage: str) -> str:
+        done, total = self._done[stage], self._total[stage]
+        seconds = max(1e-6, time.monotonic() - self._since[stage])
+        text = f"{done}{f' of {total}' if total and total != done else ''} in {seconds:.1f} s"
+        if not done:
+            return text
+        text += f", {done / seconds:.1f}/s"
+        return text + (f", {(total - done) * seconds / done:.0f} s left" if total and total > done else "")
+
+
+class Bars:
+    """One bar a stage with count, rate and time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Any) -> Text:
+                rate = task.finished_speed or task.speed
+                return Text(f"{rate:.1f}/s" if rate else "", style="dim")
+
+        self._bars = RichProgress(
+            TextColumn("{task.description:<11}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=Console(stderr=True),
+            speed_estimate_period=120,
+        )
+        self._ids: dict[str, Any] = {}
+        self._bars.start()
+
+    def start(self, stage: str, total: int | None = None) -> None:
+        if stage not in self._ids:
+            self._ids[stage] = self._bars.add_task(stage, total=total, note="")
+        else:
+            self._bars.update(self._ids[stage], total=total)
+
+    def advance(self, stage: str, done: int = 1) -> None:
+        self._bars.advance(self._ids[stage], done)
+
+    def finish(self, stage: str, note: str = "") -> None:
+        task = next(t for t in self._bars.tasks if t.id == self._ids[stage])
+        self._bars.update(task.id, total=task.completed, note=note)
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+def make_progress(quiet: bool) -> Progress:
+    """Return bars on a terminal, lines elsewhere, or nothing."""
+    if quiet:
+        return Quiet()
+    return Bars() if sys.stderr.isatty() else Lines()
