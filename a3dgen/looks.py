@@ -233,7 +233,7 @@ def _draw_garments(rng: Generator, config: LooksConfig, masculine: bool) -> list
     bottom = _pick(rng, _allowed({"trousers": 5, "shorts": 2.2, "skirt": 0.0 if masculine else 1.8},
                                  config.worn(BOTTOMS)))  # fmt: skip
     feet = _pick(rng, _allowed({"shoes": 6, "bare_feet": 1}, config.worn(FOOTWEAR)))
-    sleeve = {"tshirt": (0.4, 0.7), "longsleeve": (1.82, 1.94), "tanktop": (0.0, 0.0)}[top]
+    sleeve = {"tshirt": (0.4, 0.7), "longsleeve": (1.82, 1.94), "tanktop": (-0.15, -0.15)}[top]
     leg = {"trousers": (1.84, 1.96), "shorts": (0.45, 0.9), "skirt": (0.5, 1.25)}[bottom]
     length_arm, length_leg = (round(float(rng.uniform(*r)) / 0.05) * 0.05 for r in (sleeve, leg))
     neck = str(rng.choice(["crew", "crew", "v", "wide"]))

@@ -1,0 +1,143 @@
+"""Operations on open surfaces such as cloth: boundaries, smoothing, hems, texture coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
+from scipy.sparse import csr_matrix, diags
+
+from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
+
+
+def boundary_loops(faces: Integer[ndarray, "f 3"]) -> list[Integer[ndarray, " l"]]:
+    """Return the boundaries of a surface as ordered vertex loops that run as the faces' own half-edges do."""
+    a, b = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
+    count = int(faces.max()) + 1 if len(faces) else 0
+    lone = ~np.isin(a * count + b, b * count + a)
+    following = dict(zip(a[lone].tolist(), b[lone].tolist(), strict=True))
+    loops = []
+    while following:
+        start = min(following)
+        loop = [start]
+        while (step := following.pop(loop[-1], start)) != start:
+            loop.append(step)
+        loops.append(np.array(loop))
+    return loops
+
+
+def _averaging(faces: Integer[ndarray, "f 3"], count: int, fixed: Integer[ndarray, " n"]) -> csr_matrix:
+    """Row-stochastic operator: the mean of a vertex's neighbours; fixed vertices stay."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    a, b = np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]]
+    adjacency = csr_matrix((np.ones(len(a), np.float32), (a, b)), shape=(count, count))
+    adjacency.data[:] = 1
+    free = np.ones(count, np.float32)
+    free[fixed] = 0
+    degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
+    return diags(free / degree) @ adjacency + diags(1 - free)
+
+
+def _packed(mesh: SkinnedMesh) -> Float[ndarray, "v n"]:
+    count = len(mesh.vertices)
+    return np.concatenate([mesh.vertices, mesh.shape_dirs.reshape(count, -1), mesh.weights], 1).astype(np.float32)
+
+
+def _unpacked(mesh: SkinnedMesh, packed: Float[ndarray, "w n"]) -> SkinnedMesh:
+    dirs = mesh.shape_dirs.shape[1:]
+    n = 3 + int(np.prod(dirs))
+    return replace(
+        mesh,
+        vertices=np.ascontiguousarray(packed[:, :3]),
+        shape_dirs=np.ascontiguousarray(packed[:, 3:n]).reshape(len(packed), *dirs),
+        weights=np.ascontiguousarray(packed[:, n:]),
+        pose_dirs=None,
+    )
+
+
+def drape(mesh: SkinnedMesh, offset: Float[ndarray, " v"], passes: int, clearance: float) -> SkinnedMesh:
+    """Lift a surface off what it was modelled on and let it span hollows as cloth does.
+
+    Vertices move outwards by ``offset`` (m), interior ones are averaged ``passes`` times with shape directions and
+    skinning weights alike (both are linear, so the cloth follows shape and pose), boundaries are smoothed along
+    themselves, and what sank nearer than ``clearance`` (m) to the start is lifted again.
+    """
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    loops = boundary_loops(mesh.faces)
+    packed = _packed(mesh)
+    packed[:, :3] += normals * offset[:, None]
+    edge = np.concatenate(loops) if loops else np.zeros(0, np.int64)
+    average = _averaging(mesh.faces, len(packed), edge)
+    for _ in range(passes):
+        packed = average @ packed
+    for loop in loops:
+        for _ in range(4):
+            packed[loop] = 0.5 * packed[loop] + 0.25 * (packed[np.roll(loop, 1)] + packed[np.roll(loop, -1)])
+    lift = np.einsum("vc,vc->v", packed[:, :3] - mesh.vertices, normals)
+    packed[:, :3] += normals * np.maximum(clearance - lift, 0)[:, None]
+    return _unpacked(mesh, packed)
+
+
+def with_rings(
+    mesh: SkinnedMesh, loops: list[Integer[ndarray, " l"]], positions: list[Float[ndarray, "l 3"]]
+) -> tuple[SkinnedMesh, Integer[ndarray, " w"]]:
+    """Sew one more ring of vertices to each boundary loop; they take weights and shape from the loop.
+
+    Returns:
+        The mesh (texture coordinates are left to the caller), and for each of its vertices the one it came from.
+    """
+    count, faces, part, hidden = len(mesh.vertices), [mesh.faces], [mesh.face_part], [mesh.hidden]
+    owner = np.concatenate([np.arange(count), *loops])
+    a, f = mesh.faces.ravel(), np.repeat(np.arange(len(mesh.faces)), 3)
+    around = np.zeros(count, np.int64)
+    around[a] = f
+    for loop in loops:
+        ring = count + np.arange(len(loop))
+        faces.append(strip(loop, ring))
+        part.append(np.tile(mesh.face_part[around[loop]], 2))
+        hidden.append(np.zeros(2 * len(loop), bool))
+        count += len(loop)
+    packed = _packed(mesh)[owner]
+    if positions:
+        packed[len(mesh.vertices) :, :3] = np.concatenate(positions)
+    faces_all = np.concatenate(faces).astype(np.int32)
+    grown = replace(
+        mesh, faces=faces_all, face_uv=faces_all, face_part=np.concatenate(part), hidden=np.concatenate(hidden)
+    )
+    return _unpacked(grown, packed), owner
+
+
+def strip(loop: Integer[ndarray, " l"], ring: Integer[ndarray, " l"]) -> Integer[ndarray, "g 3"]:
+    """Return the faces between a boundary loop and a ring of as many vertices beyond it, wound as the surface."""
+    loop_next, ring_next = np.roll(loop, -1), np.roll(ring, -1)
+    return np.concatenate([np.stack([loop_next, loop, ring], 1), np.stack([loop_next, ring, ring_next], 1)])
+
+
+def cylinder_uv(
+    corners: Float[ndarray, "f 3 3"], origin: Float[ndarray, "3"], axis: Float[ndarray, "3"], tile: float
+) -> Float[ndarray, "f 3 2"]:
+    """Unroll face corners (m) around an axis: u in whole tiles around, v in tiles along; faces never wrap.
+
+    Args:
+        corners: positions of the corners of the faces.
+        origin, axis: a point on the axis and its unit direction (v grows along it).
+        tile: size of a texture tile, m.
+    """
+    across = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
+    across /= np.linalg.norm(across)
+    q = corners - origin
+    x, y = q @ np.cross(across, axis), q @ across
+    angle = np.arctan2(y, x)
+    angle -= 2 * np.pi * np.round((angle - angle[:, :1]) / (2 * np.pi))
+    around = max(1, round(2 * np.pi * float(np.median(np.hypot(x, y))) / tile))
+    return np.stack([angle / (2 * np.pi) * around, (q @ axis) / tile], -1)
+
+
+def index_uv(corners: Float[ndarray, "f 3 2"], faces: Integer[ndarray, "f 3"]) -> tuple[ndarray, ndarray]:
+    """Return (uv (T, 2) f4, face_uv (F, 3) i4) for per-corner coordinates, one row per distinct vertex and place."""
+    place = np.round(corners * 4096).astype(np.int64).reshape(-1, 2)
+    rows = np.concatenate([faces.reshape(-1, 1).astype(np.int64), place], 1)
+    unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+    return (unique[:, 1:] / 4096).astype(np.float32), inverse.reshape(-1, 3).astype(np.int32)

@@ -1,0 +1,143 @@
+"""The pool of textures of a process: procedural skin, fabrics, shoes and hair, and the user's own PNGs.
+
+Recipes and licences are listed in ``a3dgen/textures/manifest.yaml``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from a3dgen.errors import ConfigError, DataError
+from a3dgen.geometry.body import BodyData
+from a3dgen.io import fabric as fabrics
+from a3dgen.io.colour import to_linear, to_srgb
+from a3dgen.io.pool import Pool
+from a3dgen.io.skin_maps import SkinMaps, skin_maps
+from a3dgen.io.skin_texture import skin_texture
+from a3dgen.looks import HAIR_COLOURS
+
+SKIN_SIZE = 1024
+VARIANTS = 6
+"""Noise mixtures of the skin; more would only fill the pool."""
+
+Texture = UInt8[ndarray, "h w 4"]
+_MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
+_SKINS: Pool[Texture] = Pool(16)
+_FABRICS: Pool[Texture] = Pool(48)
+_HAIRS: Pool[Texture] = Pool(16)
+_PAINTED: Pool[Texture] = Pool(8)
+
+
+@lru_cache(1)
+def manifest() -> Mapping[str, Any]:
+    """Return the manifest of textures: name -> recipe, source and licence."""
+    return yaml.safe_load((Path(__file__).parents[1] / "textures" / "manifest.yaml").read_text())
+
+
+def body_maps(body: BodyData) -> SkinMaps:
+    """Return the skin maps of a body, baked on first use (a second or two)."""
+    return _MAPS.get(id(body.mesh), lambda: (body, skin_maps(body, SKIN_SIZE)))[1]
+
+
+def skin(body: BodyData, tone: int, hair: Mapping[str, Any], seed: int) -> Texture:
+    """Return a person's skin (1024, 1024, 4) from the pool; ``seed`` picks one of ``VARIANTS`` mixtures."""
+    variant = seed % VARIANTS
+    key = (id(body.mesh), tone, json.dumps(hair, sort_keys=True), variant)
+    return _SKINS.get(key, lambda: skin_texture(body_maps(body), tone, hair, variant))
+
+
+def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> Texture:
+    """Return a fabric tile from the pool."""
+    key = (kind, tuple(map(tuple, colours)), seed)
+    return _FABRICS.get(key, lambda: fabrics.fabric(kind, colours, seed))
+
+
+def shoe(colours: Sequence[Sequence[int]], seed: int) -> Texture:
+    """Return a shoe from the pool: v is the height above the ground in tiles, with a sole at the bottom."""
+    key = ("shoe", tuple(map(tuple, colours)), seed)
+    return _FABRICS.get(key, lambda: _shoe(colours, seed))
+
+
+def _shoe(colours: Sequence[Sequence[int]], seed: int) -> Texture:
+    out = fabrics.fabric("plain", colours, seed)
+    height = (1 - (np.arange(fabrics.SIZE) + 0.5) / fabrics.SIZE) * fabrics.TILE
+    light = seed % 2 == 0
+    sole = to_linear((214, 210, 200) if light else (46, 44, 42))
+    band = height < 0.024
+    shade = to_linear(out[band][..., :3]).mean(-1, keepdims=True)
+    out[band, :, :3] = to_srgb(sole * (0.9 + 0.2 * shade / max(float(shade.mean()), 1e-3)))
+    seam = (height > 0.024) & (height < 0.028)
+    out[seam, :, :3] = (out[seam, :, :3] * 0.45).astype(np.uint8)
+    out[seam, :, 3] = 96
+    return out
+
+
+def hair(colour: str, seed: int) -> Texture:
+    """Return strands of hair from the pool (256, 256, 4): u runs across them, v along."""
+    key = (colour, seed % 4)
+    return _HAIRS.get(key, lambda: _hair(colour, seed % 4))
+
+
+def _hair(colour: str, seed: int) -> Texture:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    size = 256
+    fine = rng.standard_normal((size, size)).astype(np.float32)
+    strands = np.zeros((size, size), np.float32)
+    for across, along, weight in ((0.7, 40, 1.0), (2.0, 60, 1.0), (6.0, 90, 0.9)):
+        pad = np.pad(fine, size // 2, mode="wrap")
+        blurred = cv2.GaussianBlur(pad, (0, 0), sigmaX=across, sigmaY=along)[
+            size // 2 : -size // 2, size // 2 : -size // 2
+        ]
+        strands += weight * blurred / blurred.std()
+        fine = np.roll(fine, (size // 3, size // 5), (0, 1))
+    strands /= strands.std()
+    out = np.empty((size, size, 4), np.uint8)
+    out[..., :3] = to_srgb(to_linear(HAIR_COLOURS[colour]) * np.clip(np.exp(0.38 * strands), 0.3, 2.6)[..., None])
+    out[..., 3] = np.clip(128 + 34 * strands, 0, 255)
+    return out
+
+
+def list_painted(folder: str) -> list[str]:
+    """Return the sorted file names of a folder of whole-person textures; none if ``folder`` is empty.
+
+    Raises:
+        ConfigError: if the folder does not exist or holds no PNG or JPEG.
+    """
+    if not folder:
+        return []
+    path = Path(folder).expanduser()
+    names = sorted(p.name for p in path.glob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    if not names:
+        raise ConfigError(f"looks.textures: '{path}' has no PNG or JPEG; name a folder of textures, or leave it empty")
+    return names
+
+
+def painted(path: str) -> Texture:
+    """Return a user's whole-person texture, at most 2,048 texels a side, without bump.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    return _PAINTED.get(path, lambda: _read(path))
+
+
+def _read(path: str) -> Texture:
+    image = cv2.imread(str(Path(path).expanduser()), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path}: not a readable PNG or JPEG; remove it from looks.textures")
+    scale = 2048 / max(image.shape[:2])
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    out = np.full((*image.shape[:2], 4), 128, np.uint8)
+    out[..., :3] = image[..., ::-1]
+    return out
