@@ -18,12 +18,9 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch.utils.data import Dataset
 
-from a3dgen.errors import DataError, nearest
-from a3dgen.formats.npz_read import read
-from a3dgen.formats.schema import EXTENSION_KEYS, annotation_path, image_root
-from a3dgen.formats.validation.columns import Columns, view
-from a3dgen.formats.validation.findings import Findings
-from a3dgen.formats.validation.schema_rules import check_schema
+from a3dgen.formats.dataset_rows import find_subsets, load_subset
+from a3dgen.formats.schema import image_root
+from a3dgen.formats.validation.columns import Columns
 from a3dgen.geometry.regions import LIMBS, REGION_FLIP, absent_joints
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT_FLIP, ROW_FLIP
@@ -83,11 +80,7 @@ class A3DDataset(Dataset):
         """
         self.folder, self.size, self.seed, self.epoch = Path(folder), size, seed, 0
         self.augmentation = Augmentation() if augment is True else (augment or None)
-        there = find_subsets(self.folder)
-        for name in subsets or ():
-            if name not in there:
-                raise DataError(f"{folder}: no subset '{name}'{nearest(name, there)}")
-        self._columns = [_load(self.folder, s) for s in (subsets or there)]
+        self._columns = [load_subset(self.folder, s) for s in (subsets or find_subsets(self.folder))]
         self._starts = np.cumsum([0] + [len(c.names) for c in self._columns])
 
     def set_epoch(self, epoch: int) -> None:
@@ -111,31 +104,9 @@ class A3DDataset(Dataset):
         sample = rotate(sample, draw["angle"])
         image, sample = _crop(image, sample, self.size, draw)
         pixels = np.clip(image.astype(np.float32) / 255 * draw["colour"], 0, 1)
-        tensors = {
-            k: torch.as_tensor(np.array(v)) for k, v in sample.items() if k not in ("center", "scale")
-        }
+        tensors = {k: torch.as_tensor(np.array(v)) for k, v in sample.items() if k not in ("center", "scale")}
         return {"image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))), **tensors,
                 "index": torch.tensor(index)}  # fmt: skip
-
-
-def find_subsets(folder: Path) -> list[str]:
-    """Return the subsets that have an annotation file, sorted."""
-    found = []
-    for path in sorted(folder.rglob("annotation/*.npz")):
-        owner = path.parent.parent.relative_to(folder).as_posix()
-        found.append(f"{owner}/{path.stem}" if owner == "H36M" else owner)
-    if not found:
-        raise DataError(f"{folder}: no <subset>/annotation/*.npz below it; give the path of an A3D_Dataset")
-    return found
-
-
-def _load(folder: Path, subset: str) -> Columns:
-    path = folder / annotation_path(subset)
-    data, found = read(path), Findings()
-    if not check_schema(data, subset, str(path), found):
-        raise DataError(f"{found.items[0].line()}; run 'a3dgen validate {folder}'")
-    known = {k: v for k, v in data.items() if not k.startswith("a3dgen_") or k in EXTENSION_KEYS}
-    return view(known, subset, str(path))
 
 
 def heads_of(removed: Integer[ndarray, " 12"] | ndarray) -> Integer[ndarray, " 4"]:

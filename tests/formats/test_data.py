@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from a3dgen.data import A3DDataset, Augmentation, find_subsets, flip, heads_of, rotate
+from a3dgen.data import A3DDataset, Augmentation, flip, heads_of, rotate
 from a3dgen.errors import DataError
+from a3dgen.formats.dataset_rows import find_subsets
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import absent_rows, find_region
 from a3dgen.geometry.skeleton import ROW

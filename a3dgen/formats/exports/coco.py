@@ -1,0 +1,100 @@
+"""COCO person keypoints, 17 + 8 residual-limb ends, with presence and visibility flags and run-length masks.
+
+The 25-keypoint schema is that of LDPose / InclusiveVidPose: 0-16 COCO, 17-24 the ends of residual limbs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from a3dgen.formats.dataset_rows import Row, rows
+from a3dgen.geometry.camera import inside_image, project
+from a3dgen.geometry.regions import REGION_NAMES, RESIDUAL_ENDS
+from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
+from a3dgen.io.images import read_mask, replace_file
+from a3dgen.io.masks import area, encode
+from a3dgen.records import AMPUTATED, OUTSIDE, VISIBLE
+
+COCO_SIGMAS = (
+    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,
+    0.089, 0.089,
+)  # fmt: skip
+"""OKS sigmas of the COCO keypoints (cocoapi)."""
+END_SIGMA = 0.079
+"""OKS sigma of a residual-limb end: no published value; taken as wide as COCO's shoulder, an engineering choice."""
+NAMES = tuple(ROWS[r].split("_", 1)[1] for r in COCO_ROWS) + RESIDUAL_ENDS
+SIGMAS = COCO_SIGMAS + (END_SIGMA,) * len(RESIDUAL_ENDS)
+_BONES = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+          (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 17), (6, 18), (7, 19), (8, 20), (11, 21),
+          (12, 22), (13, 23), (14, 24))  # fmt: skip
+
+
+def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Path]:
+    """Write ``out`` as one COCO JSON whose ``file_name`` is relative to the dataset folder.
+
+    Each annotation carries ``presence`` (25 flags: the point exists on this body) beside COCO's visibility
+    (0 absent or outside, 1 in the picture but hidden, 2 visible), and ``amputations`` (region and residual).
+
+    Raises:
+        DataError: if the dataset lacks extension keys or masks.
+    """
+    images, annotations = [], []
+    for i, row in enumerate(rows(folder, subsets), start=1):
+        with Image.open(row.image) as picture:
+            width, height = picture.size
+        images.append(
+            {"id": i, "file_name": row.image.relative_to(folder).as_posix(), "width": width, "height": height,
+             "license": 0, "source_license": str(row.extra("source_license"))}
+        )  # fmt: skip
+        annotations.append(_annotation(i, row, width, height))
+    category = {
+        "id": 1, "name": "person", "supercategory": "person", "keypoints": list(NAMES), "sigmas": list(SIGMAS),
+        "skeleton": [[a + 1, b + 1] for a, b in _BONES],
+    }  # fmt: skip
+    content = {
+        "info": {"description": "a3dgen synthetic amputees", "keypoints": "COCO 17 + 8 residual-limb ends"},
+        "licenses": [{"id": 0, "name": "see source_license of each image"}],
+        "images": images, "annotations": annotations, "categories": [category],
+    }  # fmt: skip
+    replace_file(out, (json.dumps(content, sort_keys=True) + "\n").encode())
+    return [out]
+
+
+def _annotation(number: int, row: Row, width: int, height: int) -> dict[str, Any]:
+    keypoints, presence = keypoints_25(row, width, height)
+    mask = read_mask(row.mask)
+    ys, xs = np.nonzero(mask)
+    box = [int(xs.min()), int(ys.min()), int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1] if len(xs) else [0, 0, 0, 0]
+    rle = encode(mask)
+    return {
+        "id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "bbox": box, "area": int(area(rle)),
+        "segmentation": rle, "keypoints": [float(v) for v in keypoints.ravel()],
+        "num_keypoints": int((keypoints[:, 2] > 0).sum()), "presence": [int(p) for p in presence],
+        "amputations": [
+            {"region": REGION_NAMES[k], "residual": round(float(row.extra("residual")[k]), 4)}
+            for k in np.flatnonzero(row.removed)
+        ],
+        "key": str(row.extra("key")),
+    }  # fmt: skip
+
+
+def keypoints_25(row: Row, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (25, 3) x, y px and COCO visibility, and (25,) presence of one sample."""
+    index = list(COCO_ROWS)
+    points, state = row.extra("keypoints_2d")[index], row.extra("state")[index]
+    flag = np.where(state == VISIBLE, 2, 1)
+    flag = np.where((state == AMPUTATED) | (state == OUTSIDE), 0, flag)
+    ends = row.extra("residual_ends_3d")
+    there = ends[:, 3] > 0
+    tips = project(np.where(there[:, None], ends[:, :3] + row.extra("root"), (0, 0, 1.0)), row.extra("K"))
+    inside = there & inside_image(tips, width, height)
+    end_flag = np.where(inside, np.where(row.extra("residual_ends_2d")[:, 2] > 0, 2, 1), 0)
+    xy = np.concatenate([points[:, :2], tips])
+    flags = np.concatenate([flag, end_flag])
+    presence = np.concatenate([state != AMPUTATED, there])
+    return np.concatenate([np.where(flags[:, None] > 0, np.round(xy, 3), 0), flags[:, None]], 1), presence

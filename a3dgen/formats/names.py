@@ -1,0 +1,82 @@
+"""Names of samples, and the AJAHR label that readers find in them."""
+
+from __future__ import annotations
+
+import re
+
+from jaxtyping import Bool
+from numpy import ndarray
+
+from a3dgen.errors import DataError
+from a3dgen.geometry.regions import INTACT, NUM_REGIONS, label
+
+_LABEL = re.compile(r"amp_(\d+)")
+"""What the readers of this family search for, anywhere in the name."""
+_SAMPLE = re.compile(r"(?:amp_(\d+)|full)_.+_v(\d+)\.[^./]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+MAX_PART = 100
+
+
+def safe_stem(stem: str) -> str:
+    """Return a source's file stem as it may stand in a sample name.
+
+    Characters that some file system or shell takes amiss become ``_``; ``amp_<digits>``, which readers would take for
+    a label, loses its underscore (``stamp_10`` becomes ``stamp-10``); the length is bounded.
+    """
+    safe = _UNSAFE.sub("_", stem)[:MAX_PART].strip("_") or "photo"
+    # the underscore that precedes a person id may complete the pattern: "damp" + "_7"
+    return re.sub(r"amp$", "amp-", _LABEL.sub(r"amp-\1", safe))
+
+
+def sample_name(removed: Bool[ndarray, "12"], stem: str, person_id: str, variant: int, ext: str) -> str:
+    """Return ``(amp_<k>|full)_<stem>[_<person id>]_v<n>.<ext>``.
+
+    Args:
+        removed: the removed AJAHR regions; the first names the sample, none makes it ``full``.
+        stem: file stem of the source photo (H36M: without the subject).
+        person_id: the person within the photo; may be empty.
+        variant: counts the person's samples.
+        ext: file suffix, with or without its dot.
+    """
+    region = label(removed)
+    start = "full" if region == INTACT else f"amp_{region}"
+    middle = [safe_stem(stem), *([_UNSAFE.sub("_", person_id)] if person_id else [])]
+    return f"{start}_{'_'.join(middle)}_v{variant}.{ext.lstrip('.')}"
+
+
+def parse_label(name: str) -> int:
+    """Return the AJAHR label 0..12 in a sample's name (folders before it are ignored).
+
+    Raises:
+        DataError: if the name is none that ``sample_name`` makes, or holds a second label.
+    """
+    base = name.replace("\\", "/").rpartition("/")[2]
+    match, found = _SAMPLE.fullmatch(base), _LABEL.findall(name)
+    if match is None or len(found) > 1 or found != [g for g in match.groups()[:1] if g is not None]:
+        raise DataError(f"'{name}' is not the name of a sample: wanted amp_<0..11>_..._v<n> or full_..._v<n>")
+    region = int(match[1]) if match[1] is not None else INTACT
+    if region > NUM_REGIONS:
+        raise DataError(f"'{name}' is labelled {region}; labels are 0..{NUM_REGIONS}")
+    return region
+
+
+class NameBook:
+    """All names of one dataset, each given once."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, str] = {}
+
+    def take(self, path: str, key: str) -> str:
+        """Register the path of a sample and return it.
+
+        Args:
+            path: subset folder and name; compared without regard to case, as some file systems do.
+            key: the sample's key; the same key may take its path again.
+
+        Raises:
+            DataError: if another sample has it.
+        """
+        other = self._taken.setdefault(path.lower(), key)
+        if other != key:
+            raise DataError(f"the samples '{other}' and '{key}' would both be called '{path}'; rename one source photo")
+        return path
