@@ -1,0 +1,211 @@
+"""Fit one person: from keypoints, 3D joints and a camera to a body, its uncertainty and its near-tied alternatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.fit.initial import make_starts
+from a3dgen.fit.mixture import Mixture, load_mixture
+from a3dgen.fit.model import num_betas, num_variables, pack
+from a3dgen.fit.residuals import Evidence
+from a3dgen.fit.search import Settings, distinct_minima, search, uncertainty
+from a3dgen.geometry.body import BodyData
+
+DOWN = np.array([0.0, 1.0, 0.0])
+"""Photos are taken more or less upright: gravity in the camera frame. How far they tilt is part of the prior."""
+MAX_ALTERNATIVES = 3
+DIFFERENT = 0.04
+"""Two minima are different bodies if their joints differ by more than this (m, root mean square, root-aligned)."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The solver's own settings.
+
+    Attributes:
+        starts: headings that are tried. rough_steps: trial steps of each of them.
+        kept: headings solved in full. steps: trial steps of a full solve. tolerance: relative gain at convergence.
+        flip_steps: trial steps after each limb was reflected in depth; 0 leaves reflections out.
+        margin: minima that cost at most this much more (in natural-log units) are near-ties.
+        robust: Geman-McClure scale, in sigmas.
+        prior_weight: factor of the pose prior.
+        focal_sd: standard deviation of the logarithm of the focal length; 0 keeps the camera as it is.
+    """
+
+    starts: int = 6
+    rough_steps: int = 6
+    kept: int = 2
+    steps: int = 20
+    tolerance: float = 1e-3
+    flip_steps: int = 5
+    margin: float = 4.0
+    robust: float = 8.0
+    prior_weight: float = 1.0
+    focal_sd: float = 0.0
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A prior around an outside prediction: expected values and standard deviations (inf = says nothing).
+
+    pose: (24, 3) rad. betas: (B,). transl: (3,) m.
+    """
+
+    pose: Float[ndarray, "24 3"] | None = None
+    pose_sd: Float[ndarray, "24 3"] | float = 0.3
+    betas: Float[ndarray, " b"] | None = None
+    betas_sd: Float[ndarray, " b"] | float = 1.0
+    transl: Float[ndarray, "3"] | None = None
+    transl_sd: Float[ndarray, "3"] | float = 1.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What is known of one person.
+
+    Attributes:
+        pixels: (44, 2) undistorted px. pixel_sd: (44,) px, inf = not used.
+        K: (3, 3) px. size: the person's size in px (longer side of the box).
+        points: (44, 3) m in the camera frame. point_sd: (44,) m, inf = not used.
+        anchor: an outside prediction, if there is one.
+    """
+
+    pixels: Float[ndarray, "44 2"]
+    pixel_sd: Float[ndarray, "44"]
+    K: Float[ndarray, "3 3"]
+    size: float
+    points: Float[ndarray, "44 3"] = field(default_factory=lambda: np.zeros((44, 3)))
+    point_sd: Float[ndarray, "44"] = field(default_factory=lambda: np.full(44, np.inf))
+    anchor: Anchor | None = None
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One minimum: pose (24, 3) rad, betas (B,), transl (3,) m, factor of the focal length, cost, joints (24, 3) m in
+    the camera frame, sigma (24,) m (entry 0 of the pelvis, the others relative to it), x: all variables."""
+
+    pose: Float[ndarray, "24 3"]
+    betas: Float[ndarray, " b"]
+    transl: Float[ndarray, "3"]
+    focal_scale: float
+    cost: float
+    joints: Float[ndarray, "24 3"]
+    sigma: Float[ndarray, "24"]
+    x: Float[ndarray, " d"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best minimum with sigma widened by the spread of its near-ties, those near-ties (at most 3, cheapest
+    first), and the number of evaluations of the objective."""
+
+    best: Solution
+    alternatives: tuple[Solution, ...]
+    evaluations: int
+
+
+class Fitter:
+    """Fits people to one body model under one pose prior. Results depend on the observation alone."""
+
+    def __init__(self, body: BodyData, prior: Mixture | None = None, options: FitOptions | None = None) -> None:
+        self.body = body
+        self.options = options or FitOptions()
+        self.model = pack(body)
+        self.prior = (prior or load_mixture()).arrays()
+        self.starts = make_starts(self.model, self.prior, DOWN)
+        o = self.options
+        self.settings = Settings(o.starts, o.rough_steps, o.kept, o.steps, o.tolerance, o.flip_steps, o.margin)
+
+    def evidence(self, seen: Observation) -> Evidence:
+        """Return an observation as the compiled objective reads it."""
+        d, b = num_variables(self.model), num_betas(self.model)
+        anchor, weight, free = np.zeros(d), np.zeros(d), np.ones(d, bool)
+        weight[72 : 72 + b] = 1.0
+        if seen.anchor is not None:
+            self._anchor(seen.anchor, anchor, weight)
+        if self.options.focal_sd > 0:
+            weight[-1] = 1 / self.options.focal_sd**2
+        else:
+            free[-1] = False
+        flat = lambda a: np.ascontiguousarray(a, np.float64)  # noqa: E731
+        return Evidence(
+            pixels=flat(np.nan_to_num(seen.pixels)),
+            pixel_weight=flat(1 / seen.pixel_sd),
+            camera=flat([seen.K[0, 0], seen.K[1, 1], seen.K[0, 2], seen.K[1, 2]]),
+            points=flat(np.nan_to_num(seen.points)),
+            point_weight=flat(1 / seen.point_sd),
+            robust=float(self.options.robust),
+            down=DOWN,
+            anchor=anchor,
+            anchor_weight=weight,
+            free=free,
+            prior_weight=float(self.options.prior_weight),
+        )
+
+    def _anchor(self, known: Anchor, anchor: ndarray, weight: ndarray) -> None:
+        b = num_betas(self.model)
+        for part, value, sd in (
+            (slice(0, 72), known.pose, known.pose_sd),
+            (slice(72, 72 + b), known.betas, known.betas_sd),
+            (slice(72 + b, 75 + b), known.transl, known.transl_sd),
+        ):
+            if value is not None:
+                anchor[part] = np.ravel(value)
+                weight[part] = np.ravel(1 / np.square(sd))
+
+    def fit(self, seen: Observation, first: Float[ndarray, "s d"] | None = None) -> Fit:
+        """Fit one person.
+
+        Args:
+            first: starts from outside, as rows of variables (``variables``), tried besides the headings.
+        """
+        ev = self.evidence(seen)
+        first = np.zeros((0, num_variables(self.model))) if first is None else np.ascontiguousarray(first, np.float64)
+        pool = search(self.model, self.prior, ev, self.starts, float(seen.size), self.settings, first)
+        count = distinct_minima(
+            self.model, pool, self.options.margin, DIFFERENT, MAX_ALTERNATIVES + 1, order := np.zeros(4, np.int64)
+        )
+        distinct = [self._solution(ev, pool.variables[i]) for i in order[:count]]
+        best = distinct[0]
+        return Fit(_widened(best, distinct), tuple(distinct[1:]), int(pool.spent[0]))
+
+    def _solution(self, ev: Evidence, x: ndarray) -> Solution:
+        joints, sigma = np.zeros((24, 3)), np.zeros(24)
+        cost, _ = uncertainty(self.model, self.prior, ev, x, joints, sigma)
+        b = num_betas(self.model)
+        return Solution(
+            x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),
+            float(cost), joints, sigma, x.copy(),
+        )  # fmt: skip
+
+    def variables(
+        self, pose: Float[ndarray, "24 3"], betas: Float[ndarray, " b"], transl: Float[ndarray, "3"]
+    ) -> Float[ndarray, " d"]:
+        """Return one row of variables; betas the model lacks are dropped, missing ones are zero."""
+        x = np.zeros(num_variables(self.model))
+        b = num_betas(self.model)
+        x[:72] = np.ravel(pose)
+        x[72 : 72 + min(b, len(betas))] = betas[:b]
+        x[72 + b : 75 + b] = transl
+        return x
+
+
+def _rooted(s: Solution) -> Float[ndarray, "24 3"]:
+    return s.joints - s.joints[0]
+
+
+def _widened(best: Solution, all_of_them: list[Solution]) -> Solution:
+    """Add the spread of near-ties, each weighing exp(-cost), to the variance of the best one."""
+    weight = np.exp(best.cost - np.array([s.cost for s in all_of_them]))
+    weight /= weight.sum()
+    variance = sum(w * s.sigma**2 for w, s in zip(weight, all_of_them, strict=True))
+    where = np.stack([_rooted(s) + (np.arange(24) == 0)[:, None] * s.joints[0] for s in all_of_them])
+    mean = np.einsum("s,sjc->jc", weight, where)
+    variance = variance + np.einsum("s,sjc->j", weight, (where - mean) ** 2)
+    return Solution(
+        best.pose, best.betas, best.transl, best.focal_scale, best.cost, best.joints, np.sqrt(variance), best.x
+    )

@@ -1,0 +1,130 @@
+"""Levenberg-Marquardt for one person, compiled: own damping, own convergence, nothing shared with the next person."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy import ndarray
+
+from a3dgen.fit.compiled import kernel
+from a3dgen.fit.kinematics import Workspace
+from a3dgen.fit.model import FitModel
+from a3dgen.fit.residuals import Evidence, PriorArrays, evaluate
+
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-7, 1e6
+EASE, TIGHTEN = 0.25, 6.0
+"""Factors of the damping after a step that was taken, and after one that was not."""
+FLOOR = np.float32(1e-6)
+PANEL = 4
+"""Rows of the Cholesky factor made at a time."""
+SETTLE = 3
+"""Iterations before convergence may be declared."""
+
+
+@kernel
+def cholesky(a: ndarray) -> bool:
+    """Factor the upper triangle of ``a`` in place into U with U'U = a; False if not positive definite.
+
+    Four rows at a time, so that the inner loop updates a row once for every four.
+    """
+    n = a.shape[0]
+    whole = n - n % PANEL
+    for k in range(0, n, PANEL):
+        size = PANEL if k < whole else n - whole
+        for p in range(k, k + size):
+            row = a[p]
+            for q in range(k, p):
+                above = a[q]
+                f = above[p]
+                for b in range(p, n):
+                    row[b] -= f * above[b]
+            if not row[p] > np.float32(1e-12):
+                return False
+            inverse = np.float32(1.0) / np.sqrt(row[p])
+            for b in range(p, n):
+                row[b] *= inverse
+        if size < PANEL:
+            break
+        r0, r1, r2, r3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+        for i in range(k + PANEL, n):
+            target = a[i]
+            f0, f1, f2, f3 = r0[i], r1[i], r2[i], r3[i]
+            for b in range(i, n):
+                target[b] -= f0 * r0[b] + f1 * r1[b] + f2 * r2[b] + f3 * r3[b]
+    return True
+
+
+@kernel
+def solve_factored(u: ndarray, rhs: ndarray) -> None:
+    """Solve U'U y = rhs in place."""
+    n = rhs.shape[0]
+    for k in range(n):
+        rhs[k] /= u[k, k]
+        f = rhs[k]
+        row = u[k]
+        for b in range(k + 1, n):
+            rhs[b] -= f * row[b]
+    for k in range(n - 1, -1, -1):
+        row = u[k]
+        value = rhs[k]
+        for b in range(k + 1, n):
+            value -= row[b] * rhs[b]
+        rhs[k] = value / row[k]
+
+
+@kernel
+def damped(w: Workspace, ev: Evidence, damping: float, factor: ndarray, step: ndarray) -> bool:
+    """Factor the damped normal equations and write the step; frozen variables do not move."""
+    d = step.shape[0]
+    for a in range(d):
+        factor[a, a:] = w.normal[a, a:]
+        factor[a, a] += np.float32(damping) * w.normal[a, a] + FLOOR
+        step[a] = -w.gradient[a]
+    for a in range(d):
+        if not ev.free[a]:
+            factor[a, a:] = np.float32(0.0)
+            factor[:a, a] = np.float32(0.0)
+            factor[a, a] = np.float32(1.0)
+            step[a] = np.float32(0.0)
+    if not cholesky(factor):
+        return False
+    solve_factored(factor, step)
+    return True
+
+
+@kernel
+def minimise(
+    model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, steps: int, tolerance: float, w: Workspace
+) -> tuple[float, int]:
+    """Improve x in place; return its cost and the number of evaluations.
+
+    Args:
+        steps: at most this many trial steps.
+        tolerance: relative gain of a step below which the person counts as converged.
+    """
+    d = x.shape[0]
+    factor, step = np.zeros((d, d), np.float32), np.zeros(d, np.float32)
+    kept_normal, kept_gradient, trial = np.empty((d, d), np.float32), np.empty(d), np.empty(d)
+    cost = evaluate(model, prior, ev, x, w)
+    damping, count = FIRST_DAMPING, 1
+    for iteration in range(steps):
+        kept_normal[:, :] = w.normal
+        kept_gradient[:] = w.gradient
+        if damped(w, ev, damping, factor, step):
+            for a in range(d):
+                trial[a] = x[a] + step[a]
+            new = evaluate(model, prior, ev, trial, w)
+            count += 1
+            if new < cost:
+                gain = (cost - new) / (cost + 1e-9)
+                x[:] = trial
+                cost = new
+                damping = max(damping * EASE, LEAST_DAMPING)
+                if iteration >= SETTLE and gain < tolerance:
+                    break
+                continue
+            w.normal[:, :] = kept_normal
+            w.gradient[:] = kept_gradient
+        damping *= TIGHTEN
+        if damping > MOST_DAMPING:
+            break
+    return cost, count

@@ -1,0 +1,311 @@
+"""The project's own pose distribution, from which the shipped pose prior is learnt. No recorded data is used.
+
+A pose is an activity (pelvis, trunk, legs) and, drawn apart from it, a way of holding the arms. Angles are clinical
+ones in degrees (flexion, abduction, rotation ...), spread normally within ranges of motion (AAOS, Joint Motion,
+1965), and are turned into SMPL rotations here. Only left limbs are spelt out: right ones are their mirror image.
+Weights are a guess at what people do in photos of COCO and MPII; sport is given more than its share on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from a3dgen.geometry.skeleton import JOINT, JOINT_FLIP
+
+Angles = dict[str, ndarray]
+NUM_FEATURES = 72
+"""Gravity seen from the pelvis (3), then the 69 pose variables below the root."""
+CAMERA_TILT = 9.0
+"""Standard deviation (degrees) of a photo's tilt against gravity, seen from a person of unknown heading."""
+
+
+class Draw:
+    """n draws at a time of the few distributions used here."""
+
+    def __init__(self, rng: np.random.Generator, n: int) -> None:
+        self.rng, self.n = rng, n
+
+    def about(self, mean: float | ndarray, sd: float, low: float = -180, high: float = 180) -> ndarray:
+        """Normal, clipped to [low, high]."""
+        return np.clip(mean + sd * self.rng.standard_normal(self.n), low, high)
+
+    def between(self, low: float, high: float) -> ndarray:
+        return self.rng.uniform(low, high, self.n)
+
+    def bent(self, sd: float) -> ndarray:
+        """Half normal: a hinge that is mostly straight."""
+        return np.abs(sd * self.rng.standard_normal(self.n))
+
+    def chance(self, p: float) -> ndarray:
+        return self.rng.random(self.n) < p
+
+
+def _trunk(
+    d: Draw, tilt: float, tilt_sd: float, flex: float, flex_sd: float, twist: float = 9, side: float = 6
+) -> Angles:
+    lean = d.about(tilt, tilt_sd)
+    return {
+        "tilt": lean, "heel": d.about(0, 0.5 * side), "flex": d.about(flex, flex_sd, -30, 80),
+        "twist": d.about(0, twist, -70, 70), "side": d.about(0, side, -40, 40),
+        "nod": d.about(-0.45 * lean + 4, 14, -55, 60), "turn": d.about(0, 24, -75, 75), "cock": d.about(0, 8, -35, 35),
+    }  # fmt: skip
+
+
+def _leg(d: Draw, flex: ndarray, abduct: ndarray, rotate: ndarray, knee: ndarray) -> Angles:
+    return {
+        "flex": np.clip(flex, -28, 128), "abduct": np.clip(abduct, -22, 60), "rotate": np.clip(rotate, -40, 55),
+        "knee": np.clip(knee, 0, 150), "point": d.about(0, 10, -28, 45), "roll": d.about(0, 5, -20, 20),
+        "toes": d.bent(7),
+    }  # fmt: skip
+
+
+def _stand(d: Draw) -> tuple[Angles, Angles, Angles]:
+    lazy = d.chance(0.5)  # one knee gives way, as people wait
+
+    def leg(bends: ndarray) -> Angles:
+        knee = d.bent(5) + bends * d.bent(16)
+        return _leg(d, 1 + 0.5 * knee + d.about(0, 6), d.about(6, 5), d.about(9, 10), knee)
+
+    return _trunk(d, 2, 5, 4, 7), leg(lazy), leg(~lazy & d.chance(0.4))
+
+
+def _stride(d: Draw, reach: float, swing_knee: float, stance_knee: float, tilt: float) -> tuple[Angles, Angles, Angles]:
+    phase, size = d.between(0, 2 * np.pi), d.between(0.5, 1.25)
+
+    def leg(phi: ndarray) -> Angles:
+        swing = np.clip(np.sin(phi), 0, None)  # the leg is off the ground while it travels forward
+        flex = 6 + size * reach * np.sin(phi + 0.9) + d.about(0, 5)
+        return _leg(d, flex, d.about(2, 4), d.about(5, 8), stance_knee + size * swing_knee * swing + d.bent(7))
+
+    return _trunk(d, tilt, 6, 4, 7, 10), leg(phase), leg(phase + np.pi)
+
+
+def _walk(d: Draw) -> tuple[Angles, Angles, Angles]:
+    return _stride(d, 25, 52, 6, 4)
+
+
+def _run(d: Draw) -> tuple[Angles, Angles, Angles]:
+    return _stride(d, 44, 88, 18, 12)
+
+
+def _sit(d: Draw) -> tuple[Angles, Angles, Angles]:
+    stretched = d.about(84, 24, 5, 130)
+
+    def leg() -> Angles:
+        return _leg(d, d.about(82, 13), d.about(9, 11), d.about(4, 13), stretched + d.about(0, 11))
+
+    return _trunk(d, -6, 11, 12, 14, 10), leg(), leg()
+
+
+def _sit_low(d: Draw) -> tuple[Angles, Angles, Angles]:
+    crossed = d.chance(0.45)
+
+    def leg() -> Angles:
+        knee = np.where(crossed, d.about(120, 16), d.between(5, 135))
+        flex = np.where(crossed, d.about(82, 14), 68 + 0.28 * knee + d.about(0, 15))
+        return _leg(
+            d,
+            flex,
+            np.where(crossed, d.about(32, 11), d.about(10, 13)),
+            np.where(crossed, 32, 6) + d.about(0, 13),
+            knee,
+        )
+
+    return _trunk(d, -8, 14, 18, 16, 12), leg(), leg()
+
+
+def _crouch(d: Draw) -> tuple[Angles, Angles, Angles]:
+    depth = d.between(0.35, 1)
+
+    def leg() -> Angles:
+        knee = 128 * depth + d.about(0, 15)
+        return _leg(d, 108 * depth + d.about(0, 15), d.about(14, 11), d.about(12, 12), knee)
+
+    return _trunk(d, 22, 15, 14, 14), leg(), leg()
+
+
+def _kneel(d: Draw) -> tuple[Angles, Angles, Angles]:
+    one = d.chance(0.6)
+
+    def leg(down: ndarray) -> Angles:
+        flex = np.where(down, d.about(12, 22), d.about(92, 15))
+        return _leg(d, flex, d.about(8, 9), d.about(4, 10), np.where(down, d.about(100, 20), d.about(92, 17)))
+
+    return _trunk(d, 10, 14, 12, 14), leg(np.ones(d.n, bool)), leg(~one)
+
+
+def _bend(d: Draw) -> tuple[Angles, Angles, Angles]:
+    trunk = _trunk(d, 42, 20, 26, 16, 13)
+
+    def leg() -> Angles:
+        knee = d.bent(22)
+        return _leg(d, trunk["tilt"] + 0.45 * knee + d.about(0, 9), d.about(8, 7), d.about(6, 9), knee)
+
+    return trunk, leg(), leg()
+
+
+def _glide(d: Draw) -> tuple[Angles, Angles, Angles]:
+    """Skiing, skating, boards: both knees bent, trunk forward, feet apart or one ahead."""
+    depth, ahead = d.between(0.15, 1), d.about(0, 13)
+
+    def leg(shift: ndarray) -> Angles:
+        knee = 22 + 62 * depth + d.about(0, 13)
+        return _leg(d, 14 + 62 * depth + shift + d.about(0, 9), d.about(9, 10), d.about(3, 10), knee)
+
+    return _trunk(d, 14, 12, 16, 12, 16, 10), leg(ahead), leg(-ahead)
+
+
+def _play(d: Draw) -> tuple[Angles, Angles, Angles]:
+    """Batting, tennis, throwing, fielding: a wide stance, trunk twisted and inclined."""
+    ahead = d.about(0, 20)
+
+    def leg(shift: ndarray) -> Angles:
+        knee = d.about(32, 20, 0)
+        return _leg(d, 8 + 0.55 * knee + shift + d.about(0, 10), d.about(18, 10), d.about(8, 14), knee)
+
+    return _trunk(d, 12, 14, 12, 14, 26, 11), leg(ahead), leg(-ahead)
+
+
+def _spring(d: Draw) -> tuple[Angles, Angles, Angles]:
+    """Lunges, kicks, climbing, jumps: each leg for itself."""
+
+    def leg() -> Angles:
+        knee = d.between(0, 125)
+        return _leg(d, 0.55 * knee + d.about(5, 25), d.about(10, 13), d.about(6, 13), knee)
+
+    return _trunk(d, 8, 17, 6, 14, 16, 11), leg(), leg()
+
+
+def _lie(d: Draw) -> tuple[Angles, Angles, Angles]:
+    def leg() -> Angles:
+        knee = d.bent(45)
+        return _leg(d, 0.6 * knee + d.about(4, 13), d.about(8, 10), d.about(8, 13), knee)
+
+    trunk = _trunk(d, 0, 1, 8, 14, 12, 9)
+    face_up = d.chance(0.55)
+    trunk["tilt"] = np.where(face_up, -1, 1) * d.about(82, 14)
+    trunk["spin"] = np.where(d.chance(0.4), d.about(0, 16), d.between(-110, 110))
+    return trunk, leg(), leg()
+
+
+ACTIVITIES: tuple[tuple[float, Callable[[Draw], tuple[Angles, Angles, Angles]]], ...] = (
+    (0.24, _stand), (0.13, _walk), (0.08, _run), (0.13, _sit), (0.04, _sit_low), (0.05, _crouch), (0.03, _kneel),
+    (0.06, _bend), (0.07, _glide), (0.08, _play), (0.05, _spring), (0.04, _lie),
+)  # fmt: skip
+
+# share; elevation from hanging down; azimuth: 0 sideways, 90 forward; twist: inward turn of the upper arm; elbow
+ARMS: tuple[tuple[float, tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]], ...] = (
+    (0.34, (14, 9), (20, 40), (8, 17), (17, 16)),  # hanging
+    (0.22, (27, 13), (50, 32), (26, 24), (82, 26)),  # hands in front: phone, food, tools
+    (0.06, (42, 10), (-5, 16), (42, 17), (88, 20)),  # hand on hip
+    (0.11, (72, 20), (78, 22), (0, 24), (24, 24)),  # reaching forward
+    (0.09, (78, 19), (10, 24), (0, 26), (26, 26)),  # spread
+    (0.07, (140, 22), (35, 28), (-8, 30), (38, 34)),  # overhead
+    (0.06, (66, 20), (112, 17), (12, 24), (46, 32)),  # across the chest: bats, rackets
+    (0.05, (32, 15), (-58, 24), (14, 24), (36, 30)),  # behind
+)
+
+
+def _arm(rng: np.random.Generator, kind: ndarray) -> Angles:
+    table = np.array([(*e, *a, *t, *f) for _, e, a, t, f in ARMS])[kind]
+    value = table[:, 0::2] + table[:, 1::2] * rng.standard_normal((len(kind), 4))
+    elevation, azimuth, twist, elbow = value.T
+    noise = rng.standard_normal((5, len(kind)))
+    return {
+        "elevation": np.clip(np.abs(elevation), 0, 172), "azimuth": np.clip(azimuth, -95, 140),
+        "twist": np.clip(twist, -75, 85), "elbow": np.clip(np.abs(elbow), 0, 148), "pronate": 22 * noise[0],
+        "wrist_flex": 14 * noise[1], "wrist_side": 9 * noise[2], "shrug": 5 * noise[3], "grip": 11 * np.abs(noise[4]),
+    }  # fmt: skip
+
+
+def _turn(*parts: tuple[str, ndarray]) -> Rotation:
+    """Compose rotations about x, y, z by degrees, the last one applied first."""
+    out = Rotation.identity(len(parts[0][1]))
+    for axis, degrees in parts:
+        out = out * Rotation.from_euler(axis, np.asarray(degrees)[:, None], degrees=True)
+    return out
+
+
+def _left_arm(a: Angles) -> dict[str, Rotation]:
+    up = 0.22 * np.clip(a["elevation"] - 55, 0, None) + a["shrug"]
+    collar = _turn(("z", up), ("y", -0.1 * np.clip(a["azimuth"], -60, 110) * np.sin(np.radians(a["elevation"]))))
+    t, p = np.radians(a["elevation"]), np.radians(a["azimuth"])
+    target = np.stack([np.sin(t) * np.cos(p), -np.cos(t), np.sin(t) * np.sin(p)], -1)
+    axis = np.stack([np.zeros_like(t), -target[:, 2], target[:, 1]], -1)  # x cross target: the shortest way there
+    axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-9)
+    swing = Rotation.from_rotvec(axis * np.arccos(np.clip(target[:, :1], -1, 1)))
+    shoulder = collar.inv() * swing * _turn(("x", a["twist"]))
+    return {
+        "collar": collar, "shoulder": shoulder, "elbow": _turn(("y", -a["elbow"]), ("x", 0.5 * a["pronate"])),
+        "wrist": _turn(("x", 0.5 * a["pronate"]), ("z", -a["wrist_flex"]), ("y", a["wrist_side"])),
+        "hand": _turn(("z", -a["grip"])),
+    }  # fmt: skip
+
+
+def _left_leg(a: Angles) -> dict[str, Rotation]:
+    return {
+        "hip": _turn(("x", -a["flex"]), ("z", a["abduct"]), ("y", a["rotate"])),
+        "knee": _turn(("x", a["knee"]), ("y", 0.3 * a["roll"])),
+        "ankle": _turn(("x", a["point"]), ("z", a["roll"])),
+        "foot": _turn(("x", -a["toes"])),
+    }
+
+
+def _assemble(trunk: Angles, limbs: list[tuple[str, dict[str, Rotation]]]) -> Float[ndarray, "n 69"]:
+    pose = np.zeros((len(trunk["tilt"]), 24, 3))
+    for name, share in (("spine1", 0.4), ("spine2", 0.35), ("spine3", 0.25)):
+        parts = (("y", share * trunk["twist"]), ("x", share * trunk["flex"]), ("z", share * trunk["side"]))
+        pose[:, JOINT[name]] = _turn(*parts).as_rotvec()
+    for name, share in (("neck", 0.55), ("head", 0.45)):
+        parts = (("y", share * trunk["turn"]), ("x", share * trunk["nod"]), ("z", share * trunk["cock"]))
+        pose[:, JOINT[name]] = _turn(*parts).as_rotvec()
+    for side, limb in limbs:
+        for name, rotation in limb.items():
+            mirror = (1, 1, 1) if side == "left" else (1, -1, -1)
+            pose[:, JOINT[f"{side}_{name}"]] = rotation.as_rotvec() * mirror
+    return pose[:, 1:].reshape(-1, 69)
+
+
+def _gravity(d: Draw, trunk: Angles) -> Float[ndarray, "n 3"]:
+    """Direction of gravity in the pelvis frame: the pelvis is tilted, the camera too."""
+    pelvis = _turn(("x", trunk["tilt"]), ("z", trunk["heel"]), ("y", trunk.get("spin", np.zeros(d.n))))
+    camera = _turn(("x", d.about(0, CAMERA_TILT)), ("z", d.about(0, CAMERA_TILT)))
+    return (pelvis.inv() * camera).apply((0.0, -1.0, 0.0))
+
+
+def sample_poses(rng: np.random.Generator, n: int) -> Float[ndarray, "n 72"]:
+    """Draw poses: unit gravity in the pelvis frame (3), then axis-angle (rad) of joints 1..23 (69).
+
+    Every drawn pose has the same chance as its mirror image.
+    """
+    weights = np.array([w for w, _ in ACTIVITIES])
+    counts = rng.multinomial(n, weights / weights.sum())
+    rows = []
+    for (_, activity), count in zip(ACTIVITIES, counts, strict=True):
+        draw = Draw(rng, count)
+        trunk, one, other = activity(draw)
+        shares = np.array([a[0] for a in ARMS])
+        kind = rng.choice(len(ARMS), (2, count), p=shares / shares.sum())
+        kind[1] = np.where(draw.chance(0.55), kind[0], kind[1])
+        limbs = [("left", _left_leg(one)), ("right", _left_leg(other))]
+        limbs += [(s, _left_arm(_arm(rng, k))) for s, k in zip(("left", "right"), kind, strict=True)]
+        rows.append(np.concatenate([_gravity(draw, trunk), _assemble(trunk, limbs)], 1))
+    features = np.concatenate(rows)
+    flip = rng.random(n) < 0.5
+    features[flip] = mirror_features(features[flip])
+    return features[rng.permutation(n)]
+
+
+def mirror_features(features: Float[ndarray, "n 72"]) -> Float[ndarray, "n 72"]:
+    """Return the features of the mirror images: left and right swapped, x reflected."""
+
+    out = features.copy().reshape(len(features), 24, 3)
+    out[:, 1:] = out[:, JOINT_FLIP[1:]]
+    out[:, 1:, 1:] *= -1  # rotation vectors are axial
+    out[:, 0, 0] *= -1  # gravity is a true vector
+    return out.reshape(len(features), 72)
