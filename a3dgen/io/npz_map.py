@@ -1,0 +1,119 @@
+"""Arrays of an npz without loading them: memory-mapped where they are stored plainly, unpacked to disk where not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from a3dgen.errors import DataError
+
+MAX_BYTES = 64 << 30
+"""No member may unpack to more."""
+_MAX_HEADER = 10_000
+
+
+@contextmanager
+def open_npz(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
+    """Give read-only arrays of an npz; those that are not in it are left out.
+
+    Object arrays are read through ``read_pickle``, which executes nothing.
+
+    Raises:
+        DataError: if the file is no npz, a member is damaged or too large, or holds anything but plain values.
+    """
+    with tempfile.TemporaryDirectory(prefix="a3dgen-npz-") as scratch:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                have = set(archive.namelist())
+                arrays = {
+                    n: _member(path, archive, archive.getinfo(f"{n}.npy"), Path(scratch))
+                    for n in names
+                    if f"{n}.npy" in have
+                }
+        except DataError:
+            raise
+        except (
+            zipfile.BadZipFile,
+            zipfile.LargeZipFile,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise DataError(f"{path}: not a readable npz: {error}") from None
+        yield arrays
+
+
+def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, scratch: Path) -> np.ndarray:
+    where = f"{path}: '{info.filename}'"
+    if info.file_size > MAX_BYTES or info.flag_bits & 1:
+        raise DataError(f"{where}: {'encrypted' if info.flag_bits & 1 else 'larger than 64 GiB'}")
+    unpacked = path
+    offset = _plain_offset(path, info) if info.compress_type == zipfile.ZIP_STORED else 0
+    if info.compress_type != zipfile.ZIP_STORED:
+        unpacked = scratch / f"{len(list(scratch.iterdir()))}.npy"
+        try:
+            with archive.open(info) as source, unpacked.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise DataError(f"{where}: damaged: {error}") from None
+        except Exception as error:
+            if type(error).__name__ != "error":  # zlib.error, lzma.LZMAError: no common base
+                raise
+            raise DataError(f"{where}: damaged: {error}") from None
+    return _mapped(where, unpacked, offset, info.file_size, scratch)
+
+
+def _plain_offset(path: Path, info: zipfile.ZipInfo) -> int:
+    """Return where the bytes of a stored member begin (the local header repeats name and extra field)."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(30)
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        raise DataError(f"{path}: damaged zip entry '{info.filename}'")
+    return info.header_offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+
+
+def _mapped(where: str, path: Path, offset: int, size: int, scratch: Path) -> np.ndarray:
+    with path.open("rb") as file:
+        file.seek(offset)
+        try:
+            version = np.lib.format.read_magic(file)
+            reader = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, fortran, dtype = reader(file, max_header_size=_MAX_HEADER)
+        except Exception as error:  # the header is parsed as a Python literal: many things can be wrong with it
+            raise DataError(f"{where}: bad array header: {' '.join(str(error).split())[:80]}") from None
+        start = file.tell()
+        if dtype.hasobject:
+            return _objects(where, file, offset + size - start, shape, scratch)
+    count = int(np.prod(shape, dtype=object)) if shape else 1
+    available = min(offset + size, os.path.getsize(path)) - start
+    if any(s < 0 for s in shape) or count * dtype.itemsize != available:
+        raise DataError(f"{where}: {available} bytes do not fit its header {shape} {dtype}")
+    if count == 0 or dtype.itemsize == 0:
+        return np.zeros(shape, dtype)
+    return np.memmap(path, dtype, "r", start, shape or (1,), "F" if fortran else "C").reshape(shape)
+
+
+def _objects(where: str, file: object, size: int, shape: tuple[int, ...], scratch: Path) -> np.ndarray:
+    from a3dgen.io.unpickle import read_pickle
+
+    pickled = scratch / f"{len(list(scratch.iterdir()))}.pkl"
+    pickled.write_bytes(file.read(size))  # type: ignore[attr-defined]
+    try:
+        array = read_pickle(pickled)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        raise DataError(f"{where}: holds no array of shape {shape}")
+    return array

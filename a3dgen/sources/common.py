@@ -1,0 +1,180 @@
+"""What all sources share: paths that stay below their root, checked numbers, keypoints placed on the 44 rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numpy import ndarray
+
+from a3dgen.errors import ConfigError, DataError, Rejected
+from a3dgen.geometry.camera import inside_image
+from a3dgen.geometry.skeleton import NUM_ROWS
+from a3dgen.io.images import image_size
+from a3dgen.records import OUTSIDE, UNLABELLED
+
+BOX_MARGIN = 0.1
+"""A box made from keypoints is this share of its larger side wider on every side: joints lie inside the body."""
+
+
+def root_folder(where: str, root: str) -> Path:
+    """Return the data folder of a source.
+
+    Raises:
+        ConfigError: if it is not set or not there.
+    """
+    if not root:
+        raise ConfigError(f"{where}.root is not set: give the folder of the dataset, e.g. --set {where}.root=/data/...")
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise ConfigError(f"{where}.root: no folder '{root}'")
+    return path
+
+
+def existing_file(where: str, root: Path, given: str) -> Path:
+    """Return a file named in the configuration, relative to the data folder unless absolute.
+
+    Raises:
+        ConfigError: if it is not there.
+    """
+    path = root / Path(given).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"{where}: no file '{path}'")
+    return path
+
+
+def below(folder: Path, name: Any) -> Path:
+    """Join a path found in an annotation to its folder.
+
+    Raises:
+        Rejected: if it is no text, empty, or would leave the folder.
+    """
+    if not isinstance(name, str) or not name or "\0" in name or len(name) > 1000:
+        raise Rejected("the image has no usable file name")
+    relative = PurePosixPath(name.replace("\\", "/"))
+    if relative.is_absolute() or ".." in relative.parts or relative.parts[:1] == () or ":" in relative.parts[0]:
+        raise Rejected(f"the image path '{name}' leaves the data folder")
+    return folder / relative
+
+
+def first_existing(folders: Iterable[Path], name: Any) -> Path:
+    """Return ``name`` in the first of the folders that holds it.
+
+    Raises:
+        Rejected: if none does, or as ``below``.
+    """
+    paths = [below(folder, name) for folder in folders]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise Rejected(f"the image file is missing: {paths[0]}")
+
+
+def checked_size(path: Path, wanted: tuple[int, int] | None = None) -> tuple[int, int]:
+    """Return (width, height) of an image file.
+
+    Raises:
+        Rejected: if it cannot be read, or has another size than the annotation says.
+    """
+    try:
+        size = image_size(path)
+    except DataError as error:
+        raise Rejected(str(error)) from None
+    if wanted is not None and size != wanted:
+        raise Rejected(
+            f"the image is {size[0]}x{size[1]} px, but its annotation says {wanted[0]}x{wanted[1]}: {path.name}"
+        )
+    return size
+
+
+def numbers(value: Any, shape: tuple[int, ...], what: str) -> Float[ndarray, "..."]:
+    """Return an array of this shape (-1 = any length) from parsed JSON, HDF5 or MATLAB.
+
+    Raises:
+        Rejected: if it is anything but numbers of that shape.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "iuf":
+            raise TypeError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise Rejected(f"{what}: not numbers") from None
+    fits = array.ndim == len(shape) and all(w in (-1, n) for n, w in zip(array.shape, shape, strict=True))
+    if not fits:
+        raise Rejected(f"{what}: shape {array.shape}, wanted {shape}")
+    return array
+
+
+def place(
+    rows: Sequence[int],
+    pixels: Float[ndarray, "n 2"],
+    states: Int[ndarray, " n"],
+    size: tuple[int, int],
+    outside_confidence: float,
+) -> tuple[Float[ndarray, "44 3"], UInt8[ndarray, "44"]]:
+    """Put a source's keypoints on the 44 rows.
+
+    Args:
+        rows: row of each point.
+        pixels: x, y; ignored where unlabelled.
+        states: UNLABELLED, OCCLUDED or VISIBLE; a labelled point off the image becomes OUTSIDE and keeps its place.
+        size: image width and height in px.
+        outside_confidence: confidence of points off the image: 1 if they were measured, 0 if they were clicked.
+
+    Returns:
+        keypoints (px, px, confidence; zero where unlabelled) and states.
+
+    Raises:
+        Rejected: if a labelled coordinate is not finite.
+    """
+    keypoints, state = np.zeros((NUM_ROWS, 3)), np.zeros(NUM_ROWS, np.uint8)
+    labelled = states != UNLABELLED
+    if not np.isfinite(pixels[labelled]).all():
+        raise Rejected("a keypoint coordinate is not a finite number")
+    inside = inside_image(pixels, *size)
+    index = np.asarray(rows)[labelled]
+    keypoints[index, :2] = pixels[labelled]
+    keypoints[index, 2] = np.where(inside[labelled], 1.0, outside_confidence)
+    state[index] = np.where(inside[labelled], states[labelled], OUTSIDE)
+    return keypoints, state
+
+
+def box_of(keypoints: Float[ndarray, "44 3"], size: tuple[int, int]) -> Float[ndarray, "4"]:
+    """Return x0, y0, x1, y1 around the keypoints with confidence, with ``BOX_MARGIN``, cut to the image.
+
+    Raises:
+        Rejected: if there are fewer than two.
+    """
+    points = keypoints[keypoints[:, 2] > 0, :2]
+    if len(points) < 2:
+        raise Rejected("fewer than two keypoints in the image")
+    low, high = points.min(0), points.max(0)
+    margin = BOX_MARGIN * float((high - low).max())
+    limit = np.array(size, np.float64)
+    return np.concatenate([np.clip(low - margin, 0, limit), np.clip(high + margin, 0, limit)])
+
+
+def digest_files(paths: Iterable[Path], salt: str = "") -> str:
+    """Return the SHA-256 over names and contents of files, read piece by piece.
+
+    Args:
+        paths: the files.
+        salt: whatever else should change the digest.
+
+    Raises:
+        DataError: if one cannot be read.
+    """
+    total = hashlib.sha256(salt.encode())
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        total.update(f"\0{path.name}\0{content}".encode())
+    return total.hexdigest()

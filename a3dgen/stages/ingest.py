@@ -1,0 +1,107 @@
+"""Stage ``ingest``: every person of every configured source, checked, as rows of Persons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.errors import ConfigError, Rejected
+from a3dgen.geometry.skeleton import ANATOMICAL
+from a3dgen.sources import Found, open_source
+from a3dgen.stages import Context
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to read, and whom to keep.
+
+    Attributes:
+        sources: name -> settings of the source of that kind (``{"coco": {"root": "/data/coco"}}``); a second one of
+            a kind has another name and says ``kind``.
+        min_keypoints: least number of distinct anatomical points labelled.
+        hips_or_shoulders: besides, both hips or both shoulders must be labelled.
+    """
+
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    min_keypoints: int = 8
+    hips_or_shoulders: bool = True
+
+
+def fingerprint(config: Config) -> str:
+    """Return a digest of the contents of all annotation files, for noticing that they changed.
+
+    Raises:
+        ConfigError: if a source is set up wrongly.
+        DataError: if a file cannot be read.
+    """
+    found = {}
+    for name, settings in _sources(config).items():
+        source, own = open_source(name, settings)
+        found[name] = source.fingerprint(own)
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def run(config: Config, context: Context) -> Iterator[Found]:
+    """Yield a row of Persons, or (key, reason), for everybody in the sources, in their order.
+
+    A key that comes a second time is refused under ``<key>#2``.
+
+    Raises:
+        ConfigError: if a source is set up wrongly.
+        DataError: if an annotation file cannot be read.
+    """
+    opened = [open_source(name, settings) for name, settings in _sources(config).items()]
+    seen: dict[bytes, int] = {}
+    for source, own in opened:
+        for found in source.read(own):
+            key = found["key"] if isinstance(found, dict) else found[0]
+            digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
+            seen[digest] = seen.get(digest, 0) + 1
+            if seen[digest] > 1:
+                yield f"{key}#{seen[digest]}", f"the person '{key}' was already read"
+            elif isinstance(found, dict):
+                yield _checked(config, found)
+            else:
+                yield found
+
+
+def _sources(config: Config) -> Mapping[str, Any]:
+    if not config.sources:
+        raise ConfigError("no sources configured: set e.g. sources.coco.root to the folder of a dataset")
+    return config.sources
+
+
+def _checked(config: Config, row: dict[str, Any]) -> Found:
+    try:
+        require_keypoints(row["keypoints"], config.min_keypoints, config.hips_or_shoulders)
+    except Rejected as error:
+        return row["key"], str(error)
+    return row
+
+
+def require_keypoints(keypoints: Float[ndarray, "44 3"], least: int, hips_or_shoulders: bool) -> None:
+    """Check that a person can be fitted.
+
+    Args:
+        keypoints: px, px, confidence; a point counts where its confidence is positive.
+        least: number of distinct anatomical points wanted (body and extra rows of one joint are one point).
+        hips_or_shoulders: whether both hips or both shoulders must be among them.
+
+    Raises:
+        Rejected: saying what is missing.
+    """
+    have = {ANATOMICAL[row] for row in np.flatnonzero(keypoints[:, 2] > 0)}
+    if len(have) < least:
+        raise Rejected(f"{len(have)} keypoint{'s' * (len(have) != 1)} labelled, {least} needed")
+    pairs = ({"left_hip", "right_hip"}, {"left_shoulder", "right_shoulder"})
+    if hips_or_shoulders and not any(pair <= have for pair in pairs):
+        raise Rejected("neither both hips nor both shoulders labelled")
