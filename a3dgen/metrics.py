@@ -71,3 +71,50 @@ def _mean_over(values: Float[ndarray, "n k"], present: Bool[ndarray, "n k"] | No
     count = present.sum(1)
     total = np.where(present, values, 0).sum(1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def hallucination_rate(
+    confidence: Float[ndarray, "n k"], absent: Bool[ndarray, "n k"], threshold: float = 0.5
+) -> float:
+    """Share of absent joints that are predicted with at least this confidence; NaN if nothing is absent."""
+    return float((confidence[absent] >= threshold).mean()) if absent.any() else float("nan")
+
+
+def exclusive_keypoints() -> dict[str, tuple[str, ...]]:
+    """Return M: the points that cannot exist beside a point of the 17 + 8 schema, by name.
+
+    Derived per side (CLINICAL, "LiCC"): a residual-limb end excludes the joints it replaces and the other end of its
+    limb; a wrist or ankle excludes both ends, an elbow or knee the end above it. The published table is not verified.
+    """
+    table: dict[str, tuple[str, ...]] = {}
+    for side in ("left", "right"):
+        for middle, end in (("elbow", "wrist"), ("knee", "ankle")):
+            below, above = f"below_{side}_{middle}", f"above_{side}_{middle}"
+            table[below] = (f"{side}_{end}", above)
+            table[above] = (f"{side}_{middle}", f"{side}_{end}", below)
+            table[f"{side}_{end}"] = (below, above)
+            table[f"{side}_{middle}"] = (above,)
+    return table
+
+
+def licc(scores: Float[ndarray, "n 25"], present: Bool[ndarray, "n 25"], names: tuple[str, ...]) -> float:
+    """Limb-consistency: how often a true point scores higher than every point that cannot exist beside it.
+
+    LiCC = mean over labelled points i of 1(s_i > max over j in M(i) of s_j) (InclusiveVidPose, ICLR 2026). Points
+    without exclusions do not count. NaN if there is no such point.
+    """
+    hits = []
+    for name, excluded in exclusive_keypoints().items():
+        i, others = names.index(name), [names.index(o) for o in excluded]
+        hits.append((scores[:, i] > scores[:, others].max(1))[present[:, i]])
+    found = np.concatenate(hits)
+    return float(found.mean()) if len(found) else float("nan")
+
+
+def classification(predicted: Bool[ndarray, "n 12"], true: Bool[ndarray, "n 12"]) -> dict[str, ndarray]:
+    """Return precision, recall and F1 (12,) of every region; NaN where undefined."""
+    hit = (predicted & true).sum(0).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall = hit / predicted.sum(0), hit / true.sum(0)
+        f1 = 2 * hit / (predicted.sum(0) + true.sum(0))
+    return {"precision": precision, "recall": recall, "f1": f1}
