@@ -150,6 +150,36 @@ class Freshness:
         return digest(shas)
 
 
+def plan(config: BuildConfig, table: StageTable, body_digest: Callable[[], str]) -> dict[str, list[str]]:
+    """Return stage -> for every shard (or the one result of a gathering stage) why it must be made; "" = it is kept.
+
+    What follows a result that must be made is only made if that result turns out different.
+    """
+    fresh = Freshness(config, table, body_digest)
+    specs = list(table.values())
+    ingest = fresh.ingest(specs[0], fresh.ingest_depends(specs[0]))
+    found: dict[str, list[str]] = {specs[0].name: [ingest.why]}
+    count = ingest.facts["shards"] if ingest.facts else 0
+    stale: dict[int, str] = {}
+    for spec in specs[1:]:
+        if not ingest.facts:
+            found[spec.name] = [f"follows {specs[0].name}"]
+        elif spec.kind == GATHER:
+            first = next((name for name, whys in found.items() if any(whys)), "")
+            why = f"follows {first}" if first else fresh.gather(spec, fresh.gather_depends(spec, count)).why
+            found[spec.name] = [why]
+        else:
+            found[spec.name] = []
+            for shard in range(count):
+                why = f"follows {stale[shard]}" if shard in stale else ""
+                if not why:
+                    why = fresh.shard(spec, shard, fresh.shard_depends(spec, shard)).why
+                    if why:
+                        stale[shard] = spec.name
+                found[spec.name].append(why)
+    return found
+
+
 def read_done(out: Path, name: str) -> dict[str, Any] | None:
     """Return what a finished stage wrote last, None if it did not finish."""
     try:

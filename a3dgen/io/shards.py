@@ -200,13 +200,14 @@ def _read_record(group: h5py.Group, name: str) -> Record:
     return cls(**{column: _read_column(group[column], spec) for column, spec in cls.columns().items()})
 
 
-def _read_column(node: h5py.Group | h5py.Dataset, spec: Column) -> Any:
+def _read_column(node: h5py.Group | h5py.Dataset, spec: Column) -> np.ndarray:
     if not isinstance(node, h5py.Group):
         return node[()]
     ends = np.cumsum(node["lengths"][()])
     starts = ends - node["lengths"][()]
-    if spec.is_text:
-        flat = node["bytes"][()].tobytes()
-        return [flat[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
-    flat = node["flat"][()]
-    return [flat[a:b] for a, b in zip(starts, ends, strict=True)]
+    flat = node["bytes"][()].tobytes() if spec.is_text else node["flat"][()]
+    rows = np.empty(len(ends), object)
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        piece = flat[start:end]
+        rows[i] = piece.decode("utf-8", "surrogatepass") if spec.is_text else piece
+    return rows

@@ -1,0 +1,169 @@
+"""The command line. Nothing heavy is imported before a command needs it; no error of the user's shows a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import a3dgen
+from a3dgen.threads import ONE_THREAD
+
+INTERRUPTED = 130
+STAGES = ("ingest", "fit", "amputate", "background", "render", "annotate", "report")
+ABOUT = {
+    "ingest": "read people from COCO, MPII, Human3.6M or photos",
+    "fit": "fit the body model to every person",
+    "amputate": "decide regions, residual limbs and looks of every sample",
+    "background": "remove every person from the photo",
+    "render": "draw the samples into the photos and measure what is visible",
+    "annotate": "write A3D_Dataset",
+    "report": "write report.html",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done (rejections allowed), 1 finished with failed people, 2 usage or configuration, 130 interrupted.
+    """
+    os.environ.update(ONE_THREAD)  # before anything imports NumPy
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = make_parser(arguments).parse_args(arguments)
+    from a3dgen.errors import A3dgenError
+
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _command(args.command)(args)
+    except A3dgenError as error:
+        print(f"a3dgen: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("a3dgen: interrupted; what is finished is kept, the same command resumes", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; a second one must not break the clean-up
+    raise KeyboardInterrupt
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    module = "build" if name in STAGES or name in ("build", "retry") else name
+    return import_module(f"a3dgen.commands.{module}").run
+
+
+def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser. ``arguments`` tell which command's long help is worth putting together."""
+    parser = argparse.ArgumentParser(
+        prog="a3dgen",
+        description="Build synthetic amputee training data (A3D) from COCO, MPII and Human3.6M.",
+        epilog="exit codes: 0 done (rejections allowed), 1 finished with failed people, "
+        "2 usage or configuration, 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"a3dgen {a3dgen.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    asked = arguments[0] if arguments else ""
+
+    def add(name: str, about: str, epilog: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=about,
+            description=about[0].upper() + about[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    _add_build(add("build", "build the dataset: all stages, whatever is missing or out of date", _help("build", asked)))
+    for name in STAGES:
+        command = add(name, f"{ABOUT[name]}; rerun this stage, then what depends on it", _help(name, asked))
+        _add_build(command)
+        command.add_argument("--only", action="store_true", help="stop after this stage")
+    _add_build(add("retry", "build again, and retry the people that failed"))
+    status = add("status", "show what a build would make, and why, without making it")
+    _add_config(status)
+    _add_validate(add("validate", "check a dataset against every rule of the A3D format, from the files alone"))
+    export = add("export", "write a finished dataset in another format")
+    export.add_argument("format", choices=("coco", "spin", "webdataset"), help="which")
+    export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    export.add_argument("to", metavar="OUT", help="folder to write to")
+    _add_demo(add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked)))
+    _add_body(add("body", "the body model: bake it, export it, look at it"))
+    bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
+    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what to measure, and its options")
+    return parser
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", default="demo", metavar="NAME|FILE", help="packaged name or YAML file (demo)")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; may be repeated"
+    )
+    command.add_argument("--out", metavar="DIR", help="build folder (build/<config name>)")
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, e.g. tcp://host:8786")
+    command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="same as --set")
+
+
+def _add_validate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    command.add_argument("--strict", action="store_true", help="count warnings as violations")
+    command.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_demo(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+
+
+def _add_body(command: argparse.ArgumentParser) -> None:
+    parts = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    bake = parts.add_parser("bake", help="make the body model now (a minute, once) and check it")
+    bake.add_argument("--force", action="store_true", help="even if it is in the cache")
+    export = parts.add_parser("export", help="write the body in the SMPL file format")
+    export.add_argument("path", metavar="FILE", help="where to, .npz or .pkl")
+    sheet = parts.add_parser("sheet", help="draw every amputation level on one sheet")
+    sheet.add_argument("path", nargs="?", default="body_sheet.png", metavar="PNG", help="where to (body_sheet.png)")
+    for part in (bake, export, sheet):
+        part.add_argument("--config", metavar="NAME|FILE", help="take body.* from this configuration")
+        part.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. body.betas=32")
+
+
+def _help(name: str, asked: str) -> str:
+    """Return the configuration keys of a command, only if it is the one asked about."""
+    if name != asked:
+        return ""
+    from a3dgen.explain import keys_help
+
+    package = Path(a3dgen.__file__).parent
+    run = keys_help(package / "config.py", "", "RunConfig")
+    body = keys_help(package / "bodies" / "config.py", "body", "BodyConfig")
+    if name == "build":
+        return (
+            f"keys for --set, with their defaults:\n  seed (0): of everything random\n{run}\n{body}\n"
+            f"and those of each stage: see 'a3dgen {'|'.join(STAGES)} --help'"
+        )
+    sources = {"demo": (package / "demo" / "config.py", package / "demo" / "__init__.py")}
+    for path in sources.get(name, (package / "stages" / f"{name}.py",)):
+        text = keys_help(path, name) if path.is_file() else ""
+        if text:
+            return f"keys for --set, with their defaults:\n{text}"
+    return ""

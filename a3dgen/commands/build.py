@@ -1,0 +1,96 @@
+"""``a3dgen build``, the seven stages, and ``retry``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterable
+
+from a3dgen.build import Build
+from a3dgen.config import BuildConfig, load_config
+from a3dgen.errors import ConfigError
+from a3dgen.ledger import Ledger, final_table
+from a3dgen.progress import Progress, make_progress
+from a3dgen.runner import make_executor
+from a3dgen.stage_table import STAGE_TABLE
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build; return the exit code."""
+    config = configure(args)
+    progress = make_progress(args.quiet)
+    handler = _show_warnings(progress)
+    stage = args.command if args.command in STAGE_TABLE else ""
+    build = Build(
+        config,
+        lambda: make_executor(config.run.workers, config.run.scheduler),
+        progress,
+        lambda: digest_of_body(config),
+        force=frozenset({stage} - {""}),
+        until=stage if stage and args.only else "",
+        retry_failed=args.command == "retry",
+    )
+    try:
+        ledger = build.run()
+    finally:
+        progress.close()
+        logging.getLogger("a3dgen").removeHandler(handler)
+    if not args.quiet:
+        show(ledger, config)
+    return 1 if ledger.failed else 0
+
+
+def configure(args: argparse.Namespace) -> BuildConfig:
+    """Read the configuration that the options name."""
+    overrides = [*args.set, *getattr(args, "overrides", [])]
+    given = {name: getattr(args, name, None) for name in ("out", "workers", "scheduler")}
+    config = load_config(args.config, overrides, **given)
+    if not config.sources:
+        raise ConfigError(f"{args.config}: no sources; set e.g. sources.coco.root=/data/coco")
+    return config
+
+
+def show(ledger: Ledger, config: BuildConfig) -> None:
+    """Print the table of what became of everybody, and where the results are."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    if not ledger.made:
+        console.print("Nothing to do: everything is up to date.")
+    console.print(final_table(ledger, list(STAGE_TABLE)))
+    for name in _results(config):
+        console.print(name, soft_wrap=True, markup=False)
+
+
+def _results(config: BuildConfig) -> Iterable[str]:
+    for about, name in (("dataset", "A3D_Dataset"), ("report", "report.html")):
+        path = config.out / name
+        if path.exists():
+            yield f"{about}: {path}"
+
+
+def digest_of_body(config: BuildConfig) -> str:
+    """Return the hash of the body model, baking it first if need be."""
+    from a3dgen.bodies import body_digest
+
+    return body_digest(config.body)
+
+
+class _Shown(logging.Handler):
+    """Puts warnings of the package between the progress bars instead of through them."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress.say(record.getMessage())
+
+
+def _show_warnings(progress: Progress) -> logging.Handler:
+    handler = _Shown(progress)
+    logger = logging.getLogger("a3dgen")
+    logger.addHandler(handler)
+    logger.propagate = False
+    return handler

@@ -1,0 +1,10 @@
+"""Run the stage report, then what depends on it: the same as ``a3dgen report``; takes the same options."""
+
+from __future__ import annotations
+
+import sys
+
+from a3dgen.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["report", *sys.argv[1:]]))
