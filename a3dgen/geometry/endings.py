@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.garments import HEM, TILE, Garment, levels
+from a3dgen.geometry.limbs import smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.sheets import cylinder_uv, index_uv, strip
 
@@ -30,7 +31,7 @@ class Stump:
 
     Attributes:
         limb: e.g. ``left_arm``. tip: limb coordinate of the tip; ring: of the cut ring.
-        place: (3,) the tip, m, camera frame. axis: (3,) unit, distal, camera frame.
+        place: (3,) the tip, m, camera frame. axis: (3,) unit, distal; front: (3,) unit, where the torso faces.
         carrier: SMPL joint of the carrying segment; torso: of the part an empty sleeve belongs to.
         absent: SMPL joints that are missing.
         length: length of the carrying segment, m.
@@ -41,6 +42,7 @@ class Stump:
     ring: float
     place: Float[ndarray, "3"]
     axis: Float[ndarray, "3"]
+    front: Float[ndarray, "3"]
     carrier: int
     torso: int
     absent: tuple[int, ...]
@@ -157,7 +159,7 @@ def _close(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], ending: str, stump: 
         return _sew(mesh, loop, _dome(points, centre, axis, stump), stump.carrier, capped=True)
     if ending == "pinned":
         return _sew(mesh, loop, _pinned(points, centre, axis, stump), stump.carrier)
-    return _sew(mesh, loop, _hanging(points, centre, axis, max(rest, 0.10)), stump.torso)
+    return _sew(mesh, loop, _hanging(points, centre, stump, max(rest, 0.10)), stump.torso)
 
 
 def _radial(points: Float[ndarray, "l 3"], centre: Float[ndarray, "3"], axis: Float[ndarray, "3"]) -> ndarray:
@@ -188,33 +190,37 @@ def _dome(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> list
     return rings
 
 
-def _flat_frame(q: ndarray, axis: ndarray) -> tuple[ndarray, ndarray]:
-    """Directions across a tube: wide and thin."""
-    _, _, rows = np.linalg.svd(q - np.outer(q @ axis, axis), full_matrices=False)
-    return rows[0], np.cross(axis, rows[0])
+def _flat_frame(axis: ndarray, front: ndarray) -> tuple[ndarray, ndarray]:
+    """Directions across a tube: wide and thin; empty cloth lies flat to the front, as it is pinned and falls."""
+    wide = np.cross(axis, front)
+    norm = np.linalg.norm(wide)
+    wide = wide / norm if norm > 0.2 else np.cross(axis, np.roll(front, 1))
+    wide = wide / np.linalg.norm(wide)
+    return wide, np.cross(axis, wide)
 
 
 def _pinned(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> list[ndarray]:
-    """Flattened to a seam just past the tip, the end folded back on itself."""
+    """Round the stump, then flattened to a seam just past the tip, the end folded back on itself."""
     q = _radial(points, centre, axis)
     lean = (points - centre) @ axis
-    wide, thin = _flat_frame(q, axis)
-    reach = max(float((stump.place - centre) @ axis), 0.01) + 0.028
+    wide, thin = _flat_frame(axis, stump.front)
+    reach = max(float((stump.place - centre) @ axis), 0.01) + 0.026
     rings = []
-    for t in (0.2, 0.4, 0.6, 0.8, 1.0):
-        flat = t * t * (3 - 2 * t)
-        a, b = (q @ wide) * (1 + 0.16 * flat), (q @ thin) * (1 - 0.93 * flat)
+    for t in (0.25, 0.45, 0.62, 0.78, 0.9, 1.0):
+        flat = float(smoothstep(np.array((t - 0.15) / 0.85)))
+        a, b = (q @ wide) * (1 + 0.06 * flat), (q @ thin) * (1 - 0.93 * flat)
         rings.append(centre + np.outer(a, wide) + np.outer(b, thin) + np.outer(lean * (1 - t) + reach * t, axis))
     fold = rings[-1]
-    return [*rings, fold + 0.010 * thin + 0.002 * axis, fold + 0.013 * thin - 0.030 * axis]
+    side = thin if thin @ stump.front > 0 else -thin
+    return [*rings, fold + 0.008 * side + 0.002 * axis, fold + 0.012 * side - 0.032 * axis]
 
 
-def _hanging(points: ndarray, centre: ndarray, axis: ndarray, length: float) -> list[ndarray]:
+def _hanging(points: ndarray, centre: ndarray, stump: Stump, length: float) -> list[ndarray]:
     """An empty tube that bends to the vertical over 9 cm and lies nearly flat."""
     down = np.array([0.0, 1.0, 0.0])
+    axis = stump.axis
     q, direction, place = points - centre, axis.copy(), centre.copy()
-    wide, _ = _flat_frame(q, axis)
-    thin = np.cross(axis, wide)
+    wide, thin = _flat_frame(axis, stump.front)
     a, b, c = q @ wide, q @ thin, q @ axis
     rings, steps = [], max(4, int(np.ceil(length / 0.03)))
     for k in range(1, steps + 1):

@@ -99,7 +99,7 @@ def _neckline(m: Measure, joints: Float[ndarray, "24 3"], neck: str) -> Float[nd
     """Positive inside the neck opening: within a radius of the neck's axis and above a plane that dips to the front."""
     k = _scale(joints)
     x, y, z = (m.points - joints[JOINT["neck"]] - np.array([0, 0, 0.012]) * k).T / k
-    radius = {"crew": 0.072, "v": 0.076, "wide": 0.098, "tank": 0.100}[neck]
+    radius = {"crew": 0.064, "v": 0.068, "wide": 0.092, "tank": 0.098}[neck]
     drop = {"crew": 0.040, "v": 0.042, "wide": 0.058, "tank": 0.075}[neck]
     ring = radius + 0.016 * np.clip(z / 0.06, 0, 1) - np.hypot(x, 0.9 * z)
     opening = np.minimum(ring, y + drop + 0.50 * z)
@@ -194,6 +194,8 @@ def _ease(
         return out + 0.004
     ends = levels(spec)
     if spec.kind == "top":
+        inside = -_neckline(Measure(mesh.vertices, limbs, mesh.weights[:, JOINT["head"]]), joints, spec.neck)
+        hug = 0.35 + 0.65 * smoothstep(inside / 0.06)  # a collar lies on the skin
         arm = np.maximum(*(limbs[k] for k in ends))
         near = np.max([np.where(limbs[k] > 0, limbs[k] - e + 0.45, -1) for k, e in ends.items()], axis=0)
         out += 0.004 + 0.007 * spec.fit
@@ -201,7 +203,7 @@ def _ease(
         if not spec.tucked:
             top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
             out += (0.010 + 0.012 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
-        return out
+        return out * hug
     leg = np.maximum(*(limbs[k] for k in ends))
     near = np.max([limbs[k] - e for k, e in ends.items()], axis=0)
     tucked = 0.006  # room for a shirt below the waistband
@@ -240,7 +242,8 @@ def _unwrap(
     uv = np.zeros((len(corners), 3, 2))
     rest = np.ones(len(corners), bool)
     if spec.kind != "skirt":
-        for limb, (root, _, end) in LIMB_JOINTS.items():
+        for limb in levels(spec):
+            root, _, end = LIMB_JOINTS[limb]
             on_limb = limbs[limb][mesh.faces].mean(1) > (0.02 if limb.endswith("arm") else 0.12)
             if on_limb.any():
                 axis = joints[root] - joints[end]

@@ -10,32 +10,40 @@ from numpy import ndarray
 
 from a3dgen.geometry.head import HeadFrame, head_frame
 from a3dgen.geometry.limbs import smoothstep
-from a3dgen.geometry.mesh import SkinnedMesh
-from a3dgen.geometry.sheets import drape
+from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.skeleton import JOINT
 
 
 @dataclass(frozen=True)
 class Style:
-    """thickness: of the hair at the crown, m. rise: degrees from the hairline to full thickness. rough: m.
-    curtain: how far below the eyes hair falls, m, or 0. bun: radius, m, or 0."""
+    """One hair style.
+
+    Attributes:
+        thickness: of the hair at the crown, m. rise: degrees from the hairline to full thickness. rough: m.
+        curtain: how far below the eyes hair falls, m, or 0. bun: radius, m, or 0.
+        cropped: matt and without strands. even: as thick at the sides as on top.
+    """
 
     thickness: float
     rise: float
     rough: float = 0.0015
     curtain: float = 0.0
     bun: float = 0.0
+    cropped: bool = False
+    even: bool = False
 
 
 STYLES = {
-    "buzz": Style(0.004, 5.0, 0.0004),
-    "crop": Style(0.012, 12.0),
-    "short": Style(0.022, 18.0, 0.0025),
-    "afro": Style(0.062, 26.0, 0.005),
-    "bob": Style(0.016, 14.0, curtain=0.10),
-    "long": Style(0.016, 14.0, curtain=0.24),
-    "bun": Style(0.010, 12.0, bun=0.034),
+    "buzz": Style(0.003, 4.0, 0.0003, cropped=True, even=True),
+    "crop": Style(0.011, 9.0, 0.0016, cropped=True),
+    "short": Style(0.019, 12.0, 0.0022),
+    "afro": Style(0.046, 24.0, 0.0035, cropped=True, even=True),
+    "bob": Style(0.017, 12.0, 0.0010, curtain=0.10),
+    "long": Style(0.017, 12.0, 0.0010, curtain=0.24),
+    "bun": Style(0.009, 10.0, 0.0006, bun=0.034, even=True),
 }
+CROPPED = tuple(name for name, style in STYLES.items() if style.cropped)
+"""Styles drawn without strands."""
 
 
 def build_hair(mesh: SkinnedMesh, style: str, length: float) -> list[SkinnedMesh]:
@@ -58,10 +66,10 @@ def build_hair(mesh: SkinnedMesh, style: str, length: float) -> list[SkinnedMesh
     return pieces
 
 
-def _submesh(mesh: SkinnedMesh, faces: ndarray) -> tuple[SkinnedMesh, ndarray]:
-    """Return the chosen faces as a mesh of their own, and the vertices it keeps."""
+def _submesh(mesh: SkinnedMesh, faces: ndarray) -> SkinnedMesh:
+    """Return the chosen faces as a mesh of their own."""
     used, rows = np.unique(mesh.faces[faces], return_inverse=True)
-    part = replace(
+    return replace(
         mesh,
         vertices=mesh.vertices[used],
         shape_dirs=mesh.shape_dirs[used],
@@ -72,30 +80,62 @@ def _submesh(mesh: SkinnedMesh, faces: ndarray) -> tuple[SkinnedMesh, ndarray]:
         face_part=mesh.face_part[faces],
         hidden=mesh.hidden[faces],
     )
-    return part, used
+
+
+def _subdivided(mesh: SkinnedMesh) -> SkinnedMesh:
+    """Split every face into four at the midpoints of its edges."""
+    a, b = mesh.faces.ravel().astype(np.int64), np.roll(mesh.faces, -1, axis=1).ravel().astype(np.int64)
+    count = len(mesh.vertices)
+    edges, index = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
+    ends = np.stack([edges // count, edges % count], 1)
+    middle = (count + index).reshape(-1, 3)
+    f, m = mesh.faces, middle
+    faces = np.concatenate([
+        np.stack([f[:, 0], m[:, 0], m[:, 2]], 1), np.stack([m[:, 0], f[:, 1], m[:, 1]], 1),
+        np.stack([m[:, 2], m[:, 1], f[:, 2]], 1), m,
+    ]).astype(np.int32)  # fmt: skip
+
+    def grow(values: ndarray) -> ndarray:
+        return np.concatenate([values, values[ends].mean(1)]).astype(values.dtype)
+
+    return replace(
+        mesh,
+        vertices=grow(mesh.vertices),
+        shape_dirs=grow(mesh.shape_dirs),
+        weights=grow(mesh.weights),
+        faces=faces,
+        face_uv=faces,
+        face_part=np.tile(mesh.face_part, 4),
+        hidden=np.tile(mesh.hidden, 4),
+    )
 
 
 def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> SkinnedMesh:
+    """The scalp lifted to the hair's surface; its edge dips into the skin, so that there is neither gap nor step."""
     above = frame.above_hairline(mesh.vertices.astype(np.float64))
-    faces = np.flatnonzero((above[mesh.faces] > -5).all(1) & ~mesh.hidden)
-    part, used = _submesh(mesh, faces)
+    part = _subdivided(_submesh(mesh, np.flatnonzero((above[mesh.faces] > -6).all(1) & ~mesh.hidden)))
     points = part.vertices.astype(np.float64)
-    inside = above[used]
+    inside = frame.above_hairline(points) + 1.2 * np.sin(points[:, 0] / 0.0041) * np.sin(points[:, 1] / 0.0047 + 1)
+    crown = np.clip((points[:, 1] - frame.eyes[:, 1].mean() + 0.01) / (0.09 * frame.scale), 0.0, 1.0)
+    cut = 1.0 if look.even else 0.22 + 0.78 * smoothstep(crown)  # sides are cut shorter than the top
+    clumps = np.zeros(len(points))
+    for size, share in ((0.021, 0.5), (0.009, 0.5)):
+        p = points / size
+        clumps += share * np.sin(p[:, 0] + 2 * np.sin(p[:, 1])) * np.sin(p[:, 2] + 2 * np.sin(0.9 * p[:, 0] + 1))
+    lift = 0.0015 + look.thickness * scale * smoothstep(inside / look.rise) * cut
+    lift = lift + look.rough * clumps * smoothstep(inside / 8) - 0.0045 * (1 - smoothstep((inside + 2) / 3.5))
+    lifted = points + lift[:, None] * vertex_normals(points, part.faces)
+    part = replace(part, vertices=lifted.astype(np.float32))
+    return replace(part, uv=_hair_uv(lifted, frame, look.cropped), face_uv=part.faces)
+
+
+def _hair_uv(points: Float[ndarray, "v 3"], frame: HeadFrame, cropped: bool) -> Float[ndarray, "v 2"]:
+    """Texture coordinates without a seam: strands run down from the crown; cropped hair is unrolled from it."""
     azimuth, elevation = frame.angles(points)
-    wave = np.sin(9 * np.radians(azimuth) + 4 * points[:, 1] / 0.03) * np.sin(7 * np.radians(elevation) + 1.3)
-    bare = np.clip((points[:, 1] - frame.eyes[:, 1].mean()) / 0.10, 0.35, 1.0)  # sides are cut shorter than the top
-    if look.thickness > 0.05:
-        bare = np.ones_like(bare)
-    lift = look.thickness * scale * smoothstep(inside / look.rise) * bare + look.rough * wave * smoothstep(inside / 10)
-    sink = -0.0025 * (1 - smoothstep((inside + 1) / 3))  # the edge dips into the skin: no gap, no step
-    part = drape(part, lift + sink, 2, -0.003)
-    return replace(part, uv=_strand_uv(part.vertices, frame), face_uv=part.faces.copy())
-
-
-def _strand_uv(points: Float[ndarray, "v 3"], frame: HeadFrame) -> Float[ndarray, "v 2"]:
-    """u across the strands, v along: strands run down from the crown; |azimuth| has no seam."""
-    azimuth, elevation = frame.angles(points.astype(np.float64))
-    return np.stack([azimuth / 60, elevation / 60], -1).astype(np.float32)
+    if not cropped:
+        return np.stack([azimuth / 50, elevation / 70], -1).astype(np.float32)
+    turn, reach = np.arctan2(points[:, 0] - frame.centre[0], points[:, 2] - frame.centre[2]), (90 - elevation) / 30
+    return np.stack([reach * np.sin(turn), reach * np.cos(turn)], -1).astype(np.float32)
 
 
 def _attach(

@@ -16,7 +16,7 @@ MONK_SWATCHES = (
 # The swatches are drawn tones, not diffuse albedo: 1-4 are near white and 9-10 neutral black, where real skin keeps
 # the chroma of haemoglobin and melanin. Factors: first tone they apply to -> linear RGB.
 _ALBEDO = {
-    1: (0.74, 0.585, 0.515), 5: (0.865, 0.72, 0.655), 7: (1.06, 0.92, 0.84), 9: (1.60, 1.18, 1.0),
+    1: (0.74, 0.585, 0.515), 5: (0.865, 0.72, 0.655), 7: (1.03, 0.93, 0.86), 9: (1.60, 1.18, 1.0),
     10: (2.05, 1.45, 1.18),
 }  # fmt: skip
 

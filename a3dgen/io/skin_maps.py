@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.head import beard_map, brow_map, eye_maps, eyeballs, flush_map, head_frame
+from a3dgen.geometry.limbs import smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io.atlas import Atlas, build_atlas, free_disc
@@ -128,7 +129,8 @@ def skin_maps(body: BodyData, size: int) -> SkinMaps:
     limbs = np.isin(part, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("hand", "wrist")]) * 0.20
     limbs = limbs + np.isin(part, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("foot", "ankle")]) * 0.15
     face = _face(body, points, atlas)
-    fine = np.isin(part, [JOINT[n] for n in ("head", "left_hand", "right_hand", "left_wrist", "right_wrist")])
+    fine = 0.7 * np.isin(part, [JOINT[n] for n in ("left_hand", "right_hand", "left_wrist", "right_wrist")])
+    fine = np.maximum(fine, face.pop("near"))
     return SkinMaps(
         atlas=atlas,
         uv=mesh.uv,
@@ -160,7 +162,7 @@ def _face(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> Mappin
     eyes = eyeballs(body.mesh)
     frame = head_frame(body.mesh)
     if frame is None:
-        names = ("brow", "beard", "flush", "eye", "axis", "lash")
+        names = ("brow", "beard", "flush", "eye", "axis", "lash", "near")
         return dict.fromkeys(names, zero) | {"above_hairline": zero - 90}
     near = np.flatnonzero(np.linalg.norm(points - frame.centre, axis=1) < 0.26 * frame.scale)
     q = points[near].astype(np.float64)
@@ -171,6 +173,7 @@ def _face(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> Mappin
     maps = {
         "above_hairline": frame.above_hairline(q), "brow": brow_map(frame, q), "beard": beard_map(frame, q),
         "flush": flush_map(frame, q), "eye": own.astype(np.float32), "axis": axis,
+        "near": smoothstep((up + 0.105 * frame.scale) / 0.02),
         "lash": np.where(own, 0, lid * np.where(up > 0, 1.0, 0.6)),
     }  # fmt: skip
     out = {}

@@ -39,7 +39,7 @@ def _paint(
     noise, above, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash,
     melanin, blood, colours, k, encode, out,
 ) -> None:  # fmt: skip
-    """Colour every texel. ``colours`` rows: skin, palm, lip, nail, hair, iris, sclera. ``k``: see ``_knobs``."""
+    """Colour every texel. ``colours`` rows: skin, palm, lip, nail, hair, iris, sclera, brow. ``k``: see ``_knobs``."""
     for i in range(noise.shape[1]):
         mel, hem = 0.0, 0.0
         for o in range(8):
@@ -50,7 +50,7 @@ def _paint(
         strand = min(max(strand, 0.35), 2.0)
         red = flush[i] * k[0]
         shade = _exp(-0.55 * cavity[i])
-        edge = (above[i] - k[5] + 2.5 * noise[4, i] + 2.0 * noise[5, i]) / 1.6
+        edge = (above[i] - k[5] + 1.5 + 1.6 * noise[4, i] + 2.2 * noise[5, i] + 2.0 * noise[6, i]) / 1.8
         scalp = k[1] / (1.0 + np.exp(-min(max(edge, -30.0), 30.0)))
         hairy = min(0.85, brow[i] * k[2] * (0.85 + 0.25 * noise[6, i] + 0.25 * noise[7, i]))
         chin = beard[i] * k[3] * (0.58 + 0.14 * noise[6, i] + 0.20 * noise[7, i]) * (1 - lips[i])
@@ -65,9 +65,9 @@ def _paint(
             v = _mix(v, colours[2, c] * (1 + 1.5 * grain) * shade, 0.75 * lips[i])
             v = _mix(v, colours[3, c], 0.55 * nails[i])
             v = _mix(v, colours[4, c] * strand, max(scalp, 0.0))
-            v = _mix(v, colours[4, c] * min(strand, 1.3), max(hairy, 0.0))
+            v = _mix(v, colours[7, c] * min(strand, 1.3), max(hairy, 0.0))
             v = _mix(v, 0.65 * colours[4, c] * strand + 0.35 * v * 0.6, chin)
-            v = _mix(v, 0.35 * colours[4, c] + 0.004, 0.8 * lash[i])
+            v = _mix(v, 0.3 * colours[7, c] + 0.003, 0.9 * lash[i])
             if eye[i] > 0:
                 v = colours[6, c]
                 rim = min(max((axis[i] - 26.0) / 6.0, 0.0), 1.0)  # dark limbal ring
@@ -81,8 +81,8 @@ def _paint(
         out[i, 3] = min(max(h, 0.0), 255.0)
 
 
-def _colours(tone: int, hair: Mapping[str, object]) -> Float[ndarray, "7 3"]:
-    """Linear RGB of skin, palms, lips, nails, hair, iris and sclera."""
+def _colours(tone: int, hair: Mapping[str, object]) -> Float[ndarray, "8 3"]:
+    """Linear RGB of skin, palms, lips, nails, hair, iris, sclera and brows (darker than pale hair)."""
     skin = monk_albedo(tone)
     dark = (tone - 1) / 9
     pale = np.array([0.05, 0.02, 0.02]) * (1 - dark) + np.array([0.10, 0.06, 0.05]) * dark
@@ -91,7 +91,9 @@ def _colours(tone: int, hair: Mapping[str, object]) -> Float[ndarray, "7 3"]:
     nail = np.clip(skin * [1.05, 0.92, 0.90] + 0.03, 0, 0.8)
     strands = to_linear(HAIR_COLOURS[str(hair["colour"])])
     iris = to_linear(EYE_COLOURS[str(hair["eyes"])])
-    return np.stack([skin, palm, lip, nail, strands, iris, np.array([0.50, 0.465, 0.435])]).astype(np.float32)
+    brows = np.minimum(strands, to_linear((112, 88, 66)))
+    sclera = np.array([0.46, 0.42, 0.39]) * (1 - 0.25 * dark)
+    return np.stack([skin, palm, lip, nail, strands, iris, sclera, brows]).astype(np.float32)
 
 
 def skin_texture(maps: SkinMaps, tone: int, hair: Mapping[str, object], variant: int) -> UInt8[ndarray, "s s 4"]:

@@ -25,6 +25,7 @@ from a3dgen.io.pool import Pool
 from a3dgen.io.skin_maps import SkinMaps, skin_maps
 from a3dgen.io.skin_texture import skin_texture
 from a3dgen.looks import HAIR_COLOURS
+from a3dgen.rng import generator_for
 
 SKIN_SIZE = 1024
 VARIANTS = 6
@@ -82,28 +83,26 @@ def _shoe(colours: Sequence[Sequence[int]], seed: int) -> Texture:
     return out
 
 
-def hair(colour: str, seed: int) -> Texture:
-    """Return strands of hair from the pool (256, 256, 4): u runs across them, v along."""
-    key = (colour, seed % 4)
-    return _HAIRS.get(key, lambda: _hair(colour, seed % 4))
+def hair(colour: str, seed: int, curly: bool) -> Texture:
+    """Return hair from the pool (256, 256, 4): strands along v, or a matt crop of short or curly hair."""
+    key = (colour, seed % 4, curly)
+    return _HAIRS.get(key, lambda: _hair(colour, seed % 4, curly))
 
 
-def _hair(colour: str, seed: int) -> Texture:
-    rng = np.random.Generator(np.random.PCG64(seed))
-    size = 256
-    fine = rng.standard_normal((size, size)).astype(np.float32)
-    strands = np.zeros((size, size), np.float32)
-    for across, along, weight in ((0.7, 40, 1.0), (2.0, 60, 1.0), (6.0, 90, 0.9)):
-        pad = np.pad(fine, size // 2, mode="wrap")
-        blurred = cv2.GaussianBlur(pad, (0, 0), sigmaX=across, sigmaY=along)[
-            size // 2 : -size // 2, size // 2 : -size // 2
-        ]
-        strands += weight * blurred / blurred.std()
-        fine = np.roll(fine, (size // 3, size // 5), (0, 1))
-    strands /= strands.std()
+def _hair(colour: str, seed: int, curly: bool) -> Texture:
+    rng = generator_for(seed, "hair")
+    size, half = 256, 128
+    layers = ((0.6, 1.2, 1.0), (1.5, 2.5, 0.8), (7, 9, 0.5)) if curly else ((0.6, 30, 0.8), (2, 50, 1), (6, 80, 0.9))
+    pattern = np.zeros((size, size), np.float32)
+    for across, along, weight in layers:
+        padded = np.pad(rng.standard_normal((size, size)).astype(np.float32), half, mode="wrap")
+        blurred = cv2.GaussianBlur(padded, (0, 0), sigmaX=across, sigmaY=along)[half:-half, half:-half]
+        pattern += weight * blurred / blurred.std()
+    pattern /= pattern.std()
     out = np.empty((size, size, 4), np.uint8)
-    out[..., :3] = to_srgb(to_linear(HAIR_COLOURS[colour]) * np.clip(np.exp(0.38 * strands), 0.3, 2.6)[..., None])
-    out[..., 3] = np.clip(128 + 34 * strands, 0, 255)
+    shade = np.clip(np.exp((0.34 if curly else 0.26) * pattern - 0.08), 0.3, 2.2)[..., None]
+    out[..., :3] = to_srgb(to_linear(HAIR_COLOURS[colour]) * shade)
+    out[..., 3] = np.clip(128 + (26 if curly else 12) * pattern, 0, 255)
     return out
 
 

@@ -17,7 +17,7 @@ from a3dgen.geometry.amputate import Amputee
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.endings import Piece, Stump, finish, hidden_level, sock
 from a3dgen.geometry.garments import Garment, Measure, Spec, build_garment, hides, levels, measure
-from a3dgen.geometry.hair import build_hair
+from a3dgen.geometry.hair import CROPPED, build_hair
 from a3dgen.geometry.limbs import LIMB_JOINTS
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import REGIONS
@@ -122,6 +122,7 @@ def _stumps(amputee: Amputee, removed: Bool[ndarray, "12"], residual: Float[ndar
         limb = f"{region.side}_{region.limb}"
         tip = amputee.vertices[s.tip].astype(np.float64)
         carrier = region.segment[0]
+        torso = JOINT["spine3"] if region.limb == "arm" else JOINT["pelvis"]
         ring = amputee.vertices[s.ring].mean(0) if len(s.ring) else amputee.posed.joints[carrier]
         axis = tip - ring
         root, mid, end = (amputee.posed.joints[j] for j in LIMB_JOINTS[limb])
@@ -132,8 +133,10 @@ def _stumps(amputee: Amputee, removed: Bool[ndarray, "12"], residual: Float[ndar
             ring=float(s.plan.cut) if s.plan is not None else place[limb] - 0.05,
             place=tip,
             axis=axis / max(float(np.linalg.norm(axis)), 1e-9),
+            front=amputee.posed.rotations[JOINT["spine3" if region.limb == "arm" else "pelvis"]]
+            @ np.array([0.0, 0, 1]),
             carrier=carrier,
-            torso=JOINT["spine3"] if region.limb == "arm" else JOINT["pelvis"],
+            torso=torso,
             absent=region.joints,
             length=float(length) if length > 1e-6 else 0.25,
         )
@@ -284,7 +287,7 @@ def _hair(shared: _Shared, amputee: Amputee, hair: Mapping[str, Any], seed: int)
     style, length = str(hair["style"]), float(hair["length"])
     key = (id(shared.body.mesh), style, length)
     meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, style, length))
-    texture = textures.hair(str(hair["colour"]), seed)
+    texture = textures.hair(str(hair["colour"]), seed, style in CROPPED)
     out = []
     for mesh in meshes:
         vertices = amputee.posed.vertices(mesh, amputee.betas).astype(np.float32)
