@@ -1,0 +1,45 @@
+"""Deterministic noise for procedural textures: hashed value noise and its sums, as compiled functions."""
+
+from __future__ import annotations
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, inline="always")
+@no_type_check
+def hashed(x, y, z):
+    """Return a pseudo-random number in [0, 1) for an integer lattice point (Wang-style integer hash)."""
+    n = np.uint32(x) * np.uint32(374761393) + np.uint32(y) * np.uint32(668265263) + np.uint32(z) * np.uint32(2147483647)
+    n = (n ^ (n >> np.uint32(13))) * np.uint32(1274126177)
+    n = n ^ (n >> np.uint32(16))
+    return np.float64(n & np.uint32(0xFFFFFF)) / 16777216.0
+
+
+@njit(cache=True)
+@no_type_check
+def value_noise(x, y, z):
+    """Return smooth noise in [0, 1] at a point."""
+    i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+    fx, fy, fz = x - i, y - j, z - k
+    fx, fy, fz = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy), fz * fz * (3 - 2 * fz)
+    a = hashed(i, j, k) * (1 - fx) + hashed(i + 1, j, k) * fx
+    b = hashed(i, j + 1, k) * (1 - fx) + hashed(i + 1, j + 1, k) * fx
+    c = hashed(i, j, k + 1) * (1 - fx) + hashed(i + 1, j, k + 1) * fx
+    d = hashed(i, j + 1, k + 1) * (1 - fx) + hashed(i + 1, j + 1, k + 1) * fx
+    return (a * (1 - fy) + b * fy) * (1 - fz) + (c * (1 - fy) + d * fy) * fz
+
+
+@njit(cache=True)
+@no_type_check
+def fractal(x, y, z, octaves):
+    """Return fractal noise in [0, 1]: each octave twice as fine and half as strong."""
+    total, gain, norm = 0.0, 1.0, 0.0
+    for _ in range(octaves):
+        total += gain * value_noise(x, y, z)
+        norm += gain
+        gain *= 0.5
+        x, y, z = 2.03 * x + 17.1, 2.03 * y + 5.3, 2.03 * z + 9.7
+    return total / norm
