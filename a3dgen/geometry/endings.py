@@ -97,6 +97,7 @@ def finish(
         mesh = replace(mesh, face_part=part)
         if cut.loops:
             rest = (length - end_level(ending, length, stump)) * stump.length
+            mesh = _evened(mesh, cut.loops[0], stump.axis)
             mesh = _close(mesh, cut.loops[0], ending, stump, rest)
             coordinates = {k: np.r_[v, np.full(len(mesh.vertices) - len(v), 9.0)] for k, v in coordinates.items()}
     return Piece(mesh.vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
@@ -143,6 +144,20 @@ def _bare_mesh(mesh: SkinnedMesh, vertices: Float[ndarray, "v 3"]) -> SkinnedMes
         shape_dirs=np.zeros((count, 3, 0), np.float32),
         weights=np.broadcast_to(np.float32(0), (count, 24)),
     )
+
+
+def _evened(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], axis: Float[ndarray, "3"]) -> SkinnedMesh:
+    """Bring a cut edge into one plane and round it, as a seam would."""
+    points = mesh.vertices[loop].astype(np.float64)
+    q = points - points.mean(0)
+    across = _radial(points, points.mean(0), axis)
+    slope, *_ = np.linalg.lstsq(across, q @ axis, rcond=None)
+    points += np.outer(across @ slope - q @ axis, axis)
+    for _ in range(6):
+        points = 0.5 * points + 0.25 * (np.roll(points, 1, 0) + np.roll(points, -1, 0))
+    vertices = mesh.vertices.copy()
+    vertices[loop] = points
+    return replace(mesh, vertices=vertices)
 
 
 def _close(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], ending: str, stump: Stump, rest: float) -> SkinnedMesh:
@@ -256,16 +271,15 @@ def _sew(
     if capped:
         faces.append(np.stack([np.roll(ids[-1], -1), ids[-1], np.full(n, count + len(rings) * n)], 1))
         vertices.append(rings[-1].mean(0, keepdims=True).astype(np.float32))
-    uv = _ring_uv(stack, capped)
+    uv = _ring_uv(stack, _along_loop(mesh, loop))
     all_faces = np.concatenate(faces)
     position = np.full(count + len(rings) * n + 1, -1)
     for k, ring in enumerate(ids):
         position[ring] = k * (n + 1) + np.arange(n)
     position[count + len(rings) * n] = len(uv) - 1
     face_uv = position[all_faces]
-    if not capped:  # the last vertex of a ring meets the first one a whole turn on
-        wrap = (face_uv % (n + 1) == 0) & (face_uv % (n + 1) == n - 1).any(1, keepdims=True)
-        face_uv = face_uv + n * wrap
+    column = np.where(all_faces == count + len(rings) * n, -1, face_uv % (n + 1))
+    face_uv = face_uv + n * ((column == 0) & (column == n - 1).any(1, keepdims=True))  # once round
     new = np.zeros((len(all_faces)), np.uint8) + part
     grown = np.concatenate(vertices)
     return replace(
@@ -281,19 +295,18 @@ def _sew(
     )
 
 
-def _ring_uv(stack: Float[ndarray, "r l 3"], capped: bool) -> Float[ndarray, "t 2"]:
-    """Texture rows of rings, (rings, l + 1) in order, then one for a cap's pole."""
-    n = stack.shape[1]
-    if capped:  # seen along the axis, stretched to the length of the meridians: no streaks at the pole
-        along = np.r_[0, np.cumsum(np.linalg.norm(np.diff(stack, axis=0), axis=2).mean(1))]
-        angle = 2 * np.pi * np.arange(n + 1) / n
-        radius = (along[-1] + 0.01 - along) / TILE
-        uv = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
-        return np.vstack([uv.reshape(-1, 2), [[0.0, 0.0]]])
-    closed = np.concatenate([stack, stack[:, :1]], 1)
-    around = np.linalg.norm(np.diff(closed[0], axis=0), axis=1)
-    turns = max(1, round(float(around.sum()) / TILE))
-    u = np.r_[0, np.cumsum(around)] / around.sum() * turns
-    v = np.r_[0, np.cumsum(np.linalg.norm(np.diff(stack, axis=0), axis=2).mean(1))] / -TILE
-    uv = np.stack(np.broadcast_arrays(u[None], v[:, None]), -1)
-    return np.vstack([uv.reshape(-1, 2), [[0.0, 0.0]]])
+def _along_loop(mesh: SkinnedMesh, loop: Integer[ndarray, " l"]) -> Float[ndarray, "m 2"]:
+    """Texture coordinates along a closed loop and back to its start (l + 1), freed of jumps by whole tiles."""
+    row = np.zeros(len(mesh.vertices), np.int64)
+    row[mesh.faces.ravel()] = mesh.face_uv.ravel()
+    uv = mesh.uv[row[np.r_[loop, loop[0]]]].astype(np.float64)
+    step = np.diff(uv, axis=0)
+    step[:, 0] -= np.round(step[:, 0])
+    return np.vstack([uv[:1], uv[:1] + np.cumsum(step, 0)])
+
+
+def _ring_uv(stack: Float[ndarray, "r l 3"], first: Float[ndarray, "m 2"]) -> Float[ndarray, "t 2"]:
+    """Texture rows of rings, (rings, l + 1) in order, then one for a cap's pole: the cloth runs on from the loop."""
+    down = np.r_[0, np.cumsum(np.linalg.norm(np.diff(stack, axis=0), axis=2).mean(1))] / TILE
+    uv = first[None] - np.stack([np.zeros_like(down), down], -1)[:, None]
+    return np.vstack([uv.reshape(-1, 2), uv[-1].mean(0, keepdims=True) - [[0, 0.02]]])

@@ -169,7 +169,7 @@ def build_garment(spec: Spec, shells: Mapping[str, SkinnedMesh], joints: Float[n
         cut = clip(mesh, carried[:, i], 0.0)
         mesh, carried = cut.mesh, cut.origin.apply(carried)
     coordinates = {k: carried[:, len(fields) + i] for i, k in enumerate(LIMB_JOINTS)}
-    passes = {"skirt": 2, "shoe": 3, "liner": 1}.get(spec.kind, 6)
+    passes = {"skirt": 6, "shoe": 8}.get(spec.kind, 16)
     mesh = drape(mesh, _ease(spec, mesh, coordinates, joints), passes, 0.5 * BASE)
     if spec.kind == "shoe":
         mesh = _sole(mesh, joints, spec)

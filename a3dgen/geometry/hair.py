@@ -11,6 +11,7 @@ from numpy import ndarray
 from a3dgen.geometry.head import HeadFrame, head_frame
 from a3dgen.geometry.limbs import smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
+from a3dgen.geometry.sheets import subdivided
 from a3dgen.geometry.skeleton import JOINT
 
 
@@ -82,40 +83,14 @@ def _submesh(mesh: SkinnedMesh, faces: ndarray) -> SkinnedMesh:
     )
 
 
-def _subdivided(mesh: SkinnedMesh) -> SkinnedMesh:
-    """Split every face into four at the midpoints of its edges."""
-    a, b = mesh.faces.ravel().astype(np.int64), np.roll(mesh.faces, -1, axis=1).ravel().astype(np.int64)
-    count = len(mesh.vertices)
-    edges, index = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
-    ends = np.stack([edges // count, edges % count], 1)
-    middle = (count + index).reshape(-1, 3)
-    f, m = mesh.faces, middle
-    faces = np.concatenate([
-        np.stack([f[:, 0], m[:, 0], m[:, 2]], 1), np.stack([m[:, 0], f[:, 1], m[:, 1]], 1),
-        np.stack([m[:, 2], m[:, 1], f[:, 2]], 1), m,
-    ]).astype(np.int32)  # fmt: skip
-
-    def grow(values: ndarray) -> ndarray:
-        return np.concatenate([values, values[ends].mean(1)]).astype(values.dtype)
-
-    return replace(
-        mesh,
-        vertices=grow(mesh.vertices),
-        shape_dirs=grow(mesh.shape_dirs),
-        weights=grow(mesh.weights),
-        faces=faces,
-        face_uv=faces,
-        face_part=np.tile(mesh.face_part, 4),
-        hidden=np.tile(mesh.hidden, 4),
-    )
-
-
 def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> SkinnedMesh:
     """The scalp lifted to the hair's surface; its edge dips into the skin, so that there is neither gap nor step."""
     above = frame.above_hairline(mesh.vertices.astype(np.float64))
-    part = _subdivided(_submesh(mesh, np.flatnonzero((above[mesh.faces] > -6).all(1) & ~mesh.hidden)))
+    part = subdivided(_submesh(mesh, np.flatnonzero((above[mesh.faces] > -6).all(1) & ~mesh.hidden)))
     points = part.vertices.astype(np.float64)
     inside = frame.above_hairline(points) + 1.2 * np.sin(points[:, 0] / 0.0041) * np.sin(points[:, 1] / 0.0047 + 1)
+    azimuth, elevation = frame.angles(points)
+    inside = inside - 7 * smoothstep((14 - elevation) / 12) * (azimuth < 92)  # sideburns are painted, not lifted
     crown = np.clip((points[:, 1] - frame.eyes[:, 1].mean() + 0.01) / (0.09 * frame.scale), 0.0, 1.0)
     cut = 1.0 if look.even else 0.22 + 0.78 * smoothstep(crown)  # sides are cut shorter than the top
     clumps = np.zeros(len(points))

@@ -80,6 +80,36 @@ def drape(mesh: SkinnedMesh, offset: Float[ndarray, " v"], passes: int, clearanc
     return _unpacked(mesh, packed)
 
 
+def subdivided(mesh: SkinnedMesh) -> SkinnedMesh:
+    """Split every face into four at the midpoints of its edges (texture and pose directions are dropped)."""
+    a, b = mesh.faces.ravel().astype(np.int64), np.roll(mesh.faces, -1, axis=1).ravel().astype(np.int64)
+    count = len(mesh.vertices)
+    edges, index = np.unique(np.minimum(a, b) * count + np.maximum(a, b), return_inverse=True)
+    ends = np.stack([edges // count, edges % count], 1)
+    middle = (count + index).reshape(-1, 3)
+    f, m = mesh.faces, middle
+    faces = np.concatenate([
+        np.stack([f[:, 0], m[:, 0], m[:, 2]], 1), np.stack([m[:, 0], f[:, 1], m[:, 1]], 1),
+        np.stack([m[:, 2], m[:, 1], f[:, 2]], 1), m,
+    ]).astype(np.int32)  # fmt: skip
+
+    def grow(values: ndarray) -> ndarray:
+        return np.concatenate([values, values[ends].mean(1)]).astype(values.dtype)
+
+    return replace(
+        mesh,
+        vertices=grow(mesh.vertices),
+        shape_dirs=grow(mesh.shape_dirs),
+        weights=grow(mesh.weights),
+        faces=faces,
+        face_uv=np.zeros_like(faces),
+        uv=np.zeros((1, 2), np.float32),
+        pose_dirs=None,
+        face_part=np.tile(mesh.face_part, 4),
+        hidden=np.tile(mesh.hidden, 4),
+    )
+
+
 def with_rings(
     mesh: SkinnedMesh, loops: list[Integer[ndarray, " l"]], positions: list[Float[ndarray, "l 3"]]
 ) -> tuple[SkinnedMesh, Integer[ndarray, " w"]]:

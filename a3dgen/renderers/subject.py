@@ -21,6 +21,7 @@ from a3dgen.geometry.hair import CROPPED, build_hair
 from a3dgen.geometry.limbs import LIMB_JOINTS
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import REGIONS
+from a3dgen.geometry.sheets import subdivided
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io import textures
 from a3dgen.io.pool import Pool
@@ -102,6 +103,8 @@ def _prepare(body: BodyData) -> _Shared:
             face_part=body.mesh.face_part[visible],
             hidden=body.mesh.hidden[visible],
         )
+    else:
+        shells = {name: subdivided(shell) for name, shell in shells.items()}
     return _Shared(body, measure(body.mesh, body.joints_template), shells)
 
 
