@@ -28,7 +28,7 @@ class Config:
         format: ``mmpose`` (annotation_body3d/fps*/h36m_*.npz), ``fetch`` (h36m-fetch: S*/<take>/annot.h5) or
             ``official`` (S*/MyPoseFeatures, S*/Videos, metadata.xml); ``auto`` = the first of them found.
         annotations: mmpose: the .npz files, below root; empty = the h36m_*.npz of one folder, fps10 before fps50.
-        cameras: cameras.pkl or cameras.json below root; empty = found beside the annotations.
+        cameras: cameras.pkl or cameras.json (official: metadata.xml) below root; empty = found above the annotations.
         images: folder of the frames below root; empty = ``images`` or root itself.
         order: of the 17 joints in an npz: ``right_first`` (official, mmpose), ``left_first`` (SPIN, mmhuman3d) or
             ``auto`` (told from the shoulders, whose order is the same in both).
@@ -97,7 +97,7 @@ def camera_file(config: Config, files: list[Path]) -> Path | None:
     for folder in folders:
         if root != folder and root not in folder.parents:
             continue
-        for name in ("cameras.pkl", "cameras.json"):
+        for name in ("cameras.pkl", "cameras.json", "metadata.xml"):
             if (folder / name).is_file():
                 return folder / name
     return None
@@ -132,7 +132,7 @@ def read(config: Config) -> Iterator[Found]:
         return read_fetch(config, files, cameras)
     from a3dgen.sources.h36m_official import read_official
 
-    return read_official(config, files)
+    return read_official(config, files, cameras)
 
 
 SOURCE = Source(Config, read, fingerprint)

@@ -1,10 +1,9 @@
-"""What the forms of Human3.6M share: cameras, the row of one person in one frame, selection."""
+"""What the forms of Human3.6M share: the names of frames, the row of one person in one frame, selection."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,33 +12,20 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.errors import DataError, Rejected
+from a3dgen.errors import Rejected
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import NUM_ROWS
 from a3dgen.records import VISIBLE
-from a3dgen.sources.common import box_of, checked_size, numbers, place
+from a3dgen.sources.common import box_of, checked_size, place
+from a3dgen.sources.h36m_cameras import Camera
 
 LICENSE = "Human3.6M (academic research only)"
-CAMERA_IDS = ("54138969", "55011271", "58860488", "60457274")
 RIGHT_FIRST_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """The 17 joints among the 32 of the original skeleton, in the order of ``skeleton.H36M_RIGHT_FIRST_ROWS``."""
 KNOWN_BAD = {("S9", "Greeting"), ("S9", "SittingDown_1"), ("S9", "Waiting")}
 MAX_MISFIT = 10.0
 """2D and 3D joints further apart than this on average (px) belong to different cameras or frames."""
 _NAME = re.compile(r"(?P<subject>S\d+)_(?P<take>.+)\.(?P<camera>\d{8})_(?P<frame>\d{6})\.(?:jpg|png)")
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A calibrated camera: K in px and OpenCV's k1 k2 p1 p2 k3."""
-
-    K: Float[ndarray, "3 3"]
-    dist: Float[ndarray, "5"]
-
-    @staticmethod
-    def make(f: ndarray, c: ndarray, k: ndarray, p: ndarray) -> Camera:
-        """Return the camera for focal lengths, principal point, 3 radial and 2 tangential coefficients."""
-        return Camera(np.array([[f[0], 0, c[0]], [0, f[1], c[1]], [0, 0, 1.0]]), np.array([*k[:2], *p, k[2]]))
 
 
 @dataclass(frozen=True, order=True)
@@ -96,45 +82,6 @@ def selection(config: Any, every: int) -> Selection:
         frozenset(str(c) for c in config.camera_ids),
         config.every or every,
     )
-
-
-def read_cameras(path: Path) -> dict[tuple[str, str], Camera]:
-    """Read mmpose's cameras.pkl (without executing it) or its copy cameras.json.
-
-    Returns:
-        (subject, camera id) -> camera.
-
-    Raises:
-        DataError: if it is not such a file.
-    """
-    if path.suffix.lower() == ".json":
-        content = _json(path)
-    else:
-        from a3dgen.io.unpickle import read_pickle
-
-        content = read_pickle(path)
-    if not isinstance(content, Mapping) or not content:
-        raise DataError(f"{path}: no table of cameras")
-    cameras = {}
-    for name, entry in content.items():
-        pair = tuple(str(n) for n in name) if isinstance(name, tuple) else tuple(str(name).split("_"))
-        try:
-            f, c, k, p = (numbers(np.ravel(entry[n]), (s,), n) for n, s in (("f", 2), ("c", 2), ("k", 3), ("p", 2)))
-        except (KeyError, TypeError, IndexError, ValueError, Rejected) as error:
-            raise DataError(f"{path}: camera {name!r} needs f, c, k and p: {error}") from None
-        if len(pair) != 2 or not np.isfinite([*f, *c, *k, *p]).all() or (f <= 0).any():
-            raise DataError(f"{path}: camera {name!r} is not (subject, camera id) with a finite calibration")
-        cameras[pair] = Camera.make(f, c, k, p)
-    return cameras
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def person(

@@ -18,7 +18,8 @@ from a3dgen.geometry.skeleton import H36M_LEFT_FIRST_ROWS, H36M_RIGHT_FIRST_ROWS
 from a3dgen.io.npz_map import open_npz
 from a3dgen.sources import Found
 from a3dgen.sources.common import first_existing
-from a3dgen.sources.h36m_common import Camera, Frame, person, read_cameras, refuse_known_bad, selection
+from a3dgen.sources.h36m_cameras import Camera, load_cameras
+from a3dgen.sources.h36m_common import Frame, person, refuse_known_bad, selection
 
 _SAMPLED = 2000
 """Rows looked at to tell the order of the joints."""
@@ -44,7 +45,7 @@ def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[F
         raise ConfigError(
             f"sources.h36m.cameras: neither cameras.pkl nor cameras.json below '{config.root}'; the 3D joints need one"
         )
-    table = read_cameras(cameras)
+    table = load_cameras(cameras)
     root = Path(config.root).expanduser()
     folders = [root / config.images] if config.images else [root / "images", root]
     with ExitStack() as stack:
