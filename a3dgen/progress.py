@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 PLAIN_SECONDS = 10.0
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Shows how far each stage is. ``total`` may grow while shards are still being read."""
 

@@ -8,7 +8,7 @@ import queue
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from a3dgen.errors import ConfigError
 from a3dgen.tasks import Task, run_task
@@ -28,6 +28,7 @@ class Done:
     died: bool = False
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Runs tasks. ``submit`` never waits; ``next`` returns one finished task, or None after ``timeout`` seconds."""
 

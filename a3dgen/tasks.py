@@ -217,7 +217,7 @@ def cut_shards(rows: Iterable[Any], size: int) -> Iterator[Output]:
         person = row if isinstance(row, Mapping) else None
         key = str(person["key"] if person is not None else row[0])
         group = str(person.get("group", "")) if person is not None else last
-        full = len(people) >= size or len(people) + len(refused) >= 16 * size
+        full = len(people) + len(refused) >= 16 * size or (person is not None and len(people) >= size)
         if full and not (group and group == last):
             yield _shard(people, refused)
             people, refused = [], []

@@ -98,7 +98,7 @@ def convert(kind: Any, value: Any, key: str, origin: str) -> Any:
     if isinstance(value, Raw):
         origin = value.origin
     if kind is Any:
-        return _guess(value) if isinstance(value, Raw) else value
+        return _untyped(value)
     if dataclasses.is_dataclass(kind):
         return construct(kind, _parsed(value), key, origin)
     shape = typing.get_origin(kind)
@@ -187,7 +187,9 @@ def _convert_union(kinds: Sequence[Any], value: Any, key: str, origin: str) -> A
     empty = value is None or (isinstance(value, Raw) and value.text.strip().lower() in ("null", "none", "~", ""))
     if empty and type(None) in kinds:
         return None
-    kinds = sorted((k for k in kinds if k is not type(None)), key=lambda k: k is str)  # text accepts all: last
+    word = isinstance(value, Raw) and isinstance(_guess(value), str) and "," not in value.text
+    # Text accepts everything typed on the command line: first for a plain word, last otherwise.
+    kinds = sorted((k for k in kinds if k is not type(None)), key=lambda k: (k is str) != word)
     for kind in kinds:
         try:
             return convert(kind, value, key, origin)
@@ -268,6 +270,13 @@ def _parsed(value: Any) -> Any:
     if isinstance(found, str):
         return [Raw(part.strip(), value.origin) for part in found.split(",") if part.strip()]
     return [found] if isinstance(found, int | float) else found
+
+
+def _untyped(value: Any) -> Any:
+    """Return a value whose key has no declared type, with everything typed on the command line read as YAML."""
+    if isinstance(value, Raw):
+        return _guess(value)
+    return {k: _untyped(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _guess(value: Raw) -> Any:

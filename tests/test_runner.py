@@ -1,0 +1,349 @@
+"""The engine over stages of arithmetic: exactly once, whatever dies, whatever changes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from toystages import TABLE
+
+from a3dgen import build as engine
+from a3dgen.bodies.config import BodyConfig
+from a3dgen.build import Build, folder_lock
+from a3dgen.config import build_config
+from a3dgen.errors import ConfigError, DataError
+from a3dgen.freshness import plan
+from a3dgen.io import shards
+from a3dgen.progress import Lines, Quiet
+from a3dgen.runner import Inline, make_executor
+from a3dgen.stages import Context
+from a3dgen.tasks import StorageError, Task, cut_shards, mask_reason
+
+SHARD_STAGES = ("fit", "amputate", "background", "render")
+
+
+def build(out, workers=0, force=(), until="", retry_failed=False, body="body", progress=None, **tree):
+    run = {"out": str(out), "workers": workers, "shard_size": tree.pop("shard_size", 4)}
+    config = build_config({"sources": {}, **tree}, "toy", "toy.yaml", TABLE, run)
+    made = Build(
+        config,
+        lambda: make_executor(workers, ""),
+        progress or Quiet(),
+        lambda: body,
+        frozenset(force),
+        until,
+        retry_failed,
+        TABLE,
+    )
+    return made.run()
+
+
+def made(ledger):
+    return {name: book.made for name, book in ledger.stages.items() if book.made}
+
+
+def content(out: Path, but=("run.json", "log.jsonl", ".lock")) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name not in but
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("finished") / "b"
+    build(out, fit={"reject": ["toy/1"], "fail": ["toy/3"]})
+    return out
+
+
+@pytest.fixture
+def out(finished, tmp_path):
+    """A finished build to damage, with the settings of ``again``."""
+    shutil.copytree(finished, tmp_path / "b")
+    return tmp_path / "b"
+
+
+def again(out, fit=None, **more):
+    return build(out, fit={"reject": ["toy/1"], "fail": ["toy/3"], **(fit or {})}, **more)
+
+
+def test_everybody_is_accounted_for(out):
+    ledger = again(out)
+    assert ledger.people() == {"read": 10, "ok": 6, "rejected": 3, "failed": 1}
+    assert ledger.stages["fit"].reasons == {
+        "rejected": {"'…' hides # joints": [1, "'toy/1' hides 3 joints"]},
+        "failed": {"ValueError: bad number # in '…'": [1, "ValueError: bad number 7 in 'toy/3'"]},
+    }
+    assert ledger.stages["ingest"].reasons["rejected"]["only # keypoints"] == [2, "only 4 keypoints"]
+    assert ledger.stages["render"].regions["intact"] == 6
+    assert ledger.stages["render"].regions["right_elbow"] == 6
+    assert ledger.failed == 1
+    rows = json.loads((out / "A3D_Dataset" / "dataset.json").read_text())["rows"]
+    assert len(rows) == 12
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["people"]["read"] == 10
+    assert facts["stages"]["fit"]["seconds"] > 0
+    assert facts["stages"]["fit"]["bytes"] > 0
+
+
+def test_again_does_nothing_and_starts_no_worker(out, monkeypatch):
+    before = content(out)
+    monkeypatch.setattr(engine.Build, "_pool", lambda self: pytest.fail("started an executor"))
+    assert again(out).made == 0
+    assert content(out) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"report": {"people": 5}}, {"report": 1}),
+        ({"annotate": {"strict": True}}, {"annotate": 1, "report": 1}),
+        ({"render": {"gain": 2}}, {"render": 2, "annotate": 1, "report": 1}),
+        # annotate records the settings in dataset.json; what render is given has not changed.
+        ({"background": {"tone": 1}}, {}),
+        ({"amputate": {"variants": 3}}, {"amputate": 2, "background": 2, "render": 2, "annotate": 1, "report": 1}),
+        ({"fit": {"max_iterations": 11}}, {"fit": 2, "amputate": 2, "background": 2, "render": 2, "annotate": 1, "report": 1}),
+        ({"body": "other"}, {"fit": 2, "amputate": 2, "background": 2, "render": 2, "annotate": 1, "report": 1}),
+    ],
+)  # fmt: skip
+def test_a_change_rebuilds_exactly_what_depends_on_it(out, change, expected):
+    found = made(again(out, **change))
+    upstream = [s for s in SHARD_STAGES if s not in expected]
+    assert not set(found) & set(upstream)
+    assert found == expected or set(found) <= set(expected)
+    first = next(iter(expected), None)
+    assert first is None or found[first] == expected[first]
+    assert again(out, **change).made == 0
+
+
+def test_an_equal_result_stops_the_rebuild(out):
+    """A changed key that changes nothing (a rejected person who is not there) is followed no further."""
+    ledger = again(out, fit={"reject": ["toy/1", "nobody"]})
+    assert made(ledger) == {"fit": 2, "annotate": 1, "report": 1}
+
+
+def test_stage_is_rerun_when_asked_and_later_ones_only_if_it_changed(out):
+    before = content(out)
+    assert made(again(out, force=["fit"])) == {"fit": 2}
+    assert made(again(out, force=["annotate"])) == {"annotate": 1}
+    assert content(out) == before
+
+
+def test_only_up_to_a_stage(tmp_path):
+    ledger = build(tmp_path, until="fit")
+    assert set(ledger.stages) == {"ingest", "fit"}
+    assert not (tmp_path / "A3D_Dataset").exists()
+    assert set(made(build(tmp_path))) == {"amputate", "background", "render", "annotate", "report"}
+
+
+@pytest.mark.parametrize("shard_size", [1, 3, 100])
+def test_shard_size_does_not_change_the_dataset(out, shard_size):
+    before = (
+        content(out / "A3D_Dataset"),
+        content(out / "render" / "Images"),
+        content(out / "background", ("x",)).keys(),
+    )
+    again(out, shard_size=shard_size)
+    assert (content(out / "A3D_Dataset"), content(out / "render" / "Images")) == before[:2]
+    stages = ("ingest", *SHARD_STAGES)
+    assert len({len(list((out / s).glob("*.h5"))) for s in stages}) == 1
+    assert again(out, shard_size=shard_size).made == 0
+
+
+def damage_h5(out):
+    path = out / "fit" / "000001.h5"
+    data = bytearray(path.read_bytes())
+    data[500] ^= 255
+    path.write_bytes(data)
+
+
+def old_version(out):
+    path = out / "fit" / "000001.json"
+    facts = json.loads(path.read_text())
+    facts["depends"]["code"] = "0.0.1, stage version 1, schema 1"
+    path.write_text(json.dumps(facts))
+
+
+DAMAGES = {
+    "h5 corrupted": damage_h5,
+    "h5 missing": lambda out: (out / "fit" / "000001.h5").unlink(),
+    "sidecar missing": lambda out: (out / "fit" / "000001.json").unlink(),
+    "sidecar truncated": lambda out: os.truncate(out / "fit" / "000001.json", 40),
+    "sidecar of an older version": old_version,
+    "picture missing": lambda out: next((out / "render" / "Images").glob("*.png")).unlink(),
+    "plate missing": lambda out: next((out / "background").glob("*.png")).unlink(),
+    "dataset missing": lambda out: shutil.rmtree(out / "A3D_Dataset"),
+    "report missing": lambda out: (out / "report.html").unlink(),
+    "ingest shard missing": lambda out: (out / "ingest" / "000000.h5").unlink(),
+    "ingest not finished": lambda out: (out / "ingest" / "done.json").unlink(),
+    "temporaries": lambda out: [
+        (out / name).write_text("half")
+        for name in ("fit/.000000.h5.9.tmp", "render/Images/.x.png.1.tmp", ".run.json.3.tmp")
+    ],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_found_and_mended(out, name):
+    before = content(out)
+    DAMAGES[name](out)
+    ledger = again(out)
+    assert content(out) == before
+    assert ledger.made or name == "temporaries"
+    assert again(out).made == 0
+
+
+def test_status_names_the_cause(out):
+    def status(**tree):
+        run = {"out": str(out), "shard_size": 4}
+        tree["fit"] = {"reject": ["toy/1"], "fail": ["toy/3"], **tree.get("fit", {})}
+        return plan(build_config({"sources": {}, **tree}, "toy", "toy.yaml", TABLE, run), TABLE, lambda: "body")
+
+    assert not any(any(whys) for whys in status().values())
+    found = status(fit={"max_iterations": 4})
+    assert found["fit"] == ["config changed"] * 2
+    assert found["render"] == ["follows fit"] * 2
+    assert found["report"] == ["follows fit"]
+    damage_h5(out)
+    assert status()["fit"] == ["", "the shard is corrupted"]
+    assert status(seed=3)["ingest"] == ["seed changed"]
+
+
+def test_orphaned_pictures_go(out):
+    again(out, amputate={"variants": 1})
+    assert len(list((out / "render" / "Images").glob("*.png"))) == 6
+    again(out, ingest={"people": 5})
+    assert len(list((out / "background").glob("*.png"))) == 2
+    assert len(list((out / "fit").glob("*.h5"))) == 1
+
+
+def test_retry_reruns_shards_with_failed_people_only(out):
+    ledger = again(out, retry_failed=True)
+    assert made(ledger) == {"fit": 1}
+
+
+def test_groups_are_never_split(tmp_path):
+    build(tmp_path, shard_size=3, ingest={"people": 12, "group": 4, "refuse": 0}, until="ingest")
+    for path in (tmp_path / "ingest").glob("*.h5"):
+        assert len(shards.read_shard(path)["Persons"]) == 4
+
+
+def test_cutting():
+    def row(i, group=""):
+        return {
+            "key": str(i), "group": group, "subset": "MPII", "stem": "", "image": "", "image_size": (1, 1),
+            "bbox": [0] * 4, "keypoints": [[0] * 3] * 44, "state": [0] * 44, "K": [[0] * 3] * 3,
+        }  # fmt: skip
+
+    assert [len(s.outcome) for s in cut_shards([(str(i), "no") for i in range(40)], 1)] == [16, 16, 8]
+    with pytest.raises(DataError, match="two people are both called '1'"):
+        list(cut_shards([row(1), row(1)], 4))
+    with pytest.raises(DataError, match="group 'a' is not read in one piece"):
+        list(cut_shards([row(1, "a"), row(2, "b"), row(3, "a")], 4))
+
+
+def test_empty_sources_are_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="hold no people"):
+        build(tmp_path, ingest={"people": 0})
+
+
+def test_everybody_refused_is_a_finished_build(tmp_path):
+    ledger = build(tmp_path, ingest={"refuse": 1})
+    assert ledger.people() == {"read": 10, "ok": 0, "rejected": 10, "failed": 0}
+
+
+def test_an_error_of_the_users_ends_the_build_and_it_resumes(tmp_path):
+    with pytest.raises(ConfigError, match="do this"):
+        build(tmp_path, fit={"abort": "toy/5"})
+    assert (tmp_path / "fit" / "000000.h5").exists()
+    ledger = build(tmp_path)
+    assert ledger.stages["ingest"].made == 0
+
+
+def test_a_bug_outside_each_is_narrowed_down_to_its_people(tmp_path):
+    ledger = build(tmp_path, fit={"shard_bug": ["toy/2", "toy/5"]}, max_shard_retries=0)
+    assert ledger.people() == {"read": 10, "ok": 6, "rejected": 2, "failed": 2}
+    assert any("toy/5" in event for event in ledger.events)
+
+
+def test_full_disk_in_ingest_is_one_line(tmp_path):
+    with pytest.raises(StorageError, match="No space left on device.*run again to resume"):
+        build(tmp_path, ingest={"stop_at": 7})
+    assert build(tmp_path).people()["read"] == 10
+
+
+def test_full_disk_in_a_stage_is_one_line_and_resumes(tmp_path, monkeypatch):
+    reference = tmp_path / "reference"
+    build(reference)
+    real, calls = shards.write_bytes, []
+
+    def full(path, data):
+        calls.append(path)
+        if len(calls) == 17:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(path, data)
+
+    monkeypatch.setattr(shards, "write_bytes", full)
+    with pytest.raises(StorageError, match="No space left"):
+        build(tmp_path / "b")
+    monkeypatch.setattr(shards, "write_bytes", real)
+    build(tmp_path / "b")
+    assert content(tmp_path / "b") == content(reference)
+
+
+def test_a_folder_has_one_build_at_a_time(tmp_path):
+    with folder_lock(tmp_path), pytest.raises(ConfigError, match="another build is running"):
+        build(tmp_path)
+    build(tmp_path)
+
+
+def test_the_books_must_balance(out, monkeypatch):
+    real = engine.Ledger.add
+
+    def lose(self, stage, facts, made):
+        real(self, stage, facts | ({"counts": {"ok": 0, "rejected": 0, "failed": 0}} if stage == "fit" else {}), made)
+
+    monkeypatch.setattr(engine.Ledger, "add", lose)
+    with pytest.raises(DataError, match="do not balance"):
+        again(out)
+
+
+def test_workers_give_the_same_bytes_and_their_death_is_survived(finished, tmp_path):
+    """One cluster for all of it: a worker killed once, and two people who always kill theirs."""
+    tree = {"reject": ["toy/1"], "fail": ["toy/3"], "once": "toy/2", "deadly": ["toy/6", "toy/7"]}
+    ledger = build(tmp_path / "b", workers=2, fit=tree, max_shard_retries=1)
+    assert ledger.people() == {"read": 10, "ok": 4, "rejected": 3, "failed": 3}
+    reasons = ledger.stages["fit"].reasons["failed"]
+    assert reasons["the worker process died (killed, or out of memory)"][0] == 2
+    alike = {k: v for k, v in content(tmp_path / "b" / "render" / "Images").items()}
+    reference = content(finished / "render" / "Images")
+    assert len(alike) == 8
+    assert all(reference[name] == data for name, data in alike.items())
+
+
+def test_inline_runs_in_order(tmp_path):
+    context = Context(0, BodyConfig(), tmp_path, tmp_path)
+    tasks = [Task(TABLE["fit"], i, None, context, {}) for i in range(3)]
+    executor = Inline(lambda task: {"shard": task.shard})
+    assert executor.next(0.0) is None
+    for task in tasks:
+        executor.submit(task)
+    assert [executor.next(0.0).facts["shard"] for _ in range(3)] == [0, 1, 2]
+
+
+def test_lines_show_rate_and_time_left(capsys, monkeypatch):
+    clock = iter([0.0, 0.0, 11.0, 11.0, 11.0, 20.0])
+    monkeypatch.setattr("a3dgen.progress.time.monotonic", lambda: next(clock))
+    lines = Lines()
+    lines.start("fit", 10)
+    lines.advance("fit", 5)
+    lines.finish("fit", "note")
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == ["fit: 5 of 10 in 11.0 s, 0.5/s, 11 s left", "fit: 5 of 10 in 20.0 s, 0.2/s, 20 s left (note)"]
+
+
+def test_reasons_are_grouped_without_names_and_numbers():
+    assert mask_reason("photo 'a b.jpg' is 10x20 px: /data/x/y.jpg") == "photo '…' is #x# px: …"
