@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -153,10 +154,8 @@ def test_bad_yaml(tmp_path, text, message):
 def test_any_bytes_give_a_mapping_or_a_config_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("yaml") / "c.yaml"
     path.write_bytes(data)
-    try:
+    with contextlib.suppress(ConfigError):
         assert isinstance(read_yaml(path), dict)
-    except ConfigError:
-        pass  # noqa: SIM105 - the other allowed result
 
 
 _VALUES = st.recursive(
@@ -168,10 +167,8 @@ _VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*Outer.__dataclass_fields__, "other"]), _VALUES, max_size=4))
 def test_any_tree_gives_a_config_or_a_config_error(tree):
-    try:
+    with contextlib.suppress(ConfigError):
         assert isinstance(make(**tree), Outer)
-    except ConfigError as error:
-        assert str(error)
 
 
 def test_build_config(tmp_path):
@@ -220,7 +217,7 @@ def test_packaged_configs_are_found_by_name_and_by_repository_path(tmp_path, mon
         assert find_config(name) == packaged_configs()["coco"]
     (tmp_path / "coco.yaml").write_text("")
     assert find_config("coco.yaml") == Path("coco.yaml")
-    with pytest.raises(ConfigError, match="no configuration 'coko'.*did you mean 'coco'"):
+    with pytest.raises(ConfigError, match=r"no configuration 'coko'.*did you mean 'coco'"):
         find_config("coko")
 
 
