@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from a3dgen.bodies.archive import load_body_file, save_body
+from a3dgen.bodies.archive import exclusive, load_body_file, save_body
 from a3dgen.bodies.bake import AGES, MAX_BETAS, bake
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.errors import ConfigError, DataError, nearest
@@ -33,7 +33,7 @@ def baked_path(ages: str) -> Path:
 
 
 def load(config: BodyConfig) -> BodyData:
-    """Return the open body, baking it first if needed (about half a minute; anny's first start takes a minute more).
+    """Return the open body, baking it first if needed (under a minute, once).
 
     Raises:
         ConfigError: for unknown ages or numbers of betas.
@@ -43,14 +43,30 @@ def load(config: BodyConfig) -> BodyData:
     if config.betas not in BETAS:
         raise ConfigError(f"body.betas is {config.betas}; the open body has 10, 16 or 32")
     path = baked_path(config.ages)
-    if path.exists():
-        try:
-            return with_betas(load_body_file(path), config.betas)
-        except DataError:
-            path.unlink()
-    body = bake(home() / "anny", config.ages)
-    save_body(path, body)
-    return with_betas(body, config.betas)
+    if not path.exists():
+        bake_once(config.ages)
+    try:
+        return with_betas(load_body_file(path), config.betas)
+    except DataError:
+        path.unlink(missing_ok=True)
+        bake_once(config.ages)
+        return with_betas(load_body_file(path), config.betas)
+
+
+def bake_once(ages: str, again: bool = False) -> Path:
+    """Bake the body into the cache unless it is there; processes that need it at once wait for the first.
+
+    Args:
+        ages: key of ``AGES``. again: bake even if it is there.
+
+    Returns:
+        The baked file.
+    """
+    path = baked_path(ages)
+    with exclusive(path):
+        if again or not path.exists():
+            save_body(path, bake(home() / "anny", ages))
+    return path
 
 
 def with_betas(body: BodyData, count: int) -> BodyData:
