@@ -31,7 +31,7 @@ class _Refused(Exception):
 class _Array:
     """Stand-in for ``numpy.ndarray`` while ``__setstate__`` has not been seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *_args: Any) -> None:
         self.value: np.ndarray | None = None
 
     def __setstate__(self, state: tuple) -> None:
@@ -41,8 +41,7 @@ class _Array:
             flat = np.empty(len(data), object)
             flat[:] = data
         else:
-            raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
-            flat = np.frombuffer(raw, dtype)
+            flat = np.frombuffer(_raw(data), dtype)
         self.value = flat.reshape(shape, order="F" if fortran else "C").copy()
 
 
@@ -50,7 +49,7 @@ class _Dtype:
     """Stand-in for ``numpy.dtype``; structured and sub-array dtypes are refused."""
 
     def __init__(self, code: Any, *_flags: Any) -> None:
-        code = code.decode("latin1") if isinstance(code, bytes) else code
+        code = _text(code)
         if not isinstance(code, str) or code[:1] not in _DTYPE_KINDS:
             raise _Refused(f"dtype {code!r}")
         self.value = np.dtype(code)
@@ -59,8 +58,7 @@ class _Dtype:
         _version, order, subdtype, names, *_ = state
         if subdtype is not None or names is not None:
             raise _Refused("structured dtype")
-        order = order.decode("latin1") if isinstance(order, bytes) else order
-        self.value = self.value.newbyteorder(order)
+        self.value = self.value.newbyteorder(_text(order))
 
 
 class _Record:
@@ -129,7 +127,7 @@ class _Selection(_Record):
 
     def resolve(self, settle: Callable[[Any], Any]) -> np.ndarray:
         try:
-                XX
+            chosen = np.asarray(settle(self.state["a"])).ravel()[np.asarray(settle(self.state["idxs"]), np.int64)]
             shape = settle(self.state.get("preferred_shape"))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise _Refused(f"damaged chumpy selection ({error})") from error
@@ -146,9 +144,8 @@ def _text(value: Any) -> Any:
     return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def _reconstruct_array(*_args: Any) -> _Array:
-    """Stands for ``numpy.core.multiarray._reconstruct``."""
-    return _Array()
+def _raw(data: Any) -> bytes:
+    return data.encode("latin1") if isinstance(data, str) else bytes(data)
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:
@@ -156,8 +153,7 @@ def _scalar(dtype: Any, data: Any = b"") -> Any:
     plain = _plain_dtype(dtype)
     if plain.hasobject:
         raise _Refused("object scalar")
-    raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
-    return np.frombuffer(raw, plain, 1)[0]
+    return np.frombuffer(_raw(data), plain, 1)[0]
 
 
 def _from_buffer(data: Any, dtype: Any, shape: tuple, order: str) -> np.ndarray:
@@ -196,7 +192,7 @@ _NUMPY_CORE = ("numpy.core.multiarray", "numpy._core.multiarray")
 _BUILTINS = (("set", set), ("frozenset", frozenset), ("bytes", _no_bytes), ("object", _Nothing))
 _CHUMPY = ("chumpy.ch", "chumpy")
 _ALLOWED: Mapping[tuple[str, str], Any] = {
-    **{(m, "_reconstruct"): _reconstruct_array for m in _NUMPY_CORE},
+    **{(m, "_reconstruct"): _Array for m in _NUMPY_CORE},
     **{(m, "scalar"): _scalar for m in _NUMPY_CORE},
     **{(m, "_frombuffer"): _from_buffer for m in ("numpy.core.numeric", "numpy._core.numeric")},
     **{(m, "Ch"): _Chumpy for m in _CHUMPY},
@@ -223,9 +219,6 @@ class _Reader(pickle._Unpickler):
             return _ALLOWED[module, name]
         except KeyError:
             raise _Refused(f"'{module}.{name}'") from None
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise _Refused("a persistent object")
 
     def get_extension(self, code: int) -> Any:
         raise _Refused("an extension object")
