@@ -11,7 +11,7 @@ from numpy import ndarray
 from a3dgen.fit.initial import make_starts
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
-from a3dgen.fit.residuals import Evidence
+from a3dgen.fit.residuals import Evidence, prior_energy
 from a3dgen.fit.search import Settings, distinct_minima, search, uncertainty
 from a3dgen.geometry.body import BodyData
 
@@ -31,7 +31,7 @@ class FitOptions:
         kept: headings solved in full. steps: trial steps of a full solve. tolerance: relative gain at convergence.
         flip_steps: trial steps after each limb was reflected in depth; 0 leaves reflections out.
         margin: minima that cost at most this much more (in natural-log units) are near-ties.
-        robust: Geman-McClure scale, in sigmas.
+        robust: Geman-McClure scale, in sigmas. wide: factor of it while headings are compared.
         prior_weight: factor of the pose prior.
         focal_sd: standard deviation of the logarithm of the focal length; 0 keeps the camera as it is.
     """
@@ -44,6 +44,7 @@ class FitOptions:
     flip_steps: int = 5
     margin: float = 4.0
     robust: float = 8.0
+    wide: float = 5.0
     prior_weight: float = 1.0
     focal_sd: float = 0.0
 
@@ -118,7 +119,7 @@ class Fitter:
         self.prior = (prior or load_mixture()).arrays()
         self.starts = make_starts(self.model, self.prior, DOWN)
         o = self.options
-        self.settings = Settings(o.starts, o.rough_steps, o.kept, o.steps, o.tolerance, o.flip_steps, o.margin)
+        self.settings = Settings(o.starts, o.rough_steps, o.kept, o.steps, o.tolerance, o.flip_steps, o.margin, o.wide)
 
     def evidence(self, seen: Observation) -> Evidence:
         """Return an observation as the compiled objective reads it."""
@@ -181,6 +182,10 @@ class Fitter:
             x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),
             float(cost), joints, sigma, x.copy(),
         )  # fmt: skip
+
+    def prior_energy(self, seen: Observation, found: Solution) -> float:
+        """Return what the pose prior charges for a solution, limits included, in natural-log units."""
+        return float(prior_energy(self.model, self.prior, self.evidence(seen), found.x))
 
     def variables(
         self, pose: Float[ndarray, "24 3"], betas: Float[ndarray, " b"], transl: Float[ndarray, "3"]

@@ -76,7 +76,7 @@ def make_starts(model: FitModel, prior: PriorArrays, down: ndarray | None = None
             variables.append(x)
             points.append(w.points.copy())
             energies.append(prior.energies[k])
-            yaws.append(int(round(n + heading * NUM_YAWS / (2 * np.pi))) % NUM_YAWS)
+            yaws.append(round(n + heading * NUM_YAWS / (2 * np.pi)) % NUM_YAWS)
     return Starts(np.array(variables), np.array(points), np.array(energies, np.float64), np.array(yaws), row_weights())
 
 

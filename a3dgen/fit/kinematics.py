@@ -21,7 +21,8 @@ class Workspace(NamedTuple):
     joint_betas: (24, 3, B) derivative of the posed joints. terms: (P, 3), points: (44, 3) m. lever: (24, 3).
     point_betas: (3, B). rows: (3, D) f4 Jacobian rows of one point. normal: (D, D) f4 upper triangle of J'WJ,
     gradient: (D,). step: (D,). feature, pull: (72,) f4 of the pose prior. turn: (3, 3) derivative of gravity.
-    active: (24,), chain: (24,) joints that move the point in hand. component: (1,) number of the last mixture component.
+    active: (24,), chain: (24,) joints that move the point in hand. component: (1,) the last
+    mixture component's number.
     """
 
     local: ndarray

@@ -20,6 +20,7 @@ from a3dgen.fit.kinematics import (
     forward,
     keypoint,
     point_jacobian,
+    workspace,
 )
 from a3dgen.fit.model import FitModel
 
@@ -35,7 +36,8 @@ class PriorArrays(NamedTuple):
 
     Attributes:
         means: (K, 72) f4 gravity in the pelvis frame (3), then the 69 pose variables below the root.
-        precisions: (K, 72, 72) f4. roots: (K, 72, 72) f4 upper triangular, roots' roots = precisions. energies: (K,) what a component costs at its mean (least = 0).
+        precisions: (K, 72, 72) f4. roots: (K, 72, 72) f4 upper triangular,
+            roots' roots = precisions. energies: (K,) what a component costs at its mean (least = 0).
         lower, upper: (69,) rad joint limits. stiffness: cost 0.5 * stiffness * excess**2.
     """
 
@@ -291,3 +293,11 @@ def _pose_prior(prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> f
             w.normal[a, a] += np.float32(prior.stiffness)
             w.gradient[a] += prior.stiffness * excess
     return cost
+
+
+@kernel
+def prior_energy(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray) -> float:
+    """Return the cost of the pose prior and of the joint limits alone."""
+    w = workspace(model)
+    forward(model, x, w)
+    return _pose_prior(prior, ev, x, w)

@@ -31,6 +31,7 @@ class Settings(NamedTuple):
         starts: headings tried. rough_steps: trial steps of each. kept: how many of them are solved in full.
         steps: trial steps of a full solve. tolerance: its relative gain at convergence.
         flip_steps: trial steps after a reflection; 0 = no reflections. margin: costs this close are near-ties.
+        wide: factor of the robust scale while starts are compared, so that no limb is given up as an outlier early.
     """
 
     starts: int
@@ -40,6 +41,16 @@ class Settings(NamedTuple):
     tolerance: float
     flip_steps: int
     margin: float
+    wide: float
+
+
+@kernel
+def with_robust(ev: Evidence, robust: float) -> Evidence:
+    """Return the evidence with another robust scale."""
+    return Evidence(
+        ev.pixels, ev.pixel_weight, ev.camera, ev.points, ev.point_weight, robust, ev.down, ev.anchor,
+        ev.anchor_weight, ev.free, ev.prior_weight,
+    )  # fmt: skip
 
 
 class Pool(NamedTuple):
@@ -125,6 +136,7 @@ def _try_starts(
     model: FitModel,
     prior: PriorArrays,
     ev: Evidence,
+    wide: Evidence,
     starts: Starts,
     size: float,
     how: Settings,
@@ -147,7 +159,7 @@ def _try_starts(
         for a in range(d):
             if ev.anchor_weight[a] > 0 and (a >= 72 or not ev.free[a]) and not (d - 4 <= a < d - 1):
                 x[a] = ev.anchor[a]
-        costs[i], spent = minimise(model, prior, ev, x, how.rough_steps, ROUGH, w)
+        costs[i], spent = minimise(model, prior, wide, x, how.rough_steps, ROUGH, w)
         pool.spent[0] += spent
     for _ in range(min(how.kept, found)):
         i = np.argmin(costs)
@@ -196,7 +208,8 @@ def search(
         pool.spent[0] += spent
         _keep(pool, x, cost)
     if how.starts > 0:
-        _try_starts(model, prior, ev, starts, size, how, w, pool)
+        wide = with_robust(ev, ev.robust * how.wide)
+        _try_starts(model, prior, ev, wide, starts, size, how, w, pool)
     if how.flip_steps > 0 and np.isfinite(pool.costs.min()):
         _try_flips(model, prior, ev, how, w, pool)
     return pool
