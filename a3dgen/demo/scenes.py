@@ -52,7 +52,7 @@ def _pick(rng: Generator, table: tuple) -> tuple:
 
 
 def _direction(azimuth: float, elevation: float) -> np.ndarray:
-    """Return the unit vector towards a light; azimuth 0 = behind the camera, positive = from the right."""
+    """Return the unit vector towards a light; azimuth 0 = behind the camera, positive = from the left."""
     c = np.cos(elevation)
     return np.array([c * np.sin(azimuth), np.sin(elevation), -c * np.cos(azimuth)])
 

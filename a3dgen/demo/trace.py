@@ -1,6 +1,6 @@
 """A small ray caster for the demo's scenes: a ground, a room or a sky, boxes, upright cylinders, ellipsoids.
 
-World frame: X right, Y up, Z forward, metres, ground at Y = 0. It returns the light in two parts, from the key light
+World frame: X left, Y up, Z forward (right-handed), metres, ground at Y = 0. It returns the light in two parts, from the key light
 and from everywhere else, so that people can cast shadows afterwards. Colours are linear.
 """
 
@@ -97,6 +97,13 @@ def cast(
     air = np.array([*world.zenith, *world.horizon, world.clouds, *world.hills, world.haze, *world.lamp], np.float64)
     _cast(direct, other, depth, rotation, centre, np.linalg.inv(K), solids, room, surfaces, light, air, samples)
     return direct, other, depth
+
+
+def key_reaches(world: World, at: Float[ndarray, "3"]) -> bool:
+    """Return whether the key light reaches a place (m) past the solids."""
+    solids = np.array(world.solids, np.float64).reshape(-1, _SOLID)
+    light = np.asarray(world.key_dir, np.float64)
+    return not _shadowed(solids, float(at[0]), float(at[1]), float(at[2]), light, np.zeros(3))
 
 
 @njit(cache=True)

@@ -1,0 +1,207 @@
+"""One finished demo picture: the scene, the people with their shadows, the photographer's camera; and what is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+from numpy.random import Generator
+
+from a3dgen.demo.people import Person, dress, in_camera
+from a3dgen.demo.scenes import Scene
+from a3dgen.demo.trace import FAR, World, cast, key_reaches
+from a3dgen.demo.viewpoint import UP, Viewpoint
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.skeleton import JOINT
+from a3dgen.renderers import Caster, Frame, Light, get_renderer
+
+FEET = tuple(JOINT[n] for n in ("left_foot", "right_foot", "left_ankle", "right_ankle"))
+TOLERANCE = 0.02
+"""How far (m) a surface may lie behind the scene's and still be drawn: shoes sink into the ground a little."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The truth about one person in one picture.
+
+    Attributes:
+        pose, betas, transl: of the body, camera frame. keypoints: (44, 3) m. joints: (24, 3) m, camera frame.
+        mask: pixels that show the person (cast shadow excluded), pinhole camera.
+    """
+
+    pose: Float[ndarray, "24 3"]
+    betas: Float[ndarray, " b"]
+    transl: Float[ndarray, "3"]
+    keypoints: Float[ndarray, "44 3"]
+    joints: Float[ndarray, "24 3"]
+    mask: Bool[ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo as the camera takes it, and in the ideal pinhole camera: people and the depth of what is seen (m)."""
+
+    photo: UInt8[ndarray, "h w 3"]
+    people: list[Subject]
+    depth: Float[ndarray, "h w"]
+
+
+def take(body: BodyData, scene: Scene, people: list[Person], view: Viewpoint, rng: Generator) -> Picture:
+    """Render a picture of ``people`` in ``scene``; lens distortion is applied last, to the photo only."""
+    margin = _margin(view)
+    wide = view.padded(margin)
+    direct, other, depth = (a.copy() for a in _cast(scene.world, wide))
+    drawn = [_draw(body, scene.world, p, wide) for p in people]
+    points = _points(depth, wide)
+    for subject, frame, _ in drawn:
+        _shade(direct, other, points, frame.caster, subject, wide)
+    linear = (direct + other).astype(np.float32)
+    order = sorted(range(len(drawn)), key=lambda i: -drawn[i][0].joints[0, 2])
+    masks = [np.zeros(depth.shape, bool) for _ in drawn]
+    for i in order:  # the farthest first
+        _, frame, (x0, y0, x1, y1) = drawn[i]
+        part = (slice(y0, y1), slice(x0, x1))
+        near = cv2.erode(np.minimum(frame.depth, FAR).astype(np.float32), np.ones((3, 3), np.uint8))
+        alpha = frame.rgba[..., 3] * (near < depth[part] + TOLERANCE)
+        shown = np.where(frame.rgba[..., 3:] > 0, frame.rgba[..., :3], 0) * (alpha > 0)[..., None]
+        linear[part] = linear[part] * (1 - alpha[..., None]) + shown
+        solid = alpha > 0.5
+        for mask in masks:
+            mask[part] &= ~solid
+        masks[i][part] |= solid
+        depth[part] = np.minimum(depth[part], np.where(alpha > 0.5, frame.depth, FAR))
+    inner = (slice(margin, margin + view.height), slice(margin, margin + view.width))
+    photo = _develop(_bend(linear, view, wide), scene.exposure, rng)
+    subjects = [
+        Subject(s.pose, s.betas, s.transl, s.keypoints, s.joints, np.ascontiguousarray(masks[i][inner]))
+        for i, (s, _, _) in enumerate(drawn)
+    ]
+    return Picture(photo, subjects, np.ascontiguousarray(depth[inner]))
+
+
+def _margin(view: Viewpoint) -> int:
+    """Return how far beyond the frame a distorting lens looks, px."""
+    return int(0.05 * max(view.width, view.height)) if np.any(view.dist) else 0
+
+
+_EMPTY: dict[tuple, tuple] = {}
+
+
+def _cast(world: World, view: Viewpoint) -> tuple[ndarray, ndarray, ndarray]:
+    """Cast the scene, or return the last casts of the same scene (a studio's cameras see it again and again)."""
+    key = (repr(world), view.rotation.tobytes(), view.centre.tobytes(), view.K.tobytes(), view.width, view.height)
+    if key not in _EMPTY:
+        while len(_EMPTY) >= 4:
+            _EMPTY.pop(next(iter(_EMPTY)))
+        _EMPTY[key] = cast(world, view.rotation, view.centre, view.K, view.width, view.height)
+    return _EMPTY[key]
+
+
+def _draw(
+    body: BodyData, world: World, person: Person, view: Viewpoint
+) -> tuple[Subject, Frame, tuple[int, int, int, int]]:
+    pose, transl = in_camera(person, view.rotation, view.centre, body)
+    intact, items = dress(body, person, pose, transl)
+    ahead = intact.vertices[intact.vertices[:, 2] > 0.1]
+    pixels = ahead[:, :2] / ahead[:, 2:] * view.K[[0, 1], [0, 1]] + view.K[:2, 2]
+    grow = 0.08 * np.ptp(pixels[:, 1]) + 8
+    low = np.clip(np.floor(pixels.min(0) - grow), 0, (view.width - 2, view.height - 2)).astype(int)
+    high = np.clip(np.ceil(pixels.max(0) + grow), low + 2, (view.width, view.height)).astype(int)
+    crop = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    light = _light(world, person.place + UP, view)
+    frame = get_renderer().render(items, view.K, view.width, view.height, light, crop, 2)
+    nothing = np.zeros((0, 0), bool)
+    posed = intact.posed
+    return Subject(pose, person.betas, transl, posed.keypoints, posed.joints, nothing), frame, crop
+
+
+def _light(world: World, at: Float[ndarray, "3"], view: Viewpoint) -> Light:
+    """Return the scene's light at a place in the world, as the renderer wants it (camera frame)."""
+    gain = 1.0
+    if world.room is not None:
+        away = float(((at - np.array(world.lamp[:3])) ** 2).sum())
+        gain = 1 + world.lamp[3] * (6 / (away + 3) - 0.6)
+    upper, lower = gain * world.upper, gain * world.lower
+    up = view.rotation @ UP
+    sh = np.zeros((9, 3))
+    sh[0] = 0.5 * (upper + lower) / 0.282095
+    for row, axis in ((1, 1), (2, 2), (3, 0)):
+        sh[row] = 0.5 * (upper - lower) * up[axis] / 0.488603
+    key = world.key * float(key_reaches(world, at))
+    return Light(sh, view.rotation @ world.key_dir, key)
+
+
+def _points(depth: Float[ndarray, "h w"], view: Viewpoint) -> Float[ndarray, "h w 3"]:
+    """Return the camera-frame point (m) seen at every pixel; the sky is very far away."""
+    h, w = depth.shape
+    x = (np.arange(w) - view.K[0, 2]) / view.K[0, 0]
+    y = (np.arange(h) - view.K[1, 2]) / view.K[1, 1]
+    far = np.minimum(depth, 1e4).astype(np.float32)
+    return np.stack([x[None].astype(np.float32) * far, y[:, None].astype(np.float32) * far, far], -1)
+
+
+def _shade(
+    direct: Float[ndarray, "h w 3"],
+    other: Float[ndarray, "h w 3"],
+    points: Float[ndarray, "h w 3"],
+    caster: Caster | None,
+    subject: Subject,
+    view: Viewpoint,
+) -> None:
+    """Take from the scene the light a person keeps from it: the key's shadow, and a soft one where the feet are."""
+    near = points[..., 2] < 60
+    if caster is not None:
+        column, row, along = np.moveaxis(points @ caster.matrix[:, :3].T + caster.matrix[:, 3], -1, 0)
+        centre = caster.matrix[2, :3] @ subject.joints[0] + caster.matrix[2, 3]
+        soft = cv2.GaussianBlur(caster.covered.astype(np.float32), (0, 0), 0.003 * len(caster.covered))
+        shadow = cv2.remap(soft, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR)
+        direct *= (1 - shadow * (near & (along < centre + 0.6)))[..., None]
+    world = points[near] @ view.rotation + view.centre  # rotation is world to camera
+    feet = subject.joints[list(FEET)] @ view.rotation + view.centre
+    keep = np.ones(len(world))
+    floor = np.exp(-np.maximum(world[:, 1], 0) / 0.12)
+    for x, y, z in feet:
+        away = (world[:, 0] - x) ** 2 + (world[:, 2] - z) ** 2
+        keep *= 1 - 0.42 * floor * np.exp(-away / 0.016) * np.exp(-max(y - 0.1, 0) / 0.15)
+    middle = subject.joints[JOINT["pelvis"]] @ view.rotation + view.centre
+    away = (world[:, 0] - middle[0]) ** 2 + (world[:, 2] - middle[2]) ** 2
+    keep *= 1 - 0.28 * floor * np.exp(-away / 0.18) * np.exp(-max(middle[1] - 0.3, 0) / 0.9)
+    other[near] *= keep[:, None]
+    direct[near] *= (0.5 + 0.5 * keep)[:, None]
+
+
+def _bend(linear: Float[ndarray, "a b 3"], view: Viewpoint, wide: Viewpoint) -> Float[ndarray, "h w 3"]:
+    """Return the picture as the lens throws it on the sensor: every pixel looks up where its ray goes."""
+    if not np.any(view.dist):
+        return linear
+    step = 4  # the mapping is smooth: solve it on a coarse grid
+    xs, ys = np.arange(0, view.width + step, step), np.arange(0, view.height + step, step)
+    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 1, 2).astype(np.float64)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-9)
+    straight = cv2.undistortPointsIter(grid, view.K, view.dist, np.eye(3), wide.K, criteria)
+    coarse = straight.reshape(len(ys), len(xs), 2).astype(np.float32)
+    at = np.stack(np.meshgrid(np.arange(view.width) / step, np.arange(view.height) / step), -1).astype(np.float32)
+    full = cv2.remap(coarse, at, None, cv2.INTER_LINEAR)
+    return cv2.remap(linear, full, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _develop(linear: Float[ndarray, "h w 3"], exposure: float, rng: Generator) -> UInt8[ndarray, "h w 3"]:
+    """Turn linear light into a photo: exposure, vignette, lens softness, film curve, sensor noise, sRGB."""
+    h, w = linear.shape[:2]
+    light = np.maximum(linear.mean(-1), 0) + 0.02
+    level = 0.17 / float(np.exp(np.log(light).mean()))
+    gain = exposure ** 0.5 * np.clip(level, 0.5, 1.8) * np.exp(rng.normal(0, 0.08))
+    y, x = np.mgrid[:h, :w]
+    r2 = ((x - w / 2) ** 2 + (y - h / 2) ** 2) / (0.25 * (w * w + h * h))
+    tint = np.exp(rng.normal(0, 0.02, 3))
+    film = np.maximum(linear, 0) * (gain * tint) * (1 - 0.22 * r2)[..., None]
+    film = cv2.GaussianBlur(film.astype(np.float32), (0, 0), rng.uniform(0.4, 0.65))
+    grain = rng.uniform(0.006, 0.016)
+    noise = rng.standard_normal((h, w, 3), dtype=np.float32) * 0.6 + rng.standard_normal((h, w, 1), dtype=np.float32)
+    film += grain * np.sqrt(film * 0.25 + 2e-4) * noise
+    film = np.maximum(film, 0) * 0.75
+    curve = film * (2.51 * film + 0.03) / (film * (2.43 * film + 0.59) + 0.14)  # ACES, Narkowicz 2015
+    return np.round(255 * np.clip(curve, 0, 1) ** (1 / 2.2)).astype(np.uint8)
