@@ -50,6 +50,12 @@ _SHOE_COLOURS = ((36, 34, 34), (226, 224, 218), (92, 58, 36), (120, 40, 36), (52
 _CAMOUFLAGE = (((92, 98, 62), (48, 54, 36), (122, 106, 76)), ((128, 124, 112), (74, 74, 70), (168, 160, 140)))
 _LINER_COLOURS = ((226, 222, 212), (196, 190, 180), (206, 172, 146), (70, 70, 74))
 
+_LENGTHS: dict[str, tuple[float, ...]] = {
+    "tshirt": (0.4, 0.5, 0.6, 0.7), "longsleeve": (1.86, 1.92), "tanktop": (-0.15,), "trousers": (1.86, 1.94),
+    "shorts": (0.5, 0.7, 0.9), "skirt": (0.5, 0.75, 1.0, 1.25),
+}  # fmt: skip
+"""Limb coordinates where sleeves and legs end: 1 at elbow and knee, 2 at wrist and ankle."""
+
 _FABRIC_WEIGHTS: dict[str, dict[str, float]] = {
     "top": {"plain": 4, "heather": 3, "stripes": 2, "plaid": 2, "knit": 1.2, "camouflage": 0.5, "floral": 1,
             "sports": 1.5, "denim": 0.5, "pinstripes": 0.6},
@@ -185,20 +191,20 @@ def tips(removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[s
     return place
 
 
-def _pick(rng: Generator, weights: Mapping[str, float]) -> str:
+def _pick(rng: Generator, weights: Mapping[str, float | int]) -> str:
     names = list(weights)
     p = np.array([weights[n] for n in names], float)
     return names[int(rng.choice(len(names), p=p / p.sum()))]
 
 
-def _allowed(weights: Mapping[str, float], allowed: Iterable[str]) -> dict[str, float]:
+def _allowed(weights: Mapping[str, float | int], allowed: Iterable[str]) -> dict[str, float | int]:
     allowed = list(allowed)
     kept = {n: w for n, w in weights.items() if n in allowed and w > 0}
     return kept or dict.fromkeys(allowed, 1.0)
 
 
 def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) -> dict[str, object]:
-    age = int(np.clip(rng.gamma(6.0, 4.0) + 16, 18, 80))
+    age = 5 * round(float(np.clip(rng.gamma(6.0, 4.0) + 16, 18, 80)) / 5)
     fair = max(0.0, (5 - tone) / 4)
     colours = {"black": 1 + 3 * (1 - fair), "dark_brown": 2, "brown": 2.5 * fair, "light_brown": 2.2 * fair,
                "blond": 1.6 * fair, "light_blond": 1.0 * fair, "red": 0.6 * fair}  # fmt: skip
@@ -218,10 +224,10 @@ def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) 
     stubble = float(rng.choice([0.0, 0.35, 0.7, 1.0], p=[0.4, 0.3, 0.2, 0.1])) if masculine else 0.0
     return {
         "age": age,
-        "brows": round(float(rng.uniform(0.65, 1.0)) if masculine else float(rng.uniform(0.4, 0.85)), 2),
+        "brows": round(float(rng.uniform(0.65, 1.0)) if masculine else float(rng.uniform(0.4, 0.85)), 1),
         "colour": colour,
         "eyes": _pick(rng, _allowed(eyes, EYE_COLOURS)),
-        "length": round(float(rng.uniform(0.6, 1.0)), 1),
+        "length": float(rng.choice([0.6, 0.8, 1.0])),
         "stubble": stubble,
         "style": style,
     }
@@ -233,23 +239,21 @@ def _draw_garments(rng: Generator, config: LooksConfig, masculine: bool) -> list
     bottom = _pick(rng, _allowed({"trousers": 5, "shorts": 2.2, "skirt": 0.0 if masculine else 1.8},
                                  config.worn(BOTTOMS)))  # fmt: skip
     feet = _pick(rng, _allowed({"shoes": 6, "bare_feet": 1}, config.worn(FOOTWEAR)))
-    sleeve = {"tshirt": (0.4, 0.7), "longsleeve": (1.82, 1.94), "tanktop": (-0.15, -0.15)}[top]
-    leg = {"trousers": (1.84, 1.96), "shorts": (0.45, 0.9), "skirt": (0.5, 1.25)}[bottom]
-    length_arm, length_leg = (round(float(rng.uniform(*r)) / 0.05) * 0.05 for r in (sleeve, leg))
+    sleeve, leg = (_LENGTHS[k][int(rng.integers(len(_LENGTHS[k])))] for k in (top, bottom))
     neck = str(rng.choice(["crew", "crew", "v", "wide"]))
     tucked = bool(rng.random() < (0.5 if bottom == "skirt" else 0.15))
-    fit = round(float(rng.choice([0.0, 0.5, 1.0])), 1)
+    fits = [float(f) for f in rng.choice([0.2, 0.8], 2)]
     return [
-        {"kind": top, "lengths": _sides("arm", length_arm), "neck": neck, "tucked": tucked, "fit": fit,
+        {"kind": top, "lengths": _sides("arm", sleeve), "neck": neck, "tucked": tucked, "fit": fits[0],
          **_draw_fabric(rng, config, "top")},
-        {"kind": bottom, "lengths": _sides("leg", length_leg), "fit": round(float(rng.choice([0.0, 0.5, 1.0])), 1),
+        {"kind": bottom, "lengths": _sides("leg", leg), "fit": fits[1],
          **_draw_fabric(rng, config, "skirt" if bottom == "skirt" else "trousers")},
         {"kind": feet, "height": str(rng.choice(["low", "low", "boot"])), **_draw_fabric(rng, config, "shoes")},
     ]  # fmt: skip
 
 
 def _sides(limb: str, length: float) -> dict[str, float]:
-    return {f"{side}_{limb}": round(length, 2) for side in ("left", "right")}
+    return {f"{side}_{limb}": length for side in ("left", "right")}
 
 
 def _draw_fabric(rng: Generator, config: LooksConfig, where: str) -> dict[str, object]:
@@ -266,7 +270,7 @@ def _draw_fabric(rng: Generator, config: LooksConfig, where: str) -> dict[str, o
         colours = [_DENIM_COLOURS[variant]]
     elif fabric == "camouflage":
         colours = list(_CAMOUFLAGE[variant % 2])
-    seed = int(rng.integers(8))  # few seeds, so that textures are pooled
+    seed = int(rng.integers(4))  # few seeds, lengths and fits, so that meshes and patterns are pooled
     return {"fabric": fabric, "colors": [list(c) for c in colours], "seed": seed}
 
 

@@ -133,6 +133,11 @@ def levels(spec: Spec) -> dict[str, float]:
     return dict(zip(LIMBS_OF[group], (spec.left, spec.right), strict=True)) if group else {}
 
 
+def within_bounds(spec: Spec, m: Measure, joints: Float[ndarray, "24 3"]) -> Bool[ndarray, " v"]:
+    """Return (V,) bool: points a margin inside the bounds that no limb ends; the costly part of ``hides``."""
+    return np.all([field <= -margin for field, margin in bounds(spec, m, joints)], axis=0)
+
+
 def hides(
     spec: Spec, m: Measure, joints: Float[ndarray, "24 3"], ends: Mapping[str, float] | None = None
 ) -> Bool[ndarray, " v"]:
@@ -144,9 +149,7 @@ def hides(
         joints: rest joints (24, 3), m.
         ends: limb -> coordinate instead of the garment's own, where a stump changes it; inf = the whole limb.
     """
-    inside = np.ones(len(m.points), bool)
-    for field, margin in bounds(spec, m, joints):
-        inside &= field <= -margin
+    inside = within_bounds(spec, m, joints)
     for limb, level in (levels(spec) | dict(ends or {})).items():
         inside &= m.limbs[limb] <= level - LIMB_MARGIN
     return inside
@@ -203,6 +206,8 @@ def _ease(
         if not spec.tucked:
             top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
             out += (0.010 + 0.012 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
+        else:  # below a waistband cloth lies flat
+            hug = hug * (0.3 + 0.7 * smoothstep((y - waist_height(joints) - 0.02) / 0.08))
         return out * hug
     leg = np.maximum(*(limbs[k] for k in ends))
     near = np.max([limbs[k] - e for k, e in ends.items()], axis=0)

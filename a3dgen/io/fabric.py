@@ -8,19 +8,20 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+from numba import njit
 from numpy import ndarray
 from numpy.random import Generator
 
 from a3dgen.errors import ConfigError, nearest
-from a3dgen.io.colour import to_linear, to_srgb
+from a3dgen.io.colour import ENCODE, to_linear
 from a3dgen.rng import generator_for
 
 SIZE = 512
 TILE = 0.32
 """Width and height of one tile on the cloth, m."""
 
-Pattern = tuple[Float[ndarray, "s s 3"], Float[ndarray, "s s"], Float[ndarray, "s s"]]
-"""Share of each of three colours, log of the shade, height in units of 22 grey levels."""
+Pattern = tuple[UInt8[ndarray, "s s 2"], Float[ndarray, "s s"], UInt8[ndarray, "s s"]]
+"""Shares of the second and third colour in 1/255 (the first has the rest), shade factor f2, height (128 = flat)."""
 
 
 def periodic_noise(rng: Generator, slope: float, cut: float | None = None) -> Float[ndarray, "s s"]:
@@ -166,7 +167,7 @@ _MAKERS = {
 }  # fmt: skip
 
 
-@lru_cache(32)
+@lru_cache(48)
 def pattern(kind: str, seed: int) -> Pattern:
     """Return the colour-free part of a fabric (cached).
 
@@ -181,7 +182,22 @@ def pattern(kind: str, seed: int) -> Pattern:
     folds = creases(seed % 4)
     shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.025 * fibre + 0.03 * folds
     height = height + 0.15 * fibre + 1.6 * folds
-    return shares, np.asarray(shade, np.float32), np.asarray(height, np.float32)
+    return (
+        np.round(255 * shares[..., 1:]).astype(np.uint8),
+        np.exp(shade).astype(np.float16),
+        np.clip(128 + 22 * height, 0, 255).astype(np.uint8),
+    )
+
+
+@njit(cache=True, fastmath=True)
+def _dye(shares: ndarray, shade: ndarray, height: ndarray, table: ndarray, encode: ndarray, out: ndarray) -> None:
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            b, c = shares[y, x, 0] / 255.0, shares[y, x, 1] / 255.0
+            for k in range(3):
+                v = ((1.0 - b - c) * table[0, k] + b * table[1, k] + c * table[2, k]) * shade[y, x]
+                out[y, x, k] = encode[int(min(max(v, 0.0), 1.0) * 4095.0 + 0.5)]
+            out[y, x, 3] = height[y, x]
 
 
 def fabric(kind: str, colours: Sequence[Sequence[float]], seed: int) -> UInt8[ndarray, "s s 4"]:
@@ -195,6 +211,5 @@ def fabric(kind: str, colours: Sequence[Sequence[float]], seed: int) -> UInt8[nd
     shares, shade, height = pattern(kind, seed)
     table = np.stack([to_linear(colours[i] if i < len(colours) else colours[0]) for i in range(3)])
     out = np.empty((SIZE, SIZE, 4), np.uint8)
-    out[..., :3] = to_srgb((shares @ table) * np.exp(shade)[..., None])
-    out[..., 3] = np.clip(128 + 22 * height, 0, 255)
+    _dye(shares, shade.astype(np.float32), height, table, ENCODE, out)
     return out

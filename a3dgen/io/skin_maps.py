@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numba import njit
 from numpy import ndarray
 
@@ -58,6 +58,7 @@ class SkinMaps:
         above_hairline: degrees above the hairline (blurred edge: about 3); -90 away from the head.
         brow, beard, lips, nails, pale, flush, cavity: 0..1 maps; ``pale`` is palms and soles, ``flush`` where blood
             shows, ``cavity`` how enclosed the place is.
+        plain: texels with none of these but ``flush``, for speed.
         eye: 0 or 1, texels of the eyeballs. axis: angle from the optical axis, degrees. lash: darkness at the lids.
     """
 
@@ -75,6 +76,7 @@ class SkinMaps:
     eye: Float[ndarray, " m"]
     axis: Float[ndarray, " m"]
     lash: Float[ndarray, " m"]
+    plain: Bool[ndarray, " m"]
 
 
 def cavity_map(body: BodyData) -> Float[ndarray, " v"]:
@@ -103,7 +105,8 @@ def eye_uv(mesh: SkinnedMesh) -> Float[ndarray, "t 2"]:
     if frame is None:
         return uv
     faces = eyes[mesh.faces].all(1)
-    rest = replace(mesh, faces=mesh.faces[~faces], face_uv=mesh.face_uv[~faces], hidden=mesh.hidden[~faces])
+    kept = {n: getattr(mesh, n)[~faces] for n in ("faces", "face_uv", "face_part", "hidden")}
+    rest = replace(mesh, **kept)
     centre, radius = free_disc(build_atlas(rest, 256))
     rows, vertices = mesh.face_uv[faces].ravel(), mesh.vertices[mesh.faces[faces].ravel()]
     middle = np.where(vertices[:, :1] > frame.eyes.mean(0)[0], frame.eyes[0], frame.eyes[1])
@@ -131,16 +134,22 @@ def skin_maps(body: BodyData, size: int) -> SkinMaps:
     face = _face(body, points, atlas)
     fine = 0.7 * np.isin(part, [JOINT[n] for n in ("left_hand", "right_hand", "left_wrist", "right_wrist")])
     fine = np.maximum(fine, face.pop("near"))
+    maps = {
+        "lips": mask("lips"),
+        "nails": mask("fingernails", "toenails", "nails"),
+        "pale": np.maximum(mask("palms", "soles"), _pale(body, points, atlas)),
+        "flush": np.clip(face.pop("flush") + 0.5 * mask("ears") + limbs, 0, 1),
+        "cavity": atlas.bake(mesh.faces, cavity_map(body)) * fine,
+        **face,
+    }
+    maps = {name: np.asarray(values, np.float32) for name, values in maps.items()}
+    busy = np.max([maps[k] for k in ("brow", "beard", "lips", "nails", "pale", "cavity", "eye", "lash")], axis=0)
     return SkinMaps(
         atlas=atlas,
         uv=mesh.uv,
         noise=np.stack([noise(points, s, i) for i, s in enumerate(OCTAVES)]),
-        lips=mask("lips"),
-        nails=mask("fingernails", "toenails", "nails"),
-        pale=np.maximum(mask("palms", "soles"), _pale(body, points, atlas)),
-        flush=np.clip(face.pop("flush") + 0.5 * mask("ears") + limbs, 0, 1).astype(np.float32),
-        cavity=atlas.bake(mesh.faces, cavity_map(body)) * fine,
-        **{k: np.asarray(v, np.float32) for k, v in face.items()},
+        plain=(busy < 0.004) & (maps["above_hairline"] < -12),
+        **maps,
     )
 
 

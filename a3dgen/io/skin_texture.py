@@ -36,7 +36,7 @@ def _exp(x: float) -> float:
 
 @njit(cache=True, fastmath=True)
 def _paint(
-    noise, above, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash,
+    plain, noise, above, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash,
     melanin, blood, colours, k, encode, out,
 ) -> None:  # fmt: skip
     """Colour every texel. ``colours`` rows: skin, palm, lip, nail, hair, iris, sclera, brow. ``k``: see ``_knobs``."""
@@ -45,6 +45,18 @@ def _paint(
         for o in range(8):
             mel += melanin[o] * noise[o, i]
             hem += blood[o] * noise[o, i]
+        if plain[i]:
+            grain = 0.03 * (noise[5, i] + noise[6, i])
+            red = flush[i] * k[0]
+            for c in range(3):
+                absorb_m = 0.7 if c == 0 else (1.0 if c == 1 else 1.25)
+                absorb_b = -0.2 if c == 0 else (1.0 if c == 1 else 0.8)
+                absorb_r = 0.12 if c == 0 else (1.0 if c == 1 else 0.85)
+                v = colours[0, c] * _exp(mel * absorb_m + hem * absorb_b - red * absorb_r) * (1 + grain)
+                out[i, c] = encode[int(min(v, 1.0) * 4095.0 + 0.5)]
+            h = 128.0 + k[4] * (0.4 * noise[5, i] + 0.5 * noise[6, i] + 0.5 * noise[7, i])
+            out[i, 3] = min(max(h, 0.0), 255.0)
+            continue
         grain = 0.03 * (noise[5, i] + noise[6, i])
         strand = 1.0 + 0.28 * noise[5, i] + 0.22 * noise[6, i] + 0.25 * noise[7, i]
         strand = min(max(strand, 0.35), 2.0)
@@ -125,7 +137,7 @@ def skin_texture(maps: SkinMaps, tone: int, hair: Mapping[str, object], variant:
     m = maps
     texels = np.empty((m.noise.shape[1], 4), np.uint8)
     _paint(
-        m.noise, m.above_hairline, m.brow, m.beard, m.lips, m.nails, m.pale, m.flush, m.cavity, m.eye, m.axis,
+        m.plain, m.noise, m.above_hairline, m.brow, m.beard, m.lips, m.nails, m.pale, m.flush, m.cavity, m.eye, m.axis,
         m.lash, melanin.astype(np.float32), blood.astype(np.float32), _colours(tone, hair), knobs, ENCODE, texels,
     )  # fmt: skip
     return m.atlas.image(texels)
