@@ -1,0 +1,330 @@
+"""Stage ``render``: draw every planned person into their plate, and measure on the picture what can be seen."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from a3dgen.bodies import load_body
+from a3dgen.errors import A3dgenError, ConfigError, DataError, Rejected, nearest
+from a3dgen.formats.names import sample_name
+from a3dgen.geometry.amputate import Amputee, rebuild, removed_regions
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.camera import project
+from a3dgen.geometry.compose import compose
+from a3dgen.geometry.light import Light
+from a3dgen.geometry.regions import REGIONS
+from a3dgen.geometry.shadow import Ground, ground_shadow
+from a3dgen.geometry.visibility import (
+    Buffers,
+    Reach,
+    end_states,
+    keypoint_states,
+    region_visibility,
+    visibility_reach,
+)
+from a3dgen.io import images
+from a3dgen.records import OUTSIDE, VISIBLE, Renders
+from a3dgen.renderers import TABLE, Frame, Item, get_renderer, reset_renderer
+from a3dgen.renderers.subject import build_subject
+from a3dgen.rng import generator_for
+from a3dgen.stages import Context, Inputs, Output, each
+from a3dgen.stages.scene import Scene, load_scene
+
+log = logging.getLogger("a3dgen")
+
+VERSION = 1
+_SCENES = 2
+"""Scenes kept while a shard is drawn: the samples of a person follow one another."""
+_CLOTH_M = 0.12
+"""Cloth over a stump stands off its tip by at most this, m."""
+_MARGIN = 3
+"""Pixels kept around the drawn person and their shadow."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How samples are drawn.
+
+    Attributes:
+        mode: ``overlay``, the body over the plate.
+        renderer: ``gl`` (default) or ``pyrender``.
+        supersample: samples per pixel and axis, 1 to 3.
+        format: ``jpg`` (JPEG sources keep their tables and chroma sampling) or ``png``.
+        masks: write a PNG of the person's visible pixels.
+        parts: write a PNG of part labels (0 none, else 1 + SMPL joint).
+        shadow: darkness of the shadow on the ground, 0 = none, 1 = full.
+        grain: give the person the grain of the photo.
+        black: lift the person's blacks to the photo's.
+        reject_invisible: reject samples whose stump cannot be seen in the finished picture.
+        min_visible: smallest visible share of the segment that carries a stump, for ``reject_invisible``.
+    """
+
+    mode: str = "overlay"
+    renderer: str = "gl"
+    supersample: int = 2
+    format: str = "jpg"
+    masks: bool = True
+    parts: bool = False
+    shadow: float = 0.85
+    grain: bool = True
+    black: bool = True
+    reject_invisible: bool = True
+    min_visible: float = 0.35
+
+    def __post_init__(self) -> None:
+        for name, valid in (("mode", ("overlay",)), ("renderer", tuple(TABLE)), ("format", ("jpg", "png"))):
+            if getattr(self, name) not in valid:
+                hint = nearest(getattr(self, name), valid)
+                raise ConfigError(f"render.{name} '{getattr(self, name)}' is unknown{hint}")
+        if self.supersample not in (1, 2, 3):
+            raise ConfigError(f"render.supersample is {self.supersample}; valid: 1, 2, 3")
+        for name in ("shadow", "min_visible"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"render.{name} is {getattr(self, name)}; it must be between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawn sample: the whole image, and over the drawn window depth (m, inf = nothing) and part labels of the
+    person as if nothing stood before them. ``window``: x0, y0, x1, y1 (exclusive), px."""
+
+    rgb: UInt8[ndarray, "h w 3"]
+    depth: Float[ndarray, "ch cw"]
+    part: UInt8[ndarray, "ch cw"]
+    window: tuple[int, int, int, int]
+
+
+def run(config: Config, inputs: Inputs, context: Context) -> Output:
+    """Draw every sample of the shard; those of people without a plate are rejected. Writes below ``context.folder``."""
+    persons, bodies, plans, plates = inputs.persons, inputs.bodies, inputs.plans, inputs.plates
+    if bodies is None or plans is None or plates is None:
+        raise DataError("stage render: needs the results of the stages fit, amputate and background")
+    body = load_body(context.body)
+    reach = visibility_reach(body)
+    rows = [(record, record.index()) for record in (persons, bodies, plates)]
+    plan_row = plans.index()
+    scenes: OrderedDict[str, Scene] = OrderedDict()
+
+    def scene_of(parent: str, found: list[dict[str, Any]]) -> Scene:
+        if parent not in scenes:
+            scenes[parent] = load_scene(*found, body, context.out)
+            while len(scenes) > _SCENES:
+                scenes.popitem(last=False)
+        return scenes[parent]
+
+    def work(key: str) -> dict[str, Any]:
+        plan = plans.row(plan_row[key])
+        parent = str(plan["parent"])
+        if any(parent not in index for _, index in rows):
+            raise Rejected("no plate was made for the person")
+        person, fitted, _ = found = [record.row(index[parent]) for record, index in rows]
+        return render_sample(config, person, fitted, plan, scene_of(parent, found), body, reach, context)
+
+    return each([str(k) for k in plans.key], work, Renders)
+
+
+def render_sample(
+    config: Config,
+    person: Mapping[str, Any],
+    fitted: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    scene: Scene,
+    body: BodyData,
+    reach: Reach,
+    context: Context,
+) -> dict[str, Any]:
+    """Draw, measure and write one sample; return its Renders row.
+
+    Raises:
+        Rejected: the stump cannot be seen.
+    """
+    amputee = rebuild(
+        body,
+        fitted["pose"],
+        fitted["betas"],
+        fitted["transl"],
+        plan["removed"],
+        plan["residual"].astype(np.float64),
+        str(plan["geometry"]),
+        plan["stump"].astype(np.float64),
+    )
+    items = build_subject(body, amputee, plan)
+    picture = draw(
+        config, items, scene, json.loads(str(plan["light"])), generator_for(context.seed, "grain", plan["key"])
+    )
+    labels = _visible_labels(picture, scene)
+    if not labels.any():
+        raise Rejected("no pixel of the person can be seen")
+    seen = measure(amputee, plan, scene, picture, reach)
+    if config.reject_invisible:
+        _check_stumps(config, amputee, plan, scene, picture, seen)
+    files = _write(config, person, plan, picture, labels, context)
+    return {"key": str(plan["key"]), **files, **seen, **_sizes(amputee)}
+
+
+def draw(config: Config, items: list[Item], scene: Scene, adjust: dict[str, Any], rng: np.random.Generator) -> Picture:
+    """Draw items into a scene; only the window that person and shadow can touch is worked on."""
+    h, w = scene.plate.shape[:2]
+    light = scene.light(adjust)
+    points = np.concatenate([item.vertices for item in items])
+    crop = _window(points, scene.ground, light, scene.K, w, h, config.shadow > 0)
+    if crop is None:
+        return Picture(scene.plate, np.full((1, 1), np.inf, np.float32), np.zeros((1, 1), np.uint8), (0, 0, 1, 1))
+    frame = _render(config, items, scene.K, w, h, light, crop)
+    window = (slice(crop[1], crop[3]), slice(crop[0], crop[2]))
+    shade = None
+    if config.shadow > 0:
+        shade = ground_shadow(scene.ground, light, frame.caster, points, scene.K, crop, config.shadow)
+    rgb = scene.plate.copy()
+    rgb[window] = compose(
+        scene.plate[window],
+        frame.rgba,
+        shade,
+        scene.black if config.black else np.zeros(3),
+        scene.sigma if config.grain else np.zeros(3),
+        rng,
+        None if scene.front is None else scene.front[window],
+        scene.photo[window],
+    )
+    return Picture(rgb, frame.depth, frame.part, crop)
+
+
+def _render(
+    config: Config,
+    items: list[Item],
+    K: ndarray,
+    width: int,
+    height: int,
+    light: Light,
+    crop: tuple[int, int, int, int],
+) -> Frame:
+    """Draw; if the graphics context has died, once more with a fresh one."""
+    renderer = get_renderer(config.renderer)
+    try:
+        return renderer.render(items, K, width, height, light, crop, config.supersample)
+    except (A3dgenError, MemoryError):
+        raise
+    except Exception:  # moderngl.Error, or whatever a dead context makes of a call
+        log.warning("drawing failed; trying once more with a fresh graphics context", exc_info=True)
+        return reset_renderer(config.renderer).render(items, K, width, height, light, crop, config.supersample)
+
+
+def _window(
+    points: ndarray, ground: Ground, light: Light, K: ndarray, width: int, height: int, shadow: bool
+) -> tuple[int, int, int, int] | None:
+    """Return x0, y0, x1, y1 of what person and shadow can touch, or None if that is nothing."""
+    reach = [points.astype(np.float64)]
+    slope = float(light.key_dir @ ground.up)
+    if shadow and slope > 0.05:
+        some = reach[0][::8]
+        fall = (some @ ground.up - ground.level) / slope
+        cast = some - fall[:, None] * light.key_dir
+        reach += [cast, cast + np.array([0.12, 0.0, 0.0]), cast - np.array([0.12, 0.0, 0.0])]
+    pixels = []
+    for p in reach:
+        p = p[p[:, 2] > 0.05]
+        pixels.append(p[:, :2] / p[:, 2:] @ K[:2, :2].T + K[:2, 2])
+    person, everything = pixels[0], np.concatenate(pixels)
+    if not len(person) or (reach[0][:, 2] <= 0.05).any():
+        return (0, 0, width, height) if len(person) else None
+    stature = float(np.ptp(person, axis=0).max())
+    low = np.maximum(everything.min(0), person.min(0) - 1.5 * stature) - _MARGIN
+    high = np.minimum(everything.max(0), person.max(0) + 1.5 * stature) + _MARGIN + 1
+    x0, y0 = (int(v) for v in np.clip(np.floor(low), 0, (width, height)))
+    x1, y1 = (int(v) for v in np.clip(np.ceil(high), 0, (width, height)))
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:
+    """Return the part labels of the whole image after occlusion, 0 where the person is not seen."""
+    out = np.zeros(scene.plate.shape[:2], np.uint8)
+    x0, y0, x1, y1 = picture.window
+    out[y0:y1, x0:x1] = picture.part
+    if scene.hidden is not None:
+        out[scene.hidden] = 0
+    return out
+
+
+def measure(amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Picture, reach: Reach) -> dict[str, Any]:
+    """Return what the picture shows of the body: the columns of Renders from ``state`` to ``residual_end_state``."""
+    buffers = _buffers(scene, picture)
+    residual = plan["residual"].astype(np.float64)
+    return {
+        "state": keypoint_states(amputee.keypoints, amputee.present, buffers, reach),
+        "keypoints": amputee.keypoints,
+        "visible": region_visibility(amputee.posed.joints, residual, buffers, reach),
+        "residual_ends": amputee.ends,
+        "residual_end_state": end_states(amputee.ends, buffers),
+    }
+
+
+def _buffers(scene: Scene, picture: Picture) -> Buffers:
+    h, w = scene.plate.shape[:2]
+    return Buffers(picture.depth, picture.part, scene.K, w, h, picture.window[:2], 1.0, scene.hidden)
+
+
+def _check_stumps(
+    config: Config, amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Picture, seen: Mapping[str, Any]
+) -> None:
+    """Raise Rejected if some stump cannot be seen. A stump under a sleeve counts as seen where the cloth that covers
+    its tip is its own: the absence shows."""
+    for region in (REGIONS[r] for r in removed_regions(plan["removed"])):
+        name = region.name.replace("_", " ")
+        if seen["visible"][region.index] < config.min_visible:
+            raise Rejected(f"stump cannot be seen: most of the segment that carries it is hidden or outside ({name})")
+        if region.end is None or seen["residual_end_state"][region.end] == VISIBLE:
+            continue
+        if seen["residual_end_state"][region.end] == OUTSIDE:
+            raise Rejected(f"stump cannot be seen: its tip is outside the image ({name})")
+        if not _under_own_cloth(amputee.ends[region.end, :3], region.segment[0], scene, picture):
+            raise Rejected(f"stump cannot be seen: its tip is hidden ({name})")
+
+
+def _under_own_cloth(tip: Float[ndarray, "3"], part: int, scene: Scene, picture: Picture) -> bool:
+    buffers = _buffers(scene, picture)
+    pixels = project(np.asarray(tip, np.float64)[None], scene.K)
+    depth, label = buffers.lookup(pixels, 1)
+    x, y = np.rint(pixels[0]).astype(int)
+    if scene.hidden is not None and scene.hidden[y, x]:
+        return False
+    return bool(((label == part + 1) & (tip[2] - depth < _CLOTH_M)).any())
+
+
+def _write(
+    config: Config,
+    person: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    picture: Picture,
+    labels: UInt8[ndarray, "h w"],
+    context: Context,
+) -> dict[str, str]:
+    """Write the sample's files atomically; return their paths below the build folder."""
+    name = sample_name(
+        plan["removed"], str(person["stem"]), str(person["person_id"]), int(plan["variant"]), config.format
+    )
+    folder = context.folder / str(person["subset"])
+    image = folder / "Images" / name
+    source = str(person["image"])
+    images.write_image(image, picture.rgb, like=source if source.lower().endswith((".jpg", ".jpeg")) else None)
+    out = {"image": image, "mask": None, "parts": None}
+    if config.masks:
+        out["mask"] = folder / "Masks" / f"{Path(name).stem}.png"
+        images.write_mask(out["mask"], labels > 0)
+    if config.parts:
+        out["parts"] = folder / "Masks" / f"{Path(name).stem}_parts.png"
+        images.write_labels(out["parts"], labels)
+    return {k: path.relative_to(context.out).as_posix() if path else "" for k, path in out.items()}
+
+
+def _sizes(amputee: Amputee) -> dict[str, Any]:
+    return {k: getattr(amputee, k) for k in ("height", "segment", "stump_length", "stump_girth")}

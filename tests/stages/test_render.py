@@ -1,0 +1,211 @@
+"""The render stage on a made-up photo: files, masks, states, determinism, rejections."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from a3dgen.bodies.config import BodyConfig
+from a3dgen.errors import ConfigError
+from a3dgen.geometry.body import pose_body
+from a3dgen.geometry.camera import project
+from a3dgen.geometry.regions import REGION_NAMES, absent_rows
+from a3dgen.io import images, masks
+from a3dgen.records import AMPUTATED, OK, REJECTED, VISIBLE, Bodies, Persons, Plans, Plates
+from a3dgen.stages import Context, Inputs, render
+
+W, H = 320, 400
+K = np.array([[430.0, 0, 165.0], [0, 430.0, 190.0], [0, 0, 1]])
+
+LOOK = {
+    "skin": 5,
+    "hair": json.dumps({"age": 22, "brows": 0.8, "colour": "brown", "eyes": "brown", "length": 0.6, "stubble": 0.0, "style": "short"}),
+    "garments": json.dumps([
+        {"colors": [[30, 92, 100], [96, 140, 172], [150, 34, 36]], "fabric": "plain", "fit": 0.0, "kind": "tshirt",
+         "lengths": {"left_arm": 0.7, "right_arm": 0.7}, "neck": "v", "seed": 0, "tucked": False},
+        {"colors": [[46, 46, 52]], "fabric": "denim", "fit": 0.5, "kind": "shorts",
+         "lengths": {"left_leg": 0.8, "right_leg": 0.8}, "seed": 2},
+        {"colors": [[36, 34, 34], [34, 52, 104], [112, 110, 70]], "fabric": "plain", "height": "low", "kind": "shoes",
+         "seed": 5},
+    ]),
+    "light": json.dumps({"azimuth": 0.0, "gain": 1.0, "key": 1.0}),
+    "look_seed": 5,
+}  # fmt: skip
+
+
+def standing(yaw: float = 25.0) -> np.ndarray:
+    pose = np.zeros((24, 3))
+    pose[16], pose[17] = [0, 0, -0.9], [0, 0, 0.9]
+    pose[0] = (Rotation.from_euler("x", 180, degrees=True) * Rotation.from_euler("y", yaw, degrees=True)).as_rotvec()
+    return pose
+
+
+def backdrop() -> np.ndarray:
+    y, x = np.mgrid[:H, :W]
+    rgb = np.stack([120 + 60 * (y < 230) + 0.1 * x, 130 + 50 * (y < 230), 110 + 80 * (y < 230) - 0.1 * x], -1)
+    noise = np.random.default_rng(0).normal(0, 3, rgb.shape)
+    return np.clip(rgb + noise, 0, 255).astype(np.uint8)
+
+
+def plan_row(key: str, region: str | None, residual: float = 1.0, **columns):
+    removed = np.zeros(12, bool)
+    fractions = np.ones(12, np.float32)
+    if region is not None:
+        removed[REGION_NAMES.index(region)] = True
+        fractions[REGION_NAMES.index(region)] = residual
+    return {"key": key, "parent": "p", "removed": removed, "residual": fractions, **LOOK, **columns}
+
+
+@pytest.fixture
+def world(tmp_path, body):
+    """Return (inputs of three samples of one person, context)."""
+    out = tmp_path / "build"
+    (out / "background").mkdir(parents=True)
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(backdrop()).save(photo, quality=88, subsampling=2)
+    images.write_image(out / "background" / "plate.png", images.read_rgb(photo))
+    images.write_mask(out / "background" / "mask.png", np.zeros((H, W), bool))
+    pose, betas, transl = standing(), np.zeros(body.num_betas), np.array([0.0, 0.35, 2.55])
+    posed = pose_body(body, pose, betas, transl)
+    outline = np.zeros((H, W), np.uint8)
+    points = project(posed.vertices(body.mesh, betas).astype(float), K)
+    cv2.fillConvexPoly(outline, cv2.convexHull(points.astype(np.int32)), 1)
+    person = {
+        "key": "p", "subset": "COCO_val", "stem": "000000000001", "person_id": "7", "image": str(photo),
+        "image_size": (W, H), "bbox": (60, 20, 260, 390), "keypoints": np.zeros((44, 3)),
+        "state": np.zeros(44, np.uint8), "K": K, "mask": json.dumps(masks.encode(outline > 0)),
+    }  # fmt: skip
+    fitted = {"key": "p", "pose": pose, "betas": betas, "transl": transl, "K": K, "reproj_px": 1.0, "sigma": np.zeros(24),
+              "alt_betas": np.zeros((3, body.num_betas))}
+    plate = {
+        "key": "p", "image": "background/plate.png", "mask": "background/mask.png", "occluders": "",
+        "filled": 0.2, "method": "test",
+    }  # fmt: skip
+    plans = [plan_row("p/full_v0", None), plan_row("p/amp_7_v0", "left_knee", 0.6), plan_row("p/amp_0_v0", "right_hand", 0.6)]
+    inputs = Inputs(
+        persons=Persons.from_rows([person]),
+        bodies=Bodies.from_rows([fitted], B=body.num_betas),
+        plans=Plans.from_rows(plans),
+        plates=Plates.from_rows([plate]),
+    )
+    return inputs, Context(3, BodyConfig(), out, out / "render")
+
+
+def with_occluder(inputs: Inputs, context: Context, mask: np.ndarray) -> Inputs:
+    images.write_mask(context.out / "background" / "front.png", mask)
+    plates = inputs.plates.row(0)
+    return replace(inputs, plates=Plates.from_rows([{**plates, "occluders": "background/front.png"}]))
+
+
+def test_samples_are_drawn_masked_and_measured(world) -> None:
+    inputs, context = world
+    result = render.run(render.Config(parts=True), inputs, context)
+    assert result.outcome.status.tolist() == [OK] * 3, result.outcome.reason
+    photo = images.read_rgb(inputs.persons.image[0])
+    for i, row in enumerate(result.record.row(j) for j in range(3)):
+        picture = images.read_rgb(context.out / row["image"])
+        mask = images.read_mask(context.out / row["mask"])
+        labels = images.read_labels(context.out / row["parts"])
+        assert picture.shape == (H, W, 3)
+        assert np.array_equal(labels > 0, mask)
+        assert 0.05 < mask.mean() < 0.5
+        far = ~cv2.dilate(mask.astype(np.uint8), np.ones((200, 200))).astype(bool)
+        assert np.abs(picture.astype(int) - photo)[far].mean() < 2 or not far.any()
+        removed = inputs.plans.removed[i]
+        assert (row["state"] == AMPUTATED).tolist() == absent_rows(removed).tolist()
+        visible = project(row["keypoints"], K)[row["state"] == VISIBLE]
+        x, y = np.rint(visible).astype(int).T
+        assert mask[y, x].all()
+        assert row["height"] > 1.2
+
+
+def test_names_and_compression_follow_the_source(world) -> None:
+    inputs, context = world
+    result = render.run(render.Config(), inputs, context)
+    assert result.record.image.tolist() == [
+        "render/COCO_val/Images/full_000000000001_7_v0.jpg",
+        "render/COCO_val/Images/amp_7_000000000001_7_v0.jpg",
+        "render/COCO_val/Images/amp_0_000000000001_7_v0.jpg",
+    ]
+    assert result.record.mask[1] == "render/COCO_val/Masks/amp_7_000000000001_7_v0.png"
+    source, made = images.jpeg_tables(inputs.persons.image[0]), images.jpeg_tables(context.out / result.record.image[0])
+    assert made == source
+    png = render.run(render.Config(format="png", masks=False), inputs, context).record
+    assert png.image[0].endswith(".png")
+    assert png.mask[0] == ""
+
+
+def test_twins_differ_only_around_the_removed_limb(world) -> None:
+    inputs, context = world
+    record = render.run(render.Config(shadow=0.0), inputs, context).record
+    whole, cut = (images.read_mask(context.out / record.mask[i]) for i in (0, 2))
+    assert (whole & ~cut).sum() > 30
+    rows, columns = np.nonzero(whole != cut)
+    assert np.ptp(rows) < 150
+    assert np.ptp(columns) < 110
+
+
+def test_same_input_gives_the_same_files_in_any_order(world) -> None:
+    inputs, context = world
+    first = render.run(render.Config(), inputs, context).record
+    bytes_of = {p: (context.out / p).read_bytes() for p in [*first.image, *first.mask]}
+    turned = replace(inputs, plans=inputs.plans.take([2, 0, 1]))
+    second = render.run(render.Config(), turned, context).record
+    assert {p: (context.out / p).read_bytes() for p in [*second.image, *second.mask]} == bytes_of
+    assert np.array_equal(second.state, first.state[[2, 0, 1]])
+
+
+def test_what_stands_in_front_stays_in_front(world) -> None:
+    inputs, context = world
+    front = np.zeros((H, W), bool)
+    front[:, 150:190] = True
+    result = render.run(render.Config(format="png"), with_occluder(inputs, context, front), context)
+    picture = images.read_rgb(context.out / result.record.image[0])
+    photo = images.read_rgb(inputs.persons.image[0])
+    assert np.abs(picture.astype(int) - photo)[:, 155:185].max() == 0
+    assert not images.read_mask(context.out / result.record.mask[0])[front].any()
+    assert (result.record.state[0] == VISIBLE).sum() < 40
+
+
+def test_samples_whose_stump_is_hidden_are_rejected_unless_told_otherwise(world) -> None:
+    inputs, context = world
+    front = np.zeros((H, W), bool)
+    front[230:] = True
+    hidden = with_occluder(inputs, context, front)
+    result = render.run(render.Config(), hidden, context)
+    assert result.outcome.status.tolist() == [OK, REJECTED, OK]
+    assert "left knee" in result.outcome.reason[1]
+    assert render.run(render.Config(reject_invisible=False), hidden, context).outcome.status.tolist() == [OK] * 3
+    everything = with_occluder(inputs, context, np.ones((H, W), bool))
+    assert set(render.run(render.Config(reject_invisible=False), everything, context).outcome.status) == {REJECTED}
+
+
+def test_a_person_without_a_plate_is_accounted_for(world) -> None:
+    inputs, context = world
+    result = render.run(render.Config(), replace(inputs, plates=Plates.from_rows([])), context)
+    assert set(result.outcome.status) == {REJECTED}
+    assert "plate" in result.outcome.reason[0]
+
+
+def test_a_dead_context_is_replaced_once(world, monkeypatch) -> None:
+    inputs, context = world
+    want = render.run(render.Config(), inputs, context)
+    before = (context.out / want.record.image[0]).read_bytes()
+    renderer = render.get_renderer("gl")
+    monkeypatch.setattr(renderer, "render", lambda *_: (_ for _ in ()).throw(RuntimeError("context lost")))
+    again = render.run(render.Config(), inputs, context)
+    assert again.outcome.status.tolist() == [OK] * 3
+    assert render.get_renderer("gl") is not renderer
+    assert (context.out / again.record.image[0]).read_bytes() == before
+
+
+def test_wrong_settings_are_told() -> None:
+    for wrong in ({"mode": "replace"}, {"renderer": "g1"}, {"format": "gif"}, {"supersample": 5}, {"shadow": 2.0}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            render.Config(**wrong)
