@@ -173,12 +173,14 @@ def _sources(tree: Any, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(tree, Mapping):
         raise ConfigError(f"{origin}: sources must be a mapping of names, e.g. sources: {{coco: {{root: /data/coco}}}}")
     for name, value in tree.items():
-        fields = dict(convert(dict, value if value is not None else {}, f"sources.{name}", origin))
+        if not isinstance(value, Mapping | None):
+            value = convert(dict[str, Any], value, f"sources.{name}", origin)
+        fields = dict(value or {})
         kind = convert(str, fields.pop("kind", name), f"sources.{name}.kind", origin)
         if kind not in SOURCES:
             raise ConfigError(f"{origin}: sources.{name}: unknown kind '{kind}'{nearest(kind, SOURCES)}")
         kinds[name] = kind
-        configs[name] = construct(resolve("source", SOURCES, kind).config, fields, f"sources.{name}", origin)
+        configs[name] = construct(resolve("source", SOURCES, kind).Config, fields, f"sources.{name}", origin)
     return configs, kinds
 
 

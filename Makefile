@@ -1,0 +1,66 @@
+# Everything a clone needs: `make dataset`, `make test`. The virtual environment is made on first use.
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= demo
+SET ?=
+OUT ?=
+WORKERS ?=
+TORCH_INDEX ?=
+JOBS ?= 2
+
+STAGES = ingest fit amputate background render annotate report
+READY = $(VENV)/.ready
+A3DGEN = $(VENV)/bin/a3dgen
+PYTEST = $(VENV)/bin/python -m pytest
+OPTIONS = --config $(CONFIG) $(foreach s,$(SET),--set '$(s)') \
+	$(if $(OUT),--out '$(OUT)') $(if $(WORKERS),--workers $(WORKERS))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dataset $(STAGES) demo status validate test test-all lint format bench clean
+
+help:  ## show this
+	@echo "make <target> [CONFIG=configs/coco.yaml] [SET=\"key=value key=value\"] [OUT=dir] [WORKERS=n] [TORCH_INDEX=url]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "  one stage, then what depends on it: $(STAGES)"
+
+setup: $(READY)  ## make the virtual environment (done on demand by all others)
+
+$(READY): requirements.lock setup.cfg pyproject.toml tools/install.sh
+	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' bash tools/install.sh '$(VENV)'
+
+dataset: $(READY)  ## build the dataset of CONFIG (the demo by default) into build/<name>
+	@$(A3DGEN) build $(OPTIONS)
+
+$(STAGES): $(READY)
+	@$(A3DGEN) $@ $(OPTIONS)
+
+demo: $(READY)  ## write the demo's raw COCO, MPII and Human3.6M trees only
+	@$(A3DGEN) demo --config $(CONFIG) $(foreach s,$(SET),--set '$(s)') $(if $(OUT),--out '$(OUT)')
+
+status: $(READY)  ## show what a build would make, and why
+	@$(A3DGEN) status --config $(CONFIG) $(foreach s,$(SET),--set '$(s)') $(if $(OUT),--out '$(OUT)')
+
+validate: $(READY)  ## check build/<name>/A3D_Dataset against the format
+	@$(A3DGEN) validate $(if $(OUT),'$(OUT)',build/$(basename $(notdir $(CONFIG))))/A3D_Dataset
+
+test: $(READY)  ## run the default tests (minutes)
+	$(PYTEST) -n $(JOBS)
+
+test-all: $(READY)  ## run all tests with their full counts (long)
+	$(PYTEST) -n $(JOBS) -m "not gpu"
+
+lint: $(READY)  ## check style
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(READY)  ## apply style
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(READY)  ## measure the pipeline
+	@$(A3DGEN) bench pipeline --json
+
+clean:  ## remove the virtual environment and caches, not what was built
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis a3dgen.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

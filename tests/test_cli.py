@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from a3dgen import cli
+from a3dgen.errors import DataError
+from a3dgen.explain import keys_help
+from a3dgen.stages import STAGES
+from a3dgen.threads import ONE_THREAD
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("build", *STAGES, "retry", "status", "validate", "export", "demo", "body", "bench")
+
+
+def run(capsys, *arguments):
+    code = cli.main(arguments)
+    return code, capsys.readouterr()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 4
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_help_documents_every_key(stage):
+    import a3dgen
+
+    text = keys_help(Path(a3dgen.__file__).parent / "stages" / f"{stage}.py", stage)
+    assert text.startswith(f"  {stage}.")
+    undocumented = [line for line in text.splitlines() if line.startswith(f"  {stage}.") and not line.count("): ")]
+    assert not undocumented
+
+
+def test_stages_are_the_same_everywhere():
+    assert cli.STAGES == STAGES
+    assert set(cli.ABOUT) == set(STAGES)
+
+
+def test_start_is_fast_and_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom a3dgen.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'torch', 'dask', 'distributed', 'h5py', 'yaml', 'rich'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["fitt"], ["build", "--workers", "x"], ["body"], ["validate"]])
+def test_wrong_usage_is_exit_code_2(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+
+
+def test_errors_are_one_line_without_traceback(capsys, tmp_path):
+    code, shown = run(capsys, "build", "--config", str(tmp_path / "no.yaml"))
+    assert code == 2
+    assert shown.err.startswith("a3dgen: no configuration")
+    assert len(shown.err.splitlines()) == 1
+    code, shown = run(capsys, "validate", str(tmp_path / "nowhere"))
+    assert (code, shown.out) == (2, "")
+    assert "no such folder" in shown.err
+
+
+def test_an_unknown_key_names_the_nearest(capsys, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text("fit: {max_iteration: 3}\nsources: {coco: {root: nowhere}}\n")
+    code, shown = run(capsys, "status", "--config", str(config))
+    assert code == 2
+    assert "unknown key 'fit.max_iteration'" in shown.err
+    code, shown = run(capsys, "build", "--config", "coco", "sources.coco.rot=1", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "--set sources.coco.rot=1: unknown key 'sources.coco.rot'; did you mean 'root'?" in shown.err
+
+
+def test_a_wrong_root_is_one_line(capsys, tmp_path):
+    options = ["--config", "coco", "--set", f"sources.coco.root={tmp_path / 'none'}", "--out", str(tmp_path / "o")]
+    code, shown = run(capsys, "build", *options, "--workers", "0", "--quiet")
+    assert code == 2
+    assert len(shown.err.splitlines()) == 1
+    assert "sources.coco" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [(DataError("bad file"), 2, "a3dgen: bad file"), (KeyboardInterrupt(), 130, "resumes")],
+)
+def test_exit_codes(capsys, monkeypatch, error, code, words):
+    def fail(args):
+        raise error
+
+    monkeypatch.setattr(cli, "_command", lambda name: fail)
+    found, shown = run(capsys, "status")
+    assert found == code
+    assert words in shown.err
+
+
+def test_threads_are_limited_before_numpy(monkeypatch):
+    monkeypatch.setattr(cli, "_command", lambda name: lambda args: 0)
+    for name in ONE_THREAD:
+        monkeypatch.setenv(name, "8")
+    assert cli.main(["status"]) == 0
+    assert {os.environ[name] for name in ONE_THREAD} == {"1"}
+
+
+TOY = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import toystages, toystages.fit
+from a3dgen import cli, stage_table
+from a3dgen.commands import build
+stage_table.STAGE_TABLE.clear(); stage_table.STAGE_TABLE.update(toystages.TABLE)
+build.digest_of_body = lambda config: "body"
+build.configure = lambda args: build.load_config(args.config, args.set, out=args.out, workers=args.workers)
+real = toystages.fit.run
+def slow(*args):
+    time.sleep(0.4)
+    return real(*args)
+toystages.fit.run = slow
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_build_resumes(tmp_path, number):
+    (tmp_path / "toy.py").write_text(TOY)
+    (tmp_path / "toy.yaml").write_text("shard_size: 2\ningest: {people: 10}\n")
+    (tmp_path / "out").mkdir()
+
+    def start():
+        options = ["build", "--config", "toy.yaml", "--workers", "0", "--out", "out"]
+        command = [sys.executable, "toy.py", str(ROOT / "tests"), *options]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    process = start()
+    for _ in range(300):
+        if (tmp_path / "out" / "fit" / "000000.json").exists():
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert b"Traceback" not in errors
+    kept = (tmp_path / "out" / "fit" / "000000.json").stat().st_mtime_ns
+    process = start()
+    shown, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors.decode()
+    assert (tmp_path / "out" / "fit" / "000000.json").stat().st_mtime_ns == kept
+    assert b"10 people read" in shown
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.name.endswith(".tmp")]
+
+
+@pytest.mark.parametrize("name", ["build", *STAGES])
+def test_pipelines_call_the_command_line(name):
+    path = ROOT / "pipelines" / f"{name}.py"
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0
+    assert f"a3dgen {name}" in done.stdout
