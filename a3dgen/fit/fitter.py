@@ -158,15 +158,21 @@ class Fitter:
                 anchor[part] = np.ravel(value)
                 weight[part] = np.ravel(1 / np.square(sd))
 
-    def fit(self, seen: Observation, first: Float[ndarray, "s d"] | None = None) -> Fit:
+    def fit(self, seen: Observation, first: Float[ndarray, "s d"] | None = None, quick: bool = False) -> Fit:
         """Fit one person.
 
         Args:
             first: starts from outside, as rows of variables (``variables``), tried besides the headings.
+            quick: fewer headings and no reflections, where only the cost matters.
         """
         ev = self.evidence(seen)
         first = np.zeros((0, num_variables(self.model))) if first is None else np.ascontiguousarray(first, np.float64)
-        pool = search(self.model, self.prior, ev, self.starts, float(seen.size), self.settings, first)
+        how = (
+            self.settings._replace(starts=min(3, self.settings.starts), kept=1, flip_steps=0)
+            if quick
+            else self.settings
+        )
+        pool = search(self.model, self.prior, ev, self.starts, float(seen.size), how, first)
         count = distinct_minima(
             self.model, pool, self.options.margin, DIFFERENT, MAX_ALTERNATIVES + 1, order := np.zeros(4, np.int64)
         )

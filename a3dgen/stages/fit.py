@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from a3dgen.geometry.body import forward_kinematics, pose_body, rest_joints
 from a3dgen.geometry.camera import project, undistort_points
 from a3dgen.geometry.regions import absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.geometry.skeleton import JOINT, ROW_FLIP
+from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, NUM_ROWS, ROW_FLIP
 from a3dgen.records import OCCLUDED, VISIBLE, Bodies, Persons
 from a3dgen.stages import BodyConfig, Context, Inputs, Output, each
 
@@ -63,12 +63,12 @@ class Config:
     noise: float = 0.01
     min_noise_px: float = 2.0
     occluded: float = 2.0
-    noise_3d: float = 0.015
+    noise_3d: float = 0.006
     focal_sd: float = 0.0
     min_points: int = 6
     min_size_px: float = 20.0
     max_reprojection: float = 0.05
-    max_prior: float = 120.0
+    max_prior: float = 100.0
     max_beta: float = 5.0
 
 
@@ -173,14 +173,14 @@ def fit_row(config: Config, body: BodyConfig, persons: Persons, i: int, anchor: 
     fitter = get_fitter(config, body, bool(persons.K_known[i]))
     seen = observe(config, persons, i)
     if anchor is not None:
-        seen = Observation(**{**seen.__dict__, "anchor": anchor})
+        seen = replace(seen, anchor=anchor)
     fit = fitter.fit(seen)
     best = fit.best
     errors = reprojection(fitter, seen, best)
     share = float(errors.mean() / seen.size) if len(errors) else 0.0
     prior = fitter.prior_energy(seen, best)
     visible_face = (persons.state[i][FACE_ROWS] == VISIBLE).sum() >= 2
-    refuse_mirrored(fitter, seen, fit, prior, bool(visible_face))
+    refuse_swapped(fitter, seen, fit, bool(visible_face))
     gate = Gate(config.max_reprojection, config.max_prior, config.max_beta)
     check_fit(gate, share, prior, best.betas, best.joints)
     K = seen.K.copy()
@@ -201,38 +201,48 @@ def reprojection(fitter: Fitter, seen: Observation, found: Solution) -> Float[nd
     return np.linalg.norm(project(posed.keypoints[used], K) - seen.pixels[used], axis=1)
 
 
-MIRROR_GAIN = 25.0
-"""Labels are taken for mirrored if the mirrored ones cost this much less (natural-log units)."""
-SUSPECT_PRIOR = 45.0
-"""Prior energy above which mirrored labels are tried."""
+SWAP_GAIN = 9.0
+"""Labels are taken for swapped if swapping them back costs this much less (natural-log units)."""
+SUSPECT_COST = 20.0
+"""Cheaper fits than this are not asked whether their labels are swapped."""
+_SWAPS = {
+    "labels": np.arange(NUM_ROWS),
+    "arms": np.array([r for r in range(NUM_ROWS) if ANATOMICAL[r].split("_")[-1] in ("shoulder", "elbow", "wrist")]),
+    "legs": np.array(
+        [r for r in range(NUM_ROWS) if ANATOMICAL[r].split("_")[-1] in ("hip", "knee", "ankle", "toe", "heel")]
+    ),
+}
 
 
-def refuse_mirrored(fitter: Fitter, seen: Observation, fit: Fit, prior: float, visible_face: bool) -> None:
-    """Refuse a person whose left and right labels look swapped.
+def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, visible_face: bool) -> None:
+    """Refuse a person whose left and right labels look swapped, all of them or those of the arms or the legs.
 
-    Only people with an unlikely pose, or whose face is labelled visible though the fit looks away, are tried again
-    with mirrored labels.
+    One view of a person and the same view with all labels swapped are explained equally well, facing the camera and
+    facing away; then only a face that is labelled visible tells them apart.
 
     Raises:
         Rejected: with both costs.
     """
-    away = visible_face and _looks_away(fitter, fit.best)
-    if not away and prior < SUSPECT_PRIOR:
+    cost = fit.best.cost
+    if visible_face and _looks_away(fitter, fit.best):
+        other = fitter.fit(_swapped(seen, _SWAPS["labels"])).best
+        if other.cost < cost + SWAP_GAIN and not _looks_away(fitter, other):
+            raise Rejected("left and right labels look swapped: the face is labelled visible, but the fit looks away")
+    if cost < SUSPECT_COST:
         return
-    swapped = Observation(
-        seen.pixels[ROW_FLIP],
-        seen.pixel_sd[ROW_FLIP],
-        seen.K,
-        seen.size,
-        seen.points[ROW_FLIP],
-        seen.point_sd[ROW_FLIP],
-    )
-    other = fitter.fit(swapped).best
-    gain = fit.best.cost - other.cost
-    if gain > MIRROR_GAIN:
-        raise Rejected(f"left and right look swapped: cost {fit.best.cost:.0f} as labelled, {other.cost:.0f} mirrored")
-    if away and gain > -MIRROR_GAIN and not _looks_away(fitter, other):
-        raise Rejected("left and right look swapped: the face is labelled visible, but the fit looks away")
+    for name, rows in _SWAPS.items():
+        other_cost = fitter.fit(_swapped(seen, rows), quick=True).best.cost
+        if cost - other_cost > SWAP_GAIN:
+            raise Rejected(f"left and right {name} look swapped: cost {cost:.0f} as labelled, {other_cost:.0f} if not")
+
+
+def _swapped(seen: Observation, rows: ndarray) -> Observation:
+    order = np.arange(NUM_ROWS)
+    order[rows] = ROW_FLIP[rows]
+    return replace(
+        seen, pixels=seen.pixels[order], pixel_sd=seen.pixel_sd[order], points=seen.points[order],
+        point_sd=seen.point_sd[order],
+    )  # fmt: skip
 
 
 def _looks_away(fitter: Fitter, found: Solution) -> bool:
