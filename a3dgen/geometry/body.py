@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from a3dgen.geometry.mesh import SkinnedMesh, skin
+from a3dgen.geometry.mesh import SkinnedMesh, add_directions, skin
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import NUM_JOINTS, NUM_ROWS, PARENTS
 
@@ -44,7 +44,7 @@ class BodyData:
         joints_template: (24, 3) f8 rest joints at betas = 0, m. joint_dirs: (24, 3, B) f8.
         keypoints: the 44 rows as blends.
         shells: helper meshes for garments (``tights``, ``skirt``), empty if the model has none.
-        masks: per-vertex maps of the skin mesh in 0..1 (``lips``, ``nails``, ``scalp`` ...), may be empty.
+        masks: per-vertex maps of the skin mesh in 0..1 (``lips``, ``fingernails``, ``scalp`` ...), may be empty.
         smpl_betas: whether betas are SMPL's own.
     """
 
@@ -103,11 +103,19 @@ def keypoints_from_joints(
 
 
 def pose_body(
-    body: BodyData, pose: Float[ndarray, "24 3"], betas: Float[ndarray, " k"], transl: Float[ndarray, "3"]
+    body: BodyData,
+    pose: Float[ndarray, "24 3"],
+    betas: Float[ndarray, " k"],
+    transl: Float[ndarray, "3"],
+    rotations: Float[ndarray, "24 3 3"] | None = None,
 ) -> PosedBody:
-    """Pose one body: local rotation vectors (rad), betas, translation (m) to joints, keypoints and transforms."""
+    """Pose one body: local rotation vectors (rad), betas, translation (m) to joints, keypoints and transforms.
+
+    Args:
+        rotations: local rotation matrices to use instead of ``pose``; zero matrices collapse a joint as A3D does.
+    """
     joints_rest = rest_joints(body, betas)
-    posed, joints = forward_kinematics(rotvec_to_matrix(pose), joints_rest)
+    posed, joints = forward_kinematics(rotvec_to_matrix(pose) if rotations is None else rotations, joints_rest)
     keypoints = keypoints_from_joints(body, posed, joints, betas) + transl
     return PosedBody(posed, joints + transl, keypoints, skinning_transforms(posed, joints + transl, joints_rest))
 
@@ -126,15 +134,19 @@ class PosedBody:
         """Return the camera-frame vertices (V, 3) f4 m of any mesh that follows this body."""
         rest = mesh.shaped(betas)
         if mesh.pose_dirs is not None:
-            rest = rest + pose_offsets(mesh, self.rotations)
+            rest = add_directions(rest, mesh.pose_dirs, pose_feature(self.rotations))
         return skin(rest, mesh.weights, self.transforms)
+
+
+def pose_feature(posed: Float[ndarray, "24 3 3"]) -> Float[ndarray, "207"]:
+    """Return SMPL's pose feature, local rotations minus identity of joints 1..23, from posed (chained) rotations."""
+    local = np.swapaxes(posed[PARENTS[1:]], 1, 2) @ posed[1:]
+    return (local - np.eye(3)).reshape(-1).astype(np.float32)
 
 
 def pose_offsets(mesh: SkinnedMesh, posed: Float[ndarray, "24 3 3"]) -> Float[ndarray, "v 3"]:
     """Return SMPL's pose blend shapes (V, 3) m for posed (chained) rotations."""
-    local = np.stack([posed[PARENTS[j]].T @ posed[j] for j in range(1, NUM_JOINTS)])
-    feature = (local - np.eye(3)).reshape(-1).astype(np.float32)
-    return (mesh.pose_dirs.reshape(-1, feature.size) @ feature).reshape(-1, 3)
+    return add_directions(np.zeros_like(mesh.vertices), mesh.pose_dirs, pose_feature(posed))
 
 
 def skinning_transforms(

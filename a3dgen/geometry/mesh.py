@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
+from numba import njit
 from numpy import ndarray
 
 
@@ -37,17 +38,73 @@ class SkinnedMesh:
 
     def shaped(self, betas: Float[ndarray, " k"]) -> Float[ndarray, "v 3"]:
         """Return rest vertices (V, 3) f4 under betas; fewer betas than the mesh has count as zeros."""
-        k = len(betas)
-        flat = self.shape_dirs[..., :k].reshape(-1, k)
-        return self.vertices + (flat @ np.asarray(betas, np.float32)).reshape(-1, 3)
+        return _add_dirs(self.vertices, self.shape_dirs, np.asarray(betas, np.float32))
 
 
 def skin(
     rest: Float[ndarray, "v 3"], weights: Float[ndarray, "v 24"], transforms: Float[ndarray, "24 3 4"]
 ) -> Float[ndarray, "v 3"]:
-    """Pose rest vertices (m) by linear blend skinning with per-joint rest-to-posed transforms."""
-    blended = (weights @ transforms.reshape(24, 12).astype(weights.dtype)).reshape(-1, 3, 4)
-    return np.einsum("vij,vj->vi", blended[:, :, :3], rest) + blended[:, :, 3]
+    """Pose rest vertices (m) by linear blend skinning with per-joint rest-to-posed transforms.
+
+    A vertex's result depends on its own row alone, so that cutting a mesh leaves the other vertices bit-identical.
+    """
+    return skin_batch(rest[None], weights, transforms[None])[0]
+
+
+def skin_batch(
+    rest: Float[ndarray, "n v 3"], weights: Float[ndarray, "v 24"], transforms: Float[ndarray, "n 24 3 4"]
+) -> Float[ndarray, "n v 3"]:
+    """Pose n bodies at once: rest vertices (n, V, 3), or (1, V, 3) shared by all, to (n, V, 3) f4 m."""
+    out = np.empty((len(transforms), *rest.shape[1:]), np.float32)
+    _skin(
+        np.ascontiguousarray(rest, np.float32),
+        np.ascontiguousarray(weights, np.float32),
+        np.ascontiguousarray(transforms, np.float32),
+        out,
+    )
+    return out
+
+
+def add_directions(
+    base: Float[ndarray, "v 3"], dirs: Float[ndarray, "v 3 k"], values: Float[ndarray, " j"]
+) -> Float[ndarray, "v 3"]:
+    """Return base + dirs @ values (f4) for j <= k values, each vertex on its own as in ``skin``."""
+    return _add_dirs(base, dirs, np.asarray(values, np.float32))
+
+
+@njit(cache=True)
+def _skin(rest: ndarray, weights: ndarray, transforms: ndarray, out: ndarray) -> None:
+    count, bodies = len(weights), len(transforms)
+    shared = len(rest) == 1
+    used = np.empty(weights.shape[1], np.int64)
+    for v in range(count):
+        n = 0
+        for j in range(weights.shape[1]):
+            if weights[v, j] != 0:
+                used[n] = j
+                n += 1
+        for b in range(bodies):
+            x = rest[0 if shared else b, v, 0]
+            y = rest[0 if shared else b, v, 1]
+            z = rest[0 if shared else b, v, 2]
+            for r in range(3):
+                total = np.float32(0)
+                for i in range(n):
+                    t = transforms[b, used[i], r]
+                    total += weights[v, used[i]] * (t[0] * x + t[1] * y + t[2] * z + t[3])
+                out[b, v, r] = total
+
+
+@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+def _add_dirs(base: ndarray, dirs: ndarray, values: ndarray) -> ndarray:
+    out = np.empty_like(base)
+    for v in range(len(base)):
+        for c in range(3):
+            total = np.float32(0)
+            for k in range(len(values)):
+                total += dirs[v, c, k] * values[k]
+            out[v, c] = base[v, c] + total
+    return out
 
 
 def face_normals(vertices: Float[ndarray, "v 3"], faces: Integer[ndarray, "f 3"]) -> Float[ndarray, "f 3"]:
