@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from jaxtyping import Bool
@@ -14,18 +15,20 @@ _LABEL = re.compile(r"amp_(\d+)")
 """What the readers of this family search for, anywhere in the name."""
 _SAMPLE = re.compile(r"(?:amp_(\d+)|full)_.+_v(\d+)\.[^./]+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
-MAX_PART = 100
+MAX_STEM = 100
 
 
 def safe_stem(stem: str) -> str:
     """Return a source's file stem as it may stand in a sample name.
 
     Characters that some file system or shell takes amiss become ``_``; ``amp_<digits>``, which readers would take for
-    a label, loses its underscore (``stamp_10`` becomes ``stamp-10``); the length is bounded.
+    a label, loses its underscore (``stamp_10`` becomes ``stamp-10``); a very long stem ends in a digest of the rest.
     """
-    safe = _UNSAFE.sub("_", stem)[:MAX_PART].strip("_") or "photo"
-    # the underscore that precedes a person id may complete the pattern: "damp" + "_7"
-    return re.sub(r"amp$", "amp-", _LABEL.sub(r"amp-\1", safe))
+    safe = _UNSAFE.sub("_", stem).strip("_") or "photo"
+    if len(safe) > MAX_STEM:
+        digest = hashlib.blake2b(stem.encode("utf-8", "replace"), digest_size=4).hexdigest()
+        safe = f"{safe[: MAX_STEM - 9]}-{digest}"
+    return _LABEL.sub(r"amp-\1", safe)
 
 
 def sample_name(removed: Bool[ndarray, "12"], stem: str, person_id: str, variant: int, ext: str) -> str:
@@ -40,8 +43,10 @@ def sample_name(removed: Bool[ndarray, "12"], stem: str, person_id: str, variant
     """
     region = label(removed)
     start = "full" if region == INTACT else f"amp_{region}"
-    middle = [safe_stem(stem), *([_UNSAFE.sub("_", person_id)] if person_id else [])]
-    return f"{start}_{'_'.join(middle)}_v{variant}.{ext.lstrip('.')}"
+    middle = safe_stem(stem) + (f"_{_UNSAFE.sub('_', person_id)}" if person_id else "")
+    # again over both: the person may complete the pattern ("ramp" + "_7")
+    middle = _LABEL.sub(r"amp-\1", middle)
+    return f"{start}_{middle}_v{variant}.{ext.lstrip('.')}"
 
 
 def parse_label(name: str) -> int:
@@ -55,8 +60,8 @@ def parse_label(name: str) -> int:
     if match is None or len(found) > 1 or found != [g for g in match.groups()[:1] if g is not None]:
         raise DataError(f"'{name}' is not the name of a sample: wanted amp_<0..11>_..._v<n> or full_..._v<n>")
     region = int(match[1]) if match[1] is not None else INTACT
-    if region > NUM_REGIONS:
-        raise DataError(f"'{name}' is labelled {region}; labels are 0..{NUM_REGIONS}")
+    if match[1] is not None and region >= NUM_REGIONS:
+        raise DataError(f"'{name}' is labelled {region}; removed regions are 0..{NUM_REGIONS - 1}")
     return region
 
 

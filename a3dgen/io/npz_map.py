@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from a3dgen.errors import DataError
+from a3dgen.io.unpickle import read_pickle
 
 MAX_BYTES = 64 << 30
 """No member may unpack to more."""
@@ -106,8 +107,6 @@ def _mapped(where: str, path: Path, offset: int, size: int, scratch: Path) -> np
 
 
 def _objects(where: str, file: object, size: int, shape: tuple[int, ...], scratch: Path) -> np.ndarray:
-    from a3dgen.io.unpickle import read_pickle
-
     pickled = scratch / f"{len(list(scratch.iterdir()))}.pkl"
     pickled.write_bytes(file.read(size))  # type: ignore[attr-defined]
     try:

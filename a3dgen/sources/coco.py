@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,20 +124,23 @@ def read(config: Config) -> Iterator[Found]:
     root, elsewhere = root_folder("sources.coco", config.root), {}
     for name, path in _files(config).items():
         with ExitStack() as stack:
-            people = stack.enter_context(AnnotationIndex(path, persons=True))
+
+            def opened(path: Path, persons: bool, stack: ExitStack = stack) -> AnnotationIndex:
+                return stack.enter_context(closing(AnnotationIndex(path, persons)))
+
             objects = _objects_file(config, path)
             split = _Split(
                 name=name,
                 config=config,
                 root=root,
-                people=people,
-                objects=stack.enter_context(AnnotationIndex(objects, persons=False)) if objects else None,
-                feet=[stack.enter_context(AnnotationIndex(p, persons=True)) for p in _feet_files(config, name, path)],
+                people=opened(path, True),
+                objects=opened(objects, False) if objects else None,
+                feet=[opened(p, True) for p in _feet_files(config, name, path)],
                 elsewhere=elsewhere,
             )
             _check_licenses(split)
             yield from _read_split(split)
-            elsewhere.update({image: name for image in people.photos if image not in elsewhere})
+            elsewhere.update({image: name for image in split.people.photos if image not in elsewhere})
 
 
 def _check_licenses(split: _Split) -> None:

@@ -6,8 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -75,11 +74,9 @@ class AnnotationIndex:
             raise DataError(f"{path}: no 'images' and 'annotations'; is this a COCO annotation file?")
         self._sort()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        self._json.__exit__(kind, value, trace)
+    def close(self) -> None:
+        """Let go of the file."""
+        self._json.close()
 
     def _add_photo(self, value: Any) -> None:
         if not isinstance(value, dict):

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.errors import DataError, Rejected
+from a3dgen.io.unpickle import read_pickle
 from a3dgen.sources.common import numbers
 
 CAMERA_IDS = ("54138969", "55011271", "58860488", "60457274")
@@ -47,12 +48,7 @@ def load_cameras(path: Path) -> dict[tuple[str, str], Camera]:
     """
     if path.suffix.lower() == ".xml":
         return {pair: camera for pair, (camera, _) in read_metadata(path).items()}
-    if path.suffix.lower() == ".json":
-        content = _json(path)
-    else:
-        from a3dgen.io.unpickle import read_pickle
-
-        content = read_pickle(path)
+    content = _json(path) if path.suffix.lower() == ".json" else read_pickle(path)
     if not isinstance(content, Mapping) or not content:
         raise DataError(f"{path}: no table of cameras")
     cameras = {}

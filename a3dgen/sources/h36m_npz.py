@@ -29,8 +29,8 @@ _SAMPLED = 2000
 class _File:
     path: Path
     names: ndarray
-    pixels: Float[ndarray, "n 17 c"]
-    joints: Float[ndarray, "n 17 c"]
+    pixels: Float[ndarray, "n 17 _"]
+    joints: Float[ndarray, "n 17 _"]
     rows: tuple[int, ...]
 
 
@@ -81,7 +81,7 @@ def _open(stack: ExitStack, path: Path, order: str) -> _File:
     return _File(path, names, pixels, joints, H36M_LEFT_FIRST_ROWS if left else H36M_RIGHT_FIRST_ROWS)
 
 
-def _left_first(joints: Float[ndarray, "n 17 c"]) -> bool:
+def _left_first(joints: Float[ndarray, "n 17 _"]) -> bool:
     """Tell the order of the legs: in both orders 11 is the left and 14 the right shoulder, and hips turn with them."""
     step = max(1, len(joints) // _SAMPLED)
     some = np.asarray(joints[::step, :, :3], np.float64)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from a3dgen.errors import DataError
 
@@ -40,10 +39,8 @@ class JsonFile:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         self._file.close()
 
     def elements(self) -> Iterator[tuple[str, int, int, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,17 +113,17 @@ def read(config: Config) -> Iterator[Found]:
 
 def _read_json(path: Path) -> Iterator[Record]:
     counts: Counter[str] = Counter()
-    with JsonFile(path) as file:
+    with closing(JsonFile(path)) as file:
         for name, _, _, value in file.elements():
             if name or not isinstance(value, dict) or "image" not in value:
                 raise DataError(f"{path}: not MPII's list of records with 'image', 'joints' and 'joints_vis'")
-            image = utf8(value["image"]) if isinstance(value["image"], str) else "?"
-            index = counts[image]
-            counts[image] += 1
+            image = utf8(value["image"]) if isinstance(value["image"], str) else value["image"]
+            index = counts[str(image)]
+            counts[str(image)] += 1
             yield _json_record(image, index, value)
 
 
-def _json_record(image: str, index: int, value: dict[str, Any]) -> Record:
+def _json_record(image: Any, index: int, value: dict[str, Any]) -> Record:
     """Read one record. Here ``joints_vis`` 0 means missing: whether a joint is occluded was lost on the way."""
     nothing = np.zeros((16, 2)), np.zeros(16, np.int64)
     if not value.get("joints"):

@@ -1,7 +1,7 @@
 """MPII's official MATLAB file, struct ``RELEASE``.
 
-Structs of one element, empty ones and missing fields are normal in it; points are told apart by their ``id``;
-``is_visible`` may be a number, a character, empty or absent.
+Empty structs and missing fields are normal in it; points are told apart by their ``id``; ``is_visible`` may be a
+number, a character, empty or absent.
 """
 
 from __future__ import annotations
@@ -11,75 +11,70 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from a3dgen.errors import DataError
+from a3dgen.io.mat5 import Value, open_mat
 from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
+
+Struct = dict[str, Value]
 
 
 def read_mat(path: Path, record: Callable[..., Any]) -> Iterator[Any]:
     """Yield a record for every rectangle of every photo (test photos have no joints and come refused).
 
     Args:
-        path: the file; MATLAB 5 to 7, whose reading executes nothing.
+        path: the file.
         record: ``mpii.Record``.
 
     Raises:
         DataError: if it cannot be read or has no RELEASE.annolist.
     """
-    try:
-        content = loadmat(path, struct_as_record=False, squeeze_me=True, variable_names=["RELEASE"])
-    except NotImplementedError:
-        raise DataError(
-            f"{path}: a MATLAB 7.3 file; the official MPII file is an older version: fetch it again"
-        ) from None
-    except MemoryError:
-        raise
-    except Exception as error:  # the parser raises whatever a damaged byte leads it to
-        raise DataError(f"{path}: not a readable MATLAB file: {' '.join(str(error).split())}") from None
-    release = content.get("RELEASE")
-    if not hasattr(release, "annolist"):
-        raise DataError(f"{path}: no RELEASE.annolist in it; this is not the official MPII file")
-    del content
-    photos = _items(release.annolist)
-    in_train = np.atleast_1d(getattr(release, "img_train", np.ones(len(photos))))
-    for number, photo in enumerate(photos):
-        image = getattr(getattr(photo, "image", None), "name", None)
-        train = number >= len(in_train) or bool(in_train[number])
-        for index, rectangle in enumerate(_items(getattr(photo, "annorect", None))):
-            yield _record(record, image if isinstance(image, str) else f"?{number}", index, rectangle, train)
+    with open_mat(path) as content:
+        release = _first(content.get("RELEASE"))
+        if "annolist" not in release:
+            raise DataError(f"{path}: no RELEASE.annolist in it; this is not the official MPII file")
+        in_train = release["img_train"].numbers() if "img_train" in release else np.ones(0)
+        for number, photo in enumerate(release["annolist"].iterate()):
+            if not isinstance(photo, dict):
+                raise DataError(f"{path}: RELEASE.annolist is no struct; this is not the official MPII file")
+            name = _first(photo.get("image")).get("name")
+            image = (name.text() if name else None) or f"?{number}"
+            train = number >= len(in_train) or bool(in_train[number])
+            for index, rectangle in enumerate(_structs(photo.get("annorect"))):
+                yield _record(record, image, index, rectangle, train)
 
 
-def _items(value: Any) -> list[Any]:
-    """Return a struct array as a list of structs: squeezing turns one into a scalar and none into an empty array."""
-    if value is None:
-        return []
-    return [v for v in np.atleast_1d(np.asarray(value, object)).ravel() if hasattr(v, "_fieldnames")]
+def _structs(value: Value | None) -> list[Struct]:
+    return [item for item in value.items() if isinstance(item, dict)] if value is not None else []
 
 
-def _record(record: Callable[..., Any], image: str, index: int, rectangle: Any, train: bool) -> Any:
+def _first(value: Value | None) -> Struct:
+    return next(iter(_structs(value)), {})
+
+
+def _record(record: Callable[..., Any], image: str, index: int, rectangle: Struct, train: bool) -> Any:
     pixels, states = np.zeros((16, 2)), np.full(16, UNLABELLED, np.int64)
     refused = None if train else "no keypoints (a test photo)"
-    for point in _items(getattr(getattr(rectangle, "annopoints", None), "point", None)):
-        number, x, y = (_number(getattr(point, name, None)) for name in ("id", "x", "y"))
-        if number is None or x is None or y is None or not 0 <= number < 16 or number != int(number):
+    for point in _structs(_first(rectangle.get("annopoints")).get("point")):
+        number, x, y = (_number(point.get(name)) for name in ("id", "x", "y"))
+        if number is None or x is None or y is None or number not in range(16):
             refused = refused or "a joint has no usable id, x or y"
             continue
         pixels[int(number)] = x, y
-        states[int(number)] = _state(getattr(point, "is_visible", None))
+        states[int(number)] = _state(point.get("is_visible"))
     if refused is None and not (states != UNLABELLED).any():
         refused = "no keypoints"
     return record(image, index, pixels, states, refused)
 
 
-def _number(value: Any) -> float | None:
-    try:
-        found = np.asarray(value, np.float64).ravel()
-    except (TypeError, ValueError):
+def _number(value: Value | None) -> float | None:
+    if value is None:
         return None
+    found = value.numbers()
     return float(found[0]) if len(found) == 1 else None
 
 
-def _state(flag: Any) -> int:
+def _state(flag: Value | None) -> int:
     """Return the state for ``is_visible``; where it is absent (often for head and neck) it was seen."""
-    return OCCLUDED if _number(flag) == 0 else VISIBLE
+    hidden = flag is not None and (_number(flag) == 0 or flag.text() == "0")
+    return OCCLUDED if hidden else VISIBLE

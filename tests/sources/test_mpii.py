@@ -1,0 +1,234 @@
+"""MPII: MATLAB pixels, missing against occluded, and the official file with all its gaps."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from raw_trees import H, W, photo, split_found
+from scipy.io import savemat
+
+from a3dgen.errors import ConfigError, DataError
+from a3dgen.geometry.skeleton import MPII_ROWS, ROW
+from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
+from a3dgen.sources.mpii import Config, fingerprint, read
+
+POINTS = np.array([(10 + 2 * i, 40 - 2 * i) for i in range(16)])
+"""0-based pixels; the files hold them plus one."""
+
+
+def _record(image="000000001.jpg", joints=None, vis=None):
+    joints = (POINTS + 1.0).tolist() if joints is None else joints
+    return {"image": image, "center": [5, 5], "scale": 1.0, "joints": joints, "joints_vis": vis or [1] * 16}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for i in (1, 2):
+        photo(tmp_path / "images" / f"{i:09d}.jpg")
+    return tmp_path
+
+
+def _write(root, records, name="annot/valid.json"):
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(records))
+
+
+def _read(root, **settings_):
+    return split_found(read(Config(root=str(root), **settings_)))
+
+
+def test_json_pixels_start_at_one_and_missing_is_not_occluded(root):
+    joints = (POINTS + 1.0).tolist()
+    joints[0], joints[5] = [-1, -1], [50.0, H + 4.0]
+    _write(root, [_record(joints=joints, vis=[0] + [1] * 15)])
+    rows, refused = _read(root)
+    assert not refused
+    row = rows["mpii/000000001/0"]
+    assert (row["subset"], row["stem"], row["person_id"], row["image_size"]) == ("MPII", "000000001", "0", (W, H))
+    assert np.array_equal(row["keypoints"][list(MPII_ROWS[1:5]), :2], POINTS[1:5])
+    assert row["state"][ROW["extra_right_ankle"]] == UNLABELLED
+    assert not row["keypoints"][ROW["extra_right_ankle"]].any()
+    assert row["state"][ROW["extra_left_ankle"]] == OUTSIDE
+    assert row["keypoints"][ROW["extra_left_ankle"]].tolist() == [49, H + 3, 0]
+    assert row["state"][ROW["extra_head_top_lsp"]] == VISIBLE
+    x0, y0, x1, y1 = row["bbox"]
+    seen = row["keypoints"][row["keypoints"][:, 2] > 0, :2]
+    assert (seen >= (x0, y0)).all()
+    assert (seen <= (x1, y1)).all()
+    assert 0 <= x0 < x1 <= W
+    assert 0 <= y0 < y1 <= H
+    Persons.from_rows([row])
+
+
+def test_person_id_counts_records_of_a_photo(root):
+    _write(root, [_record(), _record("000000002.jpg"), _record(), {"image": "000000001.jpg"}, _record()])
+    rows, refused = _read(root)
+    assert list(rows) == ["mpii/000000001/0", "mpii/000000002/0", "mpii/000000001/1", "mpii/000000001/3"]
+    assert refused == {"mpii/000000001/2": "no keypoints"}
+
+
+@pytest.mark.parametrize(
+    "name", ["annot/valid.json", "annot/train.json", "annotations/mpii_val.json", "mpii_trainval.json"]
+)
+def test_names_of_the_json_files(root, name):
+    _write(root, [_record()], name)
+    assert len(_read(root)[0]) == 1
+    assert len(_read(root, annotations=(name,))[0]) == 1
+
+
+def test_trainval_replaces_train_and_valid(root):
+    for part in ("train", "valid", "trainval"):
+        _write(root, [_record()], f"annot/{part}.json")
+    assert len(_read(root)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        (_record(joints=[[1, 2]] * 3), "shape"), (_record(joints=[["a", "b"]] * 16), "not numbers"),
+        (_record(joints=[[float("nan")] * 2] * 16), "finite"), (_record(vis=[0] * 16), "no keypoints"),
+        (_record("missing.jpg"), "missing"), (_record("../x.jpg"), "leaves"), (_record(3), "file name"),
+        (_record(joints=[[-1, -1]] * 16), "no keypoints"), (_record(joints=[[900, 900]] * 16), "fewer than two"),
+    ],
+)  # fmt: skip
+def test_a_bad_record_costs_one_person(root, record, word):
+    _write(root, [record, _record("000000002.jpg")])
+    rows, refused = _read(root)
+    assert set(rows) == {"mpii/000000002/0"}
+    assert word in next(iter(refused.values()))
+
+
+@pytest.mark.parametrize("content", [{"a": 1}, [1], [{"joints": []}], "text"])
+def test_json_that_is_not_mpii(root, content):
+    _write(root, content)
+    with pytest.raises(DataError, match=r"valid\.json"):
+        _read(root)
+
+
+def test_wrong_set_up(tmp_path):
+    with pytest.raises(ConfigError, match=r"trainval,train,valid.*\.mat"):
+        _read(tmp_path)
+    with pytest.raises(ConfigError, match="no file"):
+        _read(tmp_path, annotations=("x.json",))
+
+
+# -- the official MATLAB file
+
+
+def _struct(rows: list[dict]) -> np.ndarray:
+    """Return a MATLAB struct array; absent fields are empty, as MATLAB leaves them."""
+    names = list(dict.fromkeys(n for row in rows for n in row)) or ["x1"]
+    out = np.empty((1, len(rows)), [(n, object) for n in names])
+    for i, row in enumerate(rows):
+        for name in names:
+            out[0, i][name] = row.get(name, np.zeros((0, 0)))
+    return out
+
+
+def _points(ids, flags=None):
+    rows = [{"x": POINTS[i, 0] + 1.0, "y": POINTS[i, 1] + 1.0, "id": float(i)} for i in ids]
+    for row, flag in zip(rows, flags or [], strict=False):
+        row["is_visible"] = flag
+    return {"point": _struct(rows)}
+
+
+def _save(root, annolist, train):
+    release = {"annolist": annolist, "img_train": np.array(train), "version": "12"}
+    savemat(root / "mpii_human_pose_v1_u12_1.mat", {"RELEASE": release}, long_field_names=True)
+
+
+def _photo(number, rectangles):
+    return {"image": {"name": f"{number:09d}.jpg"}, "annorect": rectangles, "vidx": 1.0}
+
+
+def test_official_file_with_its_gaps(root):
+    ids = [*range(15, -1, -1)]  # points come in any order
+    flags = [1.0, 0.0, "1", "0", np.zeros((0, 0))] + [1.0] * 11
+    full = {"x1": 1.0, "scale": 2.0, "objpos": {"x": 3.0, "y": 3.0}, "annopoints": _points(ids, flags)}
+    head_only = {"x1": 1.0, "y1": 2.0}
+    lone_point = {"annopoints": {"point": {"x": 5.0, "y": 6.0, "id": 9.0}}}
+    no_flags = {"annopoints": _points(range(16))}
+    _save(
+        root,
+        _struct(
+            [
+                _photo(1, _struct([full, head_only, lone_point, no_flags])),
+                _photo(2, full),  # a single rectangle is a struct, not an array
+                _photo(2, np.zeros((0, 0))),
+                {"image": {"name": "000000001.jpg"}},
+                _photo(1, full),
+            ]
+        ),
+        [1, 1, 1, 1, 0],
+    )
+    found = list(read(Config(root=str(root))))
+    rows = [f for f in found if isinstance(f, dict)]
+    refused = [f for f in found if isinstance(f, tuple)]
+    assert [r["key"] for r in rows] == ["mpii/000000001/0", "mpii/000000001/3", "mpii/000000002/0"]
+    assert refused == [
+        ("mpii/000000001/1", "no keypoints"),
+        ("mpii/000000001/2", "fewer than two keypoints in the image"),
+        ("mpii/000000001/0", "no keypoints (a test photo)"),
+    ]
+    state, keypoints = rows[0]["state"], rows[0]["keypoints"]
+    wanted = {15: VISIBLE, 14: OCCLUDED, 13: VISIBLE, 12: OCCLUDED, 11: VISIBLE, 0: VISIBLE}
+    assert {i: state[MPII_ROWS[i]] for i in wanted} == wanted
+    assert np.array_equal(keypoints[list(MPII_ROWS), :2], POINTS)
+    assert (rows[1]["state"][list(MPII_ROWS)] == VISIBLE).all()
+    Persons.from_rows(rows[1:])
+
+
+def test_one_photo_alone(root):
+    _save(root, _struct([_photo(1, _struct([{"annopoints": _points(range(16))}]))]), [1])
+    assert len(_read(root)[0]) == 1
+
+
+def test_points_without_place(root):
+    bad = {"annopoints": {"point": _struct([{"x": 5.0, "y": 6.0, "id": 99.0}, {"x": 5.0, "id": 1.0}])}}
+    _save(root, _struct([_photo(1, bad)]), [1])
+    assert "no usable id" in _read(root)[1]["mpii/000000001/0"]
+
+
+def test_foreign_mat_files(root):
+    path = root / "mpii_human_pose_v1_u12_1.mat"
+    savemat(path, {"x": 1})
+    with pytest.raises(DataError, match="RELEASE"):
+        _read(root)
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\0" * 600)
+    with pytest.raises(DataError, match="MATLAB"):
+        _read(root)
+    path.write_bytes(b"junk")
+    with pytest.raises(DataError, match="MATLAB"):
+        _read(root)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_bytes(root, data):
+    if data.draw(st.booleans()):
+        _write(root, [_record(), _record("000000002.jpg")])
+        path = root / "annot" / "valid.json"
+    else:
+        _save(root, _struct([_photo(1, _struct([{"annopoints": _points(range(16))}]))]), [1])
+        path = root / "mpii_human_pose_v1_u12_1.mat"
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(raw))
+    try:
+        found = list(read(Config(root=str(root), annotations=(str(path),))))
+    except (DataError, ConfigError):
+        return
+    assert all(isinstance(f, dict | tuple) for f in found)
+
+
+def test_fingerprint(root):
+    _write(root, [_record()])
+    first = fingerprint(Config(root=str(root)))
+    _write(root, [_record(), _record()])
+    assert first != fingerprint(Config(root=str(root)))
