@@ -52,8 +52,8 @@ def skin(
 
 
 def skin_batch(
-    rest: Float[ndarray, "n v 3"], weights: Float[ndarray, "v 24"], transforms: Float[ndarray, "n 24 3 4"]
-) -> Float[ndarray, "n v 3"]:
+    rest: Float[ndarray, "#n v 3"], weights: Float[ndarray, "v 24"], transforms: Float[ndarray, "#n 24 3 4"]
+) -> Float[ndarray, "_ v 3"]:
     """Pose n bodies at once: rest vertices (n, V, 3), or (1, V, 3) shared by all, to (n, V, 3) f4 m."""
     out = np.empty((len(transforms), *rest.shape[1:]), np.float32)
     _skin(
@@ -95,15 +95,16 @@ def _skin(rest: ndarray, weights: ndarray, transforms: ndarray, out: ndarray) ->
                 out[b, v, r] = total
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True)
 def _add_dirs(base: ndarray, dirs: ndarray, values: ndarray) -> ndarray:
     out = np.empty_like(base)
     for v in range(len(base)):
-        for c in range(3):
-            total = np.float32(0)
-            for k in range(len(values)):
-                total += dirs[v, c, k] * values[k]
-            out[v, c] = base[v, c] + total
+        x, y, z = np.float32(0), np.float32(0), np.float32(0)
+        for k in range(len(values)):
+            x += dirs[v, 0, k] * values[k]
+            y += dirs[v, 1, k] * values[k]
+            z += dirs[v, 2, k] * values[k]
+        out[v, 0], out[v, 1], out[v, 2] = base[v, 0] + x, base[v, 1] + y, base[v, 2] + z
     return out
 
 
