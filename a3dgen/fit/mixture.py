@@ -23,7 +23,7 @@ LIMIT_STIFFNESS = 200.0
 
 @dataclass(frozen=True)
 class Mixture:
-    """Weights (K,), means (K, 72) and covariances (K, 72, 72) over gravity seen from the pelvis and 69 pose variables."""
+    """Weights (K,), means (K, 72) and covariances (K, 72, 72) over gravity in the pelvis frame and the pose."""
 
     weights: Float[ndarray, " k"]
     means: Float[ndarray, "k d"]

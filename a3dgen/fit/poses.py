@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from a3dgen.geometry.skeleton import JOINT, JOINT_FLIP
 
 Angles = dict[str, ndarray]
+Number = float | int
 NUM_FEATURES = 72
 """Gravity seen from the pelvis (3), then the 69 pose variables below the root."""
 CAMERA_TILT = 9.0
@@ -30,14 +31,14 @@ class Draw:
     def __init__(self, rng: np.random.Generator, n: int) -> None:
         self.rng, self.n = rng, n
 
-    def about(self, mean: float | ndarray, sd: float, low: float = -180, high: float = 180) -> ndarray:
+    def about(self, mean: Number | ndarray, sd: Number, low: Number = -180, high: Number = 180) -> ndarray:
         """Normal, clipped to [low, high]."""
         return np.clip(mean + sd * self.rng.standard_normal(self.n), low, high)
 
-    def between(self, low: float, high: float) -> ndarray:
+    def between(self, low: Number, high: Number) -> ndarray:
         return self.rng.uniform(low, high, self.n)
 
-    def bent(self, sd: float) -> ndarray:
+    def bent(self, sd: Number) -> ndarray:
         """Half normal: a hinge that is mostly straight."""
         return np.abs(sd * self.rng.standard_normal(self.n))
 
@@ -46,7 +47,7 @@ class Draw:
 
 
 def _trunk(
-    d: Draw, tilt: float, tilt_sd: float, flex: float, flex_sd: float, twist: float = 9, side: float = 6
+    d: Draw, tilt: Number, tilt_sd: Number, flex: Number, flex_sd: Number, twist: Number = 9, side: Number = 6
 ) -> Angles:
     lean = d.about(tilt, tilt_sd)
     return {
@@ -74,7 +75,9 @@ def _stand(d: Draw) -> tuple[Angles, Angles, Angles]:
     return _trunk(d, 2, 5, 4, 7), leg(lazy), leg(~lazy & d.chance(0.4))
 
 
-def _stride(d: Draw, reach: float, swing_knee: float, stance_knee: float, tilt: float) -> tuple[Angles, Angles, Angles]:
+def _stride(
+    d: Draw, reach: Number, swing_knee: Number, stance_knee: Number, tilt: Number
+) -> tuple[Angles, Angles, Angles]:
     phase, size = d.between(0, 2 * np.pi), d.between(0.5, 1.25)
 
     def leg(phi: ndarray) -> Angles:
@@ -284,7 +287,7 @@ def sample_poses(rng: np.random.Generator, n: int) -> Float[ndarray, "n 72"]:
     Every drawn pose has the same chance as its mirror image.
     """
     weights = np.array([w for w, _ in ACTIVITIES])
-    counts = rng.multinomial(n, weights / weights.sum())
+    counts = rng.multinomial(n, weights / weights.sum()).tolist()
     rows = []
     for (_, activity), count in zip(ACTIVITIES, counts, strict=True):
         draw = Draw(rng, count)

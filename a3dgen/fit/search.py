@@ -90,9 +90,10 @@ def reflect(model: FitModel, x: ndarray, joint: int, child: int, out: ndarray, w
     bone /= np.sqrt((bone * bone).sum()) + 1e-9
     along = (ray * bone).sum()
     goal = bone - 2 * along * ray
-    axis = np.array([
-        bone[1] * goal[2] - bone[2] * goal[1], bone[2] * goal[0] - bone[0] * goal[2], bone[0] * goal[1] - bone[1] * goal[0],
-    ])  # fmt: skip
+    axis = np.empty(3)
+    for c in range(3):
+        a, b = (c + 1) % 3, (c + 2) % 3
+        axis[c] = bone[a] * goal[b] - bone[b] * goal[a]
     sine, cosine = np.sqrt((axis * axis).sum()), (bone * goal).sum()
     angle = np.arctan2(sine, cosine)
     if angle < MIN_FLIP or sine < 1e-6:
