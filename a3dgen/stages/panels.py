@@ -27,7 +27,7 @@ STATE_COLORS = {
 }
 """RGB of a keypoint by its state."""
 RIGHT, LEFT = (230, 60, 50), (50, 110, 240)
-PANEL_PX = 300
+PANEL_PX = 340
 MARGIN = 0.25
 BODY_TINT = np.array([120, 200, 255], np.float64)
 
@@ -81,8 +81,8 @@ def draw_keypoints(
     for (x, y), state in zip(window.place(pixels), states, strict=True):
         if state == UNLABELLED or not np.isfinite([x, y]).all() or max(abs(x), abs(y)) > 1e5:
             continue
-        cv2.circle(out, (round(x), round(y)), 3, (255, 255, 255), -1, cv2.LINE_AA)
-        cv2.circle(out, (round(x), round(y)), 2, STATE_COLORS[int(state)], -1, cv2.LINE_AA)
+        cv2.circle(out, (round(x), round(y)), 2, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(out, (round(x), round(y)), 1, STATE_COLORS[int(state)], -1, cv2.LINE_AA)
     return out
 
 
