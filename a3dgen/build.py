@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import heapq
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from a3dgen.config import BuildConfig
 from a3dgen.errors import A3dgenError, ConfigError
+from a3dgen.folder import RAW, TRUTH, Shards, folder_lock, size_of, sweep_folder
 from a3dgen.freshness import DONE, Freshness, count_files
-from a3dgen.io.shards import sweep, write_json, write_shard
+from a3dgen.io.shards import write_json, write_shard
 from a3dgen.ledger import Ledger, fed
 from a3dgen.orphans import remove_orphans, remove_shards_from
 from a3dgen.progress import Progress
 from a3dgen.runner import Done, Executor
 from a3dgen.stage_table import GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
-from a3dgen.stages import Context, Inputs
+from a3dgen.stages import Context
 from a3dgen.tasks import Task, cut_shards, input_keys, load_inputs, shard_path, storage_error, summary
 
 log = logging.getLogger("a3dgen")
 POLL_SECONDS = 0.5
-LOCK = ".lock"
 
 
 @dataclass
@@ -81,8 +77,12 @@ class Build:
         """
         try:
             with folder_lock(self.out):
-                self._sweep()
+                sweep_folder(self.out, self.table)
                 write_json(self.out / "config.json", self.config.settings())
+                if self._chain:
+                    self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
+                if self.config.demo is not None:
+                    self.make_demo()
                 count = self._ingest(self._stages[0])
                 self._shard_stages(count)
                 self.ledger.check_balance()
@@ -92,13 +92,12 @@ class Build:
         except OSError as error:
             raise storage_error(self.out, error) from error
         finally:
-            if self._executor is not None:
-                self._executor.close()
+            self.close()
 
-    def _sweep(self) -> None:
-        for name in self.table:
-            sweep(self.out / name)
-        sweep(self.out, deep=False)
+    def close(self) -> None:
+        """End the workers, if any were started."""
+        if self._executor is not None:
+            self._executor.close()
 
     def _how(self) -> str:
         return self._executor.describe() if self._executor is not None else "nothing to do on shards"
@@ -107,6 +106,33 @@ class Build:
         # Only gathering stages get the settings: a shard must not depend on keys of other stages.
         settings = self.config.settings() if spec.kind == GATHER else {}
         return Context(self.config.seed, self.config.body, self.out, self.out / spec.name, settings)
+
+    def make_demo(self) -> dict[str, Any]:
+        """Write the demo's raw trees and truth unless they are there; return the facts of the demo module."""
+        from a3dgen import demo
+
+        self.progress.start("demo")
+        seen = 0
+
+        def report(done: int, total: int) -> None:
+            nonlocal seen
+            self.progress.start("demo", total)
+            self.progress.advance("demo", done - seen)
+            seen = done
+
+        raw, truth = self.out / RAW, self.out / TRUTH
+        facts = demo.build(
+            self.config.demo,
+            raw,
+            truth,
+            self.config.seed,
+            self.config.body,
+            lambda function, shots: self._pool().map(function, shots),
+            report,
+        )
+        self.ledger.add_whole("demo", facts, facts["made"], facts["seconds"])
+        self.progress.finish("demo", "" if facts["made"] else "up to date")
+        return facts
 
     # -- ingest
 
@@ -286,50 +312,6 @@ class Build:
         shards = Shards(self.out, spec, count, lambda: self.progress.advance(spec.name))
         found = spec.code().run(self.config.stages[spec.name], self._context(spec), shards)
         output = self.out / spec.output
-        facts = {"depends": dict(depends), "facts": found, "files": count_files(output), "bytes": _bytes(output)}
+        facts = {"depends": dict(depends), "facts": found, "files": count_files(output), "bytes": size_of(output)}
         write_json(folder / DONE, facts)
         return facts
-
-
-class Shards:
-    """All shards of a build as a gathering stage sees them: read one at a time, as often as it likes."""
-
-    def __init__(self, out: Path, spec: StageSpec, count: int, report: Callable[[], None]) -> None:
-        self._out, self._spec, self._count, self._report = out, spec, count, report
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Inputs]:
-        for shard in range(self._count):
-            yield load_inputs(self._out, shard, self._spec.needs)
-            self._report()
-
-
-@contextlib.contextmanager
-def folder_lock(out: Path) -> Iterator[None]:
-    """Hold the build folder; the system frees it when the process ends, however it ends.
-
-    Raises:
-        ConfigError: if another build holds it.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 100, 0).decode(errors="replace").strip()
-            raise ConfigError(f"{out}: another build is running there ({holder}); wait for it or use --out") from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _bytes(path: Path) -> int:
-    """Return the size of a file, or of all files below a folder."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())

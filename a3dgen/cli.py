@@ -100,7 +100,9 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     export.add_argument("format", choices=("coco", "spin", "webdataset"), help="which")
     export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
     export.add_argument("to", metavar="OUT", help="folder to write to")
-    _add_demo(add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked)))
+    _add_build(
+        add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
+    )
     _add_body(add("body", "the body model: bake it, export it, look at it"))
     bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what to measure, and its options")
@@ -127,11 +129,6 @@ def _add_validate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
     command.add_argument("--strict", action="store_true", help="count warnings as violations")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-
-def _add_demo(command: argparse.ArgumentParser) -> None:
-    _add_config(command)
-    command.add_argument("--quiet", action="store_true", help="show nothing but errors")
 
 
 def _add_body(command: argparse.ArgumentParser) -> None:

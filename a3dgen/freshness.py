@@ -12,7 +12,7 @@ from typing import Any
 
 from a3dgen.config import BuildConfig
 from a3dgen.digests import changed, dependencies, digest
-from a3dgen.errors import DataError
+from a3dgen.errors import A3dgenError, DataError
 from a3dgen.io.shards import is_intact, read_shard, read_sidecar
 from a3dgen.stage_table import GATHER, StageSpec, StageTable
 from a3dgen.tasks import files_of, shard_path
@@ -42,7 +42,7 @@ class Freshness:
         self.config = config
         self.table = table
         self.out = config.out
-        self._body_digest = functools.cache(body_digest)
+        self.body_digest = functools.cache(body_digest)
 
     # -- ingest
 
@@ -84,7 +84,7 @@ class Freshness:
                 return None
             inputs[need] = sidecar["sha256"]
         config = self.config.stages[spec.name]
-        return dependencies(spec.code().VERSION, config, self.config.seed, self._body_digest(), inputs)
+        return dependencies(spec.code().VERSION, config, self.config.seed, self.body_digest(), inputs)
 
     def shard(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Verdict:
         """Tell whether one shard of a stage, and every picture it names, can be kept."""
@@ -128,7 +128,7 @@ class Freshness:
             inputs[need] = found
         config, settings = self.config.stages[spec.name], self.config.settings()
         version = spec.code().VERSION
-        return dependencies(version, config, self.config.seed, self._body_digest(), inputs, settings=settings)
+        return dependencies(version, config, self.config.seed, self.body_digest(), inputs, settings=settings)
 
     def gather(self, spec: StageSpec, depends: Mapping[str, Any] | None) -> Verdict:
         """Tell whether a gathering stage's result can be kept."""
@@ -157,7 +157,12 @@ def plan(config: BuildConfig, table: StageTable, body_digest: Callable[[], str])
     """
     fresh = Freshness(config, table, body_digest)
     specs = list(table.values())
-    ingest = fresh.ingest(specs[0], fresh.ingest_depends(specs[0]))
+    try:
+        ingest = fresh.ingest(specs[0], fresh.ingest_depends(specs[0]))
+    except A3dgenError:
+        if config.demo is None:
+            raise
+        ingest = Verdict(None, "follows demo")
     found: dict[str, list[str]] = {specs[0].name: [ingest.why]}
     count = ingest.facts["shards"] if ingest.facts else 0
     stale: dict[int, str] = {}

@@ -191,19 +191,22 @@ def final_table(ledger: Ledger, order: Sequence[str]) -> Any:
     if reasons:
         parts += ["", *[Text(line) for line in reasons]]
     if "render" in ledger.stages and ledger.stages["render"].regions:
-        shown = ", ".join(f"{name} {n}" for name, n in ledger.stages["render"].regions.items())
+        shown = ", ".join(f"{name} {n}" for name, n in ledger.stages["render"].regions.items() if n)
         parts += ["", Text(f"samples by region: {shown}")]
+    return Group(*parts, "", Text(_bottom_line(ledger)))
+
+
+def _bottom_line(ledger: Ledger) -> str:
     people = ledger.people()
-    fitted = ledger.stages["fit"].counts[OK] if "fit" in ledger.stages else 0
-    samples = ledger.stages["render"].rows["Renders"] if "render" in ledger.stages else 0
-    parts += [
-        "",
-        Text(
-            f"{people['read']} people read, {fitted} fitted, {people[OK]} used, {people[REJECTED]} rejected, "
-            f"{people[FAILED]} failed; {samples} samples"
-        ),
-    ]
-    return Group(*parts)
+    line = f"{people['read']} people read"
+    if "fit" in ledger.stages:
+        line += f", {ledger.stages['fit'].counts[OK]} fitted"
+    line += f", {people[REJECTED]} rejected, {people[FAILED]} failed"
+    if "render" in ledger.stages:
+        render = ledger.stages["render"]
+        line += f"; {render.read} samples planned, {render.rows['Renders']} made"
+        line += f", {render.counts[REJECTED]} rejected, {render.counts[FAILED]} failed"
+    return line
 
 
 def _reasons(ledger: Ledger, order: Sequence[str]) -> list[str]:

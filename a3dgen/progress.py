@@ -47,17 +47,20 @@ class Lines:
         self._since: dict[str, float] = {}
         self._done: dict[str, int] = {}
         self._total: dict[str, int | None] = {}
+        self._last: dict[str, float] = {}
         self._shown = time.monotonic()
 
     def start(self, stage: str, total: int | None = None) -> None:
-        self._since.setdefault(stage, time.monotonic())
+        self._last[stage] = time.monotonic()
+        self._since.setdefault(stage, self._last[stage])
         self._done.setdefault(stage, 0)
         self._total[stage] = total
 
     def advance(self, stage: str, done: int = 1) -> None:
         self._done[stage] += done
-        if time.monotonic() - self._shown > PLAIN_SECONDS:
-            self._shown = time.monotonic()
+        self._last[stage] = time.monotonic()
+        if self._last[stage] - self._shown > PLAIN_SECONDS:
+            self._shown = self._last[stage]
             self.say(f"{stage}: {self._state(stage)}")
 
     def finish(self, stage: str, note: str = "") -> None:
@@ -71,7 +74,7 @@ class Lines:
 
     def _state(self, stage: str) -> str:
         done, total = self._done[stage], self._total[stage]
-        seconds = max(1e-6, time.monotonic() - self._since[stage])
+        seconds = max(1e-6, self._last[stage] - self._since[stage])
         text = f"{done}{f' of {total}' if total and total != done else ''} in {seconds:.1f} s"
         if not done:
             return text

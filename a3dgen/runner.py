@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,6 +17,7 @@ from a3dgen.threads import ONE_THREAD, limit_threads
 
 CLOSE_SECONDS = 5
 WORKERS_SECONDS = 60
+MAP_RETRIES = 3
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,14 @@ class Done:
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs tasks. ``submit`` never waits; ``next`` returns one finished task, or None after ``timeout`` seconds."""
+    """Runs tasks. ``submit`` never waits; ``next`` returns one finished task, or None after ``timeout`` seconds.
+
+    ``map`` runs any picklable function over items, in parallel, and yields its results in order.
+    """
 
     def submit(self, task: Task) -> None: ...
     def next(self, timeout: float) -> Done | None: ...
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]: ...
     def slots(self) -> int: ...
     def describe(self) -> str: ...
     def close(self) -> None: ...
@@ -58,6 +64,9 @@ class Inline:
             return Done(task, self._run(task))
         except Exception as error:
             return Done(task, None, error)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return map(function, items)
 
     def slots(self) -> int:
         return 1
@@ -132,6 +141,29 @@ class Cluster:
         future.release()
         return done
 
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield results in order, with a few more calls under way than there are workers."""
+        waiting: deque[tuple[Any, Any]] = deque()
+        rest = iter(items)
+        while True:
+            for item in itertools.islice(rest, max(0, self.slots() + 2 - len(waiting))):
+                waiting.append((item, self._client.submit(_limited, function, item, pure=False)))
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            yield self._result(function, item, future)
+
+    def _result(self, function: Callable[[Any], Any], item: Any, future: Any) -> Any:
+        """Wait for one call; a call whose worker died is made again."""
+        from distributed.scheduler import KilledWorker
+
+        for _ in range(MAP_RETRIES):
+            try:
+                return future.result()
+            except KilledWorker:
+                future = self._client.submit(_limited, function, item, pure=False)
+        return future.result()
+
     def slots(self) -> int:
         """Return how many tasks to have under way: two a worker, so that none waits for the next."""
         return max(1, 2 * len(self._client.scheduler_info(n_workers=-1)["workers"]))
@@ -148,6 +180,11 @@ class Cluster:
         self._client.close(timeout=CLOSE_SECONDS)
         if self._local is not None:
             self._local.close(timeout=CLOSE_SECONDS)
+
+
+def _limited(function: Callable[[Any], Any], item: Any) -> Any:
+    limit_threads()
+    return function(item)
 
 
 def make_executor(workers: int, scheduler: str) -> Executor:

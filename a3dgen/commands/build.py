@@ -58,7 +58,7 @@ def show(ledger: Ledger, config: BuildConfig) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     if not ledger.made:
         console.print("Nothing to do: everything is up to date.")
-    console.print(final_table(ledger, list(STAGE_TABLE)))
+    console.print(final_table(ledger, ["demo", *STAGE_TABLE]))
     for name in _results(config):
         console.print(name, soft_wrap=True, markup=False)
 

@@ -1,0 +1,32 @@
+"""``a3dgen demo``: the demo's raw trees and truth, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+from a3dgen.build import Build
+from a3dgen.commands.build import configure, digest_of_body
+from a3dgen.errors import ConfigError
+from a3dgen.folder import RAW, folder_lock
+from a3dgen.progress import make_progress
+from a3dgen.runner import make_executor
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write what is missing and print where it is."""
+    config = configure(args)
+    if config.demo is None:
+        raise ConfigError(f"{args.config}: has no demo; use --config demo, or set demo.people=24")
+    progress = make_progress(args.quiet)
+    workers, scheduler = config.run.workers, config.run.scheduler
+    build = Build(config, lambda: make_executor(workers, scheduler), progress, lambda: digest_of_body(config))
+    try:
+        with folder_lock(build.out):
+            facts = build.make_demo()
+    finally:
+        build.close()
+        progress.close()
+    if not args.quiet:
+        shown = ", ".join(f"{name} {count}" for name, count in facts["sources"].items())
+        print(f"{build.out / RAW}: {facts['images']} images, {shown} people")
+    return 0
