@@ -168,7 +168,7 @@ def draw_look(
     seed = int(rng.integers(2**32))
     painted = rng.random(2)
     if textures and painted[0] < config.texture_share:
-        garments = [{"kind": "texture", "file": textures[int(painted[1] * len(textures))]}]
+        garments = [{"kind": "texture", "file": f"{config.textures}/{textures[int(painted[1] * len(textures))]}"}]
     else:
         _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
     return {

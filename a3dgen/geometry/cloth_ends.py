@@ -82,8 +82,8 @@ def pinned(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> lis
     wide, thin = _flat_frame(axis, stump.front)
     reach = max(float((stump.place - centre) @ axis), 0.01) + 0.026
     rings = []
-    for t in (0.25, 0.45, 0.62, 0.78, 0.9, 1.0):
-        flat = float(smoothstep(np.array((t - 0.15) / 0.85)))
+    places = np.array([0.25, 0.45, 0.62, 0.78, 0.9, 1.0])
+    for t, flat in zip(places, smoothstep((places - 0.15) / 0.85), strict=True):
         a, b = (q @ wide) * (1 + 0.06 * flat), (q @ thin) * (1 - 0.93 * flat)
         rings.append(centre + np.outer(a, wide) + np.outer(b, thin) + np.outer(lean * (1 - t) + reach * t, axis))
     fold = rings[-1]

@@ -12,8 +12,8 @@ from scipy.sparse import csr_matrix, diags
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 
 
-def boundary_loops(faces: Integer[ndarray, "f 3"]) -> list[Integer[ndarray, " l"]]:
-    """Return the boundaries of a surface as ordered vertex loops that run as the faces' own half-edges do."""
+def boundary_loops(faces: Integer[ndarray, "f 3"]) -> list[ndarray]:
+    """Return the boundaries of a surface as ordered vertex loops (l,) that run as the faces' own half-edges do."""
     a, b = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
     count = int(faces.max()) + 1 if len(faces) else 0
     lone = ~np.isin(a * count + b, b * count + a)
@@ -111,9 +111,10 @@ def subdivided(mesh: SkinnedMesh) -> SkinnedMesh:
 
 
 def with_rings(
-    mesh: SkinnedMesh, loops: list[Integer[ndarray, " l"]], positions: list[Float[ndarray, "l 3"]]
+    mesh: SkinnedMesh, loops: list[ndarray], positions: list[ndarray]
 ) -> tuple[SkinnedMesh, Integer[ndarray, " w"]]:
-    """Sew one more ring of vertices to each boundary loop; they take weights and shape from the loop.
+    """Sew one more ring of vertices to each boundary loop (l,) at its positions (l, 3) m; they take weights and shape
+    from the loop.
 
     Returns:
         The mesh (texture coordinates are left to the caller), and for each of its vertices the one it came from.

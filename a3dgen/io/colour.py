@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real, UInt8
 from numpy import ndarray
 
 MONK_SWATCHES = (
@@ -27,7 +27,7 @@ ENCODE = np.round(255 * np.where(_x <= 0.0031308, 12.92 * _x, 1.055 * _x ** (1 /
 del _x
 
 
-def to_linear(srgb: Sequence[float] | Float[ndarray, "*n"] | UInt8[ndarray, "*n"]) -> Float[ndarray, "*n"]:
+def to_linear(srgb: Sequence[float | int] | Real[ndarray, "*n"]) -> Float[ndarray, "*n"]:
     """Return linear light 0..1 of sRGB values 0..255 (IEC 61966-2-1)."""
     c = np.asarray(srgb, np.float32) / 255
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)

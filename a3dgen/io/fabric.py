@@ -24,7 +24,7 @@ Pattern = tuple[UInt8[ndarray, "s s 2"], Float[ndarray, "s s"], UInt8[ndarray, "
 """Shares of the second and third colour in 1/255 (the first has the rest), shade factor f2, height (128 = flat)."""
 
 
-def periodic_noise(rng: Generator, slope: float, cut: float | None = None) -> Float[ndarray, "s s"]:
+def periodic_noise(rng: Generator, slope: float, cut: int | None = None) -> Float[ndarray, "s s"]:
     """Return tileable noise (SIZE, SIZE) of unit variance: spectrum k**-slope, low-pass at ``cut`` cycles."""
     k = _wavenumbers()[2]
     spectrum = k**-slope
@@ -200,7 +200,7 @@ def _dye(shares: ndarray, shade: ndarray, height: ndarray, table: ndarray, encod
             out[y, x, 3] = height[y, x]
 
 
-def fabric(kind: str, colours: Sequence[Sequence[float]], seed: int) -> UInt8[ndarray, "s s 4"]:
+def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndarray, "s s 4"]:
     """Return one tile (512, 512, 4): sRGB, and height in alpha (128 = flat).
 
     Args:

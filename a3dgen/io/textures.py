@@ -28,12 +28,12 @@ from a3dgen.looks import HAIR_COLOURS
 from a3dgen.rng import generator_for
 
 SKIN_SIZE = 1024
-VARIANTS = 6
+VARIANTS = 4
 """Noise mixtures of the skin; more would only fill the pool."""
 
 Texture = UInt8[ndarray, "h w 4"]
 _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
-_SKINS: Pool[Texture] = Pool(16)
+_SKINS: Pool[tuple[SkinMaps, Texture]] = Pool(16)
 _FABRICS: Pool[Texture] = Pool(48)
 _HAIRS: Pool[Texture] = Pool(16)
 _PAINTED: Pool[Texture] = Pool(8)
@@ -53,8 +53,9 @@ def body_maps(body: BodyData) -> SkinMaps:
 def skin(body: BodyData, tone: int, hair: Mapping[str, Any], seed: int) -> Texture:
     """Return a person's skin (1024, 1024, 4) from the pool; ``seed`` picks one of ``VARIANTS`` mixtures."""
     variant = seed % VARIANTS
-    key = (id(body.mesh), tone, json.dumps(hair, sort_keys=True), variant)
-    return _SKINS.get(key, lambda: skin_texture(body_maps(body), tone, hair, variant))
+    maps = body_maps(body)
+    key = (id(maps), tone, json.dumps(hair, sort_keys=True), variant)
+    return _SKINS.get(key, lambda: (maps, skin_texture(maps, tone, hair, variant)))[1]
 
 
 def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> Texture:

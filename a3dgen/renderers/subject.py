@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from a3dgen.geometry.cloth_ends import Stump
 from a3dgen.geometry.endings import Piece, finish, sock
 from a3dgen.geometry.garments import (
     LIMB_MARGIN,
+    Garment,
     Measure,
     Spec,
     hides,
@@ -50,18 +50,18 @@ LINER_REACH = 0.5
 
 _MEASURES: Pool[Measure] = Pool(128)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
+_TRIMMED: Pool[Garment] = Pool(256)
 _VISIBLE: Pool[tuple[object, ndarray, ndarray, ndarray]] = Pool(48)
 _HAIR: Pool[list[SkinnedMesh]] = Pool(64)
 
 
-def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any], folder: str = "") -> list[Item]:
+def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> list[Item]:
     """Return everything to draw of one sample, skin first.
 
     Args:
         body: the body model the amputee was rebuilt from.
         amputee: the posed, cut body.
         plan: one row of Plans: ``removed``, ``residual``, ``skin``, ``hair``, ``garments``, ``look_seed``.
-        folder: where whole-person textures named in the plan lie (``looks.textures``).
 
     Raises:
         DataError: if a texture file named in the plan cannot be read.
@@ -74,7 +74,7 @@ def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any], fol
     seed = int(plan["look_seed"])
     painted = [g["file"] for g in garments if g["kind"] == "texture"]
     if painted:
-        texture, uv = textures.painted(str(Path(folder) / painted[0])), amputee.mesh.uv
+        texture, uv = textures.painted(painted[0]), amputee.mesh.uv
     else:
         texture, uv = textures.skin(body, int(plan["skin"]), hair, seed), _with_eyes(body, amputee)
     items = [_skin(shared, amputee, worn, liners, stumps, texture, uv)]
@@ -118,7 +118,7 @@ def _visible(
     covered = np.zeros(len(mesh.faces), bool)
     joints = shared.body.joints_template
     for spec, changed in ends:
-        key = (id(shared.body.mesh), spec, "skin")
+        key = (shared.token, spec, "skin")
         under = _HIDDEN.get(key, lambda spec=spec: within_bounds(spec, shared.skin, joints)).copy()
         for limb, level in (levels(spec) | dict(changed)).items():
             under &= shared.skin.limbs[limb] <= level - LIMB_MARGIN
@@ -132,29 +132,43 @@ def _visible(
 
 def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v"]:
     """Return (V,) bool: vertices of a garment that lie under another one (stumps left out)."""
-    key = (id(shared.body.mesh), inner, outer)
+    key = (shared.token, inner, outer)
 
     def make() -> Bool[ndarray, " v"]:
         joints = shared.body.joints_template
         mesh = garment_of(shared, inner).mesh
-        m = _MEASURES.get((id(shared.body.mesh), inner), lambda: measure(mesh, joints))
+        m = _MEASURES.get((shared.token, inner), lambda: measure(mesh, joints))
         return hides(outer, m, joints)
 
     return _HIDDEN.get(key, make)
 
 
-def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], stumps: Mapping[str, Stump]) -> Item:
-    garment = garment_of(shared, item.spec)
-    mesh = garment.mesh
-    over = worn_over(worn, item)
-    if over:
-        under = np.any([_hidden_cloth(shared, item.spec, o.spec) for o in over], axis=0)
+def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> Garment:
+    """Return a garment without what lies under the garments worn over it."""
+    over = tuple(w.spec for w in worn_over(worn, item))
+    if not over:
+        return garment_of(shared, item.spec)
+
+    def make() -> Garment:
+        garment = garment_of(shared, item.spec)
+        mesh = garment.mesh
+        under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
         shown = ~under[mesh.faces].all(1)
         mesh = replace(
-            mesh, faces=mesh.faces[shown], face_uv=mesh.face_uv[shown], face_part=mesh.face_part[shown],
+            mesh,
+            faces=mesh.faces[shown],
+            face_uv=mesh.face_uv[shown],
+            face_part=mesh.face_part[shown],
             hidden=mesh.hidden[shown],
-        )  # fmt: skip
-        garment = replace(garment, mesh=mesh)
+        )
+        return replace(garment, mesh=mesh)
+
+    return _TRIMMED.get((shared.token, item.spec, over), make)
+
+
+def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], stumps: Mapping[str, Stump]) -> Item:
+    garment = _trimmed(shared, item, worn)
+    mesh = garment.mesh
     vertices = amputee.posed.vertices(mesh, amputee.betas).astype(np.float32)
     piece = Piece(vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
     if item.ends:
@@ -192,7 +206,7 @@ def _draw(piece: Piece, texture: ndarray, material: str) -> Item:
 
 def _hair(shared: Shared, amputee: Amputee, hair: Mapping[str, Any], seed: int) -> list[Item]:
     style, length = str(hair["style"]), float(hair["length"])
-    key = (id(shared.body.mesh), style, length)
+    key = (shared.token, style, length)
     meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, style, length))
     texture = textures.hair(str(hair["colour"]), seed, style in CROPPED)
     out = []

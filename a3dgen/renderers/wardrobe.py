@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ log = logging.getLogger("a3dgen")
 
 @dataclass(frozen=True)
 class Shared:
-    """What every subject of one body shares."""
+    """What every subject of one body shares; ``token`` tells bodies apart in pools, also after one is gone."""
 
+    token: int
     body: BodyData
     skin: Measure
     shells: Mapping[str, SkinnedMesh]
@@ -45,6 +47,7 @@ class Worn:
     ends: Mapping[str, str]
 
 
+_TOKENS = count()
 _SHARED: Pool[Shared] = Pool(4)
 _GARMENTS: Pool[Garment] = Pool(128)
 
@@ -68,7 +71,7 @@ def _prepare(body: BodyData) -> Shared:
         )
     else:
         shells = {name: subdivided(shell) for name, shell in shells.items()}
-    return Shared(body, measure(body.mesh, body.joints_template), shells)
+    return Shared(next(_TOKENS), body, measure(body.mesh, body.joints_template), shells)
 
 
 def find_stumps(amputee: Amputee, removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, Stump]:
@@ -127,7 +130,7 @@ def dress(garments: Sequence[Mapping[str, Any]], stumps: Mapping[str, Stump], sk
 
 def garment_of(shared: Shared, spec: Spec) -> Garment:
     """Return a garment for a body from the pool."""
-    key = (id(shared.body.mesh), spec)
+    key = (shared.token, spec)
     return _GARMENTS.get(key, lambda: build_garment(spec, shared.shells, shared.body.joints_template))
 
 

@@ -1,0 +1,98 @@
+import cv2
+import numpy as np
+import pytest
+
+from a3dgen.errors import ConfigError, DataError
+from a3dgen.io import textures
+from a3dgen.io.colour import monk_albedo, to_linear, to_srgb
+from a3dgen.io.fabric import SIZE, fabric
+from a3dgen.io.pool import Pool
+from a3dgen.looks import FABRICS
+
+HAIR = {"style": "short", "colour": "brown", "eyes": "blue", "brows": 0.8, "stubble": 0.0, "age": 30}
+
+
+def test_srgb_round_trip():
+    values = np.arange(256)
+    assert np.abs(to_srgb(to_linear(values)).astype(int) - values).max() <= 1
+
+
+def test_skin_albedo_darkens_with_the_tone_and_keeps_its_chroma():
+    albedo = np.array([monk_albedo(t) for t in range(1, 11)])
+    assert (np.diff(albedo.mean(1)) < 0.02).all()
+    assert albedo[0].mean() > 8 * albedo[-1].mean()
+    assert (albedo[:, 0] > albedo[:, 2]).all()
+
+
+@pytest.mark.parametrize("kind", FABRICS)
+def test_fabrics_are_tileable_and_deterministic(kind):
+    colours = [[200, 40, 40], [30, 60, 120], [230, 225, 210]]
+    tile = fabric(kind, colours, 1)
+    assert tile.shape == (SIZE, SIZE, 4)
+    assert np.array_equal(tile, fabric(kind, colours, 1))
+    values = tile.astype(float)
+    seam = np.sqrt(np.mean((values[:, 0] - values[:, -1]) ** 2))
+    assert seam <= 1.6 * np.sqrt(np.mean(np.diff(values, axis=1) ** 2)) + 1
+
+
+def test_unknown_fabric_names_the_nearest():
+    with pytest.raises(ConfigError, match="denim"):
+        fabric("denm", [[0, 0, 0]], 0)
+
+
+def test_manifest_lists_every_fabric_with_a_licence():
+    manifest = textures.manifest()
+    assert set(FABRICS) | {"skin", "hair", "shoe", "user"} == set(manifest)
+    assert all({"recipe", "source", "license"} <= set(entry) for entry in manifest.values())
+
+
+def test_skin_shows_tone_lips_palms_and_eyes(body):
+    maps = textures.body_maps(body)
+    light, dark = (textures.skin(body, t, HAIR, 0) for t in (2, 9))
+    assert light.shape == (textures.SKIN_SIZE, textures.SKIN_SIZE, 4)
+    assert light[..., :3].mean() > dark[..., :3].mean() + 40
+    flat = light.reshape(-1, 4)[maps.atlas.texel].astype(float)
+    plain = flat[maps.plain].mean(0)
+    lips = flat[maps.lips > 0.8].mean(0)
+    assert lips[0] - lips[1] > plain[0] - plain[1] + 10  # redder than skin
+    iris = flat[(maps.eye > 0) & (maps.axis > 18) & (maps.axis < 24)].mean(0)
+    assert iris[2] > iris[0]  # blue
+    assert (maps.eye > 0).sum() > 2000  # eyes have texels enough
+    palms = dark.reshape(-1, 4)[maps.atlas.texel][maps.pale > 0.9].mean()
+    assert palms > dark.reshape(-1, 4)[maps.atlas.texel][maps.plain].mean() + 10
+
+
+def test_skin_is_pooled_and_deterministic(body):
+    first = textures.skin(body, 5, HAIR, 7)
+    assert textures.skin(body, 5, dict(HAIR), 7 + textures.VARIANTS) is first
+    again = first.copy()
+    textures._SKINS.clear()
+    assert np.array_equal(textures.skin(body, 5, HAIR, 7), again)
+
+
+def test_eyes_move_to_a_free_place_and_keep_the_rows(body):
+    maps = textures.body_maps(body)
+    assert maps.uv.shape == body.mesh.uv.shape
+    moved = (maps.uv != body.mesh.uv).any(1)
+    assert 50 < moved.sum() < 0.05 * len(moved)
+
+
+def test_painted_folder(tmp_path):
+    assert textures.list_painted("") == []
+    with pytest.raises(ConfigError, match="no PNG"):
+        textures.list_painted(str(tmp_path))
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((16, 16, 3), (10, 20, 30), np.uint8))
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    assert textures.list_painted(str(tmp_path)) == ["a.png", "b.png"]
+    assert textures.painted(str(tmp_path / "b.png"))[0, 0].tolist() == [30, 20, 10, 128]
+    with pytest.raises(DataError, match=r"a\.png"):
+        textures.painted(str(tmp_path / "a.png"))
+
+
+def test_pool_is_bounded_and_keeps_what_was_used_last():
+    pool: Pool[int] = Pool(2)
+    for key in ("a", "b", "a", "c"):
+        pool.get(key, lambda key=key: ord(key))
+    assert len(pool) == 2
+    assert pool.get("a", lambda: 0) == ord("a")
+    assert pool.get("b", lambda: 0) == 0
