@@ -17,12 +17,11 @@ NAMES = (
     "plaster", "planks", "tiles", "grass", "asphalt", "brick", "carpet", "facade", "sand", "wood", "cloth", "poster",
     "glow", "foliage", "paving", "backdrop",
 )  # fmt: skip
-PLASTER, PLANKS, TILES, GRASS, ASPHALT, BRICK, CARPET, FACADE, SAND, WOOD, CLOTH, POSTER, GLOW, FOLIAGE, PAVING, BACKDROP = (
-    range(len(NAMES))
-)
+PLASTER, PLANKS, TILES, GRASS, ASPHALT, BRICK, CARPET, FACADE = range(8)
+SAND, WOOD, CLOTH, POSTER, GLOW, FOLIAGE, PAVING, BACKDROP = range(8, 16)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 @no_type_check
 def _line(value, period, width):
     """Return 1 near multiples of ``period``, else 0."""
@@ -39,7 +38,7 @@ def shade_factor(kind, u, v, seed, far):
         kind: number of the material. u, v: place, m. seed: of the object. far: distance from the camera, m.
     """
     fine = 1.0 / (1.0 + (far / 14.0) ** 2)
-    s = seed * 7.31
+    s = int(seed) * 7
     if kind == PLASTER:
         return 0.94 + 0.08 * fractal(1.3 * u, 1.3 * v, s, 3) + fine * 0.05 * (value_noise(60 * u, 60 * v, s) - 0.5), 0.0
     if kind == PLANKS:
@@ -56,9 +55,11 @@ def shade_factor(kind, u, v, seed, far):
         return tone * (0.95 + 0.1 * fractal(9 * u, 9 * v, s, 3)) * (1 - 0.35 * joint), 0.0
     if kind == GRASS:
         patch = fractal(0.35 * u, 0.35 * v, s, 3)
-        blades = fractal(38 * u, 22 * v, s, 3)
+        blades = fractal(38 * u, 22 * v, s, 3) if far < 30 else 0.5
         bare = max(0.0, fractal(0.8 * u, 0.8 * v, s + 4, 4) - 0.62) * 2.6
-        return 0.62 + 0.5 * patch + (0.25 + 0.75 * fine) * 0.9 * (blades - 0.5), 0.02 + 0.05 * (patch - 0.5) + 0.5 * bare
+        return 0.62 + 0.5 * patch + (0.25 + 0.75 * fine) * 0.9 * (blades - 0.5), 0.02 + 0.05 * (
+            patch - 0.5
+        ) + 0.5 * bare
     if kind == ASPHALT:
         grit = hashed(int(np.floor(170 * u)), int(np.floor(170 * v)), int(seed)) - 0.5
         crack = abs(fractal(0.9 * u, 0.9 * v, s, 4) - 0.5)

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 @no_type_check
 def hashed(x, y, z):
     """Return a pseudo-random number in [0, 1) for an integer lattice point (Wang-style integer hash)."""
@@ -20,26 +20,24 @@ def hashed(x, y, z):
 
 @njit(cache=True)
 @no_type_check
-def value_noise(x, y, z):
-    """Return smooth noise in [0, 1] at a point."""
-    i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
-    fx, fy, fz = x - i, y - j, z - k
-    fx, fy, fz = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy), fz * fz * (3 - 2 * fz)
+def value_noise(x, y, seed):
+    """Return smooth noise in [0, 1] at a point of the plane; other seeds give other noise."""
+    i, j, k = int(np.floor(x)), int(np.floor(y)), int(seed)
+    fx, fy = x - i, y - j
+    fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
     a = hashed(i, j, k) * (1 - fx) + hashed(i + 1, j, k) * fx
     b = hashed(i, j + 1, k) * (1 - fx) + hashed(i + 1, j + 1, k) * fx
-    c = hashed(i, j, k + 1) * (1 - fx) + hashed(i + 1, j, k + 1) * fx
-    d = hashed(i, j + 1, k + 1) * (1 - fx) + hashed(i + 1, j + 1, k + 1) * fx
-    return (a * (1 - fy) + b * fy) * (1 - fz) + (c * (1 - fy) + d * fy) * fz
+    return a * (1 - fy) + b * fy
 
 
 @njit(cache=True)
 @no_type_check
-def fractal(x, y, z, octaves):
+def fractal(x, y, seed, octaves):
     """Return fractal noise in [0, 1]: each octave twice as fine and half as strong."""
     total, gain, norm = 0.0, 1.0, 0.0
     for _ in range(octaves):
-        total += gain * value_noise(x, y, z)
+        total += gain * value_noise(x, y, seed)
         norm += gain
         gain *= 0.5
-        x, y, z = 2.03 * x + 17.1, 2.03 * y + 5.3, 2.03 * z + 9.7
+        x, y, seed = 2.03 * x + 17.1, 2.03 * y + 5.3, seed + 101
     return total / norm

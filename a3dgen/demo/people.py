@@ -51,9 +51,14 @@ def draw_person_look(rng: Generator) -> dict[str, object]:
 
 
 def stand(
-    body: BodyData, pose: Pose, betas: Float[ndarray, " b"], look: dict[str, object], spot: tuple[float, float], yaw: float
+    body: BodyData,
+    pose: Pose,
+    betas: Float[ndarray, " b"],
+    look: dict[str, object],
+    spot: tuple[float, float],
+    yaw: float,
 ) -> Person:
-    """Put a person on the ground at ``spot`` (x, z), facing the camera at yaw 0, turned about the vertical by yaw (rad).
+    """Put a person on the ground at ``spot`` (x, z), facing the camera at yaw 0, turned about the vertical (rad).
 
     The lowest point of the posed body touches the ground (plus the sole, plus a jump's height).
     """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
+from numba import njit
 from numpy import ndarray
 from numpy.random import Generator
 
@@ -55,9 +57,8 @@ def take(body: BodyData, scene: Scene, people: list[Person], view: Viewpoint, rn
     wide = view.padded(margin)
     direct, other, depth = (a.copy() for a in _cast(scene.world, wide))
     drawn = [_draw(body, scene.world, p, wide) for p in people]
-    points = _points(depth, wide)
     for subject, frame, _ in drawn:
-        _shade(direct, other, points, frame.caster, subject, wide)
+        _shade(direct, other, depth, frame.caster, subject, wide)
     linear = (direct + other).astype(np.float32)
     order = sorted(range(len(drawn)), key=lambda i: -drawn[i][0].joints[0, 2])
     masks = [np.zeros(depth.shape, bool) for _ in drawn]
@@ -134,43 +135,66 @@ def _light(world: World, at: Float[ndarray, "3"], view: Viewpoint) -> Light:
     return Light(sh, view.rotation @ world.key_dir, key)
 
 
-def _points(depth: Float[ndarray, "h w"], view: Viewpoint) -> Float[ndarray, "h w 3"]:
-    """Return the camera-frame point (m) seen at every pixel; the sky is very far away."""
-    h, w = depth.shape
-    x = (np.arange(w) - view.K[0, 2]) / view.K[0, 0]
-    y = (np.arange(h) - view.K[1, 2]) / view.K[1, 1]
-    far = np.minimum(depth, 1e4).astype(np.float32)
-    return np.stack([x[None].astype(np.float32) * far, y[:, None].astype(np.float32) * far, far], -1)
-
-
 def _shade(
     direct: Float[ndarray, "h w 3"],
     other: Float[ndarray, "h w 3"],
-    points: Float[ndarray, "h w 3"],
+    depth: Float[ndarray, "h w"],
     caster: Caster | None,
     subject: Subject,
     view: Viewpoint,
 ) -> None:
     """Take from the scene the light a person keeps from it: the key's shadow, and a soft one where the feet are."""
-    near = points[..., 2] < 60
+    covered, matrix, limit = np.zeros((1, 1), np.float32), np.zeros((3, 4)), 0.0
     if caster is not None:
-        column, row, along = np.moveaxis(points @ caster.matrix[:, :3].T + caster.matrix[:, 3], -1, 0)
-        centre = caster.matrix[2, :3] @ subject.joints[0] + caster.matrix[2, 3]
-        soft = cv2.GaussianBlur(caster.covered.astype(np.float32), (0, 0), 0.003 * len(caster.covered))
-        shadow = cv2.remap(soft, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR)
-        direct *= (1 - shadow * (near & (along < centre + 0.6)))[..., None]
-    world = points[near] @ view.rotation + view.centre  # rotation is world to camera
-    feet = subject.joints[list(FEET)] @ view.rotation + view.centre
-    keep = np.ones(len(world))
-    floor = np.exp(-np.maximum(world[:, 1], 0) / 0.12)
-    for x, y, z in feet:
-        away = (world[:, 0] - x) ** 2 + (world[:, 2] - z) ** 2
-        keep *= 1 - 0.42 * floor * np.exp(-away / 0.016) * np.exp(-max(y - 0.1, 0) / 0.15)
-    middle = subject.joints[JOINT["pelvis"]] @ view.rotation + view.centre
-    away = (world[:, 0] - middle[0]) ** 2 + (world[:, 2] - middle[2]) ** 2
-    keep *= 1 - 0.28 * floor * np.exp(-away / 0.18) * np.exp(-max(middle[1] - 0.3, 0) / 0.9)
-    other[near] *= keep[:, None]
-    direct[near] *= (0.5 + 0.5 * keep)[:, None]
+        covered = cv2.GaussianBlur(caster.covered.astype(np.float32), (0, 0), 0.003 * len(caster.covered))
+        matrix = np.asarray(caster.matrix, np.float64)
+        limit = float(matrix[2, :3] @ subject.joints[0] + matrix[2, 3]) + 0.6
+    to_world = np.ascontiguousarray(view.rotation)  # rotation is world to camera: rows times point, transposed
+    spots = subject.joints[[*FEET, JOINT["pelvis"]]] @ view.rotation + view.centre
+    _darken(direct, other, depth, np.linalg.inv(view.K), covered, matrix, limit, to_world, view.centre, spots)
+
+
+@njit(cache=True)
+@no_type_check
+def _darken(direct, other, depth, inverse, covered, matrix, limit, rotation, centre, spots):
+    """Apply the shadow map to the key's light, and the closeness of feet (spots, the pelvis last) to all light."""
+    height, width = depth.shape
+    rows, columns = covered.shape
+    for y in range(height):
+        for x in range(width):
+            z = depth[y, x]
+            if z > 60:
+                continue
+            px, py = (
+                z * (inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]),
+                z * (inverse[1, 1] * y + inverse[1, 2]),
+            )
+            if columns > 1:
+                u = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * z + matrix[0, 3]
+                v = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * z + matrix[1, 3]
+                w = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * z + matrix[2, 3]
+                if 0 <= u < columns - 1 and 0 <= v < rows - 1 and w < limit:
+                    i, j = int(v), int(u)
+                    a, b = v - i, u - j
+                    upper = covered[i, j] * (1 - b) + covered[i, j + 1] * b
+                    lower = covered[i + 1, j] * (1 - b) + covered[i + 1, j + 1] * b
+                    direct[y, x] *= 1 - (upper * (1 - a) + lower * a)
+            wx = rotation[0, 0] * px + rotation[1, 0] * py + rotation[2, 0] * z + centre[0]
+            wy = rotation[0, 1] * px + rotation[1, 1] * py + rotation[2, 1] * z + centre[1]
+            wz = rotation[0, 2] * px + rotation[1, 2] * py + rotation[2, 2] * z + centre[2]
+            if wy > 0.5:
+                continue
+            keep, floor = 1.0, np.exp(-max(wy, 0.0) / 0.12)
+            for k in range(len(spots)):
+                away = (wx - spots[k, 0]) ** 2 + (wz - spots[k, 2]) ** 2
+                if away > 1.2:
+                    continue
+                if k < len(spots) - 1:
+                    keep *= 1 - 0.42 * floor * np.exp(-away / 0.016) * np.exp(-max(spots[k, 1] - 0.1, 0.0) / 0.15)
+                else:
+                    keep *= 1 - 0.28 * floor * np.exp(-away / 0.18) * np.exp(-max(spots[k, 1] - 0.3, 0.0) / 0.9)
+            other[y, x] *= keep
+            direct[y, x] *= 0.5 + 0.5 * keep
 
 
 def _bend(linear: Float[ndarray, "a b 3"], view: Viewpoint, wide: Viewpoint) -> Float[ndarray, "h w 3"]:
@@ -193,7 +217,7 @@ def _develop(linear: Float[ndarray, "h w 3"], exposure: float, rng: Generator) -
     h, w = linear.shape[:2]
     light = np.maximum(linear.mean(-1), 0) + 0.02
     level = 0.17 / float(np.exp(np.log(light).mean()))
-    gain = exposure ** 0.5 * np.clip(level, 0.5, 1.8) * np.exp(rng.normal(0, 0.08))
+    gain = exposure**0.5 * np.clip(level, 0.5, 1.8) * np.exp(rng.normal(0, 0.08))
     y, x = np.mgrid[:h, :w]
     r2 = ((x - w / 2) ** 2 + (y - h / 2) ** 2) / (0.25 * (w * w + h * h))
     tint = np.exp(rng.normal(0, 0.02, 3))
@@ -202,6 +226,6 @@ def _develop(linear: Float[ndarray, "h w 3"], exposure: float, rng: Generator) -
     grain = rng.uniform(0.006, 0.016)
     noise = rng.standard_normal((h, w, 3), dtype=np.float32) * 0.6 + rng.standard_normal((h, w, 1), dtype=np.float32)
     film += grain * np.sqrt(film * 0.25 + 2e-4) * noise
-    film = np.maximum(film, 0) * 0.75
+    film = np.maximum(film, 0) * 0.95
     curve = film * (2.51 * film + 0.03) / (film * (2.43 * film + 0.59) + 0.14)  # ACES, Narkowicz 2015
     return np.round(255 * np.clip(curve, 0, 1) ** (1 / 2.2)).astype(np.uint8)

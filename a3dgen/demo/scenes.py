@@ -71,7 +71,7 @@ def _sun(rng: Generator) -> dict:
         "upper": upper,
         "lower": np.array([0.26, 0.24, 0.18]) * (0.5 + 0.5 * strength),
         "clouds": float(0.25 + 0.75 * grey * rng.uniform(0.7, 1.0)),
-        "zenith": tuple((0.16 + 0.5 * grey, 0.33 + 0.35 * grey, 0.75)),
+        "zenith": (0.16 + 0.5 * grey, 0.33 + 0.35 * grey, 0.75),
         "horizon": (0.72, 0.80, 0.88),
         "haze": float(rng.uniform(0.002, 0.008)),
     }
@@ -93,9 +93,7 @@ def _tree(rng: Generator, x: float, z: float, colour: Colour) -> list[list[float
 def _building(rng: Generator, x: float, z: float, width: float, yaw: float = 0.0) -> list[list[float]]:
     height, deep, colour = 3.0 * rng.integers(2, 7), rng.uniform(6, 12), _pick(rng, _STONES)
     body = solid(BOX, (x, height / 2, z), (width / 2, height / 2, deep / 2), m.FACADE, colour, yaw, rng.integers(99))
-    base = solid(
-        BOX, (x, 0.35, z), (width / 2 + 0.05, 0.35, deep / 2 + 0.05), m.PLASTER, (0.28, 0.27, 0.26), yaw, 5.0
-    )
+    base = solid(BOX, (x, 0.35, z), (width / 2 + 0.05, 0.35, deep / 2 + 0.05), m.PLASTER, (0.28, 0.27, 0.26), yaw, 5.0)
     cornice = (width / 2 + 0.2, 0.15, deep / 2 + 0.2)
     return [body, base, solid(BOX, (x, height, z), cornice, m.PLASTER, (0.5, 0.48, 0.45), yaw, 6.0)]
 
@@ -196,7 +194,9 @@ def _furniture(rng: Generator, x0: float, x1: float, deep: float, side: float) -
     for level in range(5):
         for k in range(int(rng.integers(5, 9))):
             book = (far_side - side * -0.13, 0.32 + 0.38 * level, z - 0.42 + 0.1 * k)
-            out.append(solid(BOX, book, (0.05, rng.uniform(0.1, 0.15), 0.035), m.CLOTH, tuple(rng.uniform(0.03, 0.5, 3))))
+            out.append(
+                solid(BOX, book, (0.05, rng.uniform(0.1, 0.15), 0.035), m.CLOTH, tuple(rng.uniform(0.03, 0.5, 3)))
+            )
     if rng.random() < 0.6:
         corner = (x0 + 0.4 if rng.random() < 0.5 else x1 - 0.4, deep - 0.4)
         out.append(solid(CYLINDER, (corner[0], 0.2, corner[1]), (0.16, 0.2, 1), m.BACKDROP, (0.4, 0.25, 0.17)))

@@ -1,7 +1,7 @@
 """A small ray caster for the demo's scenes: a ground, a room or a sky, boxes, upright cylinders, ellipsoids.
 
-World frame: X left, Y up, Z forward (right-handed), metres, ground at Y = 0. It returns the light in two parts, from the key light
-and from everywhere else, so that people can cast shadows afterwards. Colours are linear.
+World frame: X left, Y up, Z forward (right-handed), metres, ground at Y = 0. It returns the light in two parts,
+from the key light and from everywhere else, so that people can cast shadows afterwards. Colours are linear.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from a3dgen.demo.noise import fractal
 
 BOX, CYLINDER, ELLIPSOID = 0, 1, 2
 FAR = 1e9
+TILE = 32
 _SOLID = 16  # columns of one solid: kind, centre, half sizes, yaw, material, colour, seed, cos and sin of yaw, radius
 
 
@@ -63,9 +64,8 @@ def solid(
 ) -> list[float]:
     """Return the row of one solid: ``BOX`` (turned by yaw, rad), upright ``CYLINDER`` or ``ELLIPSOID``."""
     radius = float(np.hypot(half[0], half[1])) if kind == CYLINDER else float(np.linalg.norm(half))
-    return [
-        float(kind), *centre, *half, yaw, float(material), *colour, seed, float(np.cos(yaw)), float(np.sin(yaw)), radius,
-    ]  # fmt: skip
+    turn = (float(np.cos(yaw)), float(np.sin(yaw)))
+    return [float(kind), *centre, *half, yaw, float(material), *colour, seed, *turn, radius]
 
 
 def cast(
@@ -178,7 +178,7 @@ def _hit_solid(row, ox, oy, oz, dx, dy, dz, normal):
         if row[8] == FOLIAGE:  # leaves: ragged rim
             facing = -(nx * ux + ny * uy + nz * uz) / np.sqrt(ux * ux + uy * uy + uz * uz)
             hx, hy, hz = ox + t * dx, oy + t * dy, oz + t * dz
-            if fractal(7 * hx, 7 * hy, 7 * hz + row[12], 3) > 0.35 + 0.55 * facing:
+            if fractal(7 * hx + 3 * hz, 7 * hy + 5 * hz, int(row[12]), 3) > 0.35 + 0.55 * facing:
                 return FAR
     normal[0], normal[1], normal[2] = c * nx + s * nz, ny, -s * nx + c * nz
     return t
@@ -201,27 +201,28 @@ def _sky(dx, dy, dz, air, out):
     blend = np.exp(-4.5 * up)
     cloud = 0.0
     if dy > 0.02:
-        n = fractal(1.6 * dx / (dy + 0.12), 1.6 * dz / (dy + 0.12), air[11], 5)
+        n = fractal(1.6 * dx / (dy + 0.12), 1.6 * dz / (dy + 0.12), int(air[11]), 5)
         cloud = min(1.0, max(0.0, (n - 0.75 + 0.4 * air[6]) * 5)) * min(1.0, 6 * up)
     turn = np.arctan2(dx, dz)
-    ridge = air[7] * (0.4 + 1.2 * fractal(3.1 * turn, 0.0, air[11], 4))
-    rough = 0.012 * fractal(90 * turn, 300 * dy, air[11] + 5, 2)
+    ridge = air[7] * (0.4 + 1.2 * fractal(3.1 * turn, 0.5, int(air[11]), 4))
+    rough = 0.012 * fractal(90 * turn, 300 * dy, int(air[11]) + 5, 2)
     hill = dy < ridge + rough
     for k in range(3):
         colour = air[k] * (1 - blend) + air[3 + k] * blend
         colour = colour * (1 - cloud) + cloud * (0.95 - 0.03 * k)
         if hill:
-            tree = 0.55 + 0.9 * fractal(60 * turn, 160 * dy, air[11] + 2, 3)
+            tree = 0.55 + 0.9 * fractal(60 * turn, 160 * dy, int(air[11]) + 2, 3)
             colour = 0.55 * air[8 + k] * tree + 0.5 * air[3 + k]
         out[k] = colour
 
 
 @njit(cache=True)
 @no_type_check
-def _trace(ox, oy, oz, dx, dy, dz, solids, room, surfaces, light, air, direct, other, normal, found):
+def _trace(ox, oy, oz, dx, dy, dz, solids, room, surfaces, light, air, near, count, direct, other, normal, found):
     """Cast one ray (unit direction); writes the two parts of its light and returns its length."""
     best, which = FAR, -1
-    for i in range(len(solids)):
+    for n in range(count):
+        i = near[n]
         t = _hit_solid(solids[i], ox, oy, oz, dx, dy, dz, normal)
         if t < best:
             best, which = t, i
@@ -289,7 +290,7 @@ def _trace(ox, oy, oz, dx, dy, dz, solids, room, surfaces, light, air, direct, o
         occlusion = 1 - 0.45 * np.exp(-max(y, 0.0) / 0.4)
     if which < 0 and plane == 0:
         for i in range(len(solids)):  # contact shadow of what stands on the ground
-            if solids[i, 2] - solids[i, 5] < 0.05:
+            if solids[i, 2] - solids[i, 5] < 0.05 and solids[i, 5] > 0.02:
                 rx, rz = x - solids[i, 1], z - solids[i, 3]
                 if rx * rx + rz * rz > (solids[i, 15] + 1.0) ** 2:
                     continue
@@ -320,17 +321,42 @@ def _ray(sx, sy, rotation, inverse, ray):
 
 @njit(cache=True)
 @no_type_check
-def _rough(direct, other, y, x):
-    """Return whether a pixel's neighbours differ so much from it that it lies on an edge."""
+def _rough(direct, other, depth, y, x):
+    """Return whether a pixel's neighbours differ so much from it, in depth or in light, that it lies on an edge."""
     height, width = direct.shape[:2]
     here = direct[y, x, 1] + other[y, x, 1]
     for j in range(4):
         a, b = y + (j == 0) - (j == 1), x + (j == 2) - (j == 3)
         if 0 <= a < height and 0 <= b < width:
             there = direct[a, b, 1] + other[a, b, 1]
-            if abs(there - here) > 0.12 * (there + here) + 0.01:
+            if abs(there - here) > 0.2 * (there + here) + 0.01:
+                return True
+            if abs(depth[a, b] - depth[y, x]) > 0.04 * min(depth[a, b], depth[y, x]):
                 return True
     return False
+
+
+@njit(cache=True)
+@no_type_check
+def _candidates(solids, ox, oy, oz, x0, y0, x1, y1, rotation, inverse, near, ray):
+    """Write the solids whose bounding ball may show in a tile of the picture (a cone around it); return how many."""
+    _ray(0.5 * (x0 + x1), 0.5 * (y0 + y1), rotation, inverse, ray)
+    mx, my, mz = ray[0], ray[1], ray[2]
+    widest = 0.0
+    for j in range(4):
+        _ray(x0 if j % 2 else x1, y0 if j < 2 else y1, rotation, inverse, ray)
+        widest = max(widest, np.arccos(min(1.0, mx * ray[0] + my * ray[1] + mz * ray[2])))
+    count = 0
+    for i in range(len(solids)):
+        dx, dy, dz = solids[i, 1] - ox, solids[i, 2] - oy, solids[i, 3] - oz
+        length = np.sqrt(dx * dx + dy * dy + dz * dz)
+        if length > solids[i, 15]:
+            angle = np.arccos(max(-1.0, min(1.0, (dx * mx + dy * my + dz * mz) / length)))
+            if angle > widest + np.arcsin(solids[i, 15] / length):
+                continue
+        near[count] = i
+        count += 1
+    return count
 
 
 @njit(cache=True)
@@ -340,30 +366,36 @@ def _cast(direct, other, depth, rotation, centre, inverse, solids, room, surface
     height, width = depth.shape
     key, rest, ray, spare, found = np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3)
     ox, oy, oz = centre[0], centre[1], centre[2]
-    for y in range(height):
-        for x in range(width):
-            norm = _ray(float(x), float(y), rotation, inverse, ray)
-            length = _trace(ox, oy, oz, ray[0], ray[1], ray[2], solids, room, surfaces, light, air,
-                            key, rest, spare, found)  # fmt: skip
-            depth[y, x] = length / norm if length < FAR else FAR
-            direct[y, x], other[y, x] = key, rest
-    if samples < 2:
-        return
+    near = np.zeros(len(solids) + 1, np.int64)
     edges = np.zeros((height, width), np.bool_)
-    for y in range(height):
-        for x in range(width):
-            edges[y, x] = _rough(direct, other, y, x)
     share = 1.0 / (samples * samples)
-    for y in range(height):
-        for x in range(width):
-            if not edges[y, x]:
-                continue
-            direct[y, x], other[y, x] = 0.0, 0.0
-            for j in range(samples * samples):
-                sx, sy = x + (j % samples + 0.5) / samples - 0.5, y + (j // samples + 0.5) / samples - 0.5
-                _ray(sx, sy, rotation, inverse, ray)
-                _trace(ox, oy, oz, ray[0], ray[1], ray[2], solids, room, surfaces, light, air,
-                       key, rest, spare, found)  # fmt: skip
-                for k in range(3):
-                    direct[y, x, k] += share * key[k]
-                    other[y, x, k] += share * rest[k]
+    for again in range(2 if samples > 1 else 1):
+        if again:
+            for y in range(height):
+                for x in range(width):
+                    edges[y, x] = _rough(direct, other, depth, y, x)
+        rays = samples * samples if again else 1
+        for ty in range(0, height, TILE):
+            for tx in range(0, width, TILE):
+                ey, ex = min(ty + TILE, height), min(tx + TILE, width)
+                count = _candidates(solids, ox, oy, oz, tx - 0.5, ty - 0.5, ex - 0.5, ey - 0.5, rotation, inverse,
+                                    near, ray)  # fmt: skip
+                for y in range(ty, ey):
+                    for x in range(tx, ex):
+                        if again and not edges[y, x]:
+                            continue
+                        direct[y, x], other[y, x] = 0.0, 0.0
+                        for j in range(rays):
+                            sx, sy = float(x), float(y)
+                            if again:
+                                sx += (j % samples + 0.5) / samples - 0.5
+                                sy += (j // samples + 0.5) / samples - 0.5
+                            norm = _ray(sx, sy, rotation, inverse, ray)
+                            length = _trace(ox, oy, oz, ray[0], ray[1], ray[2], solids, room, surfaces, light, air,
+                                            near, count, key, rest, spare, found)  # fmt: skip
+                            if not again:
+                                depth[y, x] = length / norm if length < FAR else FAR
+                            weight = share if again else 1.0
+                            for k in range(3):
+                                direct[y, x, k] += weight * key[k]
+                                other[y, x, k] += weight * rest[k]
