@@ -12,8 +12,9 @@ from numpy import ndarray
 RINGS = 7
 """Rings of vertices between the cut and the tip (recipe 1 of the looks)."""
 _MAX_SLOPE = 0.7
-_SMOOTH_RING, _SMOOTH_SLOPE = 0.2, 0.4
-"""Reach of smoothing around a ring as shares of its radius."""
+RING_REACH, _SMOOTH_SLOPE = 0.2, 0.4
+"""Reach of smoothing around a ring (of its shape, and of the slopes that the cap goes on from), as shares of its
+radius."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,6 @@ def cap_points(ring: Ring, tip: Float[ndarray, "3"], exponent: float, rings: int
     """
     radial, axial = superellipse(exponent, rings)
     polar = polar_ring(ring)
-    even = _even_angles(polar.angle)
     height = (tip - ring.centre) @ ring.axis
     drift = tip - ring.centre - height * ring.axis  # the tip may sit beside the axis
 
@@ -133,8 +133,9 @@ def cap_points(ring: Ring, tip: Float[ndarray, "3"], exponent: float, rings: int
     slope = (smooth * polar.direction(polar.angle)).sum(1) / np.maximum(smooth @ ring.axis, 0.3)
     slope = np.clip(slope, -_MAX_SLOPE, _MAX_SLOPE)
     z = axial[:, None]
-    angle = polar.angle + np.clip(2 * z, 0, 1) * (even - polar.angle)  # evenly spaced spokes towards the tip
-    radius, rise, slope = (_at_angles(angle, polar.angle, v) for v in (polar.radius, polar.rise, slope))
+    angle = _spoke_angles(polar.angle, axial)
+    shape = _at_angles(angle, polar.angle, np.stack([polar.radius, polar.rise, slope], 1))
+    radius, rise, slope = np.moveaxis(shape, -1, 0)
     climb = height - rise
     level = rise + climb * z
     bulge = (slope * climb) * z * (1 - z) ** 2  # starts with the surface's slope, ends at the tip with none
@@ -182,15 +183,48 @@ def _even_angles(angle: ndarray) -> ndarray:
     return even + np.mean(angle - even)
 
 
-def _at_angles(wanted: ndarray, angle: ndarray, values: ndarray) -> ndarray:
-    return np.interp(wanted, angle[np.argsort(angle)], values[np.argsort(angle)], period=2 * np.pi)
+def _spoke_angles(angle: ndarray, axial: ndarray) -> Float[ndarray, "n l"]:
+    """Angles of the spokes at each cap ring: the cut's own there, evenly spaced towards the tip."""
+    return angle + np.clip(2 * axial[:, None], 0, 1) * (_even_angles(angle) - angle)
+
+
+def _at_angles(wanted: Float[ndarray, "n l"], angle: ndarray, values: Float[ndarray, "l k"]) -> Float[ndarray, "n l k"]:
+    """Interpolate values given around a ring linearly at other angles."""
+    turn = 2 * np.pi
+    order = np.argsort(angle % turn)
+    at = (angle % turn)[order]
+    at = np.concatenate([at[-1:] - turn, at, at[:1] + turn])
+    rows = np.concatenate([order[-1:], order, order[:1]])
+    right = np.clip(np.searchsorted(at, wanted % turn, side="right"), 1, len(at) - 1)
+    t = ((wanted % turn) - at[right - 1]) / np.maximum(at[right] - at[right - 1], 1e-12)
+    return (1 - t[..., None]) * values[rows[right - 1]] + t[..., None] * values[rows[right]]
 
 
 def rounded_ring(ring: Ring) -> Float[ndarray, "l 3"]:
     """Return the ring's points without the facets that a cut through large triangles has (moves them by about 1 mm)."""
     polar = polar_ring(ring)
-    radius, rise = smooth_around(ring.points, np.stack([polar.radius, polar.rise], 1), _SMOOTH_RING * ring.radius).T
+    radius, rise = smooth_around(ring.points, np.stack([polar.radius, polar.rise], 1), RING_REACH * ring.radius).T
     return ring.centre + radius[:, None] * polar.direction(polar.angle) + rise[:, None] * ring.axis
+
+
+def carried_dirs(
+    ring: Ring, cap: CapPoints, dirs: Float[ndarray, "l 3 b"], tip_dirs: Float[ndarray, "3 b"]
+) -> Float[ndarray, "n l 3 b"]:
+    """Return shape directions of a cap's rings that go on from those of its ring.
+
+    The ring's directions are split into an affine part, which the whole cap follows (an affine map cannot make it
+    cross itself), and a rest, which shrinks with the ring. Towards the tip they turn to ``tip_dirs``.
+    """
+    mean = dirs.mean(0)
+    polar = polar_ring(ring)
+    frame = np.stack([polar.first, polar.second], 1)
+    spread = (dirs - mean).reshape(len(dirs), -1)
+    slope, *_ = np.linalg.lstsq((ring.points - ring.centre) @ frame, spread, rcond=None)
+    rest = spread - (ring.points - ring.centre) @ frame @ slope
+    rest = _at_angles(_spoke_angles(polar.angle, cap.axial), polar.angle, rest)
+    axial, radial = cap.axial[:, None, None], cap.radial[:, None, None]
+    out = (cap.rings - ring.centre) @ frame @ slope + radial * rest
+    return out.reshape(*cap.rings.shape[:2], *mean.shape) + mean + axial[..., None] * (tip_dirs - mean)
 
 
 def cap_faces(

@@ -78,14 +78,18 @@ def limb_position(
     return np.where(u < 0, proximal, distal)
 
 
+def limb_weights(weights: Float[ndarray, "v 24"], side: str, kind: str) -> tuple[ndarray, ndarray]:
+    """Return (V,) weight of the limb and of its counterpart on the other side (for an arm, collar included)."""
+    other = "right" if side == "left" else "left"
+    start = _TORSO_SIDE[kind][0]
+    return tuple(weights[:, IS_BELOW[JOINT[f"{s}_{start}"]]].sum(1) for s in (side, other))  # type: ignore[return-value]
+
+
 def limb_members(mesh: SkinnedMesh, limb: str) -> ndarray:
     """Return (V,) bool: vertices that follow the limb or the piece of torso it grows from, never the other side."""
     side, kind = limb.split("_")
-    other = "right" if side == "left" else "left"
-    start, torso = _TORSO_SIDE[kind]
-    own = mesh.weights[:, IS_BELOW[JOINT[f"{side}_{start}"]]].sum(1)
-    opposite = mesh.weights[:, IS_BELOW[JOINT[f"{other}_{start}"]]].sum(1)
-    trunk = mesh.weights[:, [JOINT[name] for name in torso]].sum(1)
+    own, opposite = limb_weights(mesh.weights, side, kind)
+    trunk = mesh.weights[:, [JOINT[name] for name in _TORSO_SIDE[kind][1]]].sum(1)
     return (own + trunk > _MEMBER_WEIGHT) & (own >= opposite)
 
 

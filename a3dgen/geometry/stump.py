@@ -17,6 +17,8 @@ TAPER_REACH = 0.35
 """Share of the segment over which a stump tapers (recipe 1 of the looks)."""
 SCAR_REACH = 0.10
 """Share of the segment before the cut over which the skin turns red."""
+STIFF_REACH = 0.2
+"""Share of the segment before the cut over which the skin's weights turn to those of the cap."""
 _LOWEST_LEVEL = {"arm": 0.10, "leg": 0.06}
 """Cuts nearer to the torso would open the axilla or the groin."""
 _TORSO_LEVEL = {"arm": 0.02, "leg": 0.0}
@@ -145,6 +147,11 @@ def taper_shares(plan: StumpPlan, field: Float[ndarray, " v"]) -> Float[ndarray,
     if plan.torso or reach < 0.02:
         return np.zeros(len(field))
     return plan.taper * smoothstep((field - (plan.cut - reach)) / reach)
+
+
+def stiff_shares(plan: StumpPlan, field: Float[ndarray, " v"]) -> Float[ndarray, " v"]:
+    """Return (V,) 0..1: how far each vertex on the way to the cut follows the stump's joint instead of its weights."""
+    return smoothstep((field - (plan.cut - STIFF_REACH)) / STIFF_REACH)
 
 
 def scar_on_skin(plan: StumpPlan, field: Float[ndarray, " v"]) -> Float[ndarray, " v"]:

@@ -12,18 +12,21 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.geometry.cap import (
+    RING_REACH,
     RINGS,
     Ring,
     cap_faces,
     cap_points,
+    carried_dirs,
     loop_centre,
     loop_normal,
     ring_conormals,
     rounded_ring,
+    smooth_around,
     unrolled,
 )
 from a3dgen.geometry.clip import Clipped, Origin, clip
-from a3dgen.geometry.limbs import OFF_LIMB
+from a3dgen.geometry.limbs import OFF_LIMB, limb_weights, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import REGIONS, most_proximal
 from a3dgen.geometry.stump import (
@@ -36,6 +39,7 @@ from a3dgen.geometry.stump import (
     scar_on_cap,
     scar_on_skin,
     slice_edges,
+    stiff_shares,
     taper_shares,
 )
 
@@ -45,6 +49,8 @@ _TORSO_SEAM_DIRECTION = {"arm": (0.0, 1.0, 0.0), "leg": (0.0, 0.0, 1.0)}
 at the shoulder, front to back at the hip."""
 _SNAP = 0.3
 """Generous, because the ring is rounded afterwards: no thin triangles remain beside it to show as creases."""
+_OWN_MARGIN = 0.2
+"""Vertices whose weights of this limb and of the opposite one differ by less are stiffened less."""
 _TORSO_HEIGHT = 0.55
 """Height of the closure over the torso relative to a stump's."""
 
@@ -170,8 +176,10 @@ class _Work:
         loop = self._loop(field, table, plan)
         region, carrier = plan.region, plan.region.segment[0]
         absent = list(region.joints)
+        own, opposite = limb_weights(self.weights, region.side, region.limb)
         self.weights[:, carrier] += self.weights[:, absent].sum(1)
         self.weights[:, absent] = 0
+        self._stiffen(plan, field, loop, smoothstep((own - opposite) / _OWN_MARGIN))
         self.part[np.isin(self.part, absent)] = carrier
         axis = loop_normal(self.vertices[loop]) if plan.torso else table.axes[plan.segment]
         self._taper(table, plan, field, axis, self.dirs[loop].mean(0))
@@ -184,6 +192,8 @@ class _Work:
         ring = Ring(self.vertices[loop], conormals, loop_centre(self.vertices[loop]), axis)
         self.vertices[loop] = rounded_ring(ring)
         ring = replace(ring, points=self.vertices[loop])
+        self.dirs[loop] = smooth_around(ring.points, self.dirs[loop], RING_REACH * ring.radius)
+        self.weights[loop] = smooth_around(ring.points, self.weights[loop], RING_REACH * ring.radius)
         self._add_cap(ring, loop, self._tip(ring, table, plan), table, plan)
 
     def _loop(self, field: ndarray, table: LimbTable, plan: StumpPlan) -> ndarray:
@@ -195,6 +205,16 @@ class _Work:
                 "fit together"
             )
         return own[0]
+
+    def _stiffen(self, plan: StumpPlan, field: ndarray, loop: ndarray, own: ndarray) -> None:
+        """Let the end of the stump follow one joint, so that bending the next one cannot fold the cap. A closure of
+        the shoulder follows the mean of its ring. ``own`` (V,) 0..1 spares the midline between the legs."""
+        mean = self.weights[loop].mean(0, dtype=np.float64)
+        shoulder = plan.torso and plan.region.limb == "arm"
+        target = mean if shoulder else np.eye(len(mean))[plan.region.segment[0]]
+        share = stiff_shares(plan, field) * own
+        rows = np.flatnonzero(share > 0)
+        self.weights[rows] += (share[rows, None] * (target - self.weights[rows])).astype(np.float32)
 
     def _taper(self, table: LimbTable, plan: StumpPlan, field: ndarray, axis: ndarray, mean_dirs: ndarray) -> None:
         share = taper_shares(plan, field)
@@ -223,10 +243,8 @@ class _Work:
     def _add_cap(self, ring: Ring, loop: ndarray, tip: ndarray, table: LimbTable, plan: StumpPlan) -> None:
         cap = cap_points(ring, tip, plan.exponent)
         faces, hangs_on = cap_faces(loop, self.count)
-        radial, axial = cap.radial[:, None, None, None], cap.axial[:, None, None, None]
-        dirs, mean = self.dirs[loop], self.dirs[loop].mean(0)
         tip_dirs = self._tip_dirs(loop, table, plan)
-        cap_dirs = radial * (dirs - mean) + mean + axial * (tip_dirs - mean)
+        cap_dirs = carried_dirs(ring, cap, self.dirs[loop], tip_dirs)
         weights, middle = self.weights[loop], self.weights[loop].mean(0)
         z = cap.axial[:, None, None]
         cap_weights = (1 - z) * weights + z * middle
@@ -242,7 +260,7 @@ class _Work:
         face_uv[faces == self.count + RINGS * n] = (RINGS + 1) * n
         self.added.append({
             "vertices": np.vstack([cap.rings.reshape(-1, 3), tip]),
-            "dirs": np.concatenate([cap_dirs.reshape(-1, *mean.shape), tip_dirs[None]]),
+            "dirs": np.concatenate([cap_dirs.reshape(-1, *tip_dirs.shape), tip_dirs[None]]),
             "weights": np.vstack([cap_weights.reshape(-1, weights.shape[1]), middle]),
             "scar": np.concatenate([scar.ravel(), [1.0]]),
             "faces": faces,
