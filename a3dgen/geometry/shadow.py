@@ -25,7 +25,7 @@ class Caster:
     Attributes:
         covered: (S, S) bool: the map's texel is covered by the subject.
         matrix: (3, 4): camera-frame point (homogeneous, m) to map column, row (texel centres at integers) and
-            distance towards the light (m).
+            a depth of the renderer's own (not used here).
     """
 
     covered: Bool[ndarray, "s s"]

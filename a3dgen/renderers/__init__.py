@@ -28,6 +28,7 @@ __all__ = (
 
 MATERIALS = ("skin", "cloth", "hair", "shoe")
 TABLE = {
+    "cpu": "a3dgen.renderers.cpu:CpuRenderer",
     "gl": "a3dgen.renderers.gl:GlRenderer",
     "pyrender": "a3dgen.renderers.pyrender_backend:PyrenderRenderer",
 }

@@ -1,8 +1,8 @@
-"""CPU side of the OpenGL renderer: vertex splitting, normals, resolving samples to pixels; compiled loops."""
+"""From items to arrays: one batch of triangles, normals, projected vertices, texture pyramids."""
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
 from typing import no_type_check
 
 import cv2
@@ -11,41 +11,92 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
-
-@numba.njit(cache=True)
-@no_type_check
-def _split(faces, face_uv, num_uv):
-    corners = faces.size
-    owner = np.full(num_uv, -1, np.int32)  # position vertex that took the uv row itself
-    more = np.full(num_uv + corners, -1, np.int32)  # next render vertex with the same uv row
-    vertex = np.empty(num_uv + corners, np.int32)
-    row = np.empty(num_uv + corners, np.int32)
-    index = np.empty(faces.shape, np.int32)
-    count = num_uv
-    for r in range(num_uv):
-        vertex[r], row[r] = 0, r
-    for f in range(faces.shape[0]):
-        for c in range(3):
-            v, r = faces[f, c], face_uv[f, c]
-            if owner[r] < 0:
-                owner[r] = v
-                vertex[r] = v
-            at = r
-            while vertex[at] != v:
-                if more[at] < 0:
-                    more[at] = count
-                    vertex[count], row[count] = v, r
-                    count += 1
-                at = more[at]
-            index[f, c] = at
-    return vertex[:count].copy(), row[:count].copy(), index
+from a3dgen.errors import ConfigError, nearest
+from a3dgen.io.pool import Pool
+from a3dgen.renderers import MATERIALS, Item
 
 
-def split_at_seams(
-    faces: Integer[ndarray, "f 3"], face_uv: Integer[ndarray, "f 3"], num_uv: int
-) -> tuple[Integer[ndarray, " r"], Integer[ndarray, " r"], Integer[ndarray, "f 3"]]:
-    """Return render vertices as (position vertex (R,), uv row (R,)) and faces over them: one per pair in use."""
-    return _split(np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(face_uv, np.int32), num_uv)
+@dataclass(frozen=True)
+class Topology:
+    """What a list of items shares over poses: everything but vertices and scars.
+
+    Attributes:
+        faces, face_uv: (F, 3) i4 over all items' vertices and uv rows; single-sided items come first.
+        uv: (T, 2) f4. label: (F,) u1. item: (F,) u1, place of the face's item in ``order``.
+        order: the items' places in the given list. closed: number of leading faces seen from their front only.
+        starts: (items + 1,) first vertex of each item in ``order``.
+        held: the items' arrays, kept alive because their identity is the key of the cache.
+    """
+
+    faces: Integer[ndarray, "f 3"]
+    face_uv: Integer[ndarray, "f 3"]
+    uv: Float[ndarray, "t 2"]
+    label: UInt8[ndarray, " f"]
+    item: UInt8[ndarray, " f"]
+    order: tuple[int, ...]
+    closed: int
+    starts: tuple[int, ...]
+    held: tuple[ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items ready to draw: topology; vertices (V, 3) f4 m; unit normals (V, 3) f4; scar (V,) f4."""
+
+    topology: Topology
+    vertices: Float[ndarray, "v 3"]
+    normals: Float[ndarray, "v 3"]
+    scar: Float[ndarray, " v"]
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A texture and its halved copies: texels (N, 4) u1 level after level; levels (L, 3) start, height, width."""
+
+    texels: UInt8[ndarray, "n 4"]
+    levels: Integer[ndarray, "l 3"]
+    held: ndarray
+
+
+_TOPOLOGIES: Pool[Topology] = Pool(16)
+_PYRAMIDS: Pool[Pyramid] = Pool(32)
+
+
+def make_batch(items: list[Item]) -> Batch:
+    """Join items; topology is cached by the identity of their arrays.
+
+    Raises:
+        ConfigError: for an unknown material.
+    """
+    for item in items:
+        if item.material not in MATERIALS:
+            raise ConfigError(f"unknown material '{item.material}'{nearest(item.material, MATERIALS)}")
+    key = tuple((id(i.faces), id(i.uv), id(i.face_uv), id(i.labels), len(i.vertices), i.double_sided) for i in items)
+    topology = _TOPOLOGIES.get(key, lambda: _join(items))
+    drawn = [items[k] for k in topology.order]
+    vertices = np.concatenate([i.vertices for i in drawn]).astype(np.float32, copy=False)
+    scars = [np.zeros(len(i.vertices), np.float32) if i.scar is None else i.scar for i in drawn]
+    scar = np.concatenate(scars).astype(np.float32, copy=False)
+    return Batch(topology, vertices, vertex_normals(vertices, topology.faces), scar)
+
+
+def _join(items: list[Item]) -> Topology:
+    order = tuple(sorted(range(len(items)), key=lambda k: items[k].double_sided))
+    drawn = [items[k] for k in order]
+    starts = np.cumsum([0, *(len(i.vertices) for i in drawn)])
+    rows = np.cumsum([0, *(len(i.uv) for i in drawn)])
+    number = np.concatenate([np.full(len(i.faces), k, np.uint8) for k, i in enumerate(drawn)])
+    return Topology(
+        faces=np.concatenate([i.faces + s for i, s in zip(drawn, starts[:-1], strict=True)]).astype(np.int32),
+        face_uv=np.concatenate([i.face_uv + s for i, s in zip(drawn, rows[:-1], strict=True)]).astype(np.int32),
+        uv=np.concatenate([i.uv for i in drawn]).astype(np.float32),
+        label=np.concatenate([i.labels for i in drawn]),
+        item=number,
+        order=order,
+        closed=sum(len(i.faces) for i in drawn if not i.double_sided),
+        starts=tuple(int(s) for s in starts),
+        held=tuple(a for i in items for a in (i.faces, i.uv, i.face_uv, i.labels)),
+    )
 
 
 @numba.njit(cache=True)
@@ -64,130 +115,64 @@ def _normals(v, faces):
     for i in range(v.shape[0]):
         length = np.sqrt(out[i, 0] ** 2 + out[i, 1] ** 2 + out[i, 2] ** 2)
         if length > 1e-20:
-            out[i] /= np.float32(length)
+            for k in range(3):
+                out[i, k] /= length
     return out
+
+
+def vertex_normals(vertices: Float[ndarray, "v 3"], faces: Integer[ndarray, "f 3"]) -> Float[ndarray, "v 3"]:
+    """Return area-weighted unit vertex normals, f4."""
+    return _normals(np.ascontiguousarray(vertices, np.float32), faces)
 
 
 @numba.njit(cache=True)
 @no_type_check
-def _interleave(v, n, scar, vertex):
-    out = np.empty((vertex.shape[0], 7), np.float32)
-    for i in range(vertex.shape[0]):
-        j = vertex[i]
-        for k in range(3):
-            out[i, k] = v[j, k]
-            out[i, 3 + k] = n[j, k]
-        out[i, 6] = scar[j] if scar.shape[0] else np.float32(0.0)
-    return out
+def _bounds(points):
+    low, high = points[0].copy(), points[0].copy()
+    for i in range(points.shape[0]):
+        for k in range(points.shape[1]):
+            low[k] = min(low[k], points[i, k])
+            high[k] = max(high[k], points[i, k])
+    return low, high
 
 
-def dynamic_vertices(
-    vertices: Float[ndarray, "v 3"],
-    faces: Integer[ndarray, "f 3"],
-    vertex: Integer[ndarray, " r"],
-    scar: Float[ndarray, " v"] | None,
-) -> Float[ndarray, "r 7"]:
-    """Return position, unit normal (area-weighted over the unsplit faces) and scar of every render vertex, f4."""
-    v = np.ascontiguousarray(vertices, np.float32)
-    s = np.zeros(0, np.float32) if scar is None else np.ascontiguousarray(scar, np.float32)
-    return _interleave(v, _normals(v, faces), s, vertex)
+def bounds(points: Float[ndarray, "n k"]) -> tuple[Float[ndarray, " k"], Float[ndarray, " k"]]:
+    """Return the least and greatest coordinates, f8."""
+    low, high = _bounds(np.ascontiguousarray(points))
+    return low.astype(np.float64), high.astype(np.float64)
 
 
-@numba.njit(cache=True)
-@no_type_check
-def _resolve(samples, raw, s, near, far, rgba, depth, part):
-    h, w = part.shape
-    offset = 0 if s == 1 else 1
-    weights = np.ones((3, 3), np.float32)
-    if s == 2:
-        weights[0, 1] = weights[1, 0] = weights[1, 2] = weights[2, 1] = 2.0
-        weights[1, 1] = 4.0
-    scale = np.float32(1.0 / (255.0 * 255.0))
-    for y in range(h):
-        for x in range(w):
-            cy, cx = y * s + offset, x * s + offset
-            label = samples[cy, cx, 3]
-            part[y, x] = label
-            if label > 0:
-                depth[y, x] = near * far / (far - raw[cy, cx] * (far - near))
-            else:
-                depth[y, x] = np.inf
-            if s == 1:
-                if label > 0:
-                    for c in range(3):
-                        rgba[y, x, c] = scale * samples[cy, cx, c] * samples[cy, cx, c]
-                    rgba[y, x, 3] = 1.0
-                continue
-            red = green = blue = alpha = np.float32(0.0)
-            for j in range(3):
-                for i in range(3):
-                    q = samples[cy + j - 1, cx + i - 1]
-                    if q[3] > 0:
-                        k = weights[j, i]
-                        red += k * np.float32(q[0]) * np.float32(q[0])
-                        green += k * np.float32(q[1]) * np.float32(q[1])
-                        blue += k * np.float32(q[2]) * np.float32(q[2])
-                        alpha += k
-            if alpha > 0:
-                total = np.float32(1.0 / 16.0) if s == 2 else np.float32(1.0 / 9.0)
-                rgba[y, x, 0] = red * total * scale
-                rgba[y, x, 1] = green * total * scale
-                rgba[y, x, 2] = blue * total * scale
-                rgba[y, x, 3] = alpha * total
+def pyramid(texture: UInt8[ndarray, "h w 4"]) -> Pyramid:
+    """Return a texture's pyramid; cached by the texture's identity."""
+    return _PYRAMIDS.get(id(texture), lambda: _build_pyramid(texture))
 
 
-def resolve(
-    samples: UInt8[ndarray, "a b 4"],
-    raw_depth: Float[ndarray, "a b"],
-    supersample: int,
-    near: float,
-    far: float,
-    out: tuple[Float[ndarray, "h w 4"], Float[ndarray, "h w"], UInt8[ndarray, "h w"]],
-) -> None:
-    """Filter samples to pixels, into zeroed arrays.
-
-    The grid has a sample on every pixel's centre: labels and depth are read there; colour takes the 3x3 samples
-    around it with a tent (2 samples a pixel) or a box (3).
-
-    Args:
-        samples: square root of linear RGB, label in alpha.
-        raw_depth: window depth 0..1 of the same samples.
-        supersample: samples per pixel and axis.
-        near, far: depth range, m.
-        out: rgba (premultiplied, linear), depth (m, inf = nothing), part.
-    """
-    _resolve(samples, raw_depth, supersample, near, far, *out)
+def _build_pyramid(texture: UInt8[ndarray, "h w 4"]) -> Pyramid:
+    levels, parts, start = [], [], 0
+    image = np.ascontiguousarray(texture)
+    while True:
+        h, w = image.shape[:2]
+        levels.append((start, h, w))
+        parts.append(image.reshape(-1, 4))
+        start += h * w
+        if h == 1 and w == 1:
+            break
+        image = cv2.resize(image, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
+    return Pyramid(np.concatenate(parts), np.array(levels, np.int64), texture)
 
 
 def sample_grid(size: int, supersample: int) -> tuple[int, int]:
-    """Return (number of samples along an axis of ``size`` pixels, index of the sample on pixel 0's centre)."""
+    """Return (number of samples along an axis of ``size`` pixels, index of the sample on pixel 0's centre).
+
+    The grid has a sample on every pixel's centre, where depth and label are read.
+    """
     if supersample == 1:
         return size, 0
     return (2 * size + 1, 1) if supersample == 2 else (3 * size, 1)
 
 
-@cache
-def wrinkle_map(size: int = 256) -> UInt8[ndarray, "s s 2"]:
-    """Return a tileable map of cloth wrinkles as slopes (128 = level), the same in every process.
-
-    Oblique ridges |n|^0.7 of band-passed anisotropic noise, as folds pull from seams and bends.
-    """
-    rng = np.random.Generator(np.random.PCG64(0))
-    f = np.fft.fftfreq(size) * size
-    kx, ky = np.meshgrid(f, f)
-
-    def noise(angle: float, stretch: float, low: float, high: float) -> ndarray:
-        a = (kx * np.cos(angle) + ky * np.sin(angle)) * stretch
-        k = np.hypot(a, -kx * np.sin(angle) + ky * np.cos(angle)) + 1e-6
-        band = np.exp(-((k / high) ** 2)) * (1 - np.exp(-((k / low) ** 2))) / k
-        field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * band).real
-        return field / field.std()
-
-    height = np.zeros((size, size))
-    for angle, weight in ((0.62, 1.0), (-0.58, 1.0), (0.05, 0.6)):
-        height -= weight * np.abs(noise(angle, 4.5, 1.2, 6.0)) ** 0.7
-    for angle, weight in ((0.3, 0.15), (-0.8, 0.15)):
-        height -= weight * np.abs(noise(angle, 3.5, 4.0, 12.0))
-    height = cv2.GaussianBlur(np.pad(height, 16, mode="wrap"), (0, 0), 3.5 * size / 512)[16:-16, 16:-16]
-    slope = np.dstack([np.roll(height, -1, a) - np.roll(height, 1, a) for a in (1, 0)])
-    return np.clip(np.round((slope / (2.2 * slope.std()) * 0.5 + 0.5) * 255), 0, 255).astype(np.uint8)
+def filter_weights(supersample: int) -> Float[ndarray, "9"]:
+    """Return the weights of the 3x3 samples around a pixel's centre: a tent (2 samples a pixel) or a box (3)."""
+    if supersample == 3:
+        return np.full(9, 1 / 9, np.float32)
+    return (np.outer([1, 2, 1], [1, 2, 1]).ravel() / 16).astype(np.float32)

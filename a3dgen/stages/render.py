@@ -57,7 +57,7 @@ class Config:
 
     Attributes:
         mode: ``overlay``, the body over the plate.
-        renderer: ``gl`` (default) or ``pyrender``.
+        renderer: ``cpu`` (compiled loops, no driver needed), ``gl`` (OpenGL by EGL or OSMesa) or ``pyrender``.
         supersample: samples per pixel and axis, 1 to 3.
         format: ``jpg`` (JPEG sources keep their tables and chroma sampling) or ``png``.
         masks: write a PNG of the person's visible pixels.
@@ -70,7 +70,7 @@ class Config:
     """
 
     mode: str = "overlay"
-    renderer: str = "gl"
+    renderer: str = "cpu"
     supersample: int = 2
     format: str = "jpg"
     masks: bool = True

@@ -12,7 +12,7 @@ import pytest
 from a3dgen.errors import ConfigError
 from a3dgen.geometry.camera import project
 from a3dgen.renderers import Item, Light, flat_light, get_renderer
-from a3dgen.renderers.prepare import sample_grid, split_at_seams
+from a3dgen.renderers.prepare import sample_grid
 
 K = np.array([[410.0, 0, 71.3], [0, 395.0, 118.6], [0, 0, 1]])
 
@@ -122,7 +122,8 @@ def test_a_crop_equals_the_same_window_of_the_whole_image() -> None:
     window = get_renderer("gl").render(items, K, 160, 160, light, crop=(33, 41, 131, 150))
     assert np.array_equal(window.part, whole.part[41:150, 33:131])
     assert np.allclose(window.depth, whole.depth[41:150, 33:131], atol=1e-4)
-    assert np.abs(window.rgba - whole.rgba[41:150, 33:131]).max() < 0.02
+    inner = (slice(40, 70), slice(30, 60))  # at its border a window knows less of what shades its hollows
+    assert np.abs(window.rgba - whole.rgba[41:150, 33:131])[inner].max() < 0.02
 
 
 def test_large_images_are_drawn_in_tiles_without_seams() -> None:
@@ -207,19 +208,6 @@ def test_wrong_names_are_told() -> None:
         get_renderer("gl").render([sphere()], K, 160, 120, flat_light(), supersample=4)
     with pytest.raises(ConfigError, match="did you mean"):
         get_renderer("gll")
-
-
-def test_seams_split_vertices_and_nothing_else() -> None:
-    faces = np.array([[0, 1, 2], [2, 1, 3], [3, 1, 0]])
-    face_uv = np.array([[0, 1, 2], [2, 1, 3], [3, 4, 0]])
-    vertex, row, index = split_at_seams(faces, face_uv, 5)
-    assert np.array_equal(vertex[index], faces)
-    assert np.array_equal(row[index], face_uv)
-    shared = np.array([[0, 0, 0], [0, 0, 0], [0, 0, 0]])
-    vertex, row, index = split_at_seams(faces, shared, 1)
-    assert np.array_equal(vertex[index], faces)
-    assert np.array_equal(row[index], shared)
-    assert len(vertex) == 4
 
 
 @pytest.mark.parametrize(("supersample", "want"), [(1, (10, 0)), (2, (21, 1)), (3, (30, 1))])

@@ -81,13 +81,25 @@ def world(tmp_path, body):
         "image_size": (W, H), "bbox": (60, 20, 260, 390), "keypoints": np.zeros((44, 3)),
         "state": np.zeros(44, np.uint8), "K": K, "mask": json.dumps(masks.encode(outline > 0)),
     }  # fmt: skip
-    fitted = {"key": "p", "pose": pose, "betas": betas, "transl": transl, "K": K, "reproj_px": 1.0, "sigma": np.zeros(24),
-              "alt_betas": np.zeros((3, body.num_betas))}
+    fitted = {
+        "key": "p",
+        "pose": pose,
+        "betas": betas,
+        "transl": transl,
+        "K": K,
+        "reproj_px": 1.0,
+        "sigma": np.zeros(24),
+        "alt_betas": np.zeros((3, body.num_betas)),
+    }
     plate = {
         "key": "p", "image": "background/plate.png", "mask": "background/mask.png", "occluders": "",
         "filled": 0.2, "method": "test",
     }  # fmt: skip
-    plans = [plan_row("p/full_v0", None), plan_row("p/amp_7_v0", "left_knee", 0.6), plan_row("p/amp_0_v0", "right_hand", 0.6)]
+    plans = [
+        plan_row("p/full_v0", None),
+        plan_row("p/amp_7_v0", "left_knee", 0.6),
+        plan_row("p/amp_0_v0", "right_hand", 0.6),
+    ]
     inputs = Inputs(
         persons=Persons.from_rows([person]),
         bodies=Bodies.from_rows([fitted], B=body.num_betas),
@@ -197,11 +209,11 @@ def test_a_dead_context_is_replaced_once(world, monkeypatch) -> None:
     inputs, context = world
     want = render.run(render.Config(), inputs, context)
     before = (context.out / want.record.image[0]).read_bytes()
-    renderer = render.get_renderer("gl")
+    renderer = render.get_renderer("cpu")
     monkeypatch.setattr(renderer, "render", lambda *_: (_ for _ in ()).throw(RuntimeError("context lost")))
     again = render.run(render.Config(), inputs, context)
     assert again.outcome.status.tolist() == [OK] * 3
-    assert render.get_renderer("gl") is not renderer
+    assert render.get_renderer("cpu") is not renderer
     assert (context.out / again.record.image[0]).read_bytes() == before
 
 

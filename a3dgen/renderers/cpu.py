@@ -1,0 +1,97 @@
+"""The renderer without a driver: triangles are drawn by compiled code, to the same samples as OpenGL's."""
+
+from __future__ import annotations
+
+from typing import no_type_check
+
+import numba
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
+from a3dgen.renderers.prepare import Batch
+
+
+@numba.njit(cache=True)
+@no_type_check
+def _fill(x, y, nearness, faces, closed, front, visible, ids, depth):
+    """Keep the face of greatest nearness at every sample whose centre a triangle covers, edges included.
+
+    x, y, nearness: (V,) per vertex; nearness is linear over the picture. closed: leading faces drawn only where their
+    signed area has the sign ``front``. visible: (V,) bool. ids: (R, C) u4 face + 1. depth: (R, C) f4 nearness.
+    """
+    rows, columns = ids.shape
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ax, ay, bx, by, cx, cy = x[a], y[a], x[b], y[b], x[c], y[c]
+        area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+        if area == 0.0 or (f < closed and area * front <= 0.0):
+            continue
+        low_x, high_x = max(0.0, np.ceil(min(ax, bx, cx))), min(columns - 1.0, np.floor(max(ax, bx, cx)))
+        low_y, high_y = max(0.0, np.ceil(min(ay, by, cy))), min(rows - 1.0, np.floor(max(ay, by, cy)))
+        if low_x > high_x or low_y > high_y or not (visible[a] and visible[b] and visible[c]):
+            continue
+        inverse = 1.0 / area
+        # weight of b is ux (x - ax) + uy (y - ay), of c likewise; both grow linearly along a row
+        ux, uy = (cy - ay) * inverse, -(cx - ax) * inverse
+        vx, vy = -(by - ay) * inverse, (bx - ax) * inverse
+        na, nb, nc = nearness[a], nearness[b] - nearness[a], nearness[c] - nearness[a]
+        x0, x1 = int(low_x), int(high_x)
+        for j in range(int(low_y), int(high_y) + 1):
+            u = ux * (x0 - ax) + uy * (j - ay)
+            v = vx * (x0 - ax) + vy * (j - ay)
+            for i in range(x0, x1 + 1):
+                if u >= 0.0 and v >= 0.0 and u + v <= 1.0:
+                    n = np.float32(na + u * nb + v * nc)
+                    if n > depth[j, i]:
+                        depth[j, i] = n
+                        ids[j, i] = f + 1
+                u += ux
+                v += vx
+
+
+class CpuRenderer(DeferredRenderer):
+    """Draws with compiled loops on one core; needs no OpenGL. Faces that reach behind the camera are left out."""
+
+    def __init__(self) -> None:
+        self._ids = np.zeros(0, np.uint32)
+        self._depth = np.zeros(0, np.float32)
+
+    @property
+    def driver(self) -> str:
+        """Name of what draws, for reports."""
+        return "compiled loops"
+
+    def _begin(self, batch: Batch) -> None:
+        pass
+
+    def _buffers(self, rows: int, columns: int, nothing: float) -> tuple[ndarray, ndarray]:
+        """Return cleared (rows, columns) arrays, views of memory that is kept between pictures."""
+        count = rows * columns
+        if len(self._ids) < count:
+            self._ids, self._depth = np.zeros(count, np.uint32), np.zeros(count, np.float32)
+        ids, depth = (a[:count].reshape(rows, columns) for a in (self._ids, self._depth))
+        ids.fill(0)
+        depth.fill(nothing)
+        return ids, depth
+
+    def _faces(self, batch: Batch, K: Float[ndarray, "3 3"], grid: Grid) -> tuple[ndarray, ndarray]:
+        ids, depth = self._buffers(grid.rows, grid.columns, 0.0)
+        screen, inverse_z = to_samples(batch.vertices, K, grid)
+        x, y = screen[:, 0], screen[:, 1]
+        visible = batch.vertices[:, 2] > grid.near * 0.999
+        topology = batch.topology
+        _fill(x, y, inverse_z, topology.faces, topology.closed, -1.0, visible, ids, depth)
+        return ids, depth
+
+    def _depth_map(self, batch: Batch, clip: Float[ndarray, "4 4"], size: int) -> Float[ndarray, "s s"]:
+        to_map = clip[:3].copy()
+        to_map[:2] *= size / 2
+        to_map[:2, 3] += size / 2 - 0.5
+        local = batch.vertices @ to_map[:, :3].T.astype(np.float32) + to_map[:, 3].astype(np.float32)
+        _, nearness = buffers = self._buffers(size, size, -2.0)
+        everything = np.ones(len(local), np.bool_)
+        topology = batch.topology
+        _fill(local[:, 0], local[:, 1], -local[:, 2], topology.faces, topology.closed, 1.0, everything, *buffers)
+        return np.float32(0.5) - np.float32(0.5) * nearness  # where nothing is, 1.5
