@@ -24,6 +24,7 @@ from a3dgen.errors import DataError
 MAX_BYTES = 8 << 30
 """A file may not unpack to more."""
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_CODES = {1: "b", 2: "B", 3: "h", 4: "H", 5: "i", 6: "I", 7: "f", 9: "d", 12: "q", 13: "Q"}
 _TEXT = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR = 1, 2, 4
@@ -76,6 +77,19 @@ class Value:
             raise _Damaged
         return array.astype(np.float64)
 
+    def scalar(self) -> float | None:
+        """Return a single number; None for anything else."""
+        words = self.file.scalar_head(self.start) if self.end - self.start >= 48 else ()
+        if words[:2] == (6, 8) and words[4:8] == (5, 8, 1, 1) and words[9] == 0 and words[2] & 0xFF in _NUMERIC:
+            # by far the most frequent value in a struct, laid out as everybody writes it: 1 x 1, without a name
+            stored, start, end, _ = self.file.tag(self.start + 40, self.end)
+            code = _CODES.get(stored)
+            if code is None or end - start != struct.calcsize(code):
+                raise _Damaged
+            return float(struct.unpack_from(self.file.order + code, self.file.data, start)[0])
+        array = self.numbers()
+        return float(array[0]) if len(array) == 1 else None
+
     def text(self) -> str | None:
         """Return a character array as text; None for any other value."""
         kind, _, position = self._open()
@@ -117,9 +131,14 @@ class _File:
     def __init__(self, data: mmap.mmap, order: str) -> None:
         self.data, self.order, self.size = data, order, len(data)
         self._word = struct.Struct(order + "II")
+        self._head = struct.Struct(order + "10I")
 
     def bytes(self, start: int, end: int) -> bytes:
         return self.data[start:end]
+
+    def scalar_head(self, position: int) -> tuple[int, ...]:
+        """Return the ten words that come before the data of a 1 x 1 array without a name."""
+        return self._head.unpack_from(self.data, position)
 
     def tag(self, position: int, limit: int) -> tuple[int, int, int, int]:
         """Return type, start and end of the data, and the position behind it (aligned to 8 bytes)."""

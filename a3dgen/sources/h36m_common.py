@@ -108,7 +108,8 @@ def person(
     size = checked_size(image)
     if not (np.isfinite(joints).all() and np.isfinite(pixels).all()):
         raise Rejected("a joint is not finite")
-    misfit = np.linalg.norm(project_distorted(joints, camera.K, camera.dist) - pixels, axis=-1).mean()
+    with np.errstate(all="ignore"):  # damaged numbers may be astronomical
+        misfit = np.linalg.norm(project_distorted(joints, camera.K, camera.dist) - pixels, axis=-1).mean()
     if not misfit <= MAX_MISFIT:
         why = "lie behind the camera" if np.isnan(misfit) else f"project {misfit:.0f} px away from the 2D joints"
         raise Rejected(f"the 3D joints {why}: not this camera's frame")

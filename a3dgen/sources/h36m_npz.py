@@ -90,7 +90,11 @@ def _left_first(joints: Float[ndarray, "n 17 _"]) -> bool:
 
 
 def _text(file: _File, row: int) -> str:
-    name = file.names[row]
+    names = file.names
+    if names.dtype.kind == "U":  # NumPy hands out damaged code points unchecked, and Python crashes on them
+        order = "be" if names.dtype.str[0] == ">" else "le"
+        return names[row : row + 1].tobytes().decode(f"utf-32-{order}", "replace").rstrip("\0")
+    name = names[row]
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 

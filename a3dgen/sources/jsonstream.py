@@ -55,9 +55,16 @@ class JsonFile:
         return _Reader(self.path, self._file).top()
 
     def at(self, start: int, end: int) -> Any:
-        """Parse the element between two byte offsets."""
-        self._file.seek(start)
-        return json.loads(self._file.read(end - start))
+        """Parse the element between two byte offsets; bytes that are no UTF-8 become replacement characters.
+
+        Raises:
+            DataError: if the file is not what it was.
+        """
+        try:
+            self._file.seek(start)
+            return json.loads(self._file.read(end - start).decode("utf-8", "replace"))
+        except (ValueError, RecursionError, OSError):
+            raise DataError(f"{self.path}: changed while it was read, at byte {start}") from None
 
 
 class _Reader:

@@ -68,10 +68,7 @@ def _record(record: Callable[..., Any], image: str, index: int, rectangle: Struc
 
 
 def _number(value: Value | None) -> float | None:
-    if value is None:
-        return None
-    found = value.numbers()
-    return float(found[0]) if len(found) == 1 else None
+    return value.scalar() if value is not None else None
 
 
 def _state(flag: Value | None) -> int:

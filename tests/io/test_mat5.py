@@ -15,10 +15,11 @@ from a3dgen.io.mat5 import open_mat
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "bool"])
 def test_numbers(tmp_path, dtype, compressed):
     values = np.array([[0, 1, 7], [100, 3, 1]], dtype)
-    savemat(tmp_path / "x.mat", {"a": values, "b": np.zeros((0, 0))}, do_compression=compressed)
+    savemat(tmp_path / "x.mat", {"a": values, "b": np.zeros((0, 0)), "c": values[0, 2]}, do_compression=compressed)
     with open_mat(tmp_path / "x.mat") as content:
         assert content["a"].numbers().tolist() == values.ravel("F").tolist()
         assert content["b"].numbers().size == 0
+        assert [content[n].scalar() for n in "abc"] == [None, None, float(values[0, 2])]
         assert content["a"].text() is None
         assert content["a"].items() == []
 
