@@ -58,7 +58,7 @@ def take(body: BodyData, scene: Scene, people: list[Person], view: Viewpoint, rn
     direct, other, depth = (a.copy() for a in _cast(scene.world, wide))
     drawn = [_draw(body, scene.world, p, wide) for p in people]
     for subject, frame, _ in drawn:
-        _shade(direct, other, depth, frame.caster, subject, wide)
+        _shade(direct, other, depth, frame.caster, subject, wide, wide.rotation @ scene.world.key_dir)
     linear = (direct + other).astype(np.float32)
     order = sorted(range(len(drawn)), key=lambda i: -drawn[i][0].joints[0, 2])
     masks = [np.zeros(depth.shape, bool) for _ in drawn]
@@ -142,13 +142,14 @@ def _shade(
     caster: Caster | None,
     subject: Subject,
     view: Viewpoint,
+    to_light: Float[ndarray, "3"],
 ) -> None:
     """Take from the scene the light a person keeps from it: the key's shadow, and a soft one where the feet are."""
     covered, matrix, limit = np.zeros((1, 1), np.float32), np.zeros((3, 4)), 0.0
     if caster is not None:
         covered = cv2.GaussianBlur(caster.covered.astype(np.float32), (0, 0), 0.003 * len(caster.covered))
-        matrix = np.asarray(caster.matrix, np.float64)
-        limit = float(matrix[2, :3] @ subject.joints[0] + matrix[2, 3]) + 0.6
+        matrix = np.vstack([caster.matrix[:2], [*to_light, 0.0]])  # third row: how near to the light, m
+        limit = float(to_light @ subject.joints[0]) + 0.6  # what is much nearer than the person is not shadowed
     to_world = np.ascontiguousarray(view.rotation)  # rotation is world to camera: rows times point, transposed
     spots = subject.joints[[*FEET, JOINT["pelvis"]]] @ view.rotation + view.centre
     _darken(direct, other, depth, np.linalg.inv(view.K), covered, matrix, limit, to_world, view.centre, spots)
