@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.errors import Rejected
 from a3dgen.fit.initial import make_starts
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
-from a3dgen.fit.residuals import Evidence, prior_energy
-from a3dgen.fit.search import Settings, distinct_minima, search, uncertainty
+from a3dgen.fit.residuals import Evidence, evaluate, prior_energy
+from a3dgen.fit.search import Search, Settings, distinct_minima, laplace, search
 from a3dgen.geometry.body import BodyData
 
 DOWN = np.array([0.0, 1.0, 0.0])
@@ -173,16 +174,16 @@ class Fitter:
             else self.settings
         )
         pool = search(self.model, self.prior, ev, self.starts, float(seen.size), how, first)
-        count = distinct_minima(
-            self.model, pool, self.options.margin, DIFFERENT, MAX_ALTERNATIVES + 1, order := np.zeros(4, np.int64)
-        )
-        distinct = [self._solution(ev, pool.variables[i]) for i in order[:count]]
+        if not pool.costs:
+            raise Rejected("no start leads to a body in front of the camera")
+        distinct = [self._solution(ev, pool, i) for i in distinct_minima(pool, DIFFERENT, MAX_ALTERNATIVES + 1)]
         best = distinct[0]
-        return Fit(_widened(best, distinct), tuple(distinct[1:]), int(pool.spent[0]))
+        return Fit(_widened(best, distinct), tuple(distinct[1:]), pool.spent)
 
-    def _solution(self, ev: Evidence, x: ndarray) -> Solution:
-        joints, sigma = np.zeros((24, 3)), np.zeros(24)
-        cost, _ = uncertainty(self.model, self.prior, ev, x, joints, sigma)
+    def _solution(self, ev: Evidence, pool: Search, i: int) -> Solution:
+        x, joints, sigma = pool.variables[i], np.zeros((24, 3)), np.zeros(24)
+        cost = evaluate(self.model, self.prior, ev, x, pool.w)
+        laplace(ev, self.model.parents, x, pool.w, joints, sigma)
         b = num_betas(self.model)
         return Solution(
             x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),

@@ -22,7 +22,8 @@ class Workspace(NamedTuple):
     point_betas: (3, B). rows: (3, D) f4 Jacobian rows of one point. normal: (D, D) f4 upper triangle of J'WJ,
     gradient: (D,). step: (D,). feature, pull: (72,) f4 of the pose prior. turn: (3, 3) derivative of gravity.
     active: (24,), chain: (24,) joints that move the point in hand. component: (1,) the last
-    mixture component's number.
+    mixture component's number. tail: (1,) first column after the pose
+    that is wanted: 72, or 72 + B while the betas are held.
     """
 
     local: ndarray
@@ -45,6 +46,7 @@ class Workspace(NamedTuple):
     active: ndarray
     chain: ndarray
     component: ndarray
+    tail: ndarray
 
 
 @kernel
@@ -57,7 +59,7 @@ def workspace(model: FitModel) -> Workspace:
         np.zeros((24, 3, 3)), np.zeros((24, 3, b)), np.zeros((p, 3)), np.zeros((44, 3)), np.zeros((24, 3)),
         np.zeros((3, b)), np.zeros((3, d), np.float32), np.zeros((d, d), np.float32), np.zeros(d),
         np.zeros(72, np.float32), np.zeros(72, np.float32), np.zeros((3, 3)),
-        np.zeros(24, np.bool_), np.zeros(24, np.int64), np.zeros(1, np.int64),
+        np.zeros(24, np.bool_), np.zeros(24, np.int64), np.zeros(1, np.int64), np.full(1, 72, np.int64),
     )  # fmt: skip
 
 
@@ -148,7 +150,7 @@ def differentiate(model: FitModel, w: Workspace) -> None:
         p = model.parents[j]
         multiply(w.world[p], w.left[j], w.axes[j])
         for a in range(3):
-            for b in range(nb):
+            for b in range(nb if w.tail[0] == 72 else 0):
                 value = w.joint_betas[p, a, b]
                 for c in range(3):
                     value += w.world[p, a, c] * (model.joint_dirs[j, c, b] - model.joint_dirs[p, c, b])
@@ -159,9 +161,10 @@ def differentiate(model: FitModel, w: Workspace) -> None:
 def point_jacobian(model: FitModel, row: int, w: Workspace) -> int:
     """Write d point / d x of one keypoint into ``rows``; return how many joints move it (``chain``, ascending).
 
-    Only the columns of those joints and the columns from 72 on are written.
+    Only the columns of those joints and the columns from ``tail`` on are written.
     """
     nb = model.joint_dirs.shape[2]
+    betas = w.tail[0] == 72
     w.active[:] = False
     w.point_betas[:, :] = 0.0
     for n in range(model.start[row], model.start[row + 1]):
@@ -174,7 +177,7 @@ def point_jacobian(model: FitModel, row: int, w: Workspace) -> int:
             for c in range(3):
                 w.lever[a, c] += w.terms[n, c] - share * w.joints[a, c]
             a = model.parents[a]
-        for c in range(3):
+        for c in range(3 if betas else 0):
             g0, g1, g2 = w.world[j, c, 0], w.world[j, c, 1], w.world[j, c, 2]
             for b in range(nb):
                 w.point_betas[c, b] += (
@@ -185,17 +188,17 @@ def point_jacobian(model: FitModel, row: int, w: Workspace) -> int:
 
 
 @kernel
-def joint_jacobian(model: FitModel, joint: int, w: Workspace) -> int:
+def joint_jacobian(parents: ndarray, joint: int, w: Workspace) -> int:
     """As ``point_jacobian`` for the centre of a joint; all columns are written."""
-    nb = model.joint_dirs.shape[2]
+    nb = w.joint_betas.shape[2]
     w.active[:] = False
     w.rows[:, :] = np.float32(0.0)
-    a = model.parents[joint]
+    a = parents[joint]
     while a >= 0:
         w.active[a] = True
         for c in range(3):
             w.lever[a, c] = w.joints[joint, c] - w.joints[a, c]
-        a = model.parents[a]
+        a = parents[a]
     w.point_betas[:, :] = w.joint_betas[joint]
     return _fill_rows(w, nb)
 
@@ -215,8 +218,9 @@ def _fill_rows(w: Workspace, nb: int) -> int:
             w.rows[1, 3 * j + k] = e2 * d0 - e0 * d2
             w.rows[2, 3 * j + k] = e0 * d1 - e1 * d0
     for c in range(3):
-        for b in range(nb):
-            w.rows[c, 72 + b] = w.point_betas[c, b]
+        if w.tail[0] == 72:
+            for b in range(nb):
+                w.rows[c, 72 + b] = w.point_betas[c, b]
         for e in range(3):
             w.rows[c, 72 + nb + e] = np.float32(1.0 if c == e else 0.0)
         w.rows[c, 75 + nb] = np.float32(0.0)

@@ -21,12 +21,11 @@ SETTLE = 3
 
 
 @kernel
-def cholesky(a: ndarray) -> bool:
-    """Factor the upper triangle of ``a`` in place into U with U'U = a; False if not positive definite.
+def cholesky(a: ndarray, n: int) -> bool:
+    """Factor the upper triangle of ``a[:n, :n]`` in place into U with U'U = a; False if not positive definite.
 
     Four rows at a time, so that the inner loop updates a row once for every four.
     """
-    n = a.shape[0]
     whole = n - n % PANEL
     for k in range(0, n, PANEL):
         size = PANEL if k < whole else n - whole
@@ -54,9 +53,8 @@ def cholesky(a: ndarray) -> bool:
 
 
 @kernel
-def solve_factored(u: ndarray, rhs: ndarray) -> None:
-    """Solve U'U y = rhs in place."""
-    n = rhs.shape[0]
+def solve_factored(u: ndarray, rhs: ndarray, n: int) -> None:
+    """Solve U'U y = rhs in place, for the leading n rows."""
     for k in range(n):
         rhs[k] /= u[k, k]
         f = rhs[k]
@@ -72,46 +70,56 @@ def solve_factored(u: ndarray, rhs: ndarray) -> None:
 
 
 @kernel
-def damped(w: Workspace, ev: Evidence, damping: float, factor: ndarray, step: ndarray) -> bool:
-    """Factor the damped normal equations and write the step; frozen variables do not move."""
-    d = step.shape[0]
-    for a in range(d):
-        factor[a, a:] = w.normal[a, a:]
-        factor[a, a] += np.float32(damping) * w.normal[a, a] + FLOOR
-        step[a] = -w.gradient[a]
-    for a in range(d):
-        if not ev.free[a]:
-            factor[a, a:] = np.float32(0.0)
-            factor[:a, a] = np.float32(0.0)
-            factor[a, a] = np.float32(1.0)
-            step[a] = np.float32(0.0)
-    if not cholesky(factor):
+def damped(w: Workspace, free: ndarray, damping: float, factor: ndarray, step: ndarray) -> bool:
+    """Factor the damped normal equations of the free variables (their numbers) and write their step."""
+    n = free.shape[0]
+    for i in range(n):
+        row, target = w.normal[free[i]], factor[i]
+        for j in range(i, n):
+            target[j] = row[free[j]]
+        target[i] += np.float32(damping) * target[i] + FLOOR
+        step[i] = -w.gradient[free[i]]
+    if not cholesky(factor, n):
         return False
-    solve_factored(factor, step)
+    solve_factored(factor, step, n)
     return True
 
 
 @kernel
 def minimise(
-    model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, steps: int, tolerance: float, w: Workspace
+    model: FitModel,
+    prior: PriorArrays,
+    ev: Evidence,
+    x: ndarray,
+    steps: int,
+    tolerance: float,
+    limit: float,
+    w: Workspace,
 ) -> tuple[float, int]:
     """Improve x in place; return its cost and the number of evaluations.
 
     Args:
         steps: at most this many trial steps.
         tolerance: relative gain of a step below which the person counts as converged.
+        limit: give up when even twice the gain that the next step promises would not come below this cost.
     """
     d = x.shape[0]
-    factor, step = np.zeros((d, d), np.float32), np.zeros(d, np.float32)
-    kept_normal, kept_gradient, trial = np.empty((d, d), np.float32), np.empty(d), np.empty(d)
+    free = np.flatnonzero(ev.free)
+    n = free.shape[0]
+    factor, step = np.zeros((n, n), np.float32), np.zeros(n, np.float32)
+    kept_normal, kept_gradient, trial = np.empty((d, d), np.float32), np.empty(d), x.copy()
     cost = evaluate(model, prior, ev, x, w)
     damping, count = FIRST_DAMPING, 1
     for iteration in range(steps):
         kept_normal[:, :] = w.normal
         kept_gradient[:] = w.gradient
-        if damped(w, ev, damping, factor, step):
-            for a in range(d):
-                trial[a] = x[a] + step[a]
+        if damped(w, free, damping, factor, step):
+            promise = 0.0
+            for i in range(n):
+                trial[free[i]] = x[free[i]] + step[i]
+                promise -= 0.5 * w.gradient[free[i]] * step[i]
+            if iteration > 0 and cost - 2 * promise > limit:
+                break
             new = evaluate(model, prior, ev, trial, w)
             count += 1
             if new < cost:

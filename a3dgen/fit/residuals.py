@@ -80,6 +80,7 @@ class Evidence(NamedTuple):
 @kernel
 def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> float:
     """Return the cost at x and leave the normal equations (upper triangle, gradient) in the workspace."""
+    w.tail[0] = 72 if ev.free[72] else x.shape[0] - 4
     forward(model, x, w)
     differentiate(model, w)
     w.normal[:, :] = np.float32(0.0)
@@ -121,7 +122,7 @@ def _pixel(ev: Evidence, x: ndarray, row: int, count: int, w: Workspace) -> floa
         for a in range(3 * w.chain[i], 3 * w.chain[i] + 3):
             p[a] = ax * p[a] + bx * r[a]
             q[a] = ay * q[a] + by * r[a]
-    for a in range(72, d - 1):
+    for a in range(w.tail[0], d - 1):
         p[a] = ax * p[a] + bx * r[a]
         q[a] = ay * q[a] + by * r[a]
     p[d - 1] = fx * u * s
@@ -132,7 +133,7 @@ def _pixel(ev: Evidence, x: ndarray, row: int, count: int, w: Workspace) -> floa
 
 @kernel
 def _add_two(w: Workspace, count: int, weight: float, ex: float, ey: float) -> None:
-    """Add two rows with one weight to the normal equations: the columns of ``chain``, and those from 72 on."""
+    """Add two rows with one weight to the normal equations: the columns of ``chain``, and those from ``tail`` on."""
     d = w.normal.shape[0]
     p, q = w.rows[0], w.rows[1]
     for i in range(count):
@@ -144,10 +145,10 @@ def _add_two(w: Workspace, count: int, weight: float, ex: float, ey: float) -> N
                 h[b] += s * p[b] + t * q[b]
                 h[b + 1] += s * p[b + 1] + t * q[b + 1]
                 h[b + 2] += s * p[b + 2] + t * q[b + 2]
-            for b in range(72, d):
+            for b in range(w.tail[0], d):
                 h[b] += s * p[b] + t * q[b]
             w.gradient[a] += s * ex + t * ey
-    for a in range(72, d):
+    for a in range(w.tail[0], d):
         s, t = weight * p[a], weight * q[a]
         h = w.normal[a]
         for b in range(a, d):
@@ -185,10 +186,10 @@ def _add_one(w: Workspace, p: ndarray, count: int, weight: float, error: float) 
                 h[b] += s * p[b]
                 h[b + 1] += s * p[b + 1]
                 h[b + 2] += s * p[b + 2]
-            for b in range(72, d):
+            for b in range(w.tail[0], d):
                 h[b] += s * p[b]
             w.gradient[a] += s * error
-    for a in range(72, d):
+    for a in range(w.tail[0], d):
         s = weight * p[a]
         h = w.normal[a]
         for b in range(a, d):

@@ -1,4 +1,4 @@
-"""Multi-start search of one person, compiled: headings, then limbs reflected in depth; every minimum is kept."""
+"""Multi-start search of one person: headings, then limbs reflected in depth; every minimum is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from a3dgen.fit.initial import Starts, best_yaws, place, place_points
 from a3dgen.fit.kinematics import Workspace, forward, joint_jacobian, multiply, rotation, workspace
 from a3dgen.fit.lm import FLOOR, cholesky, minimise
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.residuals import Evidence, PriorArrays, evaluate
+from a3dgen.fit.residuals import Evidence, PriorArrays
 from a3dgen.geometry.skeleton import JOINT
 
 _CHAINS = ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")
@@ -20,6 +20,9 @@ FLIPS = np.array([(JOINT[f"{s}_{a}"], JOINT[f"{s}_{b}"]) for a, b in _CHAINS for
 """Bones (joint, child) whose depth one view cannot tell."""
 MIN_FLIP = 0.2
 """A reflection that turns its bone by less than this (rad) is not tried."""
+HELD = tuple(JOINT[f"{s}_{n}"] for s in ("left", "right") for n in ("hand", "foot"))
+HOPELESS = 60.0
+"""A heading is given up once it cannot come within this cost of the best one."""
 ROUGH = 1e-2
 """Tolerance while minima are only compared."""
 
@@ -44,36 +47,13 @@ class Settings(NamedTuple):
     wide: float
 
 
-@kernel
-def with_robust(ev: Evidence, robust: float) -> Evidence:
-    """Return the evidence with another robust scale."""
-    return Evidence(
-        ev.pixels, ev.pixel_weight, ev.camera, ev.points, ev.point_weight, robust, ev.down, ev.anchor,
-        ev.anchor_weight, ev.free, ev.prior_weight,
-    )  # fmt: skip
-
-
-class Pool(NamedTuple):
-    """Minima found: variables (M, D), costs (M,) with inf = unused, and how many evaluations were spent (1,)."""
-
-    variables: ndarray
-    costs: ndarray
-    spent: ndarray
-
-
-POOL = 24
-
-
-@kernel
-def _keep(pool: Pool, x: ndarray, cost: float) -> None:
-    """Put a minimum in the place of the worst one."""
-    worst = 0
-    for i in range(pool.costs.shape[0]):
-        if pool.costs[i] > pool.costs[worst]:
-            worst = i
-    if cost < pool.costs[worst]:
-        pool.costs[worst] = cost
-        pool.variables[worst] = x
+def rougher(ev: Evidence, robust: float) -> Evidence:
+    """Return the evidence with another robust scale, shape, hands and toes held: fewer variables, faster steps."""
+    free = ev.free.copy()
+    free[72:-4] = False
+    for joint in HELD:
+        free[3 * joint : 3 * joint + 3] = False
+    return ev._replace(robust=float(robust), free=free)
 
 
 @kernel
@@ -132,142 +112,134 @@ def _log(r: ndarray, out: ndarray) -> None:
         out[c] = factor * q[1 + c]
 
 
-@kernel
-def _try_starts(
-    model: FitModel,
-    prior: PriorArrays,
-    ev: Evidence,
-    wide: Evidence,
-    starts: Starts,
-    size: float,
-    how: Settings,
-    w: Workspace,
-    pool: Pool,
-) -> None:
-    count = starts.points.shape[0]
-    d = starts.variables.shape[1]
-    cost, shift, chosen = np.empty(count), np.empty((count, 3)), np.empty(how.starts, np.int64)
-    if ev.point_weight.max() > 0:
-        place_points(starts, ev, cost, shift)
-    else:
-        place(starts, ev, size, cost, shift)
-    found = best_yaws(starts, cost, how.starts, chosen)
-    xs, costs = np.empty((how.starts, d)), np.full(how.starts, np.inf)
-    for i in range(found):
-        x = xs[i]
-        x[:] = starts.variables[chosen[i]]
-        x[d - 4 : d - 1] = shift[chosen[i]]
-        for a in range(d):
-            if ev.anchor_weight[a] > 0 and (a >= 72 or not ev.free[a]) and not (d - 4 <= a < d - 1):
-                x[a] = ev.anchor[a]
-        costs[i], spent = minimise(model, prior, wide, x, how.rough_steps, ROUGH, w)
-        pool.spent[0] += spent
-    for _ in range(min(how.kept, found)):
-        i = np.argmin(costs)
-        if not np.isfinite(costs[i]):
-            break
-        cost_i, spent = minimise(model, prior, ev, xs[i], how.steps, how.tolerance, w)
-        pool.spent[0] += spent
-        _keep(pool, xs[i], cost_i)
-        costs[i] = np.inf
+class Search:
+    """The search for one person's minima: cheapest and all others found, and the evaluations spent."""
+
+    def __init__(self, model: FitModel, prior: PriorArrays, ev: Evidence, how: Settings, w: Workspace) -> None:
+        self.model, self.prior, self.ev, self.how, self.w = model, prior, ev, how, w
+        self.costs: list[float] = []
+        self.variables: list[ndarray] = []
+        self.spent = 0
+
+    @property
+    def best(self) -> int:
+        """Number of the cheapest minimum."""
+        return int(np.argmin(self.costs))
+
+    def solve(self, x: ndarray) -> None:
+        """Improve x in place, fully, and keep it."""
+        cost, spent = minimise(self.model, self.prior, self.ev, x, self.how.steps, self.how.tolerance, np.inf, self.w)
+        self.spent += spent
+        if np.isfinite(cost):
+            self.costs.append(cost)
+            self.variables.append(x)
+
+    def try_starts(self, starts: Starts, size: float) -> None:
+        """Solve roughly from the likeliest headings, then fully from the best of those.
+
+        Args:
+            size: the person's size in px, for ranking the headings.
+        """
+        wide = rougher(self.ev, self.ev.robust * self.how.wide)
+        rough: list[tuple[float, int, ndarray]] = []
+        least = np.inf
+        for n, x in enumerate(self._placed(starts, size)):
+            cost, spent = minimise(
+                self.model, self.prior, wide, x, self.how.rough_steps, ROUGH, least + HOPELESS, self.w
+            )
+            self.spent += spent
+            least = min(least, cost)
+            rough.append((cost, n, x))
+        for _, _, x in sorted(rough, key=lambda r: r[:2])[: self.how.kept]:
+            self.solve(x)
+
+    def _placed(self, starts: Starts, size: float) -> list[ndarray]:
+        ev, d = self.ev, starts.variables.shape[1]
+        cost, shift = np.empty(len(starts.points)), np.empty((len(starts.points), 3))
+        if ev.point_weight.max() > 0:
+            place_points(starts, ev, cost, shift)
+        else:
+            place(starts, ev, size, cost, shift)
+        chosen = np.empty(self.how.starts, np.int64)
+        count = best_yaws(starts, cost, self.how.starts, chosen)
+        known = ((ev.anchor_weight > 0) & (np.arange(d) >= 72)) | ~ev.free
+        known[d - 4 : d - 1] = False
+        out = []
+        for i in chosen[:count]:
+            x = np.where(known, ev.anchor, starts.variables[i])
+            x[d - 4 : d - 1] = shift[i]
+            out.append(x)
+        return out
+
+    def try_flips(self) -> None:
+        """Reflect each limb bone of the best minimum so far; a better one becomes the best at once."""
+        held = rougher(self.ev, self.ev.robust)
+        for joint, child in FLIPS:
+            best = self.best
+            x = np.empty_like(self.variables[best])
+            if reflect(self.model, self.variables[best], joint, child, x, self.w) < MIN_FLIP:
+                continue
+            limit = self.costs[best] + self.how.margin
+            cost, spent = minimise(self.model, self.prior, held, x, self.how.flip_steps, ROUGH, limit, self.w)
+            self.spent += spent
+            if cost < limit:
+                self.solve(x)
 
 
-@kernel
-def _try_flips(model: FitModel, prior: PriorArrays, ev: Evidence, how: Settings, w: Workspace, pool: Pool) -> None:
-    """Reflect each limb bone of the best minimum so far; a better one becomes the best at once."""
-    d = pool.variables.shape[1]
-    x, best = np.empty(d), np.argmin(pool.costs)
-    for n in range(FLIPS.shape[0]):
-        angle = reflect(model, pool.variables[best], FLIPS[n, 0], FLIPS[n, 1], x, w)
-        if angle < MIN_FLIP:
-            continue
-        cost, spent = minimise(model, prior, ev, x, how.flip_steps, ROUGH, w)
-        pool.spent[0] += spent
-        if cost < pool.costs[best] + how.margin:
-            cost, spent = minimise(model, prior, ev, x, how.steps, how.tolerance, w)
-            pool.spent[0] += spent
-            _keep(pool, x, cost)
-            best = np.argmin(pool.costs)
-
-
-@kernel
 def search(
     model: FitModel, prior: PriorArrays, ev: Evidence, starts: Starts, size: float, how: Settings, first: ndarray
-) -> Pool:
+) -> Search:
     """Return the minima of one person.
 
     Args:
         size: the person's size in px, for ranking the starts.
         first: (S, D) starts from outside, tried besides the headings; may have no rows.
     """
-    w = workspace(model)
-    d = starts.variables.shape[1]
-    pool = Pool(np.zeros((POOL, d)), np.full(POOL, np.inf), np.zeros(1, np.int64))
-    for i in range(first.shape[0]):
-        x = first[i].copy()
-        cost, spent = minimise(model, prior, ev, x, how.steps, how.tolerance, w)
-        pool.spent[0] += spent
-        _keep(pool, x, cost)
+    found = Search(model, prior, ev, how, workspace(model))
+    for x in first:
+        found.solve(x.copy())
     if how.starts > 0:
-        wide = with_robust(ev, ev.robust * how.wide)
-        _try_starts(model, prior, ev, wide, starts, size, how, w, pool)
-    if how.flip_steps > 0 and np.isfinite(pool.costs.min()):
-        _try_flips(model, prior, ev, how, w, pool)
-    return pool
+        found.try_starts(starts, size)
+    if how.flip_steps > 0 and found.costs:
+        found.try_flips()
+    return found
 
 
-@kernel
-def distinct_minima(model: FitModel, pool: Pool, margin: float, different: float, wanted: int, order: ndarray) -> int:
-    """Write the numbers of the cheapest minima that are different bodies, cheapest first; return how many.
+def distinct_minima(found: Search, different: float, wanted: int) -> list[int]:
+    """Return the numbers of the cheapest minima that are different bodies, cheapest first.
 
     Args:
-        margin: minima that cost this much more than the best are left out.
         different: m, root mean square over the joints, pelvis on pelvis, that makes two bodies different.
         wanted: stop at this many.
     """
-    w = workspace(model)
-    joints = np.empty((wanted, 24, 3))
-    ranked = np.argsort(pool.costs)
-    count = 0
+    ranked = sorted(range(len(found.costs)), key=lambda i: (found.costs[i], i))
+    kept: list[int] = []
+    joints: list[ndarray] = []
     for i in ranked:
-        if not pool.costs[i] <= pool.costs[ranked[0]] + margin or not np.isfinite(pool.costs[i]):
+        if not found.costs[i] <= found.costs[ranked[0]] + found.how.margin or len(kept) == wanted:
             break
-        forward(model, pool.variables[i], w)
-        new = True
-        for k in range(count):
-            square = 0.0
-            for j in range(24):
-                for c in range(3):
-                    e = w.joints[j, c] - w.joints[0, c] - joints[k, j, c]
-                    square += e * e
-            new = new and square > 24 * different * different
-        if new:
-            for j in range(24):
-                joints[count, j] = w.joints[j] - w.joints[0]
-            order[count] = i
-            count += 1
-            if count == wanted:
-                break
-    return count
+        forward(found.model, found.variables[i], found.w)
+        here = found.w.joints - found.w.joints[0]
+        if all(((here - other) ** 2).sum() > 24 * different**2 for other in joints):
+            kept.append(i)
+            joints.append(here)
+    return kept
 
 
 @kernel
-def uncertainty(
-    model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, joints: ndarray, sigma: ndarray
-) -> tuple[float, float]:
-    """Laplace approximation at a minimum.
+def laplace(ev: Evidence, parents: ndarray, x: ndarray, w: Workspace, joints: ndarray, sigma: ndarray) -> float:
+    """Laplace approximation at a minimum, after ``evaluate`` there with all betas free.
 
     Args:
+        parents: (24,) joint tree.
         joints: (24, 3) is filled with the posed joints, camera frame, m.
         sigma: (24,) is filled with standard deviations (m): entry 0 of the pelvis in the camera frame, the others of
-            the joints relative to the pelvis.
+            the joints relative to the pelvis; inf where the normal matrix is singular.
 
     Returns:
-        The cost, and half the logarithm of the determinant of the normal matrix (over free variables).
+        Half the logarithm of the determinant of the normal matrix, over the free variables.
     """
-    w = workspace(model)
     d = x.shape[0]
-    cost = evaluate(model, prior, ev, x, w)
     factor = w.normal.astype(np.float64)
     for a in range(d):
         factor[a, a] += FLOOR
@@ -275,7 +247,7 @@ def uncertainty(
             factor[a, a:] = 0.0
             factor[:a, a] = 0.0
             factor[a, a] = 1.0
-    sound = cholesky(factor)
+    sound = cholesky(factor, d)
     volume = 0.0
     for a in range(d):
         volume += np.log(max(factor[a, a], 1e-12))
@@ -283,7 +255,7 @@ def uncertainty(
     for j in range(24):
         for c in range(3):
             joints[j, c] = w.joints[j, c] + x[d - 4 + c]
-        joint_jacobian(model, j, w)
+        joint_jacobian(parents, j, w)
         variance = 0.0
         for c in range(3):
             for a in range(d):
@@ -299,4 +271,4 @@ def uncertainty(
                 for b in range(k + 1, d):
                     y[b] -= f * factor[k, b]
         sigma[j] = np.sqrt(variance) if sound else np.inf
-    return cost, volume
+    return volume
