@@ -66,7 +66,7 @@ def dome(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> list[
     return rings
 
 
-def _flat_frame(axis: ndarray, front: ndarray) -> tuple[ndarray, ndarray]:
+def flat_frame(axis: ndarray, front: ndarray) -> tuple[ndarray, ndarray]:
     """Directions across a tube: wide and thin; empty cloth lies flat to the front, as it is pinned and falls."""
     wide = np.cross(axis, front)
     norm = np.linalg.norm(wide)
@@ -79,7 +79,7 @@ def pinned(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> lis
     """Round the stump, then flattened to a seam just past the tip, the end folded back on itself."""
     q = radial(points, centre, axis)
     lean = (points - centre) @ axis
-    wide, thin = _flat_frame(axis, stump.front)
+    wide, thin = flat_frame(axis, stump.front)
     reach = max(float((stump.place - centre) @ axis), 0.01) + 0.026
     rings = []
     places = np.array([0.25, 0.45, 0.62, 0.78, 0.9, 1.0])
@@ -96,7 +96,7 @@ def hanging(points: ndarray, centre: ndarray, stump: Stump, length: float) -> li
     down = np.array([0.0, 1.0, 0.0])
     axis = stump.axis
     q, direction, place = points - centre, axis.copy(), centre.copy()
-    wide, thin = _flat_frame(axis, stump.front)
+    wide, thin = flat_frame(axis, stump.front)
     a, b, c = q @ wide, q @ thin, q @ axis
     rings, steps = [], max(4, int(np.ceil(length / 0.03)))
     for k in range(1, steps + 1):

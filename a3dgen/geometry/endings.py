@@ -11,7 +11,7 @@ from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
 from a3dgen.geometry.clip import clip
-from a3dgen.geometry.cloth_ends import Stump, cuff, dome, hanging, pinned, radial
+from a3dgen.geometry.cloth_ends import Stump, cuff, dome, flat_frame, hanging, pinned, radial
 from a3dgen.geometry.garments import HEM, TILE, Garment, levels
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.sheets import cylinder_uv, index_uv, strip
@@ -71,25 +71,31 @@ def finish(
         mesh = replace(mesh, face_part=part)
         if cut.loops:
             rest = (length - end_level(ending, length, stump)) * stump.length
-            mesh = _evened(mesh, cut.loops[0], stump.axis)
+            mesh = _evened(mesh, cut.loops[0], stump)
             mesh = _close(mesh, cut.loops[0], ending, stump, rest)
             coordinates = {k: np.r_[v, np.full(len(mesh.vertices) - len(v), 9.0)] for k, v in coordinates.items()}
     return Piece(mesh.vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
 
 
 def sock(
-    mesh: SkinnedMesh, vertices: Float[ndarray, "v 3"], coordinate: Float[ndarray, " v"], stump: Stump, start: float
+    mesh: SkinnedMesh,
+    vertices: Float[ndarray, "v 3"],
+    coordinate: Float[ndarray, " v"],
+    stump: Stump,
+    start: float,
+    lift: float = 0.0035,
 ) -> Piece:
     """A liner drawn over a stump: its own skin from ``start`` (limb coordinate) on, lifted by a few millimetres.
 
     Args:
         mesh: the cut body; vertices: its posed vertices, m. coordinate: its limb coordinate, caps included.
+        stump: the stump; start: limb coordinate; lift: distance from the skin, m.
     """
     on = (coordinate[mesh.faces] > start - 0.2).all(1)
     used, rows = np.unique(mesh.faces[on], return_inverse=True)
     faces = rows.reshape(-1, 3).astype(np.int32)
     points = vertices[used]
-    lifted = points + 0.0035 * vertex_normals(points, faces)
+    lifted = points + lift * vertex_normals(points, faces)
     count = len(used)
     small = replace(
         _bare_mesh(mesh, vertices),
@@ -105,7 +111,12 @@ def sock(
     )
     cut = clip(small, -coordinate[used], -start)
     corners = cut.mesh.vertices[cut.mesh.faces].astype(np.float64)
-    uv, face_uv = index_uv(cylinder_uv(corners, stump.place, stump.axis, TILE), cut.mesh.faces)
+    if stump.tip > 0.05:
+        unrolled = cylinder_uv(corners, stump.place, stump.axis, TILE)
+    else:  # the torso's closure is flat: seen from outside
+        wide, thin = flat_frame(stump.axis, stump.front)
+        unrolled = np.stack([(corners - stump.place) @ wide, (corners - stump.place) @ thin], -1) / TILE
+    uv, face_uv = index_uv(unrolled, cut.mesh.faces)
     return Piece(cut.mesh.vertices, cut.mesh.faces, uv, face_uv, cut.mesh.face_part)
 
 
@@ -120,14 +131,16 @@ def _bare_mesh(mesh: SkinnedMesh, vertices: Float[ndarray, "v 3"]) -> SkinnedMes
     )
 
 
-def _evened(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], axis: Float[ndarray, "3"]) -> SkinnedMesh:
-    """Bring a cut edge into one plane and round it, as a seam would."""
+def _evened(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], stump: Stump) -> SkinnedMesh:
+    """Round a cut edge and, on a limb, bring it into one plane, as a seam would."""
     points = mesh.vertices[loop].astype(np.float64)
-    q = points - points.mean(0)
-    across = radial(points, points.mean(0), axis)
-    slope, *_ = np.linalg.lstsq(across, q @ axis, rcond=None)
-    points += np.outer(across @ slope - q @ axis, axis)
-    for _ in range(6):
+    on_limb = stump.tip > 0.05
+    if on_limb:
+        across = radial(points, points.mean(0), stump.axis)
+        along = (points - points.mean(0)) @ stump.axis
+        slope, *_ = np.linalg.lstsq(across, along, rcond=None)
+        points += np.outer(across @ slope - along, stump.axis)
+    for _ in range(6 if on_limb else 2):
         points = 0.5 * points + 0.25 * (np.roll(points, 1, 0) + np.roll(points, -1, 0))
     vertices = mesh.vertices.copy()
     vertices[loop] = points
@@ -144,6 +157,8 @@ def _close(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], ending: str, stump: 
         return _sew(mesh, loop, [points - HEM * normals], stump.carrier)
     if ending == "rolled":
         return _sew(mesh, loop, cuff(points, centre, axis), stump.carrier)
+    if ending == "covered" and stump.tip < 0.05:
+        return mesh  # the torso's closure gets a cover of its own shape
     if ending == "covered":
         return _sew(mesh, loop, dome(points, centre, axis, stump), stump.carrier, capped=True)
     if ending == "pinned":

@@ -16,17 +16,19 @@ from numpy import ndarray
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.limbs import LIMB_JOINTS, limb_coordinate, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
-from a3dgen.geometry.sheets import boundary_loops, cylinder_uv, drape, index_uv, with_rings
+from a3dgen.geometry.sheets import boundary_loops, clear_of, cylinder_uv, drape, index_uv, with_rings
 from a3dgen.geometry.skeleton import JOINT
 
 TILE = 0.32
 """Size of a fabric tile on the cloth, m."""
 BASE = 0.004
 """Least distance of cloth from its shell, m."""
+CLEARANCE = {"top": 0.006, "trousers": 0.008, "skirt": 0.005}
+"""Least distance of cloth from the skin in the rest pose, m."""
 HEM = 0.011
 """How far a hem turns inwards, m."""
-LIMB_MARGIN = 0.05
-"""Skin is hidden from this far inside a sleeve or leg, in limb coordinates (about 13 mm of an arm, 20 mm of a leg)."""
+LIMB_MARGIN = 0.09
+"""Skin is hidden from this far inside a sleeve or leg, in limb coordinates (about 23 mm of an arm, 35 mm of a leg)."""
 _REFERENCE = 0.541
 """Height of the neck above the pelvis in the body the lengths below were measured on, m."""
 LIMBS_OF = {"top": ("left_arm", "right_arm"), "bottom": ("left_leg", "right_leg")}
@@ -155,12 +157,15 @@ def hides(
     return inside
 
 
-def build_garment(spec: Spec, shells: Mapping[str, SkinnedMesh], joints: Float[ndarray, "24 3"]) -> Garment:
+def build_garment(
+    spec: Spec, shells: Mapping[str, SkinnedMesh], skin: SkinnedMesh, joints: Float[ndarray, "24 3"]
+) -> Garment:
     """Cut, drape, hem and unwrap a garment (tens of milliseconds; callers keep the result).
 
     Args:
         spec: its shape.
         shells: ``tights`` and, for skirts, ``skirt``.
+        skin: the body they surround.
         joints: rest joints (24, 3) at betas = 0, m.
     """
     mesh = shells[_SHELL_OF.get(spec.kind, "tights")]
@@ -174,6 +179,8 @@ def build_garment(spec: Spec, shells: Mapping[str, SkinnedMesh], joints: Float[n
     coordinates = {k: carried[:, len(fields) + i] for i, k in enumerate(LIMB_JOINTS)}
     passes = {"skirt": 6, "shoe": 8}.get(spec.kind, 16)
     mesh = drape(mesh, _ease(spec, mesh, coordinates, joints), passes, 0.5 * BASE)
+    if spec.kind in CLEARANCE:
+        mesh = clear_of(mesh, skin, CLEARANCE[spec.kind] * (0.5 if spec.tucked else 1.0))
     if spec.kind == "shoe":
         mesh = _sole(mesh, joints, spec)
     loops = boundary_loops(mesh.faces)
@@ -205,7 +212,7 @@ def _ease(
         out += (0.004 + 0.014 * spec.fit) * smoothstep(near / 0.45) * (arm > 0.05)
         if not spec.tucked:
             top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
-            out += (0.010 + 0.012 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
+            out += (0.008 + 0.010 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
         else:  # below a waistband cloth lies flat
             hug = hug * (0.3 + 0.7 * smoothstep((y - waist_height(joints) - 0.02) / 0.08))
         return out * hug
@@ -216,7 +223,7 @@ def _ease(
         out
         + tucked
         + 0.006 * spec.fit
-        + (0.004 + 0.016 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
+        + (0.002 + 0.012 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
         + (0.003 + 0.008 * spec.fit) * smoothstep((near + 0.5) / 0.5)
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.sparse import csr_matrix, diags
+from scipy.spatial import cKDTree
 
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 
@@ -60,24 +61,41 @@ def _unpacked(mesh: SkinnedMesh, packed: Float[ndarray, "w n"]) -> SkinnedMesh:
 def drape(mesh: SkinnedMesh, offset: Float[ndarray, " v"], passes: int, clearance: float) -> SkinnedMesh:
     """Lift a surface off what it was modelled on and let it span hollows as cloth does.
 
-    Vertices move outwards by ``offset`` (m), interior ones are averaged ``passes`` times with shape directions and
-    skinning weights alike (both are linear, so the cloth follows shape and pose), boundaries are smoothed along
-    themselves, and what sank nearer than ``clearance`` (m) to the start is lifted again.
+    Vertices move outwards by ``offset`` (m), interior ones are averaged ``passes`` times, boundaries are smoothed along
+    themselves, and what sank nearer than ``clearance`` (m) to the start is lifted again. Weights and shape directions
+    stay those of the surface below, so that cloth and skin keep their distance in every shape and pose.
     """
     normals = vertex_normals(mesh.vertices, mesh.faces)
     loops = boundary_loops(mesh.faces)
-    packed = _packed(mesh)
-    packed[:, :3] += normals * offset[:, None]
+    points = mesh.vertices + normals * offset[:, None]
     edge = np.concatenate(loops) if loops else np.zeros(0, np.int64)
-    average = _averaging(mesh.faces, len(packed), edge)
+    average = _averaging(mesh.faces, len(points), edge)
     for _ in range(passes):
-        packed = average @ packed
+        points = average @ points
     for loop in loops:
         for _ in range(4):
-            packed[loop] = 0.5 * packed[loop] + 0.25 * (packed[np.roll(loop, 1)] + packed[np.roll(loop, -1)])
-    lift = np.einsum("vc,vc->v", packed[:, :3] - mesh.vertices, normals)
-    packed[:, :3] += normals * np.maximum(clearance - lift, 0)[:, None]
-    return _unpacked(mesh, packed)
+            points[loop] = 0.5 * points[loop] + 0.25 * (points[np.roll(loop, 1)] + points[np.roll(loop, -1)])
+    lift = np.einsum("vc,vc->v", points - mesh.vertices, normals)
+    points += normals * np.maximum(clearance - lift, 0)[:, None]
+    return replace(mesh, vertices=points.astype(np.float32), pose_dirs=None)
+
+
+def clear_of(mesh: SkinnedMesh, skin: SkinnedMesh, clearance: float) -> SkinnedMesh:
+    """Push a surface out until it is ``clearance`` (m) outside the nearest vertices of the skin (both in rest)."""
+    shown = np.unique(skin.faces[~skin.hidden])
+    tree, normals = cKDTree(skin.vertices[shown]), vertex_normals(skin.vertices, skin.faces)[shown]
+    points = mesh.vertices.astype(np.float64)
+    average = _averaging(mesh.faces, len(points), np.zeros(0, np.int64))
+    for _ in range(3):
+        distance, nearest = tree.query(points, distance_upper_bound=0.05)
+        near = np.isfinite(distance)
+        away = np.zeros(len(points))
+        foot, direction = skin.vertices[shown][nearest[near]], normals[nearest[near]]
+        away[near] = np.maximum(clearance - np.einsum("vc,vc->v", points[near] - foot, direction), 0)
+        push = np.zeros_like(points)
+        push[near] = direction * away[near, None]
+        points += np.where((away > 0)[:, None], push, 0.7 * (average @ push))
+    return replace(mesh, vertices=points.astype(np.float32))
 
 
 def subdivided(mesh: SkinnedMesh) -> SkinnedMesh:

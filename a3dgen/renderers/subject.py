@@ -46,7 +46,8 @@ log = logging.getLogger("a3dgen")
 
 LINER_REACH = 0.5
 """How far a liner reaches up from the tip, in limb coordinates."""
-
+CLOSURE_REACH, CLOSURE_LIFT = 0.12, 0.009
+"""How far cloth over a closed shoulder or hip runs under the rest of the garment (limb coordinate); lift, m."""
 
 _MEASURES: Pool[Measure] = Pool(128)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
@@ -78,7 +79,10 @@ def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> 
     else:
         texture, uv = textures.skin(body, int(plan["skin"]), hair, seed), _with_eyes(body, amputee)
     items = [_skin(shared, amputee, worn, liners, stumps, texture, uv)]
-    items += [_cloth(shared, amputee, w, worn, stumps) for w in worn]
+    for w in worn:
+        items.append(_cloth(shared, amputee, w, worn, stumps))
+        over = worn_over(worn, w)
+        items += [_closure(shared, amputee, stumps[k], over, items[-1]) for k in w.ends if stumps[k].tip < 0.05]
     items += [_liner(shared, amputee, g, worn, stumps) for g in liners]
     if not painted:
         items += _hair(shared, amputee, hair, seed)
@@ -116,10 +120,8 @@ def _visible(
     """Faces of the cut body that are not hidden for good or by clothes (the topology is returned to keep it alive)."""
     mesh, origin = amputee.mesh, amputee.origin
     covered = np.zeros(len(mesh.faces), bool)
-    joints = shared.body.joints_template
     for spec, changed in ends:
-        key = (shared.token, spec, "skin")
-        under = _HIDDEN.get(key, lambda spec=spec: within_bounds(spec, shared.skin, joints)).copy()
+        under = _under(shared, spec).copy()
         for limb, level in (levels(spec) | dict(changed)).items():
             under &= shared.skin.limbs[limb] <= level - LIMB_MARGIN
         covered |= origin.apply(under.astype(np.float32))[mesh.faces].min(1) > 0.999
@@ -177,6 +179,28 @@ def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], s
     if item.spec.kind == "shoe":
         return _draw(piece, textures.shoe(entry["colors"], int(entry["seed"])), "shoe")
     return _draw(piece, textures.fabric(entry["fabric"], entry["colors"], int(entry["seed"])), "cloth")
+
+
+def _closure(shared: Shared, amputee: Amputee, stump: Stump, over: Sequence[Worn], cloth: Item) -> Item:
+    """Cloth over the place where a whole limb is gone, in the torso's own shape."""
+    coordinate = shared.skin.limbs[stump.limb].copy()
+    for outer in over:
+        coordinate[_under(shared, outer.spec)] = -9.0
+    piece = sock(
+        amputee.mesh,
+        amputee.vertices,
+        amputee.origin.apply(coordinate),
+        stump,
+        stump.ring - CLOSURE_REACH,
+        CLOSURE_LIFT,
+    )
+    return _draw(piece, cloth.texture, "cloth")
+
+
+def _under(shared: Shared, spec: Spec) -> Bool[ndarray, " v"]:
+    """Return (V,) bool: the skin within a garment's bounds, sleeves and legs left out (pooled; do not write)."""
+    key = (shared.token, spec, "skin")
+    return _HIDDEN.get(key, lambda: within_bounds(spec, shared.skin, shared.body.joints_template))
 
 
 def _liner(

@@ -131,7 +131,7 @@ def dress(garments: Sequence[Mapping[str, Any]], stumps: Mapping[str, Stump], sk
 def garment_of(shared: Shared, spec: Spec) -> Garment:
     """Return a garment for a body from the pool."""
     key = (shared.token, spec)
-    return _GARMENTS.get(key, lambda: build_garment(spec, shared.shells, shared.body.joints_template))
+    return _GARMENTS.get(key, lambda: build_garment(spec, shared.shells, shared.body.mesh, shared.body.joints_template))
 
 
 def worn_over(worn: Sequence[Worn], inner: Worn) -> list[Worn]:

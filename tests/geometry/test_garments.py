@@ -31,7 +31,7 @@ def outside(points, body):
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: f"{s.kind}-{s.left}")
 def test_garments_are_clean_surfaces_outside_the_body(spec, body, shells):
-    garment = build_garment(spec, shells, body.joints_template)
+    garment = build_garment(spec, shells, body.mesh, body.joints_template)
     mesh = garment.mesh
     assert np.allclose(mesh.weights.sum(1), 1, atol=1e-4)
     assert mesh.faces.max() == len(mesh.vertices) - 1
@@ -46,7 +46,7 @@ def test_garments_are_clean_surfaces_outside_the_body(spec, body, shells):
 
 
 def test_texture_is_in_metres_and_never_wraps(body, shells):
-    mesh = build_garment(TSHIRT, shells, body.joints_template).mesh
+    mesh = build_garment(TSHIRT, shells, body.mesh, body.joints_template).mesh
     uv = mesh.uv[mesh.face_uv]
     assert np.ptp(uv, axis=1).max() < 0.5
     a, b, c = mesh.vertices[mesh.faces].swapaxes(0, 1)
@@ -84,7 +84,7 @@ def test_clothes_follow_shape_and_pose(which, body, shells):
     person = rebuild(body, pose, betas, np.zeros(3), none, ones, "residual", np.tile([2.1, 0.8, 0.12], (12, 1)))
     tree = cKDTree(person.vertices)
     for spec in (TSHIRT, TROUSERS):
-        mesh = build_garment(spec, shells, body.joints_template).mesh
+        mesh = build_garment(spec, shells, body.mesh, body.joints_template).mesh
         distance, _ = tree.query(person.posed.vertices(mesh, betas))
         assert np.percentile(distance, 99) < 0.06
         assert np.median(distance) < 0.03
