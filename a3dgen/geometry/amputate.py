@@ -18,11 +18,12 @@ from a3dgen.geometry.body import (
     rest_joints,
     skinning_transforms,
 )
+from a3dgen.geometry.cache import Cache
 from a3dgen.geometry.clip import Origin
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, RESIDUAL_ENDS, absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.geometry.topology import Cache, Stump, Topology, build_topology, removed_regions
+from a3dgen.geometry.topology import Stump, Topology, build_topology, removed_regions
 
 __all__ = (
     "COLLAPSE",
@@ -184,15 +185,15 @@ def rebuild(
     rest = topology.mesh.shaped(betas)
     vertices = posed.vertices(topology.mesh, betas)
     present = ~absent_rows(removed)
-    ends, girth = np.zeros((len(RESIDUAL_ENDS), 4)), np.zeros(NUM_REGIONS)
+    ends, girth, length = np.zeros((len(RESIDUAL_ENDS), 4)), np.zeros(NUM_REGIONS), np.zeros(NUM_REGIONS)
+    joints_rest = rest_joints(body, betas)
     for s in topology.stumps:
-        row = REGIONS[s.region].end
-        if row is not None:
-            ends[row] = (*vertices[s.tip], 1)
+        region = REGIONS[s.region]
+        if region.end is not None:
+            ends[region.end] = (*vertices[s.tip], 1)
+        at = joints_rest[region.joint] if geometry == COLLAPSE else rest[s.tip]
+        length[s.region] = measure.stump_length(joints_rest, region, np.asarray(at, np.float64))
         girth[s.region] = measure.girth(rest[s.ring])
-    segment = measure.segment_lengths(body, betas)
-    flags = np.zeros(NUM_REGIONS, bool)
-    flags[removed_regions(removed)] = True
     return Amputee(
         topology=topology,
         posed=posed,
@@ -202,7 +203,7 @@ def rebuild(
         present=present,
         ends=ends,
         height=measure.standing_height(body, betas),
-        segment=segment,
-        stump_length=measure.stump_lengths(segment, flags, np.asarray(residual, np.float64)),
+        segment=measure.segment_lengths(body, betas),
+        stump_length=length,
         stump_girth=girth,
     )

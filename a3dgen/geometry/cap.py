@@ -97,13 +97,15 @@ def ring_conormals(
 
 @dataclass(frozen=True)
 class CapPoints:
-    """A cap's rest vertices: ``rings`` (n, L, 3) from the cut to the tip, ``tip`` (3,), and for each ring the share of
-    the cut's radius ``radial`` (n,) and of the height ``axial`` (n,) that it has."""
+    """A cap's rest vertices: ``rings`` (n, L, 3) from the cut to the tip, ``tip`` (3,), for each ring the share of the
+    cut's radius ``radial`` (n,) and of the height ``axial`` (n,) that it has, and the ``angles`` (n + 1, L) of the
+    points about the axis (rad), those of the cut first."""
 
     rings: Float[ndarray, "n l 3"]
     tip: Float[ndarray, "3"]
     radial: Float[ndarray, " n"]
     axial: Float[ndarray, " n"]
+    angles: Float[ndarray, "m l"]
 
 
 def superellipse(exponent: float, rings: int = RINGS) -> tuple[Float[ndarray, " n"], Float[ndarray, " n"]]:
@@ -146,7 +148,7 @@ def cap_points(ring: Ring, tip: Float[ndarray, "3"], exponent: float, rings: int
         + level[..., None] * ring.axis
         + (1 - radial)[:, None, None] * drift
     )
-    return CapPoints(points, tip, radial, axial)
+    return CapPoints(points, tip, radial, axial, np.vstack([polar.angle, angle]))
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def carried_dirs(
     spread = (dirs - mean).reshape(len(dirs), -1)
     slope, *_ = np.linalg.lstsq((ring.points - ring.centre) @ frame, spread, rcond=None)
     rest = spread - (ring.points - ring.centre) @ frame @ slope
-    rest = _at_angles(_spoke_angles(polar.angle, cap.axial), polar.angle, rest)
+    rest = _at_angles(cap.angles[1:], polar.angle, rest)
     axial, radial = cap.axial[:, None, None], cap.radial[:, None, None]
     out = (cap.rings - ring.centre) @ frame @ slope + radial * rest
     return out.reshape(*cap.rings.shape[:2], *mean.shape) + mean + axial[..., None] * (tip_dirs - mean)
@@ -249,17 +251,12 @@ def cap_faces(
     return np.concatenate(faces), np.tile(here, 2 * rings + 1)
 
 
-def unrolled(ring: Ring, cap: CapPoints) -> tuple[Float[ndarray, "m 2"], int]:
-    """Flatten a cap to a disk (m): each spoke keeps its direction and its length along the surface, so nothing is
-    stretched. Returns the points of ring, cap rings and tip in order, and the number of points on the ring."""
+def unrolled(ring: Ring, cap: CapPoints) -> Float[ndarray, "m 2"]:
+    """Flatten a cap to a disk (m): each point keeps its angle about the axis and its distance from the tip along the
+    surface, so that nothing is smeared. Returns the points of ring, cap rings and tip, in order."""
     spokes = np.concatenate([ring.points[None], cap.rings, np.broadcast_to(cap.tip, (1, *ring.points.shape))])
     step = np.linalg.norm(np.diff(spokes, axis=0), axis=2)
     to_tip = np.concatenate([np.cumsum(step[::-1], 0)[::-1], np.zeros((1, step.shape[1]))])
-    around = ring.points - ring.centre
-    around = around - np.outer(around @ ring.axis, ring.axis)
-    first = around[0] / np.linalg.norm(around[0])
-    second = np.cross(ring.axis, first)
-    angle = np.arctan2(around @ second, around @ first)
-    ray = np.stack([np.cos(angle), np.sin(angle)], 1)
+    ray = np.stack([np.cos(cap.angles), np.sin(cap.angles)], -1)
     disk = to_tip[:-1, :, None] * ray
-    return np.concatenate([disk.reshape(-1, 2), np.zeros((1, 2))]), len(ring.points)
+    return np.concatenate([disk.reshape(-1, 2), np.zeros((1, 2))])

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from a3dgen.geometry.body import BodyData, rest_joints
 from a3dgen.geometry.cap import perimeter
-from a3dgen.geometry.regions import REGIONS
+from a3dgen.geometry.regions import REGIONS, Region
 
 
 def standing_height(body: BodyData, betas: Float[ndarray, " k"]) -> float:
@@ -25,12 +25,16 @@ def segment_lengths(body: BodyData, betas: Float[ndarray, " k"]) -> Float[ndarra
     return np.linalg.norm(joints[end] - joints[start], axis=1)
 
 
-def stump_lengths(
-    segment: Float[ndarray, "12"], removed: ndarray, residual: Float[ndarray, "12"]
-) -> Float[ndarray, "12"]:
-    """Return the length (m) from the carrying segment's joint to the stump's tip; 0 where there is no such stump."""
-    carried = np.array([r.cuttable for r in REGIONS]) & removed
-    return np.where(carried, segment * residual, 0.0)
+def stump_length(joints_rest: Float[ndarray, "24 3"], region: Region, tip: Float[ndarray, "3"]) -> float:
+    """Return how far (m) a stump's tip lies along the bone from the joint that carries it; 0 over the torso.
+
+    It is ``residual`` times the segment's length at betas = 0; under other shapes the skin, and the tip with it, may
+    stretch otherwise than the bone, and what counts is where the tip is.
+    """
+    if not region.cuttable:
+        return 0.0
+    start, end = joints_rest[list(region.segment)]
+    return float((tip - start) @ (end - start) / np.linalg.norm(end - start))
 
 
 def girth(ring: Float[ndarray, "l 3"]) -> float:

@@ -21,8 +21,10 @@ STIFF_REACH = 0.2
 """Share of the segment before the cut over which the skin's weights turn to those of the cap."""
 _LOWEST_LEVEL = {"arm": 0.10, "leg": 0.06}
 """Cuts nearer to the torso would open the axilla or the groin."""
-_TORSO_LEVEL = {"arm": 0.02, "leg": 0.0}
-"""Level of the closure of a shoulder or hip disarticulation."""
+_TORSO_LEVEL = {"arm": 0.02, "leg": 0.035}
+"""Level of the closure of a shoulder or hip disarticulation; two hips' closures must not meet in the middle."""
+_SKIN_WITHIN = 0.3
+"""A cap shows skin from this share of the segment before or after its middle."""
 _SCAR_LINE_M = 0.0035
 
 
@@ -53,7 +55,11 @@ class LimbTable:
 
 
 def limb_table(mesh: SkinnedMesh, joints_template: Float[ndarray, "24 3"], limb: str) -> LimbTable:
-    """Slice a limb of the rest mesh at many levels."""
+    """Slice a limb of the rest mesh at many levels.
+
+    Raises:
+        ValueError: if the mesh has no such limb at these joints.
+    """
     field = limb_coordinate(mesh, joints_template, limb).astype(np.float64)
     at = joints_template[list(LIMB_JOINTS[limb])]
     bones = np.diff(at, axis=0)
@@ -66,6 +72,11 @@ def limb_table(mesh: SkinnedMesh, joints_template: Float[ndarray, "24 3"], limb:
         a, b, t = slice_edges(field, edges, level)
         points = (1 - t)[:, None] * mesh.vertices[a] + t[:, None] * mesh.vertices[b]
         axis = bones[int(level >= 1)] / lengths[int(level >= 1)]
+        if len(points) < 3:
+            if level < 2:
+                raise ValueError(f"{limb} gives no ring at {level:g}: the mesh and its joints do not fit together")
+            centres[i], radii[i] = centres[i - 1], radii[i - 1]
+            continue
         centres[i], radii[i] = _centre_and_radius(points.astype(np.float64), axis)
     return LimbTable(limb, field, lengths, bones / lengths[:, None], at[:2], levels, centres, radii, edges)
 
@@ -191,9 +202,10 @@ class UvSpot:
     handed: int
 
 
-def find_uv_spot(mesh: SkinnedMesh, part: int) -> UvSpot:
-    """Return the point farthest from any seam on the faces of one SMPL part: plain skin for a cap to show."""
-    rows = np.flatnonzero((mesh.face_part == part) & ~mesh.hidden)
+def find_uv_spot(mesh: SkinnedMesh, table: LimbTable, segment: int) -> UvSpot:
+    """Return the point farthest from any seam on the middle of a limb segment: plain skin for a cap to show."""
+    level = table.field[mesh.faces].mean(1) - segment
+    rows = np.flatnonzero((np.abs(level - 0.5) < _SKIN_WITHIN) & ~mesh.hidden)
     corners = mesh.uv[mesh.face_uv[rows]].astype(np.float64)
     pairs = np.concatenate([mesh.face_uv[:, [0, 1]], mesh.face_uv[:, [1, 2]], mesh.face_uv[:, [2, 0]]])
     pairs = np.sort(pairs, axis=1).astype(np.int64)

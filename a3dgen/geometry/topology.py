@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
+from a3dgen.geometry.cache import Cache
 from a3dgen.geometry.cap import (
     RING_REACH,
     RINGS,
@@ -87,25 +85,6 @@ class Topology:
     cap_faces: Bool[ndarray, " f"]
     cap_vertices: Bool[ndarray, " v"]
     stumps: tuple[Stump, ...]
-
-
-class Cache:
-    """A bounded cache of this process whose keys hold an object's identity; entries keep that object alive."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
-
-    def get(self, owner: Any, key: Hashable, make: Callable[[], Any]) -> Any:
-        full = (id(owner), key)
-        if full in self._entries:
-            self._entries.move_to_end(full)
-            return self._entries[full][1]
-        value = make()
-        self._entries[full] = (owner, value)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
-        return value
 
 
 _TABLES = Cache(64)
@@ -201,8 +180,8 @@ class _Work:
         own = [loop for loop in self.clipped.loops if np.abs(field[loop] - plan.cut).max() * scale < 0.02]
         if len(own) != 1:
             raise ValueError(
-                f"cutting {plan.region.name} at {plan.residual:g} gives {len(own)} rings: the mesh and its joints do not "
-                "fit together"
+                f"cutting {plan.region.name} at {plan.residual:g} gives {len(own)} rings: "
+                "the mesh and its joints do not fit together"
             )
         return own[0]
 
@@ -252,8 +231,8 @@ class _Work:
         seam = np.array((_TORSO_SEAM_DIRECTION if plan.torso else _SEAM_DIRECTION)[region.limb])
         scar = scar_on_cap(cap.rings, ring.axis, ring.centre, seam, cap.axial)
 
-        disk, _ = unrolled(ring, cap)
-        spot = _TABLES.get(self.intact, ("uv", region.name), lambda: find_uv_spot(self.intact, _skin_part(plan)))
+        disk = unrolled(ring, cap)
+        spot = _TABLES.get(self.intact, ("uv", region.name), lambda: find_uv_spot(self.intact, table, plan.segment))
         n = len(loop)
         levels = [np.arange(n) + k * n for k in range(RINGS + 1)]
         face_uv = _renumber(faces, [loop, *(self.count + k * n + np.arange(n) for k in range(RINGS))], levels)
@@ -305,11 +284,6 @@ class _Work:
         new_vertices = np.arange(len(cut.vertices)) >= len(mesh.vertices)
         scar = np.concatenate([self.scar, both["scar"]]).astype(np.float32)
         return Topology(cut, source, scar, new_faces, new_vertices, tuple(self.stumps))
-
-
-def _skin_part(plan: StumpPlan) -> int:
-    """The SMPL part whose skin the cap shows: the carrying segment, or the removed one where the torso is closed."""
-    return plan.region.joint if plan.torso else plan.region.segment[0]
 
 
 def _renumber(faces: ndarray, old: list[ndarray], new: list[ndarray]) -> ndarray:
