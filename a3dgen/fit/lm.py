@@ -16,7 +16,7 @@ EASE, TIGHTEN = 0.25, 6.0
 FLOOR = np.float32(1e-6)
 PANEL = 4
 """Rows of the Cholesky factor made at a time."""
-SETTLE = 3
+SETTLE = 1
 """Iterations before convergence may be declared."""
 
 

@@ -23,6 +23,8 @@ MIN_FLIP = 0.2
 HELD = tuple(JOINT[f"{s}_{n}"] for s in ("left", "right") for n in ("hand", "foot"))
 HOPELESS = 60.0
 """A heading is given up once it cannot come within this cost of the best one."""
+SAME = 0.12
+"""A reflection whose variables all come back to within this (rad) has found the same minimum again."""
 ROUGH = 1e-2
 """Tolerance while minima are only compared."""
 
@@ -182,7 +184,7 @@ class Search:
             limit = self.costs[best] + self.how.margin
             cost, spent = minimise(self.model, self.prior, held, x, self.how.flip_steps, ROUGH, limit, self.w)
             self.spent += spent
-            if cost < limit:
+            if cost < limit and np.abs(x - self.variables[best])[:72].max() > SAME:
                 self.solve(x)
 
 
