@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from a3dgen.config import BuildConfig
+from a3dgen.digests import digest
 from a3dgen.errors import A3dgenError, ConfigError
 from a3dgen.folder import RAW, TRUTH, Shards, folder_lock, size_of, sweep_folder
 from a3dgen.freshness import DONE, Freshness, count_files
@@ -79,6 +80,7 @@ class Build:
             with folder_lock(self.out):
                 sweep_folder(self.out, self.table)
                 write_json(self.out / "config.json", self.config.settings())
+                self.ledger.event("start", config=self.config.name, settings=digest(self.config.settings()))
                 if self._chain:
                     self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
                 if self.config.demo is not None:
@@ -88,6 +90,7 @@ class Build:
                 self.ledger.check_balance()
                 self._gather_stages(count)
                 self.ledger.write(self._how())
+                self.ledger.event("end", made=self.ledger.made, people=self.ledger.people())
                 return self.ledger
         except OSError as error:
             raise storage_error(self.out, error) from error
@@ -286,7 +289,7 @@ class Build:
                 return done
 
     def _event(self, text: str) -> None:
-        self.ledger.events.append(text)
+        self.ledger.event("trouble", note=text)
         self.progress.say(text)
 
     # -- gathering stages

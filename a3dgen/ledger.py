@@ -20,6 +20,7 @@ from a3dgen.records import FAILED, OK, REJECTED
 from a3dgen.typed import plain
 
 RUN = "run.json"
+LOG = "log.jsonl"
 FEEDS = {
     "fit": ("ingest", "Persons"),
     "amputate": ("fit", "Bodies"),
@@ -77,13 +78,24 @@ class Ledger:
             for masked, (n, example) in group.items():
                 book.reasons.setdefault(status, {}).setdefault(masked, [0, example])[0] += n
         if made:
+            self.event("shard", stage=stage, **{k: facts[k] for k in ("shard", "seconds", "bytes", "counts")})
             book.seconds += facts["seconds"]
             book.bytes += facts["bytes"] + facts.get("file_bytes", 0)
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Append one line to the JSON-lines log; notable ones (``note``) also go to run.json."""
+        line = json.dumps({"time": _stamp(time.time()), "event": kind, **facts}, ensure_ascii=False)
+        with open(self.out / LOG, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        if "note" in facts:
+            self.events.append(str(facts["note"]))
 
     def add_whole(self, stage: str, facts: Mapping[str, Any], made: bool, seconds: float = 0.0, size: int = 0) -> None:
         """Book a gathering stage or the demo."""
         book = StageBook(made=int(made), kept=int(not made), seconds=seconds, bytes=size, facts=dict(facts))
         self.stages[stage] = book
+        if made:
+            self.event("stage", stage=stage, seconds=seconds, bytes=size)
 
     @property
     def made(self) -> int:

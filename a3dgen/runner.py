@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from a3dgen.errors import ConfigError
+from a3dgen.preload import LOG_VARIABLE
 from a3dgen.tasks import Task, run_task
 from a3dgen.threads import ONE_THREAD, limit_threads
 
@@ -85,11 +86,10 @@ class Cluster:
     Only the small Task goes out and only its summary comes back: shards are written and read by the workers.
     """
 
-    def __init__(self, workers: int, scheduler: str = "", run: Callable[[Task], dict[str, Any]] = run_task) -> None:
+    def __init__(self, workers: int, scheduler: str = "", log: str = "") -> None:
         import dask
         from distributed import Client, LocalCluster
 
-        self._run = run
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._under_way: dict[str, tuple[Task, Any]] = {}
         self._count = 0
@@ -107,7 +107,7 @@ class Cluster:
                     processes=True,
                     dashboard_address=":0" if _has_bokeh() else None,
                     memory_limit=None,
-                    env=dict(ONE_THREAD),
+                    env={**ONE_THREAD, LOG_VARIABLE: log},
                     silence_logs=logging.CRITICAL,
                 )
             self._client = Client(scheduler or self._local, timeout=10, set_as_default=False)
@@ -119,7 +119,7 @@ class Cluster:
     def submit(self, task: Task) -> None:
         self._count += 1
         name = f"{task.spec.name}-{task.shard:06d}-{self._count}"
-        future = self._client.submit(self._run, task, key=name, pure=False, priority=-task.shard)
+        future = self._client.submit(run_task, task, key=name, pure=False, priority=-task.shard)
         self._under_way[name] = (task, future)
         future.add_done_callback(self._finished.put)
 
@@ -187,11 +187,17 @@ def _limited(function: Callable[[Any], Any], item: Any) -> Any:
     return function(item)
 
 
-def make_executor(workers: int, scheduler: str) -> Executor:
-    """Return where to run: ``workers`` 0 = inline, -1 = one a core; a scheduler address wins over both."""
+def make_executor(workers: int, scheduler: str, log: str = "") -> Executor:
+    """Return where to run.
+
+    Args:
+        workers: 0 = in this process, -1 = one a core.
+        scheduler: address of a running scheduler, which wins over ``workers``.
+        log: file for what libraries print in local workers; the terminal if empty.
+    """
     if not scheduler and workers == 0:
         return Inline()
-    return Cluster(len(os.sched_getaffinity(0)) if workers < 0 else workers, scheduler)
+    return Cluster(len(os.sched_getaffinity(0)) if workers < 0 else workers, scheduler, log)
 
 
 def _settings() -> dict[str, Any]:
@@ -199,6 +205,7 @@ def _settings() -> dict[str, Any]:
     return {
         "distributed.scheduler.allowed-failures": 0,
         "distributed.worker.multiprocessing-method": "spawn",
+        "distributed.worker.preload": ["a3dgen.preload"],
         "distributed.nanny.pre-spawn-environ": dict(ONE_THREAD),
         "distributed.comm.timeouts.connect": "30s",
         "distributed.admin.log-format": "%(message)s",

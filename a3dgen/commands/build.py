@@ -12,7 +12,7 @@ from a3dgen.config import BuildConfig, load_config
 from a3dgen.errors import ConfigError
 from a3dgen.ledger import Ledger, final_table
 from a3dgen.progress import Progress, make_progress
-from a3dgen.runner import make_executor
+from a3dgen.runner import Executor, make_executor
 from a3dgen.stage_table import STAGE_TABLE
 
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     stage = args.command if args.command in STAGE_TABLE else ""
     build = Build(
         config,
-        lambda: make_executor(config.run.workers, config.run.scheduler),
+        lambda: executor_for(config),
         progress,
         lambda: digest_of_body(config),
         force=frozenset({stage} - {""}),
@@ -49,6 +49,11 @@ def configure(args: argparse.Namespace) -> BuildConfig:
     if not config.sources:
         raise ConfigError(f"{args.config}: no sources; set e.g. sources.coco.root=/data/coco")
     return config
+
+
+def executor_for(config: BuildConfig) -> Executor:
+    """Return where the configuration says to run; what local workers print goes to ``workers.log``."""
+    return make_executor(config.run.workers, config.run.scheduler, str(config.out / "workers.log"))
 
 
 def show(ledger: Ledger, config: BuildConfig) -> None:

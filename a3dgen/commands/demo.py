@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from a3dgen.build import Build
-from a3dgen.commands.build import configure, digest_of_body
+from a3dgen.commands.build import configure, digest_of_body, executor_for
 from a3dgen.errors import ConfigError
 from a3dgen.folder import RAW, folder_lock
 from a3dgen.progress import make_progress
-from a3dgen.runner import make_executor
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,8 +17,7 @@ def run(args: argparse.Namespace) -> int:
     if config.demo is None:
         raise ConfigError(f"{args.config}: has no demo; use --config demo, or set demo.people=24")
     progress = make_progress(args.quiet)
-    workers, scheduler = config.run.workers, config.run.scheduler
-    build = Build(config, lambda: make_executor(workers, scheduler), progress, lambda: digest_of_body(config))
+    build = Build(config, lambda: executor_for(config), progress, lambda: digest_of_body(config))
     try:
         with folder_lock(build.out):
             facts = build.make_demo()
