@@ -17,6 +17,7 @@ from a3dgen.errors import ConfigError, DataError, MissingDependency, Rejected
 from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS
 from a3dgen.io import masks
 from a3dgen.sources import Found
+from a3dgen.sources.cdf_check import check_cdf
 from a3dgen.sources.h36m_cameras import Camera, Extrinsics, load_cameras, read_metadata
 from a3dgen.sources.h36m_common import RIGHT_FIRST_32, Frame, person, refuse_known_bad, selection
 from a3dgen.sources.h36m_video import Silhouettes, Video, frames_folder
@@ -155,11 +156,10 @@ def read_pose(path: Path, axes: int) -> Float[ndarray, "t 17 a"]:
         import cdflib
     except ImportError:
         raise MissingDependency("cdflib", "reading Human3.6M's .cdf files", "pip install 'a3dgen[cdf]'") from None
+    check_cdf(path)
     try:
         pose = np.asarray(cdflib.CDF(path).varget("Pose"), np.float64)
-    except MemoryError:
-        raise
-    except Exception as error:  # cdflib raises whatever a damaged byte leads it to
+    except Exception as error:  # cdflib raises whatever a damaged byte leads it to, MemoryError included
         raise DataError(f"{path}: not a readable CDF file: {' '.join(str(error).split())[:120]}") from None
     if pose.ndim not in (2, 3) or pose.shape[-1] != 32 * axes or (pose.ndim == 3 and pose.shape[0] != 1):
         raise DataError(f"{path}: 'Pose' has shape {pose.shape}, wanted (1, frames, {32 * axes})")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import shutil
+import struct
 
 import cv2
 import h5py
@@ -31,6 +34,7 @@ from a3dgen.records import OUTSIDE, VISIBLE, Persons
 from a3dgen.sources.h36m import Config, fingerprint, read
 from a3dgen.sources.h36m_cameras import CAMERA_IDS, load_cameras, read_metadata
 from a3dgen.sources.h36m_common import Frame
+from a3dgen.sources.h36m_official import read_pose
 
 FIRST, SECOND = CAMERA_IDS[:2]
 FRAMES = [("S1", "Walking_1", camera, n) for camera in (FIRST, SECOND) for n in (1, 2, 6)]
@@ -427,6 +431,47 @@ def test_official_set_up_errors(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"Walking 1\.54138969\.cdf"):
         _read(**config)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_cdf(tmp_path, data):
+    path = tmp_path / "pose.cdf"
+    path.unlink(missing_ok=True)
+    _write_cdf(path, np.zeros((1, 3, 64)))
+    assert read_pose(path, 2).shape == (3, 17, 2)
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(raw))
+    with contextlib.suppress(DataError):
+        read_pose(path, 2)
+
+
+def test_cdf_with_endless_lists_is_refused_at_once(tmp_path):
+    path = tmp_path / "pose.cdf"
+    _write_cdf(path, np.zeros((1, 3, 64)))
+    whole = path.read_bytes()
+    (general,) = struct.unpack_from(">q", whole, 20)
+    for offset, value in ((44, 1), (48, 2**30), (56, 2**30), (60, 2**30), (0, -1)):
+        raw = bytearray(whole)
+        struct.pack_into(">i", raw, general + offset, value)
+        path.write_bytes(bytes(raw))
+        with pytest.raises(DataError, match="damaged"):
+            read_pose(path, 2)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_annot_h5(tmp_path, data):
+    shutil.rmtree(tmp_path / "processed", ignore_errors=True)
+    path = _write_fetch(tmp_path, (1,)) / "annot.h5"
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(raw))
+    with contextlib.suppress(DataError):
+        _read(tmp_path)
 
 
 def test_without_cdflib_the_command_is_named(tmp_path, monkeypatch):
