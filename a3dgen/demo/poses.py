@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from a3dgen.geometry.skeleton import JOINT, NUM_JOINTS
 
 FAMILIES = ("stand", "walk", "reach", "sit", "crouch", "sport")
+Angle = float | int
 JITTER = 3.0
 """Standard deviation of what every joint deviates from the recipe, degrees."""
 
@@ -56,17 +57,17 @@ def draw_pose(rng: Generator, family: str) -> Pose:
     return pose
 
 
-def _turn(axis: str, degrees: float) -> Rotation:
+def _turn(axis: str, degrees: Angle) -> Rotation:
     return Rotation.from_euler(axis, degrees, degrees=True)
 
 
-def _jitter(rng: Generator, degrees: float) -> Rotation:
+def _jitter(rng: Generator, degrees: Angle) -> Rotation:
     return Rotation.from_rotvec(np.deg2rad(rng.normal(0, degrees, 3)))
 
 
 def _leg(
-    rng: Generator, pose: Pose, side: str, flexion: float, knee: float, apart: float = 4.0, out: float = 6.0,
-    lean: float = 0.0, flat: bool = True, point: float = 0.0,
+    rng: Generator, pose: Pose, side: str, flexion: Angle, knee: Angle, apart: Angle = 4.0, out: Angle = 6.0,
+    lean: Angle = 0.0, flat: bool = True, point: Angle = 0.0,
 ) -> None:  # fmt: skip
     """Set one leg: hip flexion, knee bend, hip abduction and outward turn; a flat foot is parallel to the ground.
 
@@ -93,7 +94,7 @@ def _leg(
 
 
 def _arm(
-    rng: Generator, pose: Pose, side: str, down: float, forward: float = 0.0, bend: float = 15.0, twist: float = 0.0
+    rng: Generator, pose: Pose, side: str, down: Angle, forward: Angle = 0.0, bend: Angle = 15.0, twist: Angle = 0.0
 ) -> None:
     """Set one arm: lowered from the T by ``down``, swung forwards, elbow bent, upper arm turned about its length."""
     sign = 1.0 if side == "left" else -1.0
@@ -107,7 +108,7 @@ def _arm(
     pose.rotations[f"{side}_elbow"] = _turn("y", -sign * bend)
 
 
-def _trunk(rng: Generator, pose: Pose, lean: float = 0.0, side: float = 0.0, turn: float = 0.0) -> None:
+def _trunk(rng: Generator, pose: Pose, lean: Angle = 0.0, side: Angle = 0.0, turn: Angle = 0.0) -> None:
     """Bend the spine: forwards, to the left, turned to the left; a third in each vertebra joint."""
     for name in ("spine1", "spine2", "spine3"):
         part = _turn("x", lean / 3) * _turn("z", -side / 3) * _turn("y", turn / 3)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.random import Generator
 
 from a3dgen.demo import materials as m
-from a3dgen.demo.trace import BOX, CYLINDER, ELLIPSOID, World, solid
+from a3dgen.demo.trace import BOX, CYLINDER, ELLIPSOID, Real, Triple, World, solid
 
-Colour = tuple[float, float, float]
+Colour = Triple
 KINDS = ("room", "street", "field", "studio")
 
 _WALLS = ((0.62, 0.60, 0.54), (0.48, 0.54, 0.56), (0.60, 0.52, 0.42), (0.45, 0.50, 0.42), (0.66, 0.65, 0.63))
@@ -35,9 +35,9 @@ class Scene:
 
     kind: str
     world: World
-    reach: tuple[float, float]
+    reach: tuple[Real, Real]
     half: float
-    height: tuple[float, float]
+    height: tuple[Real, Real]
     fronts: dict[int, int] = field(default_factory=dict)
     exposure: float = 1.0
 
@@ -77,7 +77,7 @@ def _sun(rng: Generator) -> dict:
     }
 
 
-def _tree(rng: Generator, x: float, z: float, colour: Colour) -> list[list[float]]:
+def _tree(rng: Generator, x: Real, z: Real, colour: Colour) -> list[list[Real]]:
     height, seed = rng.uniform(4, 9), float(rng.integers(1000))
     trunk = solid(CYLINDER, (x, 0.3 * height, z), (0.03 * height, 0.3 * height, 1), m.WOOD, (0.13, 0.10, 0.08), 0, seed)
     crown = [trunk]
@@ -90,7 +90,7 @@ def _tree(rng: Generator, x: float, z: float, colour: Colour) -> list[list[float
     return crown
 
 
-def _building(rng: Generator, x: float, z: float, width: float, yaw: float = 0.0) -> list[list[float]]:
+def _building(rng: Generator, x: Real, z: Real, width: Real, yaw: Real = 0.0) -> list[list[Real]]:
     height, deep, colour = 3.0 * rng.integers(2, 7), rng.uniform(6, 12), _pick(rng, _STONES)
     body = solid(BOX, (x, height / 2, z), (width / 2, height / 2, deep / 2), m.FACADE, colour, yaw, rng.integers(99))
     base = solid(BOX, (x, 0.35, z), (width / 2 + 0.05, 0.35, deep / 2 + 0.05), m.PLASTER, (0.28, 0.27, 0.26), yaw, 5.0)
@@ -98,12 +98,12 @@ def _building(rng: Generator, x: float, z: float, width: float, yaw: float = 0.0
     return [body, base, solid(BOX, (x, height, z), cornice, m.PLASTER, (0.5, 0.48, 0.45), yaw, 6.0)]
 
 
-def _car(rng: Generator, x: float, z: float, yaw: float) -> list[list[float]]:
+def _car(rng: Generator, x: Real, z: Real, yaw: Real) -> list[list[Real]]:
     """A parked car of boxes and cylinders, good enough at ten metres."""
     colour = _pick(rng, _CARS)
     c, s = np.cos(yaw), np.sin(yaw)
 
-    def at(dx: float, y: float, dz: float) -> tuple[float, float, float]:
+    def at(dx: Real, y: Real, dz: Real) -> Triple:
         return (x + c * dx + s * dz, y, z - s * dx + c * dz)
 
     parts = [
@@ -118,10 +118,10 @@ def _car(rng: Generator, x: float, z: float, yaw: float) -> list[list[float]]:
     return parts
 
 
-def _bench(rng: Generator, x: float, z: float, yaw: float) -> list[list[float]]:
+def _bench(rng: Generator, x: Real, z: Real, yaw: Real) -> list[list[Real]]:
     wood, c, s = _pick(rng, _WOODS), np.cos(yaw), np.sin(yaw)
 
-    def at(dx: float, y: float, dz: float) -> tuple[float, float, float]:
+    def at(dx: Real, y: Real, dz: Real) -> Triple:
         return (x + c * dx + s * dz, y, z - s * dx + c * dz)
 
     seat = solid(BOX, at(0, 0.44, 0), (0.75, 0.025, 0.2), m.WOOD, wood, yaw, 1.0)
@@ -164,9 +164,9 @@ def _room(rng: Generator) -> Scene:
     return Scene("room", world, (2.3, min(4.6, deep - 1.3)), 0.9, (1.2, 1.65), exposure=float(rng.uniform(0.95, 1.15)))
 
 
-def _furniture(rng: Generator, x0: float, x1: float, deep: float, side: float) -> list[list[float]]:
+def _furniture(rng: Generator, x0: float, x1: float, deep: float, side: float) -> list[list[Real]]:
     """Return what stands along the walls: a sofa or cabinet, shelves with books, pictures, a lamp, a plant, a rug."""
-    out: list[list[float]] = []
+    out: list[list[Real]] = []
     x, wood = rng.uniform(x0 + 1.2, x1 - 1.2), _pick(rng, _WOODS)
     if rng.random() < 0.5:
         cloth = _pick(rng, _CLOTHS)
@@ -211,7 +211,7 @@ def _furniture(rng: Generator, x0: float, x1: float, deep: float, side: float) -
 
 def _street(rng: Generator) -> Scene:
     sun, side = _sun(rng), float(rng.choice([-1, 1]))
-    solids: list[list[float]] = []
+    solids: list[list[Real]] = []
     x = -30.0
     far = rng.uniform(16, 24)
     while x < 30:
