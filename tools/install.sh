@@ -37,15 +37,15 @@ fi
     exit 2
 }
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet)
+pip=("$venv/bin/python" -m pip --disable-pip-version-check -qq)
 torch=$(grep -m 1 '^torch==' requirements.lock)
 echo "a3dgen: installing into $venv (about a minute with CPU wheels, once)"
-"${pip[@]}" install "$torch" ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
+"${pip[@]}" install --no-compile "$torch" ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
 if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
-    "${pip[@]}" install -r requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
-    "${pip[@]}" install --no-deps -e .
+    "${pip[@]}" install --no-compile -r requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
+    "${pip[@]}" install --no-compile --no-deps -e .
 else
     echo "a3dgen: the exact versions of requirements.lock are for Python 3.11 and 3.12; taking current ones" >&2
-    "${pip[@]}" install -e '.[test]' ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
+    "${pip[@]}" install --no-compile -e '.[test]' ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
 fi
 touch "$venv/.ready"
