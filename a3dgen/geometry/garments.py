@@ -23,7 +23,7 @@ TILE = 0.32
 """Size of a fabric tile on the cloth, m."""
 BASE = 0.004
 """Least distance of cloth from its shell, m."""
-CLEARANCE = {"top": 0.006, "trousers": 0.008, "skirt": 0.005}
+CLEARANCE = {"top": 0.006, "trousers": 0.008, "skirt": 0.010}
 """Least distance of cloth from the skin in the rest pose, m."""
 HEM = 0.011
 """How far a hem turns inwards, m."""
@@ -101,10 +101,10 @@ def _neckline(m: Measure, joints: Float[ndarray, "24 3"], neck: str) -> Float[nd
     """Positive inside the neck opening: within a radius of the neck's axis and above a plane that dips to the front."""
     k = _scale(joints)
     x, y, z = (m.points - joints[JOINT["neck"]] - np.array([0, 0, 0.012]) * k).T / k
-    radius = {"crew": 0.064, "v": 0.068, "wide": 0.092, "tank": 0.098}[neck]
-    drop = {"crew": 0.040, "v": 0.042, "wide": 0.058, "tank": 0.075}[neck]
+    radius = {"crew": 0.062, "v": 0.066, "wide": 0.092, "tank": 0.098}[neck]
+    drop = {"crew": 0.037, "v": 0.040, "wide": 0.058, "tank": 0.075}[neck]
     ring = radius + 0.016 * np.clip(z / 0.06, 0, 1) - np.hypot(x, 0.9 * z)
-    opening = np.minimum(ring, y + drop + 0.50 * z)
+    opening = np.minimum(ring, y + drop + 0.42 * z)
     if neck == "v":
         opening = np.maximum(opening, np.where((z > 0.03) & (y < 0.02), 0.42 * (y + 0.165) - np.abs(x), -1.0))
     opening = np.maximum(opening, y - 0.042)
@@ -124,7 +124,7 @@ def bounds(spec: Spec, m: Measure, joints: Float[ndarray, "24 3"]) -> list[tuple
         return [(y - waist, 0.015)]
     if spec.kind == "skirt":
         hip, knee = joints[JOINT["left_hip"], 1], joints[JOINT["left_knee"], 1]
-        return [(y - waist, 0.015), (hip + (knee - hip) * spec.left - y, 0.05)]
+        return [(y - waist, 0.015), (hip + (knee - hip) * spec.left - y, 0.12)]
     coordinate = m.limbs[f"{spec.side}_{spec.limb or 'leg'}"]
     return [(spec.left - coordinate, 0.04)]
 

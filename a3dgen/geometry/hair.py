@@ -22,6 +22,7 @@ class Style:
     Attributes:
         thickness: of the hair at the crown, m. rise: degrees from the hairline to full thickness. rough: m.
         curtain: how far below the eyes hair falls, m, or 0. bun: radius, m, or 0.
+        ball: radius that round hair fills up to, from the cranium's centre, m, or 0.
         cropped: matt and without strands. even: as thick at the sides as on top.
     """
 
@@ -30,6 +31,7 @@ class Style:
     rough: float = 0.0015
     curtain: float = 0.0
     bun: float = 0.0
+    ball: float = 0.0
     cropped: bool = False
     even: bool = False
 
@@ -38,7 +40,7 @@ STYLES = {
     "buzz": Style(0.003, 4.0, 0.0003, cropped=True, even=True),
     "crop": Style(0.011, 9.0, 0.0016, cropped=True),
     "short": Style(0.019, 12.0, 0.0022),
-    "afro": Style(0.046, 24.0, 0.0035, cropped=True, even=True),
+    "afro": Style(0.020, 16.0, 0.0040, ball=0.136, cropped=True, even=True),
     "bob": Style(0.017, 12.0, 0.0010, curtain=0.10),
     "long": Style(0.017, 12.0, 0.0010, curtain=0.24),
     "bun": Style(0.009, 10.0, 0.0006, bun=0.034, even=True),
@@ -100,6 +102,11 @@ def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> Sk
     lift = 0.0015 + look.thickness * scale * smoothstep(inside / look.rise) * cut
     lift = lift + look.rough * clumps * smoothstep(inside / 8) - 0.0045 * (1 - smoothstep((inside + 2) / 3.5))
     lifted = points + lift[:, None] * vertex_normals(points, part.faces)
+    if look.ball:
+        out = points - frame.centre
+        reach = np.linalg.norm(out, axis=1)
+        ball = np.maximum(look.ball * (0.75 + 0.25 * scale) * frame.scale - reach, 0) * smoothstep(inside / 62)
+        lifted = lifted + out / reach[:, None] * ball[:, None]
     part = replace(part, vertices=lifted.astype(np.float32))
     return replace(part, uv=_hair_uv(lifted, frame, look.cropped), face_uv=part.faces)
 

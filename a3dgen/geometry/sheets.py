@@ -87,14 +87,11 @@ def clear_of(mesh: SkinnedMesh, skin: SkinnedMesh, clearance: float) -> SkinnedM
     points = mesh.vertices.astype(np.float64)
     average = _averaging(mesh.faces, len(points), np.zeros(0, np.int64))
     for _ in range(3):
-        distance, nearest = tree.query(points, distance_upper_bound=0.05)
-        near = np.isfinite(distance)
-        away = np.zeros(len(points))
-        foot, direction = skin.vertices[shown][nearest[near]], normals[nearest[near]]
-        away[near] = np.maximum(clearance - np.einsum("vc,vc->v", points[near] - foot, direction), 0)
-        push = np.zeros_like(points)
-        push[near] = direction * away[near, None]
-        points += np.where((away > 0)[:, None], push, 0.7 * (average @ push))
+        _, nearest = tree.query(points)
+        direction = normals[nearest]
+        lack = clearance - np.einsum("vc,vc->v", points - skin.vertices[shown[nearest]], direction)
+        push = direction * np.clip(lack, 0, 0.03)[:, None]
+        points += np.where((lack > 0)[:, None], push, 0.7 * (average @ push))  # neighbours give way, too
     return replace(mesh, vertices=points.astype(np.float32))
 
 

@@ -101,9 +101,9 @@ def _hair(colour: str, seed: int, curly: bool) -> Texture:
         pattern += weight * blurred / blurred.std()
     pattern /= pattern.std()
     out = np.empty((size, size, 4), np.uint8)
-    shade = np.clip(np.exp((0.34 if curly else 0.26) * pattern - 0.08), 0.3, 2.2)[..., None]
+    shade = np.clip(np.exp((0.34 if curly else 0.24) * pattern - 0.08), 0.3, 2.2)[..., None]
     out[..., :3] = to_srgb(to_linear(HAIR_COLOURS[colour]) * shade)
-    out[..., 3] = np.clip(128 + (26 if curly else 12) * pattern, 0, 255)
+    out[..., 3] = np.clip(128 + (20 if curly else 9) * pattern, 0, 255)
     return out
 
 
