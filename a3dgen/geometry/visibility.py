@@ -116,10 +116,15 @@ def body_buffers(
 
 @dataclass(frozen=True)
 class Reach:
-    """How far before a keypoint its own surface may lie: ``joints`` (24,) local radii, m, and ``landmarks`` (44,) the
-    allowance of the landmark rows, m (15 mm, and as much as the body model puts the row under its skin)."""
+    """How far before a point of the body its own surface may lie.
+
+    Attributes:
+        joints: (24,) local radii at the joints, m. segments: (12,) of the segments that carry the regions' stumps.
+        landmarks: (44,) allowance of the landmark rows, m: 15 mm, and as much as the model puts the row under its skin.
+    """
 
     joints: Float[ndarray, "24"]
+    segments: Float[ndarray, "12"]
     landmarks: Float[ndarray, "44"]
 
 
@@ -131,7 +136,24 @@ def visibility_reach(body: BodyData) -> Reach:
     under = np.zeros(NUM_ROWS)
     for row in LANDMARK_ROWS:
         under[row] = np.linalg.norm(skin - rest.keypoints[row], axis=1).min()
-    return Reach(joint_radii(body), LANDMARK_M + np.minimum(under, _MAX_UNDER_SKIN_M))
+    joints = joint_radii(body)
+    return Reach(joints, segment_radii(body, joints), LANDMARK_M + np.minimum(under, _MAX_UNDER_SKIN_M))
+
+
+def segment_radii(body: BodyData, joints: Float[ndarray, "24"]) -> Float[ndarray, "12"]:
+    """Return how thick the carrying segments are, m: the 80th percentile of the distance of the part's vertices to the
+    bone; over the torso, and where it is more, the radius at the joint."""
+    at, owner = body.joints_template, body.mesh.weights.argmax(1)
+    out = np.zeros(NUM_REGIONS)
+    for r in REGIONS:
+        start, end = r.segment
+        out[r.index] = joints[start]
+        offset = body.mesh.vertices[owner == start] - at[start]
+        if r.cuttable and len(offset):
+            bone = at[end] - at[start]
+            across = offset - np.outer(offset @ bone / (bone @ bone), bone)
+            out[r.index] = max(joints[start], float(np.percentile(np.linalg.norm(across, axis=1), _WIDE)))
+    return out
 
 
 def joint_radii(body: BodyData) -> Float[ndarray, "24"]:
@@ -235,7 +257,7 @@ def region_visibility(
     out = np.zeros(NUM_REGIONS, np.float32)
     for r in REGIONS:
         points, part = _segment_points(joints, r.index, float(residual[r.index]))
-        out[r.index] = np.mean(_states(points, buffers, part, reach.joints[part]) == VISIBLE)
+        out[r.index] = np.mean(_states(points, buffers, part, np.full(len(part), reach.segments[r.index])) == VISIBLE)
     return out
 
 
@@ -253,7 +275,7 @@ def why_not_removable(posed: PosedBody, region: int, residual: float, buffers: B
         reach: of ``visibility_reach``.
     """
     points, part = _segment_points(posed.joints, region, residual)
-    state = _states(points, buffers, part, reach.joints[part])
+    state = _states(points, buffers, part, np.full(len(part), reach.segments[region]))
     if state[-1] == OUTSIDE:
         return "stump tip outside the image"
     if state[-1] != VISIBLE:
