@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from a3dgen.errors import Rejected
 from a3dgen.fit.initial import make_starts
+from a3dgen.fit.kinematics import workspace
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
 from a3dgen.fit.residuals import Evidence, evaluate, prior_energy
@@ -192,7 +193,7 @@ class Fitter:
 
     def prior_energy(self, seen: Observation, found: Solution) -> float:
         """Return what the pose prior charges for a solution, limits included, in natural-log units."""
-        return float(prior_energy(self.model, self.prior, self.evidence(seen), found.x))
+        return float(prior_energy(self.model, self.prior, self.evidence(seen), found.x, workspace(self.model)))
 
     def variables(
         self, pose: Float[ndarray, "24 3"], betas: Float[ndarray, " b"], transl: Float[ndarray, "3"]

@@ -49,7 +49,6 @@ class Workspace(NamedTuple):
     tail: ndarray
 
 
-@kernel
 def workspace(model: FitModel) -> Workspace:
     """Allocate the scratch arrays for a model."""
     b, p = model.joint_dirs.shape[2], model.joint.shape[0]
@@ -59,7 +58,7 @@ def workspace(model: FitModel) -> Workspace:
         np.zeros((24, 3, 3)), np.zeros((24, 3, b)), np.zeros((p, 3)), np.zeros((44, 3)), np.zeros((24, 3)),
         np.zeros((3, b)), np.zeros((3, d), np.float32), np.zeros((d, d), np.float32), np.zeros(d),
         np.zeros(72, np.float32), np.zeros(72, np.float32), np.zeros((3, 3)),
-        np.zeros(24, np.bool_), np.zeros(24, np.int64), np.zeros(1, np.int64), np.full(1, 72, np.int64),
+        np.zeros(24, bool), np.zeros(24, np.int64), np.zeros(1, np.int64), np.full(1, 72, np.int64),
     )  # fmt: skip
 
 

@@ -70,15 +70,15 @@ def solve_factored(u: ndarray, rhs: ndarray, n: int) -> None:
 
 
 @kernel
-def damped(w: Workspace, free: ndarray, damping: float, factor: ndarray, step: ndarray) -> bool:
+def damped(normal: ndarray, gradient: ndarray, free: ndarray, damping: float, factor: ndarray, step: ndarray) -> bool:
     """Factor the damped normal equations of the free variables (their numbers) and write their step."""
     n = free.shape[0]
     for i in range(n):
-        row, target = w.normal[free[i]], factor[i]
+        row, target = normal[free[i]], factor[i]
         for j in range(i, n):
             target[j] = row[free[j]]
         target[i] += np.float32(damping) * target[i] + FLOOR
-        step[i] = -w.gradient[free[i]]
+        step[i] = -gradient[free[i]]
     if not cholesky(factor, n):
         return False
     solve_factored(factor, step, n)
@@ -90,6 +90,7 @@ def minimise(
     model: FitModel,
     prior: PriorArrays,
     ev: Evidence,
+    free: ndarray,
     x: ndarray,
     steps: int,
     tolerance: float,
@@ -99,40 +100,39 @@ def minimise(
     """Improve x in place; return its cost and the number of evaluations.
 
     Args:
+        free: numbers of the variables that may move, as in ``ev.free``.
         steps: at most this many trial steps.
         tolerance: relative gain of a step below which the person counts as converged.
         limit: give up when even twice the gain that the next step promises would not come below this cost.
     """
-    d = x.shape[0]
-    free = np.flatnonzero(ev.free)
-    n = free.shape[0]
+    d, n = x.shape[0], free.shape[0]
     factor, step = np.zeros((n, n), np.float32), np.zeros(n, np.float32)
-    kept_normal, kept_gradient, trial = np.empty((d, d), np.float32), np.empty(d), x.copy()
-    cost = evaluate(model, prior, ev, x, w)
-    damping, count = FIRST_DAMPING, 1
-    for iteration in range(steps):
-        kept_normal[:, :] = w.normal
-        kept_gradient[:] = w.gradient
-        if damped(w, free, damping, factor, step):
-            promise = 0.0
-            for i in range(n):
-                trial[free[i]] = x[free[i]] + step[i]
-                promise -= 0.5 * w.gradient[free[i]] * step[i]
-            if iteration > 0 and cost - 2 * promise > limit:
+    normal, gradient, trial = np.empty((d, d), np.float32), np.empty(d), x.copy()
+    cost, damping, count = np.inf, FIRST_DAMPING, 0
+    for iteration in range(steps + 1):
+        new = evaluate(model, prior, ev, trial, w)
+        count += 1
+        if new < cost:
+            gain = (cost - new) / (cost + 1e-9) if iteration > 0 else 1.0
+            x[:] = trial
+            cost = new
+            normal[:, :] = w.normal
+            gradient[:] = w.gradient
+            damping = max(damping * EASE, LEAST_DAMPING) if iteration > 0 else damping
+            if iteration > SETTLE and gain < tolerance:
                 break
-            new = evaluate(model, prior, ev, trial, w)
-            count += 1
-            if new < cost:
-                gain = (cost - new) / (cost + 1e-9)
-                x[:] = trial
-                cost = new
-                damping = max(damping * EASE, LEAST_DAMPING)
-                if iteration >= SETTLE and gain < tolerance:
-                    break
-                continue
-            w.normal[:, :] = kept_normal
-            w.gradient[:] = kept_gradient
-        damping *= TIGHTEN
+        else:
+            damping *= TIGHTEN
+        if iteration == steps or not np.isfinite(cost):
+            break
+        while not damped(normal, gradient, free, damping, factor, step) and damping <= MOST_DAMPING:
+            damping *= TIGHTEN
         if damping > MOST_DAMPING:
+            break
+        promise = 0.0
+        for i in range(n):
+            trial[free[i]] = x[free[i]] + step[i]
+            promise -= 0.5 * gradient[free[i]] * step[i]
+        if iteration > 0 and cost - 2 * promise > limit:
             break
     return cost, count

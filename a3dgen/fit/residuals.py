@@ -20,7 +20,6 @@ from a3dgen.fit.kinematics import (
     forward,
     keypoint,
     point_jacobian,
-    workspace,
 )
 from a3dgen.fit.model import FitModel
 
@@ -297,8 +296,7 @@ def _pose_prior(prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> f
 
 
 @kernel
-def prior_energy(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray) -> float:
+def prior_energy(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> float:
     """Return the cost of the pose prior and of the joint limits alone."""
-    w = workspace(model)
     forward(model, x, w)
     return _pose_prior(prior, ev, x, w)

@@ -64,27 +64,31 @@ def reflect(model: FitModel, x: ndarray, joint: int, child: int, out: ndarray, w
     d = x.shape[0]
     forward(model, x, w)
     out[:] = x
-    ray, bone = np.empty(3), np.empty(3)
+    ray, bone, axis = np.empty(3), np.empty(3), np.empty(3)
+    far, length, along = 0.0, 0.0, 0.0
     for c in range(3):
         ray[c] = w.joints[joint, c] + x[d - 4 + c]
         bone[c] = w.joints[child, c] - w.joints[joint, c]
-    ray /= np.sqrt((ray * ray).sum())
-    bone /= np.sqrt((bone * bone).sum()) + 1e-9
-    along = (ray * bone).sum()
-    goal = bone - 2 * along * ray
-    axis = np.empty(3)
-    for c in range(3):
+        far += ray[c] * ray[c]
+        length += bone[c] * bone[c]
+        along += ray[c] * bone[c]
+    along /= np.sqrt(far * length)
+    for c in range(3):  # bone x (bone - 2 along ray), of unit vectors
         a, b = (c + 1) % 3, (c + 2) % 3
-        axis[c] = bone[a] * goal[b] - bone[b] * goal[a]
-    sine, cosine = np.sqrt((axis * axis).sum()), (bone * goal).sum()
-    angle = np.arctan2(sine, cosine)
+        axis[c] = -2 * along * (bone[a] * ray[b] - bone[b] * ray[a]) / np.sqrt(far * length)
+    sine = np.sqrt(axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2])
+    angle = np.arctan2(sine, 1 - 2 * along * along)
     if angle < MIN_FLIP or sine < 1e-6:
         return angle
-    axis *= angle / sine
-    turn, unused, world, local = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
-    rotation(axis[0], axis[1], axis[2], turn, unused)
+    f = angle / sine
+    turn, unused, world = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
+    local, up = np.empty((3, 3)), np.empty((3, 3))
+    rotation(axis[0] * f, axis[1] * f, axis[2] * f, turn, unused)
     multiply(turn, w.world[joint], world)
-    multiply(w.world[model.parents[joint]].T.copy(), world, local)
+    for a in range(3):
+        for b in range(3):
+            up[a, b] = w.world[model.parents[joint], b, a]
+    multiply(up, world, local)
     _log(local, out[3 * joint : 3 * joint + 3])
     return angle
 
@@ -105,11 +109,9 @@ def _log(r: ndarray, out: ndarray) -> None:
         q[0] = r[k, j] - r[j, k]
         q[1 + i] = 1 + 2 * r[i, i] - trace
         q[1 + j], q[1 + k] = r[j, i] + r[i, j], r[k, i] + r[i, k]
-    q /= np.sqrt((q * q).sum())
-    if q[0] < 0:
-        q *= -1.0
     sine = np.sqrt(q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
-    factor = 2.0 if sine < 1e-8 else 2 * np.arctan2(sine, q[0]) / sine
+    sign = -1.0 if q[0] < 0 else 1.0  # the quaternion need not have unit length
+    factor = 2 / q[0] if sine < 1e-8 else sign * 2 * np.arctan2(sine, abs(q[0])) / sine
     for c in range(3):
         out[c] = factor * q[1 + c]
 
@@ -119,6 +121,7 @@ class Search:
 
     def __init__(self, model: FitModel, prior: PriorArrays, ev: Evidence, how: Settings, w: Workspace) -> None:
         self.model, self.prior, self.ev, self.how, self.w = model, prior, ev, how, w
+        self.free = np.flatnonzero(ev.free)
         self.costs: list[float] = []
         self.variables: list[ndarray] = []
         self.spent = 0
@@ -130,7 +133,9 @@ class Search:
 
     def solve(self, x: ndarray) -> None:
         """Improve x in place, fully, and keep it."""
-        cost, spent = minimise(self.model, self.prior, self.ev, x, self.how.steps, self.how.tolerance, np.inf, self.w)
+        cost, spent = minimise(
+            self.model, self.prior, self.ev, self.free, x, self.how.steps, self.how.tolerance, np.inf, self.w
+        )
         self.spent += spent
         if np.isfinite(cost):
             self.costs.append(cost)
@@ -143,11 +148,12 @@ class Search:
             size: the person's size in px, for ranking the headings.
         """
         wide = rougher(self.ev, self.ev.robust * self.how.wide)
+        few = np.flatnonzero(wide.free)
         rough: list[tuple[float, int, ndarray]] = []
         least = np.inf
         for n, x in enumerate(self._placed(starts, size)):
             cost, spent = minimise(
-                self.model, self.prior, wide, x, self.how.rough_steps, ROUGH, least + HOPELESS, self.w
+                self.model, self.prior, wide, few, x, self.how.rough_steps, ROUGH, least + HOPELESS, self.w
             )
             self.spent += spent
             least = min(least, cost)
@@ -176,13 +182,14 @@ class Search:
     def try_flips(self) -> None:
         """Reflect each limb bone of the best minimum so far; a better one becomes the best at once."""
         held = rougher(self.ev, self.ev.robust)
+        few = np.flatnonzero(held.free)
         for joint, child in FLIPS:
             best = self.best
             x = np.empty_like(self.variables[best])
             if reflect(self.model, self.variables[best], joint, child, x, self.w) < MIN_FLIP:
                 continue
             limit = self.costs[best] + self.how.margin
-            cost, spent = minimise(self.model, self.prior, held, x, self.how.flip_steps, ROUGH, limit, self.w)
+            cost, spent = minimise(self.model, self.prior, held, few, x, self.how.flip_steps, ROUGH, limit, self.w)
             self.spent += spent
             if cost < limit and np.abs(x - self.variables[best])[:72].max() > SAME:
                 self.solve(x)

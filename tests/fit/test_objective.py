@@ -101,7 +101,7 @@ def test_minimise_lowers_the_cost_and_keeps_frozen_variables(scene):
     held = ev._replace(free=free)
     start = x + 0.2
     y = start.copy()
-    cost, _ = minimise(model, prior, held, y, 40, 1e-6, np.inf, w)
+    cost, _ = minimise(model, prior, held, np.flatnonzero(free), y, 40, 1e-6, np.inf, w)
     assert cost < 0.5 * evaluate(model, prior, held, start, w)
     assert y[5] == start[5]
     assert y[-1] == start[-1]
