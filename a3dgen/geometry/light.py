@@ -21,12 +21,14 @@ _ROWS, _COLUMNS = 24, 32
 _COSINE = np.array([np.pi, *[2 * np.pi / 3] * 3, *[np.pi / 4] * 5])
 """Clamped-cosine convolution of harmonics (Ramamoorthi and Hanrahan 2001)."""
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
-WHITE_LEVEL = (0.40, 1.30)
-"""Plausible value (linear) of a white surface that faces the key light."""
-KEY_SHARE = (0.42, 0.72)
+WHITE_LEVEL = (0.42, 1.5)
+"""Plausible value (linear) of the best lit upright white surface that the camera sees."""
+KEY_SHARE = (0.52, 0.80)
 """Plausible share of the key in the light on a surface that faces it."""
-KEY_ELEVATION = (0.36, 0.94)
-"""Plausible sine of the key's height above the ground: 21 to 70 degrees."""
+_DILUTION = 1.5
+"""Misfit of body and photo makes the measured slope of the shading so much too small."""
+KEY_ELEVATION = (0.36, 0.85)
+"""Plausible sine of the key's height above the ground: 21 to 58 degrees."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ def estimate_light(
         adjust: ``azimuth`` (degrees about the vertical), ``gain`` (of everything) and ``key`` (of the key light).
 
     Returns:
-        The light, clamped to what photos of people show: the key above and not behind the horizon, between about
-        two fifths and three quarters of the light on a surface that faces it.
+        The light, clamped to what photos of people show: the key well above the horizon, with a half to four fifths
+        of the light on a surface that faces it; scaled for the surfaces that the camera sees.
     """
     up = np.array([0.0, -1.0, 0.0]) if up is None else up / np.linalg.norm(up)
     adjust = adjust or {}
@@ -113,17 +115,31 @@ def estimate_light(
     key_dir = _turn(key_dir, up, float(adjust.get("azimuth", 0.0)))
     white = _white_level(radiance @ _LUMINANCE, brightness) * float(adjust.get("gain", 1.0))
     share = _key_share(radiance @ _LUMINANCE, shading)
-
-    overhead = 0.55 + 0.45 * np.clip(directions @ up * 1.5 + 0.5, 0, 1)  # the ground in reach is the body's own shade
+    height = directions @ up
+    # plates rarely show the sky above the person, and the ground in reach lies in the person's own shade
+    usual = np.interp(height, (-1.0, 0.0, 1.0), (0.25, 0.75, 1.35))[..., None] * radiance.mean((0, 1))
+    around = (0.5 * _calm(radiance) + 0.5 * _calm(usual)) * np.interp(height, (-1.0, 0.3), (0.5, 1.0))[..., None]
     sh = np.zeros((9, 3))
     for mirror in (1.0, -1.0):
-        basis = harmonics(directions * (1.0, 1.0, mirror))
-        sh += np.einsum("rck,rcl,rc->kl", basis, _calm(radiance), solid * overhead)
+        sh += np.einsum("rck,rcl,rc->kl", harmonics(directions * (1.0, 1.0, mirror)), around, solid)
     sh *= _COSINE[:, None] / np.pi
-    facing = irradiance(sh, key_dir) @ _LUMINANCE
-    sh *= white * (1 - share) / max(float(facing), 1e-6)
-    color = _key_color(radiance) * white * share * float(adjust.get("key", 1.0))
-    return Light(sh, key_dir, color)
+    facing = float(irradiance(sh, key_dir) @ _LUMINANCE)
+    color = _key_color(radiance) * float(adjust.get("key", 1.0))
+    key = share / (1 - share) * facing  # so that the key has its share on a surface that faces it
+    seen = _facing_the_camera()
+    seen = seen[np.abs(seen @ up) < 0.5]
+    lit = irradiance(sh, seen) @ _LUMINANCE + key * np.maximum(seen @ key_dir, 0)
+    scale = white / max(float(lit.max()), 1e-6)
+    return Light(sh * scale, key_dir, color * (key * scale))
+
+
+@cache
+def _facing_the_camera() -> Float[ndarray, "n 3"]:
+    """Return unit normals of surfaces that a camera sees well."""
+    y, x = np.mgrid[-3:4, -3:4] * 0.3
+    flat = np.stack([x, y], -1).reshape(-1, 2)
+    flat = flat[(flat**2).sum(1) < 0.92]
+    return np.concatenate([flat, -np.sqrt(1 - (flat**2).sum(1, keepdims=True))], 1)
 
 
 def _calm(radiance: ndarray) -> ndarray:
@@ -157,12 +173,13 @@ def _turn(direction: ndarray, axis: ndarray, degrees: float) -> ndarray:
 
 
 def _white_level(luminance: ndarray, brightness: float | None) -> float:
-    """Return the value of a white surface facing the key: grey world, bright surfaces, and the removed person."""
+    """Return the value of a well lit white surface: grey world, bright surfaces, and the removed person."""
     by_mean = float(luminance.mean()) / 0.18
     by_bright = float(np.quantile(luminance, 0.9)) / 0.65
     level = np.sqrt(max(by_mean, 1e-4) * max(by_bright, 1e-4))
     if brightness is not None and brightness > 0:
-        level = float(np.clip(level, *WHITE_LEVEL)) ** 0.55 * (brightness / 0.55) ** 0.45
+        level = float(np.clip(level, *WHITE_LEVEL))
+        level = level**0.65 * max(brightness / 0.42, 0.6 * level) ** 0.35
     return float(np.clip(level, *WHITE_LEVEL))
 
 
@@ -170,7 +187,7 @@ def _key_share(luminance: ndarray, shading: ndarray | None) -> float:
     """Return the key's share. For light A + K max(n.l, 0) the mean slope over n relative to the mean is about
     (K / 2) / (A + K / 4), which the person's shading measures; else the plate's contrast stands in."""
     if shading is not None:
-        slope = min(float(np.linalg.norm(shading)), 1.2)
+        slope = min(_DILUTION * float(np.linalg.norm(shading)), 1.3)
         ratio = slope / (0.5 - slope / 4)
         return float(np.clip(ratio / (1 + ratio), *KEY_SHARE))
     spread = float(np.log(luminance + 0.01).std())

@@ -336,7 +336,8 @@ def shade_item(
             shadowed = min(1.0, seen + 0.12) if is_skin and c == 0 else seen
             value = base[c] * (light[c] + key_color[c] * diffuse * shadowed)
             value += key_color[c] * highlight + light[c] * grazing
-            color[r, c] = min(value / (1.0 + 0.7 * max(0.0, value - 0.75)), 1.0)
+            value *= (value + 0.04) / (0.72 * value + 0.09)  # a camera's tone curve: toe, middle grey kept, shoulder
+            color[r, c] = min(value / (1.0 + 0.6 * max(0.0, value - 0.8)), 1.0)
 
 
 @numba.njit(cache=True)
