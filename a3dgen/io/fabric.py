@@ -122,7 +122,7 @@ def _denim(rng: Generator) -> tuple:
 def _knit(rng: Generator) -> tuple:
     x, y = _grid()
     loops = np.sin(2 * np.pi * x * 40) * np.cos(2 * np.pi * (y * 52 + 0.25 * np.sin(2 * np.pi * x * 40)))
-    return _shares(), 0.12 * loops, 0.7 * loops
+    return _shares(), 0.12 * loops, 0.4 * loops
 
 
 def _camouflage(rng: Generator) -> tuple:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer, UInt8
 from numpy import ndarray
 
-from a3dgen.geometry.amputate import Amputee
+from a3dgen.geometry.amputate import Amputee, Topology
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.cloth_ends import Stump
 from a3dgen.geometry.endings import Piece, finish, sock
@@ -48,11 +48,13 @@ LINER_REACH = 0.5
 """How far a liner reaches up from the tip, in limb coordinates."""
 CLOSURE_REACH, CLOSURE_LIFT = 0.12, 0.009
 """How far cloth over a closed shoulder or hip runs under the rest of the garment (limb coordinate); lift, m."""
+LINING_TILES = 5.0
+"""Fabric tiles over the whole texture of the body (which spans about 1.6 m of skin)."""
 
 _MEASURES: Pool[Measure] = Pool(128)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
 _TRIMMED: Pool[Garment] = Pool(256)
-_VISIBLE: Pool[tuple[object, ndarray, ndarray, ndarray]] = Pool(48)
+_VISIBLE: Pool["_Layers"] = Pool(48)
 _HAIR: Pool[list[SkinnedMesh]] = Pool(64)
 
 
@@ -78,11 +80,15 @@ def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> 
         texture, uv = textures.painted(painted[0]), amputee.mesh.uv
     else:
         texture, uv = textures.skin(body, int(plan["skin"]), hair, seed), _with_eyes(body, amputee)
-    items = [_skin(shared, amputee, worn, liners, stumps, texture, uv)]
-    for w in worn:
+    layers = _layers(shared, amputee, worn, liners, stumps)
+    scar = amputee.scar if stumps else None
+    items = [Item(amputee.vertices, layers.faces, uv, layers.face_uv, layers.labels, texture, "skin", scar)]
+    for w, lining in zip(worn, layers.linings, strict=True):
         items.append(_cloth(shared, amputee, w, worn, stumps))
         over = worn_over(worn, w)
         items += [_closure(shared, amputee, stumps[k], over, items[-1]) for k in w.ends if stumps[k].tip < 0.05]
+        if lining is not None:
+            items.append(_inner(amputee, lining, items[-1]))
     items += [_liner(shared, amputee, g, worn, stumps) for g in liners]
     if not painted:
         items += _hair(shared, amputee, hair, seed)
@@ -97,39 +103,83 @@ def _with_eyes(body: BodyData, amputee: Amputee) -> Float[ndarray, "t 2"]:
     return np.concatenate([uv, amputee.mesh.uv[len(uv) :]])
 
 
-def _skin(
+@dataclass(frozen=True)
+class _Lining:
+    """Skin that a garment hides, drawn as cloth: where a pose presses cloth into the body, no gap opens in the outline.
+
+    Attributes:
+        used: (W,) vertices of the cut body. faces, uv, face_uv, labels: as in Item.
+    """
+
+    used: Integer[ndarray, " w"]
+    faces: Integer[ndarray, "f 3"]
+    uv: Float[ndarray, "t 2"]
+    face_uv: Integer[ndarray, "f 3"]
+    labels: UInt8[ndarray, " f"]
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """The faces of a cut body sorted by what is drawn there; keeps the topology alive, whose identity is its key."""
+
+    topology: Topology
+    faces: Integer[ndarray, "f 3"]
+    face_uv: Integer[ndarray, "f 3"]
+    labels: UInt8[ndarray, " f"]
+    linings: tuple[_Lining | None, ...]
+
+
+def _layers(
     shared: Shared,
     amputee: Amputee,
     worn: Sequence[Worn],
     liners: Sequence[Mapping[str, Any]],
     stumps: Mapping[str, Stump],
-    texture: ndarray,
-    uv: ndarray,
-) -> Item:
-    ends = [(w.spec, tuple(sorted(hidden_levels(w, stumps).items()))) for w in worn]
+) -> _Layers:
+    ends = tuple((w.spec, tuple(sorted(hidden_levels(w, stumps).items()))) for w in worn)
     socks = tuple(sorted((g["limb"], stumps[g["limb"]].tip) for g in liners))
-    key = (id(amputee.topology), tuple(ends), socks)
-    _, faces, face_uv, labels = _VISIBLE.get(key, lambda: _visible(shared, amputee, ends, socks))
-    scar = amputee.scar if len(stumps) else None
-    return Item(amputee.vertices, faces, uv, face_uv, labels, texture, "skin", scar)
+    key = (id(amputee.topology), ends, socks)
+    return _VISIBLE.get(key, lambda: _sort_faces(shared, amputee, ends, socks))
 
 
-def _visible(
+def _sort_faces(
     shared: Shared, amputee: Amputee, ends: Sequence[tuple[Spec, Any]], socks: Sequence[tuple[str, float]]
-) -> tuple[object, ndarray, ndarray, ndarray]:
-    """Faces of the cut body that are not hidden for good or by clothes (the topology is returned to keep it alive)."""
+) -> _Layers:
+    """Give every face of the cut body to the skin, to the outermost garment that hides it, or to nothing."""
     mesh, origin = amputee.mesh, amputee.origin
-    covered = np.zeros(len(mesh.faces), bool)
-    for spec, changed in ends:
+    free = ~mesh.hidden
+    for limb, tip in socks:
+        on = origin.apply(shared.skin.limbs[limb])
+        free &= ~(on >= tip - LINER_REACH + 0.05)[mesh.faces].all(1)
+    linings: list[_Lining | None] = [None] * len(ends)
+    for i in sorted(range(len(ends)), key=lambda i: ends[i][0].kind == "top" and ends[i][0].tucked):
+        spec, changed = ends[i]
         under = _under(shared, spec).copy()
         for limb, level in (levels(spec) | dict(changed)).items():
             under &= shared.skin.limbs[limb] <= level - LIMB_MARGIN
-        covered |= origin.apply(under.astype(np.float32))[mesh.faces].min(1) > 0.999
-    for limb, tip in socks:
-        on = origin.apply(shared.skin.limbs[limb])
-        covered |= (on >= tip - LINER_REACH + 0.05)[mesh.faces].all(1)
-    keep = ~(covered | mesh.hidden)
-    return amputee.topology, mesh.faces[keep], mesh.face_uv[keep], (mesh.face_part[keep] + 1).astype(np.uint8)
+        covered = free & (origin.apply(under.astype(np.float32))[mesh.faces].min(1) > 0.999)
+        free &= ~covered
+        if covered.any() and spec.kind != "shoe":
+            linings[i] = _lining(mesh, covered)
+    labels = (mesh.face_part + 1).astype(np.uint8)
+    return _Layers(amputee.topology, mesh.faces[free], mesh.face_uv[free], labels[free], tuple(linings))
+
+
+def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"]) -> _Lining:
+    used, rows = np.unique(mesh.faces[covered], return_inverse=True)
+    texels, columns = np.unique(mesh.face_uv[covered], return_inverse=True)
+    return _Lining(
+        used,
+        rows.reshape(-1, 3).astype(np.int32),
+        (mesh.uv[texels] * LINING_TILES).astype(np.float32),
+        columns.reshape(-1, 3).astype(np.int32),
+        (mesh.face_part[covered] + 1).astype(np.uint8),
+    )
+
+
+def _inner(amputee: Amputee, lining: _Lining, cloth: Item) -> Item:
+    vertices = amputee.vertices[lining.used]
+    return Item(vertices, lining.faces, lining.uv, lining.face_uv, lining.labels, cloth.texture, cloth.material)
 
 
 def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v"]:
