@@ -1,0 +1,190 @@
+"""The fit stage: made-up people in, bodies out; bad labels refused with the reason; the real frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a3dgen.bodies.config import BodyConfig
+from a3dgen.errors import ConfigError
+from a3dgen.fit.poses import sample_poses
+from a3dgen.geometry.body import pose_body
+from a3dgen.geometry.camera import project, project_distorted
+from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from a3dgen.geometry.skeleton import ROW, ROW_FLIP
+from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
+from a3dgen.stages import Context, Inputs, fit
+
+K = np.array([[1100.0, 0, 400], [0, 1100, 300], [0, 0, 1]])
+DIST = np.array([-0.2, 0.24, -0.0007, 0.0014, -0.008])
+LABELLED = [0, 15, 16, 17, 18, *range(25, 37)]
+
+
+@pytest.fixture(scope="module")
+def people(body):
+    """Six standing people as a source would give them: COCO's rows, 2 px noise."""
+    rng = np.random.default_rng(0)
+    poses = sample_poses(rng, 200)
+    poses = poses[np.argsort(poses[:, 1])[:6]]
+    rows, truth = [], []
+    for i, features in enumerate(poses):
+        yaw = rotvec_to_matrix(np.array([0, 0.5 * i - 1.2, 0]))
+        root = matrix_to_rotvec(rotvec_to_matrix(np.array([np.pi, 0, 0.0])) @ yaw)
+        pose = np.concatenate([root, features[3:]]).reshape(24, 3)
+        posed = pose_body(body, pose, np.clip(rng.normal(size=body.num_betas), -1, 1), np.array([0.1, 0.0, 4.6]))
+        pixels = project(posed.keypoints, K) + 2 * rng.standard_normal((44, 2))
+        keypoints, state = np.zeros((44, 3)), np.zeros(44, np.uint8)
+        keypoints[LABELLED] = np.column_stack([pixels, np.ones(44)])[LABELLED]
+        state[LABELLED] = VISIBLE
+        box = [*keypoints[LABELLED, :2].min(0) - 20, *keypoints[LABELLED, :2].max(0) + 20]
+        rows.append({"key": f"p{i}", "subset": "COCO_val", "stem": str(i), "image": "x.jpg", "image_size": (800, 600),
+                     "bbox": box, "keypoints": keypoints, "state": state, "K": K})  # fmt: skip
+        truth.append(posed)
+    return Persons.from_rows(rows), truth
+
+
+def run(persons, tmp_path=Path("/nowhere"), **settings):
+    return fit.run(fit.Config(**settings), Inputs(persons), Context(0, BodyConfig(), tmp_path, tmp_path))
+
+
+def edited(persons, **columns):
+    return replace(persons, **columns)
+
+
+def test_everybody_is_fitted_alone_and_repeatably(people, body):
+    persons, truth = people
+    out = run(persons)
+    assert out.outcome.counts()["ok"] == len(persons)
+    assert (out.record.reproj_px < 8).all()
+    for i, key in enumerate(persons.key):
+        row = out.record.row(out.record.index()[key])
+        found = pose_body(body, row["pose"], row["betas"], row["transl"])
+        gap = (found.joints - found.joints[0]) - (truth[i].joints - truth[i].joints[0])
+        assert np.linalg.norm(gap, axis=1).mean() < 0.13
+        assert (np.diff(row["alt_cost"][np.isfinite(row["alt_cost"])]) >= 0).all()
+    alone = run(persons.take([4, 1]))
+    for name in ("pose", "betas", "transl", "sigma", "alt_cost"):
+        assert np.array_equal(getattr(alone.record, name), getattr(out.record, name)[[4, 1]])
+
+
+def test_lens_distortion_is_taken_off_and_3d_joints_are_met(people, body):
+    persons, truth = people
+    keypoints, joints3d = persons.keypoints.copy(), np.zeros((len(persons), 44, 4))
+    rows = np.arange(25, 44)
+    for i, posed in enumerate(truth):
+        keypoints[i, LABELLED, :2] = project_distorted(posed.keypoints[LABELLED], K, DIST)
+        joints3d[i, rows] = np.column_stack([posed.keypoints, np.ones(44)])[rows]
+    known = edited(
+        persons, keypoints=keypoints, joints3d=joints3d, dist=np.tile(DIST, (len(persons), 1)),
+        K_known=np.ones(len(persons), bool),
+    )  # fmt: skip
+    out = run(known.take([0, 1, 2]))
+    assert out.outcome.counts()["ok"] == 3
+    for i in range(3):
+        row = out.record.row(i)
+        assert np.array_equal(row["K"], K)
+        found = pose_body(body, row["pose"], row["betas"], row["transl"])
+        assert np.linalg.norm((found.keypoints - truth[i].keypoints)[rows], axis=1).mean() < 0.01
+        assert row["reproj_px"] < 1.5
+
+
+def test_states_decide_what_counts(people):
+    persons, _ = people
+    one = persons.take([0])
+    wrist = ROW["extra_left_wrist"]
+    wild = one.keypoints.copy()
+    wild[0, wrist, :2] += 150
+    gone = one.keypoints.copy()
+    gone[0, wrist] = 0
+    state = one.state.copy()
+    state[0, wrist] = UNLABELLED
+    without = run(edited(one, keypoints=gone, state=state)).record.pose
+    state[0, wrist] = OUTSIDE
+    assert np.array_equal(run(edited(one, keypoints=wild, state=state)).record.pose, without)
+    removed = np.zeros((1, 12), bool)
+    removed[0, 3] = True  # the person lacks the left hand, so that its wrist is not looked at
+    assert np.array_equal(run(edited(one, keypoints=wild, present_removed=removed)).record.pose, without)
+    state[0, wrist] = OCCLUDED
+    assert not np.array_equal(run(edited(one, state=state)).record.pose, run(one).record.pose)
+
+
+def _row(persons, change):
+    keypoints, state, box = persons.keypoints.copy(), persons.state.copy(), persons.bbox.copy()
+    change(keypoints[0], state[0], box[0])
+    return run(edited(persons, keypoints=keypoints, state=state, bbox=box)).outcome
+
+
+def _unlabel(k, s, b):
+    s[:] = 0
+
+
+def _nan(k, s, b):
+    k[30] = np.nan
+
+
+def _coincide(k, s, b):
+    k[ROW["extra_left_knee"]] = k[ROW["extra_right_hip"]]
+
+
+def _shrink(k, s, b):
+    k[:, :2] = k[:, :2] / 80 + 5
+    b[:] = b / 80 + 5
+
+
+def _mirror(k, s, b):
+    k[:] = k[ROW_FLIP]
+
+
+def _shuffle(k, s, b):
+    k[LABELLED] = k[np.random.default_rng(1).permutation(LABELLED)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_unlabel, "0 usable keypoints"), (_nan, "not finite"), (_coincide, "same place"), (_shrink, "px large"),
+        (_mirror, "swapped"), (_shuffle, "keypoints are missed|implausible|swapped|would be"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_with_the_reason(people, change, reason):
+    import re
+
+    outcome = _row(people[0].take([2]), change)
+    assert outcome.status[0] == "rejected"
+    assert re.search(reason, outcome.reason[0]), outcome.reason[0]
+
+
+def test_settings_out_of_range():
+    for settings in ({"noise": 0.0}, {"starts": 13}, {"max_iterations": 0}):
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            run(Persons.from_rows([]), **settings)
+    empty = run(Persons.from_rows([]))
+    assert len(empty.record) == len(empty.outcome) == 0
+    assert empty.record.betas.shape == (0, 10)
+
+
+@pytest.mark.samples
+def test_real_frames(samples, body):
+    from a3dgen.sources import open_source
+
+    rows = []
+    for name in ("coco", "mpii", "h36m"):
+        source, config = open_source(name, {"root": str(samples / name)})
+        rows += [r for r in source.read(config) if isinstance(r, dict)]
+    persons = Persons.from_rows(rows)
+    out = run(persons)
+    assert out.outcome.counts() == {"ok": 16, "rejected": 0, "failed": 0}, list(out.outcome.reason)
+    sides = (persons.bbox[:, 2:] - persons.bbox[:, :2]).max(1)
+    shares = out.record.reproj_px / sides
+    assert shares[:13].mean() < 0.015
+    assert shares.max() < 0.04
+    for i in range(13, 16):
+        row = out.record.row(i)
+        seen = persons.joints3d[i, :, 3] > 0
+        found = pose_body(body, row["pose"], row["betas"], row["transl"]).keypoints
+        root = ROW["extra_pelvis_mpii"]
+        gap = (found - found[root]) - (persons.joints3d[i, :, :3] - persons.joints3d[i, root, :3])
+        assert np.linalg.norm(gap[seen], axis=1).mean() < 0.03
