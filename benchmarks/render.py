@@ -1,0 +1,254 @@
+"""Benchmark of rendering: ``a3dgen bench render [--json]``, or ``python -m benchmarks.render``.
+
+CPU time of one thread; a square photo of 256, 512 or 1,024 px which the person fills to 85 %; everything from the
+body's geometry to the encoded files: cut and posed mesh, dressed subject, light, drawing, shadow, compositing,
+measuring, JPEG and mask.
+What the samples of one person share (reading photo and plate, measuring light and grain) counts by a quarter, as the
+default makes four samples a person. Next to it, in a process of its own, a plain textured body through pyrender.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json as json_text
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numba
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from a3dgen.bodies import load_body
+from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.camera import project
+from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.geometry.visibility import visibility_reach
+from a3dgen.io import images
+from a3dgen.looks import LooksConfig, draw_look
+from a3dgen.records import Bodies, Persons, Plans, Plates
+from a3dgen.rng import generator_for
+from a3dgen.stages import BodyConfig, Context, render, scene
+
+SIDES = (256, 512, 1024)
+FILL = 0.85
+SAMPLES_A_PERSON = 4
+REPEATS = 24
+CUTS = (None, "left_knee", None, "right_elbow", None, "left_hand", None, "right_foot")
+STEPS = {
+    "rebuild": "geometry", "build_subject": "subject", "_render": "draw", "ground_shadow": "shadow",
+    "compose": "composite", "measure": "measure", "_write": "encode",
+}  # fmt: skip
+
+
+class Stopwatch:
+    """Adds up the time spent in named functions of a module, while it is active."""
+
+    def __init__(self, module: Any, names: dict[str, str]) -> None:
+        self.module, self.names = module, names
+        self.spent: dict[str, float] = dict.fromkeys(names.values(), 0.0)
+        self._plain = {name: getattr(module, name) for name in names}
+
+    def __enter__(self) -> Stopwatch:
+        for name, label in self.names.items():
+            setattr(self.module, name, self._timed(self._plain[name], label))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name, function in self._plain.items():
+            setattr(self.module, name, function)
+
+    def _timed(self, function: Callable[..., Any], label: str) -> Callable[..., Any]:
+        def timed(*arguments: Any, **options: Any) -> Any:
+            start = time.process_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.spent[label] += time.process_time() - start
+
+        return timed
+
+
+def pose_of(step: int) -> np.ndarray:
+    """Return one of a few everyday poses, rad."""
+    rng = np.random.default_rng(step)
+    pose = rng.normal(0, 0.08, (24, 3))
+    pose[16] += [0, -0.2, -0.9]
+    pose[17] += [0, 0.2, 0.9]
+    pose[[18, 19], 1] += [-0.6, 0.6]
+    pose[4] += [0.3, 0, 0]
+    turn = Rotation.from_euler("x", np.pi) * Rotation.from_euler("y", rng.uniform(-0.8, 0.8))
+    pose[0] = turn.as_rotvec()
+    return pose
+
+
+def place(body: BodyData, pose: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return camera (3, 3) and translation (3,) at which the body's height is ``FILL`` of the side."""
+    K = np.array([[1.2 * side, 0, (side - 1) / 2], [0, 1.2 * side, (side - 1) / 2], [0, 0, 1.0]])
+    betas, transl = np.zeros(body.num_betas), np.array([0.0, 0.0, 3.0])
+    for _ in range(8):
+        vertices = pose_body(body, pose, betas, transl).vertices(body.mesh, betas).astype(np.float64)
+        pixels = project(vertices, K)
+        low, high = pixels.min(0), pixels.max(0)
+        transl[2] *= (high - low)[1] / (FILL * side)
+        transl[:2] += ((side - 1) / 2 - (low + high) / 2) * transl[2] / K[0, 0]
+    return K, transl
+
+
+def photo_of(side: int) -> np.ndarray:
+    """Return a made-up photo (side, side, 3): sky, ground, texture and grain."""
+    rng = np.random.default_rng(side)
+    y, x = np.mgrid[:side, :side] / side
+    base = np.where((y < 0.55)[..., None], [150, 175, 205], [125, 120, 95]) + (30 * x)[..., None]
+    coarse = cv2.resize(rng.normal(0, 18, (side // 16, side // 16, 3)), (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.clip(base + coarse + rng.normal(0, 3, (side, side, 3)), 0, 255).astype(np.uint8)
+
+
+def rows_of(body: BodyData, side: int, folder: Path) -> tuple[dict, dict, dict, list[dict]]:
+    """Write photo and plate; return rows of Persons, Bodies and Plates, and the rows of Plans."""
+    photo = folder / "photo.jpg"
+    images.write_image(photo, photo_of(side), quality=90)
+    images.write_image(folder / "plate.png", images.read_rgb(photo))
+    images.write_mask(folder / "mask.png", np.zeros((side, side), bool))
+    pose = pose_of(1)
+    K, transl = place(body, pose, side)
+    person = {
+        "key": "p", "subset": "BENCH", "stem": "1", "image": str(photo), "image_size": (side, side),
+        "bbox": (0, 0, side, side), "keypoints": np.zeros((44, 3)), "state": np.zeros(44), "K": K,
+    }  # fmt: skip
+    fitted = {
+        "key": "p", "pose": pose, "betas": np.zeros(body.num_betas), "transl": transl, "K": K, "reproj_px": 1.0,
+        "sigma": np.zeros(24), "alt_betas": np.zeros((3, body.num_betas)),
+    }  # fmt: skip
+    plate = {"key": "p", "image": "plate.png", "mask": "mask.png", "occluders": "", "filled": 0.2, "method": ""}
+    plans = []
+    for i, region in enumerate(CUTS):
+        removed, residual = np.zeros(12, bool), np.ones(12, np.float32)
+        if region:
+            removed[REGION_NAMES.index(region)] = True
+            residual[REGION_NAMES.index(region)] = 0.6
+        look = draw_look(generator_for(0, "bench", str(i // 2)), LooksConfig(), removed, residual.astype(float))
+        plans.append({"key": f"p/{i}", "parent": "p", "variant": i, "removed": removed, "residual": residual, **look})
+    records = (Persons.from_rows([person]), Bodies.from_rows([fitted], B=body.num_betas), Plates.from_rows([plate]))
+    table = Plans.from_rows(plans)
+    return (*(r.row(0) for r in records), [table.row(i) for i in range(len(table))])
+
+
+def measure_side(body: BodyData, side: int, config: render.Config) -> tuple[float, dict[str, float]]:
+    """Return the median time of a sample (ms) and what its steps take (ms, mean)."""
+    reach = visibility_reach(body)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        person, fitted, plate, plans = rows_of(body, side, folder)
+        context = Context(0, BodyConfig(), folder, folder / "render")
+
+        def load() -> scene.Scene:
+            return scene.load_scene(person, fitted, plate, body, folder)
+
+        place_ = load()
+        for plan in plans:  # fill the pools: textures, garments, topologies
+            render.render_sample(config, person, fitted, plan, place_, body, reach, context)
+        shared = _median([_timed(load) for _ in range(5)])
+        times = []
+        with Stopwatch(render, STEPS) as watch:
+            for step in range(REPEATS):
+                plan = plans[step % len(plans)]
+                times.append(
+                    _timed(lambda p=plan: render.render_sample(config, person, fitted, p, place_, body, reach, context))
+                )
+        parts = {label: spent / REPEATS * 1e3 for label, spent in watch.spent.items()}
+        parts["other"] = sum(times) / REPEATS - sum(parts.values())
+        parts["scene, a quarter"] = shared / SAMPLES_A_PERSON
+    return _median(times) + shared / SAMPLES_A_PERSON, parts
+
+
+def pyrender_times(sides: tuple[int, ...] = SIDES) -> dict[str, float]:
+    """Return the median time (ms) of posing a plain textured body and drawing it with pyrender."""
+    from a3dgen.renderers import Item, flat_light, get_renderer
+
+    body = load_body(BodyConfig())
+    mesh, renderer, out = body.mesh, get_renderer("pyrender"), {}
+    texture = np.full((512, 512, 4), 170, np.uint8)
+    labels = (mesh.face_part + 1).astype(np.uint8)
+    for side in sides:
+        pose = pose_of(1)
+        K, transl = place(body, pose, side)
+
+        def sample(pose=pose, transl=transl) -> np.ndarray:
+            vertices = pose_body(body, pose, np.zeros(body.num_betas), transl).vertices(mesh, np.zeros(body.num_betas))
+            return Item(vertices, mesh.faces, mesh.uv, mesh.face_uv, labels, texture, "skin")
+
+        def draw(K=K, side=side, sample=sample) -> None:
+            renderer._draw([sample()], K, side, side, flat_light(0.6))
+
+        draw()
+        out[str(side)] = round(_median([_timed(draw) for _ in range(12)]), 1)
+    return out
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return (time.process_time() - start) * 1e3
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values))
+
+
+def run(renderer: str = "cpu", pyrender: bool = True) -> dict[str, Any]:
+    """Return the figures: ``ms_per_sample`` and ``pyrender_ms`` by side, ``breakdown_ms`` by side and step."""
+    cv2.setNumThreads(1)
+    numba.set_num_threads(1)
+    body, config = load_body(BodyConfig()), render.Config(renderer=renderer, reject_invisible=False)
+    figures: dict[str, Any] = {"ms_per_sample": {}, "breakdown_ms": {}, "pyrender_ms": {}, "renderer": renderer}
+    for side in SIDES:
+        whole, parts = measure_side(body, side, config)
+        figures["ms_per_sample"][str(side)] = round(whole, 1)
+        figures["breakdown_ms"][str(side)] = {k: round(v, 2) for k, v in parts.items()}
+    if pyrender:
+        figures["pyrender_ms"] = _pyrender_apart()
+    return figures
+
+
+def _pyrender_apart() -> dict[str, float]:
+    """Run pyrender in a process of its own: two OpenGL contexts in one can crash. Empty if it is not installed."""
+    command = [sys.executable, "-m", "benchmarks.render", "--pyrender-only"]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    if done.returncode:
+        sys.stderr.write(f"pyrender could not be measured: {done.stderr.strip().splitlines()[-1:]}\n")
+        return {}
+    return json_text.loads(done.stdout.strip().splitlines()[-1])
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the figures as text."""
+    lines = [f"ms a sample, one thread, renderer {figures['renderer']}", "side   all  pyrender  steps"]
+    for side, whole in figures["ms_per_sample"].items():
+        steps = ", ".join(f"{k} {v:g}" for k, v in figures["breakdown_ms"][side].items())
+        lines.append(f"{side:>4} {whole:6.1f} {figures['pyrender_ms'].get(side, float('nan')):8.1f}  {steps}")
+    return "\n".join(lines)
+
+
+def main(json: bool = False, renderer: str = "cpu") -> None:
+    """Run the benchmark and print its figures, as one JSON object or as a table."""
+    figures = run(renderer)
+    sys.stdout.write((json_text.dumps(figures) if json else table(figures)) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--renderer", default="cpu", choices=("cpu", "gl"))
+    parser.add_argument("--pyrender-only", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.pyrender_only:
+        sys.stdout.write(json_text.dumps(pyrender_times()) + "\n")
+    else:
+        main(options.json, options.renderer)
