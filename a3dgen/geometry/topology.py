@@ -47,9 +47,11 @@ _TORSO_SEAM_DIRECTION = {"arm": (0.0, 1.0, 0.0), "leg": (0.0, 0.0, 1.0)}
 at the shoulder, front to back at the hip."""
 _SNAP = 0.3
 """Generous, because the ring is rounded afterwards: no thin triangles remain beside it to show as creases."""
+_NEAR_TORSO = 0.2
+"""Cuts before this level lie where skin follows limb and torso alike."""
 _OWN_MARGIN = 0.2
 """Vertices whose weights of this limb and of the opposite one differ by less are stiffened less."""
-_TORSO_HEIGHT = 0.55
+_TORSO_HEIGHT = {"arm": 0.5, "leg": 0.47}
 """Height of the closure over the torso relative to a stump's."""
 
 
@@ -186,11 +188,12 @@ class _Work:
         return own[0]
 
     def _stiffen(self, plan: StumpPlan, field: ndarray, loop: ndarray, own: ndarray) -> None:
-        """Let the end of the stump follow one joint, so that bending the next one cannot fold the cap. A closure of
-        the shoulder follows the mean of its ring. ``own`` (V,) 0..1 spares the midline between the legs."""
+        """Let the end of the stump follow one joint, so that bending the next one cannot fold the cap. A stump next to
+        the torso, or the closure of a shoulder, follows the mean of its ring. ``own`` (V,) 0..1 spares the midline
+        between the legs."""
         mean = self.weights[loop].mean(0, dtype=np.float64)
-        shoulder = plan.torso and plan.region.limb == "arm"
-        target = mean if shoulder else np.eye(len(mean))[plan.region.segment[0]]
+        near_torso = plan.segment == 0 and plan.cut < _NEAR_TORSO and plan.region.name[-3:] != "hip"
+        target = mean if near_torso else np.eye(len(mean))[plan.region.segment[0]]
         share = stiff_shares(plan, field) * own
         rows = np.flatnonzero(share > 0)
         self.weights[rows] += (share[rows, None] * (target - self.weights[rows])).astype(np.float32)
@@ -207,7 +210,7 @@ class _Work:
     def _tip(self, ring: Ring, table: LimbTable, plan: StumpPlan) -> ndarray:
         """The tip lies exactly at the residual along the bone; beside it, where the limb's centre line leads."""
         if plan.torso:
-            return ring.centre + _TORSO_HEIGHT * plan.height * ring.radius * ring.axis
+            return ring.centre + _TORSO_HEIGHT[plan.region.limb] * plan.height * ring.radius * ring.axis
         target = table.starts[plan.segment] + plan.residual * table.lengths[plan.segment] * ring.axis
         return ring.centre + ((target - ring.centre) @ ring.axis) * ring.axis
 
