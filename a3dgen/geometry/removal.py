@@ -121,7 +121,7 @@ def cast_shadow(
     joined = cv2.morphologyEx((dark | seed).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
     _, labels = cv2.connectedComponents(joined)
     found = np.isin(labels, np.unique(labels[seed])) & (joined > 0) & ground
-    if found.sum() > 0.45 * ground.sum() or found.sum() < 12:
+    if found.sum() > 0.35 * ground.sum() or found.sum() < 12:
         return none
     out = none
     out[y0:y1, x0:x1] = found

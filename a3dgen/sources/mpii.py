@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from numpy import ndarray
 
 from a3dgen.errors import ConfigError, DataError, Rejected
 from a3dgen.geometry.camera import default_K
-from a3dgen.geometry.skeleton import MPII_ROWS
+from a3dgen.geometry.removal import limb_capsules
+from a3dgen.geometry.skeleton import MPII_ROWS, NUM_ROWS
+from a3dgen.io import masks
 from a3dgen.records import UNLABELLED, VISIBLE
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import (
@@ -102,13 +105,22 @@ def read(config: Config) -> Iterator[Found]:
     root = root_folder("sources.mpii", config.root)
     folders = [root / config.images] if config.images else [root / "images", root]
     for path in _files(config):
-        for record in read_mat(path, Record) if path.suffix.lower() == ".mat" else _read_json(path):
-            stem = Path(record.image).stem if isinstance(record.image, str) else "?"
-            key = f"mpii/{stem}/{record.index}"
-            try:
-                yield {"key": key, "person_id": str(record.index), **_person(record, folders)}
-            except Rejected as error:
-                yield key, str(error)
+        records = read_mat(path, Record) if path.suffix.lower() == ".mat" else _read_json(path)
+        for _, photo in groupby(records, lambda r: str(r.image)):  # a photo's records follow each other
+            together = list(photo)
+            for record in together:
+                stem = Path(record.image).stem if isinstance(record.image, str) else "?"
+                key = f"mpii/{stem}/{record.index}"
+                try:
+                    person = _person(record, folders)
+                    yield {
+                        "key": key,
+                        "person_id": str(record.index),
+                        **person,
+                        "others": _others(record, together, person),
+                    }
+                except Rejected as error:
+                    yield key, str(error)
 
 
 def _read_json(path: Path) -> Iterator[Record]:
@@ -156,6 +168,23 @@ def _person(record: Record, folders: list[Path]) -> dict[str, Any]:
         "state": state,
         "K": default_K(*size),
     }
+
+
+def _others(record: Record, together: list[Record], person: dict[str, Any]) -> str:
+    """Outline the photo's other people by thick lines between their joints: MPII has no masks."""
+    width, height = person["image_size"]
+    outlines = []
+    for other in together:
+        known = other.states != UNLABELLED
+        if other is record or known.sum() < 2:
+            continue
+        points, labelled = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, bool)
+        points[list(MPII_ROWS)], labelled[list(MPII_ROWS)] = other.pixels - 1, known
+        size = float(np.ptp(other.pixels[known], axis=0).max()) / 0.9  # joints span nine tenths of a person
+        mask = limb_capsules(points, labelled, size, (height, width))
+        if mask.any():
+            outlines.append(masks.encode(mask))
+    return masks.list_to_json(outlines)
 
 
 SOURCE = Source(Config, read, fingerprint)

@@ -187,13 +187,23 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
     """Decide which pixels are filled, which are never copied and which stay in front."""
     shape = scene.own.shape
     held = _held(config, scene)
+    stay = scene.others + [m for i, m in enumerate(scene.objects) if i not in held]
     others = _union(scene.others, shape)
-    person, source, dilate = scene.own, "source mask", config.dilate
-    if not scene.own.any():
-        person, source = _estimated(config, scene, others)
-        dilate = config.dilate_fitted
+    seen = scene.keypoints[scene.state == VISIBLE]
+    if scene.own.any():
+        # A pixel that two masks claim is the person's only near a keypoint of theirs.
+        person, source, dilate, copied = scene.own, "source mask", config.dilate, 0.02
+        core = scene.own & (~others | discs(seen, OWN_REACH * scene.height, shape))
+    else:
+        # Nobody has drawn who is in front. Who stands lower in the photo stands nearer: the others lose what the
+        # fitted body covers.
+        person, core, source = _estimated(config, scene, others)
+        nearer = [m for m in stay if _lowest(m) > _lowest(core)]
+        core &= ~_union(nearer, shape) | discs(seen, config.clearance, shape)
+        dilate, copied = config.dilate_fitted, config.dilate_fitted
     for i in held:
         person = person | scene.objects[i]
+        core = core | scene.objects[i]
     hole = grow(person, max(2.0, dilate * scene.height))
     if config.remove_shadow:
         shadow = cast_shadow(scene.rgb, person, others, _feet(scene), scene.height)
@@ -202,29 +212,33 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
             source += ", shadow"
     if held:
         source += f", {len(held)} held"
-    # Other people are never erased; a pixel that both masks claim is the person's only near a keypoint of theirs.
-    seen = scene.keypoints[scene.state == VISIBLE]
-    claimed = scene.own & discs(seen, OWN_REACH * scene.height, shape)
-    hole &= ~others | claimed
-    stay = scene.others + [m for i, m in enumerate(scene.objects) if i not in held]
-    own = scene.own & (~others | claimed)
-    front = in_front(stay, scene.body, own, seen, config.clearance, config.cloth_margin * scene.height)
-    avoid = grow(others, max(2.0, 0.02 * scene.height)) & ~hole
+    hole &= ~others | core  # other people are never erased
+    front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
+    avoid = grow(others, max(2.0, copied * scene.height)) & ~hole
     return Removal(hole, avoid, front & ~hole, source)
 
 
-def _estimated(config: Config, scene: Scene, others: Bool[ndarray, "h w"]) -> tuple[Bool[ndarray, "h w"], str]:
-    """Outline a person the source has no mask of: fitted body, thick limbs between clicks, detector."""
+def _estimated(
+    config: Config, scene: Scene, others: Bool[ndarray, "h w"]
+) -> tuple[Bool[ndarray, "h w"], Bool[ndarray, "h w"], str]:
+    """Outline a person the source has no mask of: fitted body, thick limbs between clicks, detector.
+
+    Returns:
+        The outline, the part of it that is certain, and what it came from.
+    """
     labelled = scene.state != UNLABELLED
-    shape = scene.own.shape
-    person = scene.body | limb_capsules(scene.keypoints, labelled, scene.height, shape)
-    source = "fitted body"
-    found = segment_person(scene.rgb, person, config.segmenter)
-    if found is not None:
-        # A detector may take in a neighbour: only what lies close to the fitted body is believed.
-        person = person | (found & grow(person, 0.1 * scene.height))
-        source += " and mediapipe"
-    return person & ~others, source
+    core = scene.body | limb_capsules(scene.keypoints, labelled, scene.height, scene.own.shape)
+    found = segment_person(scene.rgb, core, config.segmenter)
+    if found is None:
+        return core, core, "fitted body"
+    # A detector may take in a neighbour: only what lies close to the fitted body is believed.
+    return core | (found & grow(core, 0.1 * scene.height) & ~others), core, "fitted body and mediapipe"
+
+
+def _lowest(mask: Bool[ndarray, "h w"]) -> int:
+    """Return the last row a mask reaches, -1 if it is empty."""
+    rows = np.flatnonzero(mask.any(1))
+    return int(rows[-1]) if len(rows) else -1
 
 
 def _held(config: Config, scene: Scene) -> list[int]:

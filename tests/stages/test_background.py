@@ -151,8 +151,8 @@ def test_other_people_stay_and_the_nearer_one_stays_in_front(world: World, tmp_p
 
 
 def test_keypoints_labelled_visible_are_never_covered(world: World, tmp_path: Path) -> None:
-    other = np.zeros((HEIGHT, WIDTH), bool)
-    other[:, :] = world.outline
+    other = world.outline.copy()
+    other[-20:, :90] = True  # stands nearer
     state = np.zeros(44, np.uint8)
     state[list(COCO_ROWS)] = VISIBLE
     world.add("seen", others=json.dumps([masks.encode(other)]), state=state)
@@ -160,6 +160,24 @@ def test_keypoints_labelled_visible_are_never_covered(world: World, tmp_path: Pa
     front = images.read_mask(tmp_path / row["occluders"])
     for x, y in world.points[list(COCO_ROWS)]:
         assert not front[round(y), round(x)]
+
+
+def test_without_masks_whoever_stands_lower_is_in_front(world: World, tmp_path: Path) -> None:
+    band = np.zeros((HEIGHT, WIDTH), bool)
+    band[130:150, 60:190] = True
+    lower = band.copy()
+    lower[130:HEIGHT, 170:190] = True
+    photo = world.photo.copy()
+    photo[lower] = (0, 160, 0)
+    world.add("behind", photo, others=json.dumps([masks.encode(band)]))
+    world.add("nearer", photo, others=json.dumps([masks.encode(lower)]))
+    record = world.run(tmp_path).record
+    plates = [images.read_rgb(tmp_path / path) for path in record.image]
+    across = band & world.outline
+    assert (plates[0][across] != photo[across]).any(1).mean() > 0.9
+    np.testing.assert_array_equal(plates[1][across], photo[across])
+    assert record.occluders[0] == ""
+    assert record.occluders[1] != ""
 
 
 def test_held_object_leaves_with_the_person(world: World, tmp_path: Path) -> None:
