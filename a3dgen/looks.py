@@ -81,8 +81,8 @@ class LooksConfig:
         endings: weight of what cloth does that would reach beyond a stump: ``bare`` (shortened so that the stump
             shows), ``rolled`` (the same with a cuff), ``covered`` (closed tightly over it), ``pinned`` (folded and
             flattened just past it), ``liner`` (a sock on the stump), ``hanging`` (an empty sleeve or leg).
-        textures: folder of RGB(A) PNGs in the UV layout of the body, each a whole person (skin and painted
-            clothes), used beside the procedural looks.
+        textures: folder of PNGs, each a whole person (skin and painted clothes), used beside the procedural looks; in
+            the body's UV layout, or in SMPL's if the folder holds ``smpl_uv.obj`` and the body is SMPL.
         texture_share: share of people who wear one of ``textures``, if there are any.
     """
 

@@ -173,12 +173,13 @@ def _curtain(mesh: SkinnedMesh, frame: HeadFrame, look: Style, fall: float) -> S
     radius = np.stack([_head_radius(mesh, frame, azimuth[i], np.maximum(y[i], eye - 0.07)) for i in range(rows)])
     radius = np.maximum.accumulate(radius, 0) * (1 - 0.10 * smoothstep((eye - 0.05 - y) / 0.12))
     swell = look.thickness * smoothstep((t + 0.10) / 0.35) * (1 - 0.35 * smoothstep((t - 0.8) / 0.2))
+    swell = swell - 0.012 * smoothstep((side - 0.8) / 0.2) * (1 - smoothstep((t - 0.15) / 0.35))
     radius = radius + swell - 0.006 + 0.003 * np.sin(azimuth * 0.45 + 6 * t)
     x = frame.centre[0] + radius * np.sin(np.radians(azimuth))
     z = frame.centre[2] + radius * np.cos(np.radians(azimuth))
     low = smoothstep((neck + 0.015 - y) / 0.05)  # below the chin hair lies on the back
-    z = z - low * np.maximum(z + 0.085, 0) * 0.95 - 0.02 * low
-    x = x * (1 - 0.12 * low)
+    z = z - low * np.maximum(z + 0.085, 0) * 0.95 - 0.032 * low
+    x = x * (1 - 0.30 * low)
     points = np.stack([x, y, z], -1)
     uv = np.stack([azimuth / 28, -t * (top - bottom) / 0.12], -1)
     return _attach(mesh, points, _grid_faces(rows, cols), uv, frame, neck)

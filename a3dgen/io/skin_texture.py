@@ -62,7 +62,7 @@ def _paint(
         strand = min(max(strand, 0.35), 2.0)
         red = flush[i] * k[0]
         shade = _exp(-0.55 * cavity[i])
-        edge = (above[i] - k[5] + 1.5 + 1.6 * noise[4, i] + 2.2 * noise[5, i] + 2.0 * noise[6, i]) / 1.8
+        edge = (above[i] - k[5] + 1.2 + 0.7 * noise[4, i] + 1.8 * noise[5, i] + 2.0 * noise[6, i]) / 1.8
         scalp = k[1] / (1.0 + np.exp(-min(max(edge, -30.0), 30.0)))
         hairy = min(0.88, brow[i] * k[2] * (1.25 + 0.25 * noise[6, i] + 0.25 * noise[7, i]))
         chin = beard[i] * k[3] * (0.58 + 0.14 * noise[6, i] + 0.20 * noise[7, i]) * (1 - lips[i])

@@ -17,10 +17,10 @@ import yaml
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from a3dgen.errors import ConfigError, DataError
 from a3dgen.geometry.body import BodyData
 from a3dgen.io import fabric as fabrics
 from a3dgen.io.colour import to_linear, to_srgb
+from a3dgen.io.painted import read_painted
 from a3dgen.io.pool import Pool
 from a3dgen.io.skin_maps import SkinMaps, skin_maps
 from a3dgen.io.skin_texture import skin_texture
@@ -36,7 +36,7 @@ _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
 _SKINS: Pool[tuple[SkinMaps, Texture]] = Pool(16)
 _FABRICS: Pool[Texture] = Pool(48)
 _HAIRS: Pool[Texture] = Pool(16)
-_PAINTED: Pool[Texture] = Pool(8)
+_PAINTED: Pool[tuple[SkinMaps, Texture]] = Pool(8)
 
 
 @lru_cache(1)
@@ -107,37 +107,11 @@ def _hair(colour: str, seed: int, curly: bool) -> Texture:
     return out
 
 
-def list_painted(folder: str) -> list[str]:
-    """Return the sorted file names of a folder of whole-person textures; none if ``folder`` is empty.
+def painted(path: str, body: BodyData) -> Texture:
+    """Return a user's whole-person texture from the pool, in the body's UV layout.
 
     Raises:
-        ConfigError: if the folder does not exist or holds no PNG or JPEG.
+        DataError: if it cannot be read, or is meant for another body.
     """
-    if not folder:
-        return []
-    path = Path(folder).expanduser()
-    names = sorted(p.name for p in path.glob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    if not names:
-        raise ConfigError(f"looks.textures: '{path}' has no PNG or JPEG; name a folder of textures, or leave it empty")
-    return names
-
-
-def painted(path: str) -> Texture:
-    """Return a user's whole-person texture, at most 2,048 texels a side, without bump.
-
-    Raises:
-        DataError: if it cannot be read.
-    """
-    return _PAINTED.get(path, lambda: _read(path))
-
-
-def _read(path: str) -> Texture:
-    image = cv2.imread(str(Path(path).expanduser()), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{path}: not a readable PNG or JPEG; remove it from looks.textures")
-    scale = 2048 / max(image.shape[:2])
-    if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    out = np.full((*image.shape[:2], 4), 128, np.uint8)
-    out[..., :3] = image[..., ::-1]
-    return out
+    maps = body_maps(body)
+    return _PAINTED.get((path, id(maps)), lambda: (maps, read_painted(path, body)))[1]

@@ -77,7 +77,7 @@ def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> 
     seed = int(plan["look_seed"])
     painted = [g["file"] for g in garments if g["kind"] == "texture"]
     if painted:
-        texture, uv = textures.painted(painted[0]), amputee.mesh.uv
+        texture, uv = textures.painted(painted[0], body), amputee.mesh.uv
     else:
         texture, uv = textures.skin(body, int(plan["skin"]), hair, seed), _with_eyes(body, amputee)
     layers = _layers(shared, amputee, worn, liners, stumps)

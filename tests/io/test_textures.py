@@ -4,6 +4,7 @@ import pytest
 
 from a3dgen.errors import ConfigError, DataError
 from a3dgen.io import textures
+from a3dgen.io.atlas import build_atlas
 from a3dgen.io.colour import monk_albedo, to_linear, to_srgb
 from a3dgen.io.fabric import SIZE, fabric
 from a3dgen.io.pool import Pool
@@ -77,16 +78,34 @@ def test_eyes_move_to_a_free_place_and_keep_the_rows(body):
     assert 50 < moved.sum() < 0.05 * len(moved)
 
 
-def test_painted_folder(tmp_path):
-    assert textures.list_painted("") == []
-    with pytest.raises(ConfigError, match="no PNG"):
-        textures.list_painted(str(tmp_path))
+def test_painted_texture_in_the_bodys_layout(tmp_path, body):
     cv2.imwrite(str(tmp_path / "b.png"), np.full((16, 16, 3), (10, 20, 30), np.uint8))
     (tmp_path / "a.png").write_bytes(b"not an image")
-    assert textures.list_painted(str(tmp_path)) == ["a.png", "b.png"]
-    assert textures.painted(str(tmp_path / "b.png"))[0, 0].tolist() == [30, 20, 10, 128]
+    assert textures.painted(str(tmp_path / "b.png"), body)[0, 0].tolist() == [30, 20, 10, 128]
     with pytest.raises(DataError, match=r"a\.png"):
-        textures.painted(str(tmp_path / "a.png"))
+        textures.painted(str(tmp_path / "a.png"), body)
+
+
+def test_painted_texture_is_carried_over_from_another_layout(tmp_path, body):
+    mesh = body.mesh
+    turned = 1 - mesh.uv  # a layout turned by half a revolution
+    lines = [f"vt {u} {v}" for u, v in turned.tolist()]
+    lines += [
+        "f " + " ".join(f"{v + 1}/{t + 1}" for v, t in zip(f, r, strict=True))
+        for f, r in zip(mesh.faces.tolist(), mesh.face_uv.tolist(), strict=True)
+    ]
+    (tmp_path / "smpl_uv.obj").write_text("\n".join(lines))
+    y, x = np.mgrid[:256, :256].astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "p.png"), np.dstack([x, y, 0 * x]))
+    out = textures.painted(str(tmp_path / "p.png"), body)
+    atlas = build_atlas(mesh, 1024)
+    row, col = np.divmod(atlas.texel, 1024)
+    found = out.reshape(-1, 4)[atlas.texel].astype(float)
+    assert np.abs(found[:, 2] - (255 - col / 4)).max() < 2
+    assert np.abs(found[:, 1] - (255 - row / 4)).max() < 2
+    (tmp_path / "smpl_uv.obj").write_text("\n".join(lines[:-1]))
+    with pytest.raises(DataError, match=r"body\.model"):
+        textures.read_painted(str(tmp_path / "p.png"), body)
 
 
 def test_pool_is_bounded_and_keeps_what_was_used_last():
