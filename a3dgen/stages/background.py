@@ -214,8 +214,9 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
         source += f", {len(held)} held"
     hole &= ~others | core  # other people are never erased
     front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
+    hole &= ~front
     avoid = grow(others, max(2.0, copied * scene.height)) & ~hole
-    return Removal(hole, avoid, front & ~hole, source)
+    return Removal(hole, avoid, front, source)
 
 
 def _estimated(
