@@ -105,7 +105,8 @@ def photo_of(side: int) -> np.ndarray:
     rng = np.random.default_rng(side)
     y, x = np.mgrid[:side, :side] / side
     base = np.where((y < 0.55)[..., None], [150, 175, 205], [125, 120, 95]) + (30 * x)[..., None]
-    coarse = cv2.resize(rng.normal(0, 18, (side // 16, side // 16, 3)), (side, side), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.normal(0, 12, (side // 16, side // 16))
+    coarse = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)[..., None]
     return np.clip(base + coarse + rng.normal(0, 3, (side, side, 3)), 0, 255).astype(np.uint8)
 
 

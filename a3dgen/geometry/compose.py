@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.geometry.light import decode_table
+from a3dgen.geometry.shadow import Shade
 
 MAX_BLACK = 22
 """Black levels above this (8-bit) are dark scenes, not lifted blacks."""
@@ -71,17 +72,17 @@ def _grain() -> Float[ndarray, "g g 3"]:
 
 @numba.njit(cache=True)
 @no_type_check
-def _blend(plate, photo, rgba, shade, front, black, sigma, grain, oy, ox, decode, encode, out):
+def _blend(plate, photo, rgba, cast, contact, depth, front, black, sigma, grain, oy, ox, decode, encode, out):
     h, w = out.shape[:2]
     steps = encode.shape[0] - 1
     size = grain.shape[0]
     has_front = front.shape[0] > 0
-    has_shade = shade.shape[0] > 0
+    has_shade = cast.shape[0] > 0
     for y in range(h):
         for x in range(w):
             a = rgba[y, x, 3]
             f = front[y, x] if has_front else np.float32(0.0)
-            shaded = has_shade and (shade[y, x, 0] < 1.0 or shade[y, x, 1] < 1.0 or shade[y, x, 2] < 1.0)
+            shaded = has_shade and (cast[y, x] > 0.001 or contact[y, x] > 0.001)
             if f >= 1.0:
                 for c in range(3):
                     out[y, x, c] = photo[y, x, c]
@@ -92,8 +93,8 @@ def _blend(plate, photo, rgba, shade, front, black, sigma, grain, oy, ox, decode
                 continue
             for c in range(3):
                 back = decode[plate[y, x, c]]
-                if has_shade:
-                    back *= shade[y, x, c]
+                if shaded:
+                    back *= (1 - contact[y, x]) * (1 - cast[y, x] * depth[c])
                 v = back * (1 - a) + rgba[y, x, c] * (1 - black[c]) + black[c] * a
                 if f > 0.0:
                     v = v * (1 - f) + decode[photo[y, x, c]] * f
@@ -105,7 +106,7 @@ def _blend(plate, photo, rgba, shade, front, black, sigma, grain, oy, ox, decode
 def compose(
     plate: UInt8[ndarray, "h w 3"],
     rgba: Float[ndarray, "h w 4"],
-    shade: Float[ndarray, "h w 3"] | None,
+    shade: Shade | None,
     black: Float[ndarray, "3"],
     sigma: Float[ndarray, "3"],
     rng: np.random.Generator,
@@ -115,7 +116,7 @@ def compose(
     """Blend a person over a plate in linear light; all arrays cover the same crop.
 
     Args:
-        plate: 8-bit sRGB. rgba: the person, premultiplied, linear. shade: factor on the plate, or None.
+        plate: 8-bit sRGB. rgba: the person, premultiplied, linear. shade: shadow on the plate, or None.
         black: the photo's black level, linear (``black_level``). sigma: its grain, 8-bit (``noise_sigma``).
         rng: places the grain.
         front: opacity of what stands before the person, 0..1, with the pixels of ``photo``; or None.
@@ -124,14 +125,16 @@ def compose(
         8-bit sRGB. Pixels without person, shadow or occluder are the plate's own.
     """
     oy, ox = (int(v) for v in rng.integers(0, _GRAIN, 2))
-    none2, none3 = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.float32)
+    none = np.zeros((0, 0), np.float32)
     out = np.empty_like(plate)
     _blend(
         np.ascontiguousarray(plate),
         np.ascontiguousarray(plate if photo is None else photo),
         np.ascontiguousarray(rgba, np.float32),
-        none3 if shade is None else np.ascontiguousarray(shade, np.float32),
-        none2 if front is None else np.ascontiguousarray(front, np.float32),
+        none if shade is None else np.ascontiguousarray(shade.cast, np.float32),
+        none if shade is None else np.ascontiguousarray(shade.contact, np.float32),
+        np.zeros(3, np.float32) if shade is None else np.asarray(shade.depth, np.float32),
+        none if front is None else np.ascontiguousarray(front, np.float32),
         np.asarray(black, np.float32),
         np.asarray(sigma, np.float32),
         _grain(),

@@ -16,6 +16,7 @@ MAX_PITCH = np.radians(40)
 _CONTACT_SIZE = 160
 _CONTACT_REACH = 0.06
 """Surface this close to the ground (m) darkens it."""
+_CONTACT_DEPTH = 0.75
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,24 @@ class Caster:
 
     covered: Bool[ndarray, "s s"]
     matrix: Float[ndarray, "3 4"]
+
+
+@dataclass(frozen=True)
+class Shade:
+    """Darkening of a window of the ground: a pixel's channel c keeps (1 - ``contact``) (1 - ``cast`` ``depth[c]``).
+
+    Attributes:
+        cast: (h, w) f4 0..1, how much of the key light is blocked. contact: (h, w) f4 0..1, dark below what touches.
+        depth: (3,) share of the light on the ground that is the key's, RGB.
+    """
+
+    cast: Float[ndarray, "h w"]
+    contact: Float[ndarray, "h w"]
+    depth: Float[ndarray, "3"]
+
+    def factor(self) -> Float[ndarray, "h w 3"]:
+        """Return the factor on every pixel and channel, 1 = untouched."""
+        return (1 - self.contact)[..., None] * (1 - self.cast[..., None] * self.depth)
 
 
 @dataclass(frozen=True)
@@ -77,108 +96,121 @@ def ground_shadow(
     K: Float[ndarray, "3 3"],
     crop: tuple[int, int, int, int],
     strength: float = 0.8,
-) -> Float[ndarray, "h w 3"]:
-    """Return by how much the ground is darkened, per pixel of the crop and channel, 0..1 (1 = untouched), f4.
+) -> Shade | None:
+    """Return by how much the ground is darkened over the crop, or None if no ground is in view.
 
     A shadow leaves the ambient light's share of the light on the ground; its edge softens with the distance from
-    the feet, as what casts it rises above the ground.
+    the feet, as what casts it rises above the ground. Large crops are worked on at half their resolution: no edge
+    of a shadow is sharper.
 
     Args:
         ground: plane the person stands on. light: the scene's light. caster: the subject seen from the key, or None.
         vertices: all drawn vertices (m), for the contacts. K: camera. crop: x0, y0, x1, y1 (exclusive), px.
         strength: 1 = full physical darkness.
     """
-    x0, y0, x1, y1 = crop
-    out = np.ones((y1 - y0, x1 - x0, 3), np.float32)
-    seen = _ground_in_front(ground, K, crop)
+    grid = _half(K, crop)
+    seen = _ground_in_front(ground, grid)
     if seen is None:
-        return out
-    contact = _contact(ground, vertices, K, crop)
-    out *= 1 - 0.62 * (contact * seen)[..., None]
+        return None
+    contact = _contact(ground, vertices, grid)
+    contact *= seen
+    contact *= np.float32(_CONTACT_DEPTH * min(strength, 1.0))
+    cast, depth = np.zeros_like(seen), np.zeros(3)
     if caster is not None:
         ambient = irradiance(light.sh, ground.up)
         direct = light.key_color * max(float(light.key_dir @ ground.up), 0.0)
         depth = strength * direct / np.maximum(ambient + direct, 1e-6)
-        cast = _warp(_penumbra(caster, ground, light), _to_map(ground, caster.matrix[:2], K), crop)
-        out *= 1 - (cast * seen)[..., None] * depth.astype(np.float32)
-    return out
+        cast = _warp(_penumbra(caster, ground), _to_map(ground, caster.matrix[:2]), grid)
+        cast *= seen
+    return Shade(grid.grown(cast), grid.grown(contact), depth.astype(np.float32))
 
 
-def _rays(K: ndarray, crop: tuple[int, int, int, int]) -> ndarray:
-    """Return pixel of the crop -> viewing ray (3, 3)."""
-    shift = np.array([[1.0, 0, crop[0]], [0, 1, crop[1]], [0, 0, 1]])
-    return np.linalg.inv(K) @ shift
+@dataclass(frozen=True)
+class _Grid:
+    """Pixels at which a crop is worked on: ``to_ray`` takes (column, row, 1) to a viewing ray."""
+
+    columns: int
+    rows: int
+    to_ray: ndarray
+    crop: tuple[int, int, int, int]
+
+    def grown(self, image: ndarray) -> Float[ndarray, "h w"]:
+        """Return an image of this grid at the crop's own resolution."""
+        h, w = self.crop[3] - self.crop[1], self.crop[2] - self.crop[0]
+        if image.shape == (h, w):
+            return image
+        return cv2.resize(image, (2 * self.columns, 2 * self.rows), interpolation=cv2.INTER_LINEAR)[:h, :w]
 
 
-def _ground_in_front(ground: Ground, K: ndarray, crop: tuple[int, int, int, int]) -> ndarray | None:
+def _half(K: ndarray, crop: tuple[int, int, int, int]) -> _Grid:
+    h, w = crop[3] - crop[1], crop[2] - crop[0]
+    factor = 2 if min(h, w) > 96 else 1
+    shift = (factor - 1) / 2
+    pixel = np.array([[factor, 0, crop[0] + shift], [0, factor, crop[1] + shift], [0, 0, 1.0]])
+    return _Grid(-(-w // factor), -(-h // factor), np.linalg.inv(K) @ pixel, crop)
+
+
+def _ground_in_front(ground: Ground, grid: _Grid) -> Float[ndarray, "h w"] | None:
     """Return (h, w) f4: 1 where the pixel's ray meets the ground near the feet, fading out with distance; None if
     the camera lies below the ground or nothing is met."""
     if ground.level > -0.05:
         return None
-    h, w = crop[3] - crop[1], crop[2] - crop[0]
-    to_ray = _rays(K, crop)
-    slope = ground.up @ to_ray
-    reach = (slope[0] * np.arange(w))[None] + (slope[1] * np.arange(h))[:, None] + slope[2]
-    with np.errstate(divide="ignore"):
-        depth = np.where(reach < -1e-6, ground.level / reach, np.inf)
+    slope = (ground.up @ grid.to_ray).astype(np.float32)
+    reach = slope[0] * np.arange(grid.columns, dtype=np.float32) + slope[2]
+    reach = reach[None] + (slope[1] * np.arange(grid.rows, dtype=np.float32))[:, None]
     foot = float(ground.foot[2])
-    if not (depth < 3 * foot).any():
+    # nearness is level-free and linear over the picture: 1 / depth = (up . ray) / level
+    nearness = reach * np.float32(foot / ground.level)
+    if not (nearness > 1 / 3).any():
         return None
-    return np.clip((2.2 * foot - depth) / (0.6 * foot), 0, 1).astype(np.float32)
+    np.maximum(nearness, np.float32(1e-3), out=nearness)
+    return np.clip((np.float32(2.2) - 1 / nearness) * np.float32(1 / 0.6), 0, 1)
 
 
-def _to_map(ground: Ground, affine: ndarray, K: ndarray) -> ndarray:
-    """Return the homography from image pixels to map coordinates of the ground seen there.
+def _to_map(ground: Ground, affine: ndarray) -> Float[ndarray, "3 3"]:
+    """Return the matrix from viewing rays to map coordinates of the ground seen there.
 
     The ray r meets the plane in level r / (up . r); an affine map m takes it to (level m[:3] + m[3] up) . r / (up . r).
     """
-    rows = [row[:3] * ground.level + row[3] * ground.up for row in affine]
-    return np.stack([*rows, ground.up]) @ np.linalg.inv(K)
+    return np.stack([*(row[:3] * ground.level + row[3] * ground.up for row in affine), ground.up])
 
 
-def _warp(image: ndarray, homography: ndarray, crop: tuple[int, int, int, int]) -> ndarray:
-    """Sample a map over the crop, at half the resolution where the crop is large."""
-    h, w = crop[3] - crop[1], crop[2] - crop[0]
-    factor = 2 if min(h, w) > 96 else 1
-    size = (-(-w // factor), -(-h // factor))
-    scale = np.array([[factor, 0, crop[0] + (factor - 1) / 2], [0, factor, crop[1] + (factor - 1) / 2], [0, 0, 1.0]])
+def _warp(image: ndarray, rays_to_map: ndarray, grid: _Grid) -> Float[ndarray, "h w"]:
+    """Sample a map at a grid's pixels; 0 beyond the map."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    small = cv2.warpPerspective(image, homography @ scale, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
-    if factor == 1:
-        return small
-    grown = cv2.resize(small, (size[0] * factor, size[1] * factor), interpolation=cv2.INTER_LINEAR)
-    return grown[:h, :w]
+    size = (grid.columns, grid.rows)
+    return cv2.warpPerspective(image, rays_to_map @ grid.to_ray, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _penumbra(caster: Caster, ground: Ground, light: Light) -> ndarray:
-    """Return the shadow (S', S') f4 over the caster's map (texels kept), sharp at the feet, soft away from them."""
+def _penumbra(caster: Caster, ground: Ground) -> Float[ndarray, "s s"]:
+    """Return the shadow over the caster's map, sharp at the feet, soft away from them."""
     size = caster.covered.shape[0]
     texel = 1 / float(np.linalg.norm(caster.matrix[0, :3]))
-    covered = caster.covered.astype(np.float32)
+    covered = caster.covered.view(np.uint8) * np.uint8(255)
     half = cv2.resize(covered, (size // 2, size // 2), interpolation=cv2.INTER_AREA)
-    sharp = cv2.GaussianBlur(half, (0, 0), max(0.6, 0.009 / (2 * texel)))
-    soft = cv2.resize(half, (size // 8, size // 8), interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(soft, (0, 0), max(0.6, 0.045 / (8 * texel)))
+    eighth = cv2.resize(half, (size // 8, size // 8), interpolation=cv2.INTER_AREA).astype(np.float32)
+    sharp = cv2.GaussianBlur(half, (0, 0), max(0.6, 0.009 / (2 * texel))).astype(np.float32)
+    soft = cv2.GaussianBlur(eighth, (0, 0), max(0.6, 0.045 / (8 * texel)))
     soft = cv2.resize(soft, (size // 2, size // 2), interpolation=cv2.INTER_LINEAR)
-    # the ground below the map's texel lies as far from the foot as the caster there is above it, over tan(elevation)
-    tall = caster.matrix[:2, :3] @ ground.up  # texels a metre of height covers
+    # a texel's shadow falls from a height above the ground that grows along the map's projection of `up`
+    tall = caster.matrix[:2, :3] @ ground.up
     foot = caster.matrix[:2, :3] @ ground.foot + caster.matrix[:2, 3]
-    length = float(np.linalg.norm(tall))
-    direction = tall / max(length, 1e-9)
+    tall = tall / max(float(tall @ tall), 1e-9)
     at = np.arange(size // 2) * 2 + 0.5
-    height = ((at[None] - foot[0]) * direction[0] + (at[:, None] - foot[1]) * direction[1]) / max(length, 1e-9)
-    blend = np.clip(height / 1.1, 0, 1).astype(np.float32)
-    mixed = sharp + (soft - sharp) * blend
-    return cv2.resize(mixed, (size, size), interpolation=cv2.INTER_LINEAR)
+    height = ((at - foot[0]) * tall[0])[None] + ((at - foot[1]) * tall[1])[:, None]
+    soft -= sharp
+    soft *= np.clip(height / 1.1, 0, 1).astype(np.float32)
+    sharp += soft
+    sharp *= np.float32(1 / 255)
+    return cv2.resize(sharp, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _contact(ground: Ground, vertices: ndarray, K: ndarray, crop: tuple[int, int, int, int]) -> Float[ndarray, "h w"]:
+def _contact(ground: Ground, vertices: ndarray, grid: _Grid) -> Float[ndarray, "h w"]:
     """Return (h, w) f4 0..1: how near the ground below the pixel some surface lies, softened."""
     heights = vertices @ ground.up.astype(np.float32) - np.float32(ground.level)
     near = heights < _CONTACT_REACH
-    h, w = crop[3] - crop[1], crop[2] - crop[0]
     if not near.any():
-        return np.zeros((h, w), np.float32)
+        return np.zeros((grid.rows, grid.columns), np.float32)
     points = vertices[near].astype(np.float64)
     side = np.cross(ground.up, [0.0, 0.0, 1.0])
     side /= np.linalg.norm(side)
@@ -195,4 +227,4 @@ def _contact(ground: Ground, vertices: ndarray, K: ndarray, crop: tuple[int, int
     spots = 0.5 * cv2.GaussianBlur(spots, (0, 0), max(0.8, 0.012 * scale)) + 0.5 * cv2.GaussianBlur(
         spots, (0, 0), max(0.8, 0.035 * scale)
     )
-    return np.clip(_warp(spots, _to_map(ground, affine, K), crop), 0, 1)
+    return np.clip(_warp(spots, _to_map(ground, affine), grid), 0, 1)

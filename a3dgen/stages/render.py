@@ -223,26 +223,31 @@ def _window(
     points: ndarray, ground: Ground, light: Light, K: ndarray, width: int, height: int, shadow: bool
 ) -> tuple[int, int, int, int] | None:
     """Return x0, y0, x1, y1 of what person and shadow can touch, or None if that is nothing."""
-    reach = [points.astype(np.float64)]
+    if points[:, 2].min() <= 0.05:
+        return (0, 0, width, height) if points[:, 2].max() > 0.05 else None
+    low, high = _box(points, K)
+    stature = (high - low).max()
     slope = float(light.key_dir @ ground.up)
     if shadow and slope > 0.05:
-        some = reach[0][::8]
-        fall = (some @ ground.up - ground.level) / slope
-        cast = some - fall[:, None] * light.key_dir
-        reach += [cast, cast + np.array([0.12, 0.0, 0.0]), cast - np.array([0.12, 0.0, 0.0])]
-    pixels = []
-    for p in reach:
-        p = p[p[:, 2] > 0.05]
-        pixels.append(p[:, :2] / p[:, 2:] @ K[:2, :2].T + K[:2, 2])
-    person, everything = pixels[0], np.concatenate(pixels)
-    if not len(person) or (reach[0][:, 2] <= 0.05).any():
-        return (0, 0, width, height) if len(person) else None
-    stature = float(np.ptp(person, axis=0).max())
-    low = np.maximum(everything.min(0), person.min(0) - 1.5 * stature) - _MARGIN
-    high = np.minimum(everything.max(0), person.max(0) + 1.5 * stature) + _MARGIN + 1
-    x0, y0 = (int(v) for v in np.clip(np.floor(low), 0, (width, height)))
-    x1, y1 = (int(v) for v in np.clip(np.ceil(high), 0, (width, height)))
+        some = points[::16].astype(np.float64)
+        cast = some - ((some @ ground.up - ground.level) / slope)[:, None] * light.key_dir
+        cast = cast[cast[:, 2] > 0.05]
+        if len(cast):
+            least, most = _box(cast, K)
+            soft = 0.12 * K[0, 0] / cast[:, 2].min()  # the penumbra
+            low = np.minimum(low, np.maximum(least - soft, low - 1.5 * stature))
+            high = np.maximum(high, np.minimum(most + soft, high + 1.5 * stature))
+    x0, y0 = (int(v) for v in np.clip(np.floor(low - _MARGIN), 0, (width, height)))
+    x1, y1 = (int(v) for v in np.clip(np.ceil(high + _MARGIN + 1), 0, (width, height)))
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _box(points: ndarray, K: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the least and greatest pixel of points before the camera."""
+    inverse = 1 / points[:, 2]
+    u, v = points[:, 0] * inverse, points[:, 1] * inverse
+    corners = np.array([[u.min(), v.min()], [u.max(), v.max()]], np.float64)
+    return tuple(corners * (K[0, 0], K[1, 1]) + K[:2, 2])
 
 
 def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:

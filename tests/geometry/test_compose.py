@@ -7,6 +7,7 @@ import pytest
 
 from a3dgen.geometry.compose import black_level, compose, noise_sigma, soft_edge
 from a3dgen.geometry.light import decode_table, to_linear
+from a3dgen.geometry.shadow import Shade
 
 NONE = np.zeros(3)
 
@@ -25,9 +26,13 @@ def square(level: float, alpha: float = 1.0) -> np.ndarray:
     return rgba
 
 
+def lit(blocked: float) -> Shade:
+    return Shade(np.full((40, 50), blocked, np.float32), np.zeros((40, 50), np.float32), np.ones(3, np.float32))
+
+
 def test_untouched_pixels_keep_their_bytes() -> None:
     plate = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
-    out = compose(plate, square(0.5), np.ones((40, 50, 3), np.float32), np.full(3, 0.01), np.full(3, 4.0), rng())
+    out = compose(plate, square(0.5), lit(0.0), np.full(3, 0.01), np.full(3, 4.0), rng())
     outside = np.ones((40, 50), bool)
     outside[10:30, 10:40] = False
     assert np.array_equal(out[outside], plate[outside])
@@ -41,8 +46,7 @@ def test_opaque_pixels_take_the_persons_colour_and_edges_mix_in_linear_light() -
 
 
 def test_a_shadow_darkens_the_plate_but_not_the_person() -> None:
-    shade = np.full((40, 50, 3), 0.5, np.float32)
-    out = compose(plain(200), square(0.3), shade, NONE, NONE, rng())
+    out = compose(plain(200), square(0.3), lit(0.5), NONE, NONE, rng())
     assert to_linear(out[0, 0]) == pytest.approx(decode_table()[200] / 2, abs=0.01)
     assert np.array_equal(out[15, 20], compose(plain(200), square(0.3), None, NONE, NONE, rng())[15, 20])
 

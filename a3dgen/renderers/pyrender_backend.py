@@ -1,0 +1,136 @@
+"""The package ``pyrender`` behind the renderer protocol: a plain textured body, for comparison (an extra, EGL only)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.errors import MissingDependency
+from a3dgen.geometry.camera import project
+from a3dgen.geometry.light import Light, irradiance, to_linear
+from a3dgen.geometry.raster import rasterize
+from a3dgen.renderers import Frame, Item
+
+_FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
+"""OpenCV's camera frame to OpenGL's."""
+
+
+class PyrenderRenderer:
+    """Draws through pyrender's forward renderer; labels and depth come from the package's own z-buffer.
+
+    pyrender knows neither harmonics, bumps nor scars: the light is its mean, the key a directional light. Only one
+    OpenGL context should live in a process, so do not mix this with the ``gl`` renderer.
+    """
+
+    def __init__(self) -> None:
+        os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
+        os.environ.setdefault("PYGLET_HEADLESS", "1")
+        if not hasattr(np, "infty"):  # pyrender 0.1.45 spells it so; numpy 2 does not know it
+            np.infty = np.inf  # type: ignore[attr-defined]
+        try:
+            import pyrender
+            import trimesh
+        except ImportError as error:
+            raise MissingDependency("pyrender", "render.renderer 'pyrender'", "pip install a3dgen[pyrender]") from error
+        self._pyrender, self._trimesh = pyrender, trimesh
+        self._offscreen: Any = None
+
+    @property
+    def driver(self) -> str:
+        """Name and version of what draws, for reports."""
+        return f"pyrender {self._pyrender.__version__}"
+
+    def close(self) -> None:
+        """Release the context."""
+        if self._offscreen is not None:
+            self._offscreen.delete()
+            self._offscreen = None
+
+    def render(
+        self,
+        items: list[Item],
+        K: Float[ndarray, "3 3"],
+        width: int,
+        height: int,
+        light: Light,
+        crop: tuple[int, int, int, int] | None = None,
+        supersample: int = 2,
+    ) -> Frame:
+        """Draw ``items``; see ``renderers.Renderer.render``. ``supersample`` is left to pyrender's multisampling."""
+        x0, y0, x1, y1 = crop if crop is not None else (0, 0, width, height)
+        w, h = x1 - x0, y1 - y0
+        window = np.array(K, np.float64)
+        window[:2, 2] -= (x0, y0)
+        items = [i for i in items if len(i.faces)]
+        if not items:
+            return Frame(
+                np.zeros((h, w, 4), np.float32), np.full((h, w), np.inf, np.float32), np.zeros((h, w), np.uint8)
+            )
+        color = self._draw(items, window, w, h, light)
+        depth, part = labels_and_depth(items, window, w, h)
+        straight, alpha = to_linear(color[..., :3]), color[..., 3:].astype(np.float32) / 255
+        return Frame(np.concatenate([straight * alpha, alpha], -1), depth, part)
+
+    def _draw(self, items: list[Item], K: ndarray, width: int, height: int, light: Light) -> ndarray:
+        pyrender = self._pyrender
+        mean = irradiance(light.sh, np.array([[0, 0, -1.0], [0, -1.0, 0]])).mean(0)
+        scene = pyrender.Scene(bg_color=[0, 0, 0, 0], ambient_light=mean)
+        for item in items:
+            scene.add(self._mesh(item))
+        near = max(0.05, min(float(i.vertices[:, 2].min()) for i in items) * 0.9)
+        camera = pyrender.IntrinsicsCamera(K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5, znear=near, zfar=100.0)
+        scene.add(camera)
+        if np.any(light.key_color > 0):
+            top = float(light.key_color.max())
+            source = pyrender.DirectionalLight(color=light.key_color / top, intensity=np.pi * top)
+            scene.add(source, pose=_pointing(_FLIP[:3, :3] @ light.key_dir))
+        if self._offscreen is None:
+            self._offscreen = pyrender.OffscreenRenderer(width, height)
+        self._offscreen.viewport_width, self._offscreen.viewport_height = width, height
+        color, _ = self._offscreen.render(scene, flags=pyrender.RenderFlags.RGBA)
+        return color
+
+    def _mesh(self, item: Item) -> Any:
+        """Return a pyrender mesh in OpenGL's camera frame, vertices split at the seams of the texture."""
+        from PIL import Image
+
+        pairs, index = np.unique(np.stack([item.faces.ravel(), item.face_uv.ravel()], 1), axis=0, return_inverse=True)
+        image = Image.fromarray(np.ascontiguousarray(item.texture[..., :3]))
+        material = self._trimesh.visual.material.PBRMaterial(
+            baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.8, doubleSided=item.double_sided
+        )
+        visual = self._trimesh.visual.TextureVisuals(uv=item.uv[pairs[:, 1]], material=material)
+        vertices = item.vertices[pairs[:, 0]].astype(np.float64) * (1, -1, -1)
+        mesh = self._trimesh.Trimesh(vertices, index.reshape(-1, 3), visual=visual, process=False)
+        return self._pyrender.Mesh.from_trimesh(mesh, smooth=True)
+
+
+def _pointing(to_light: Float[ndarray, "3"]) -> Float[ndarray, "4 4"]:
+    """Return the pose of a directional light, which shines along its own -z."""
+    z = to_light / np.linalg.norm(to_light)
+    x = np.cross([0.0, 1.0, 0.0] if abs(z[1]) < 0.9 else [1.0, 0.0, 0.0], z)
+    x /= np.linalg.norm(x)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([x, np.cross(z, x), z], 1)
+    return pose
+
+
+def labels_and_depth(
+    items: list[Item], K: Float[ndarray, "3 3"], width: int, height: int
+) -> tuple[Float[ndarray, "h w"], ndarray]:
+    """Return depth (m, inf = nothing) and part labels of items by ``geometry.raster``, faces turned away left out."""
+    depth, part = np.full((height, width), np.inf, np.float32), np.zeros((height, width), np.uint8)
+    for item in items:
+        faces, labels = item.faces, item.labels
+        if not item.double_sided:
+            a, b, c = (project(item.vertices[faces[:, k]].astype(np.float64), K) for k in range(3))
+            area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+            faces, labels = faces[area < 0], labels[area < 0]
+        near, owner = rasterize(item.vertices, faces, K, width, height)
+        closer = near < depth
+        depth[closer], part[closer] = near[closer], labels[owner[closer]]
+    return depth, part
