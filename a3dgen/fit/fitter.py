@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from a3dgen.errors import Rejected
 from a3dgen.fit.initial import make_starts
-from a3dgen.fit.kinematics import workspace
+from a3dgen.fit.kinematics import Workspace, workspace
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
 from a3dgen.fit.residuals import Evidence, evaluate, prior_energy
@@ -175,21 +175,33 @@ class Fitter:
             else self.settings
         )
         pool = search(self.model, self.prior, ev, self.starts, float(seen.size), how, first)
+        return self.collect(pool)
+
+    def collect(self, pool: Search) -> Fit:
+        """Return the result of a finished search.
+
+        Raises:
+            Rejected: if no start led anywhere.
+        """
         if not pool.costs:
             raise Rejected("no start leads to a body in front of the camera")
-        distinct = [self._solution(ev, pool, i) for i in distinct_minima(pool, DIFFERENT, MAX_ALTERNATIVES + 1)]
+        distinct = [self._solution(pool, i) for i in distinct_minima(pool, DIFFERENT, MAX_ALTERNATIVES + 1)]
         best = distinct[0]
         return Fit(_widened(best, distinct), tuple(distinct[1:]), pool.spent)
 
-    def _solution(self, ev: Evidence, pool: Search, i: int) -> Solution:
+    def _solution(self, pool: Search, i: int) -> Solution:
         x, joints, sigma = pool.variables[i], np.zeros((24, 3)), np.zeros(24)
-        cost = evaluate(self.model, self.prior, ev, x, pool.w)
-        laplace(ev, self.model.parents, x, pool.w, joints, sigma)
+        cost = evaluate(self.model, self.prior, pool.ev, x, pool.w)
+        laplace(pool.ev, self.model.parents, x, pool.w, joints, sigma)
         b = num_betas(self.model)
         return Solution(
             x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),
             float(cost), joints, sigma, x.copy(),
         )  # fmt: skip
+
+    def workspace(self) -> Workspace:
+        """Return new scratch arrays for one search."""
+        return workspace(self.model)
 
     def prior_energy(self, seen: Observation, found: Solution) -> float:
         """Return what the pose prior charges for a solution, limits included, in natural-log units."""

@@ -137,6 +137,10 @@ class Search:
             self.model, self.prior, self.ev, self.free, x, self.how.steps, self.how.tolerance, np.inf, self.w
         )
         self.spent += spent
+        self.add(x, cost)
+
+    def add(self, x: ndarray, cost: float) -> None:
+        """Keep a minimum."""
         if np.isfinite(cost):
             self.costs.append(cost)
             self.variables.append(x)
@@ -151,7 +155,7 @@ class Search:
         few = np.flatnonzero(wide.free)
         rough: list[tuple[float, int, ndarray]] = []
         least = np.inf
-        for n, x in enumerate(self._placed(starts, size)):
+        for n, x in enumerate(self.placed(starts, size)):
             cost, spent = minimise(
                 self.model, self.prior, wide, few, x, self.how.rough_steps, ROUGH, least + HOPELESS, self.w
             )
@@ -161,7 +165,8 @@ class Search:
         for _, _, x in sorted(rough, key=lambda r: r[:2])[: self.how.kept]:
             self.solve(x)
 
-    def _placed(self, starts: Starts, size: float) -> list[ndarray]:
+    def placed(self, starts: Starts, size: float) -> list[ndarray]:
+        """Return the likeliest starts, at most one a heading, placed in front of the camera."""
         ev, d = self.ev, starts.variables.shape[1]
         cost, shift = np.empty(len(starts.points)), np.empty((len(starts.points), 3))
         if ev.point_weight.max() > 0:
