@@ -9,13 +9,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.errors import Rejected
-from a3dgen.fit.initial import make_starts
+from a3dgen.fit.initial import make_starts, place, place_points
 from a3dgen.fit.kinematics import Workspace, workspace
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
+from a3dgen.fit.prediction import as_start
 from a3dgen.fit.residuals import Evidence, evaluate, prior_energy
 from a3dgen.fit.search import Search, Settings, distinct_minima, laplace, search
-from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.body import BodyData, pose_body
 
 DOWN = np.array([0.0, 1.0, 0.0])
 """Photos are taken more or less upright: gravity in the camera frame. How far they tilt is part of the prior."""
@@ -202,6 +203,22 @@ class Fitter:
     def workspace(self) -> Workspace:
         """Return new scratch arrays for one search."""
         return workspace(self.model)
+
+    def placed(
+        self, seen: Observation, pose: Float[ndarray, "24 3"], betas: Float[ndarray, " k"]
+    ) -> Float[ndarray, " d"]:
+        """Return the variables of a predicted pose, translated to where the keypoints are."""
+        x = self.variables(pose, betas, np.zeros(3))
+        b = num_betas(self.model)
+        points = pose_body(self.body, pose, x[72 : 72 + b], np.zeros(3)).keypoints
+        ev, start = self.evidence(seen), as_start(x, points)
+        cost, shift = np.empty(1), np.empty((1, 3))
+        if ev.point_weight.max() > 0:
+            place_points(start, ev, cost, shift)
+        else:
+            place(start, ev, float(seen.size), cost, shift)
+        x[72 + b : 75 + b] = shift[0]
+        return x
 
     def prior_energy(self, seen: Observation, found: Solution) -> float:
         """Return what the pose prior charges for a solution, limits included, in natural-log units."""

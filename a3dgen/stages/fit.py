@@ -16,12 +16,14 @@ from a3dgen.fit.checks import FACE_ROWS, Gate, check_fit, check_labels, faces_aw
 from a3dgen.fit.fitter import Anchor, Fit, FitOptions, Fitter, Observation, Solution
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.noise import pixel_sd, point_sd
+from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.geometry.body import forward_kinematics, pose_body, rest_joints
 from a3dgen.geometry.camera import project, undistort_points
 from a3dgen.geometry.regions import absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, NUM_ROWS, ROW_FLIP
 from a3dgen.records import OCCLUDED, VISIBLE, Bodies, Persons
+from a3dgen.rng import generator_for
 from a3dgen.stages import BodyConfig, Context, Inputs, Output, each
 
 VERSION = 1
@@ -32,6 +34,10 @@ class Config:
     """How people are fitted, and what counts as a fit.
 
     Attributes:
+        engine: ``numba`` (compiled, one person at a time, the same bytes every time) or ``torch`` (whole shards at
+            once; equal to tolerance).
+        device: of the torch engine, ``cpu`` or ``cuda``.
+        init: npz of predicted poses to start from besides the headings (see ``fit.prediction``); empty = none.
         starts: headings that are tried, of 12.
         max_iterations: trial steps of a full solve.
         tolerance: relative gain of a step at which a person has converged.
@@ -52,6 +58,9 @@ class Config:
         max_beta: and above this shape coefficient (standard deviations).
     """
 
+    engine: str = "numba"
+    device: str = "cpu"
+    init: str = ""
     starts: int = 6
     max_iterations: int = 20
     tolerance: float = 1e-3
@@ -82,11 +91,49 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     _check(config)
     body = load_body(context.body)
     index = inputs.persons.index()
+    batch = fit_batch(config, context.body, inputs.persons) if config.engine == "torch" else {}
 
     def work(key: str) -> dict[str, Any]:
-        return fit_row(config, context.body, inputs.persons, index[key])
+        return fit_row(config, context.body, inputs.persons, index[key], fit=batch.get(key))
 
     return each(inputs.persons.key.tolist(), work, Bodies, B=body.num_betas)
+
+
+def fit_batch(config: Config, body: BodyConfig, persons: Persons) -> dict[str, Fit]:
+    """Fit all people whose labels can be used at once, with the torch engine; key -> result."""
+    from a3dgen.fit.torch_engine import TorchFitter
+
+    out: dict[str, Fit] = {}
+    for known in (True, False):
+        keys, seen = [], []
+        for i in np.flatnonzero(persons.K_known == known):
+            try:
+                seen.append(observe(config, persons, int(i)))
+            except Rejected:
+                continue  # fit_row finds the same reason again and reports it
+            keys.append(str(persons.key[i]))
+        if keys:
+            found = TorchFitter(get_fitter(config, body, known), config.device).fit(seen)
+            out.update(zip(keys, found, strict=True))
+    return out
+
+
+@functools.lru_cache(maxsize=2)
+def _predictions(path: str) -> Predictions:
+    return load_predictions(path)
+
+
+def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Observation) -> ndarray | None:
+    """Return the predicted pose of a person as a start (1, D), or None if there is none."""
+    if not config.init:
+        return None
+    predictions = _predictions(config.init)
+    row = predictions.find(str(persons.image[i]), persons.bbox[i])
+    if row is None:
+        return None
+    pose = predictions.root_in_image(row, seen.K, persons.bbox[i])
+    betas = predictions.betas[row] if fitter.body.smpl_betas else np.zeros(0)
+    return fitter.placed(seen, pose, betas)[None]
 
 
 def _check(config: Config) -> None:
@@ -95,6 +142,10 @@ def _check(config: Config) -> None:
             raise ConfigError(f"fit.{name}: must be above 0, found {getattr(config, name)}")
     if not 1 <= config.starts <= 12:
         raise ConfigError(f"fit.starts: 1 to 12 headings can be tried, found {config.starts}")
+    if config.engine not in ("numba", "torch"):
+        raise ConfigError(f"fit.engine: numba or torch, found '{config.engine}'")
+    if config.engine == "torch" and config.init:
+        raise ConfigError("fit.init: only the numba engine starts from a file; set fit.engine: numba")
     if config.max_iterations < 1:
         raise ConfigError(f"fit.max_iterations: at least 1, found {config.max_iterations}")
 
@@ -161,11 +212,14 @@ def observe(config: Config, persons: Persons, i: int) -> Observation:
     )
 
 
-def fit_row(config: Config, body: BodyConfig, persons: Persons, i: int, anchor: Anchor | None = None) -> dict[str, Any]:
+def fit_row(
+    config: Config, body: BodyConfig, persons: Persons, i: int, anchor: Anchor | None = None, fit: Fit | None = None
+) -> dict[str, Any]:
     """Fit one person and return its row of Bodies.
 
     Args:
         anchor: an outside prediction or the known shape of the subject.
+        fit: the result, if another engine has found it already.
 
     Raises:
         Rejected: if the labels cannot be used or the fit is bad.
@@ -174,7 +228,8 @@ def fit_row(config: Config, body: BodyConfig, persons: Persons, i: int, anchor: 
     seen = observe(config, persons, i)
     if anchor is not None:
         seen = replace(seen, anchor=anchor)
-    fit = fitter.fit(seen)
+    if fit is None:
+        fit = fitter.fit(seen, start_from_outside(config, fitter, persons, i, seen))
     best = fit.best
     errors = reprojection(fitter, seen, best)
     share = float(errors.mean() / seen.size) if len(errors) else 0.0
@@ -260,3 +315,28 @@ def _alternatives(fit: Fit, betas: int) -> dict[str, ndarray]:
         out["alt_pose"][n], out["alt_betas"][n] = other.pose, other.betas
         out["alt_transl"][n], out["alt_cost"][n] = other.transl, other.cost
     return out
+
+
+def subject_shape(
+    config: Config, body: BodyConfig, persons: Persons, seed: int, subject: str, frames: int = 64
+) -> Float[ndarray, " b"]:
+    """Return the betas of one subject: their median over fits of at most ``frames`` of the subject's frames.
+
+    The frames are drawn by ``generator_for(seed, "shape", subject)``. Fits given this shape through
+    ``Anchor(betas=..., betas_sd=0.05)`` are then independent of each other.
+
+    Raises:
+        Rejected: if none of the frames can be fitted.
+    """
+    rows = np.flatnonzero(persons.subject == subject)
+    if len(rows) > frames:
+        rows = np.sort(generator_for(seed, "shape", subject).choice(rows, frames, replace=False))
+    found = []
+    for i in rows:
+        try:
+            found.append(fit_row(config, body, persons, int(i))["betas"])
+        except Rejected:
+            continue  # a bad frame says nothing about the shape; fitting that frame itself reports it
+    if not found:
+        raise Rejected(f"none of {len(rows)} frames of subject '{subject}' can be fitted")
+    return np.median(found, axis=0)

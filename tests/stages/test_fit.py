@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError
+from a3dgen.errors import ConfigError, DataError
 from a3dgen.fit.poses import sample_poses
+from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, project_distorted
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
@@ -155,6 +156,39 @@ def test_bad_input_is_refused_with_the_reason(people, change, reason):
     outcome = _row(people[0].take([2]), change)
     assert outcome.status[0] == "rejected"
     assert re.search(reason, outcome.reason[0]), outcome.reason[0]
+
+
+def test_torch_engine_agrees(people):
+    persons = people[0].take([0, 3, 5])
+    compiled, batched = run(persons), run(persons, engine="torch")
+    assert batched.outcome.counts()["ok"] == 3
+    np.testing.assert_allclose(batched.record.cost, compiled.record.cost, atol=0.1)
+    np.testing.assert_allclose(batched.record.pose, compiled.record.pose, atol=0.02)
+
+
+@pytest.mark.parametrize("form", ["axis-angle", "matrices"])
+def test_start_from_a_file_of_predictions(people, tmp_path, form):
+    persons = people[0].take([1])
+    found = run(persons).record
+    pose, middle = found.pose[0], (persons.bbox[0, :2] + persons.bbox[0, 2:]) / 2
+    names = {"imgname": np.array(["a/x.jpg"]), "center": middle[None], "trans_cam": np.zeros((1, 3))}
+    if form == "axis-angle":
+        np.savez(tmp_path / "p.npz", pose_cam=pose.reshape(1, 72), shape=np.zeros((1, 10)), **names)
+    else:
+        matrices = rotvec_to_matrix(pose)[None]
+        np.savez(tmp_path / "p.npz", global_orient=matrices[:, :1], body_pose=matrices[:, 1:], **names)
+    helped = run(persons, init=str(tmp_path / "p.npz"), starts=1, flips=False).record
+    assert helped.cost[0] <= found.cost[0] + 0.2
+    np.savez(tmp_path / "bad.npz", imgname=np.array(["x.jpg"]))
+    with pytest.raises(DataError, match="lacks 'pose'"):
+        load_predictions(tmp_path / "bad.npz")
+
+
+def test_shape_of_a_subject(people, body):
+    persons = replace(people[0].take([0, 1]), subject=np.array(["S1", "S1"], object))
+    betas = fit.subject_shape(fit.Config(), BodyConfig(), persons, 0, "S1")
+    assert betas.shape == (body.num_betas,)
+    np.testing.assert_allclose(betas, run(persons).record.betas.mean(0), atol=1e-9)
 
 
 def test_settings_out_of_range():
