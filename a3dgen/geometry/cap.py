@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from a3dgen.geometry.mesh import vertex_normals
+
 RINGS = 7
 """Rings of vertices between the cut and the tip (recipe 1 of the looks)."""
 _MAX_SLOPE = 0.7
@@ -260,3 +262,36 @@ def unrolled(ring: Ring, cap: CapPoints) -> Float[ndarray, "m 2"]:
     ray = np.stack([np.cos(cap.angles), np.sin(cap.angles)], -1)
     disk = to_tip[:-1, :, None] * ray
     return np.concatenate([disk.reshape(-1, 2), np.zeros((1, 2))])
+
+
+def fair(
+    vertices: Float[ndarray, "v 3"],
+    faces: Integer[ndarray, "f 3"],
+    amount: Float[ndarray, " v"],
+    fade: Float[ndarray, " k"],
+    passes: int = 12,
+) -> Float[ndarray, "v 3"]:
+    """Return vertices smoothed by repeated averaging with their neighbours where ``amount`` (0..1) is above 0.
+
+    The amount spreads to the vertices beside those, ring by ring, by the shares ``fade``. Shrinkage is mostly undone
+    by alternating steps (Taubin 1995). Vertices move along their normals only, so that none run together.
+    """
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    share = np.array(amount, np.float64)
+    reached = share > 0
+    for level in fade:
+        touching = reached[pairs[:, 0]] & ~reached[pairs[:, 1]]
+        beside = pairs[touching, 1]
+        share[beside] = level
+        reached[beside] = True
+    near = pairs[reached[pairs[:, 0]]]
+    rows, local = np.unique(near[:, 0], return_inverse=True)
+    count = np.bincount(local)[:, None]
+    out = vertices.astype(np.float64)
+    touching = faces[reached[faces].any(1)]
+    normals, weight = vertex_normals(out, touching)[rows], share[rows, None]
+    for step in range(2 * passes):
+        total = np.stack([np.bincount(local, out[near[:, 1], c]) for c in range(3)], 1)
+        move = ((total / count - out[rows]) * normals).sum(1, keepdims=True) * normals
+        out[rows] += (0.5 if step % 2 == 0 else -0.3) * weight * move
+    return out.astype(vertices.dtype)

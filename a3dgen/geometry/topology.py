@@ -16,6 +16,7 @@ from a3dgen.geometry.cap import (
     cap_faces,
     cap_points,
     carried_dirs,
+    fair,
     loop_centre,
     loop_normal,
     ring_conormals,
@@ -49,9 +50,11 @@ _SNAP = 0.3
 """Generous, because the ring is rounded afterwards: no thin triangles remain beside it to show as creases."""
 _NEAR_TORSO = 0.2
 """Cuts before this level lie where skin follows limb and torso alike."""
+_FAIR_RINGS = 4
+"""Rings of a cap, and half as many of the skin before it, that are smoothed there."""
 _OWN_MARGIN = 0.2
 """Vertices whose weights of this limb and of the opposite one differ by less are stiffened less."""
-_TORSO_HEIGHT = {"arm": 0.5, "leg": 0.47}
+_TORSO_HEIGHT = {"arm": 0.5, "leg": 0.58}
 """Height of the closure over the torso relative to a stump's."""
 
 
@@ -256,6 +259,20 @@ class _Work:
         self.count += RINGS * n + 1
         self.texels += (RINGS + 1) * n + 1
 
+    def _fair(self, cut: SkinnedMesh) -> SkinnedMesh:
+        """Smooth the surroundings of rings that lie askew, where cap and torso would meet in an edge."""
+        vertices = cut.vertices
+        for stump in self.stumps:
+            if stump.plan is None or stump.plan.segment or stump.plan.cut >= _NEAR_TORSO:
+                continue
+            cap = np.arange(stump.tip - RINGS * len(stump.ring), stump.tip)
+            amount = np.zeros(len(vertices))
+            amount[stump.ring] = 1.0
+            fade = np.linspace(1, 0, _FAIR_RINGS + 1)[1:]
+            amount[cap.reshape(RINGS, -1)[:_FAIR_RINGS]] = fade[:, None]
+            vertices = fair(vertices, cut.faces, amount, fade[1::2])
+        return replace(cut, vertices=vertices)
+
     def finish(self) -> Topology:
         """Join the clipped mesh and its caps."""
         mesh, origin = self.clipped.mesh, self.clipped.origin
@@ -283,6 +300,7 @@ class _Work:
             np.concatenate([origin.t, origin.t[hangs_on]]),
             np.concatenate([origin.faces, origin.faces[owner[both["face_from"]]]]),
         )
+        cut = self._fair(cut)
         new_faces = np.arange(len(cut.faces)) >= len(mesh.faces)
         new_vertices = np.arange(len(cut.vertices)) >= len(mesh.vertices)
         scar = np.concatenate([self.scar, both["scar"]]).astype(np.float32)
