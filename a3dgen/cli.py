@@ -133,7 +133,8 @@ def _add_validate(command: argparse.ArgumentParser) -> None:
 
 def _add_body(command: argparse.ArgumentParser) -> None:
     parts = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    bake = parts.add_parser("bake", help="make the body model now (a minute, once) and check it")
+    bake = parts.add_parser("bake", help="make the body model now (a minute, once)")
+    bake.add_argument("--check", action="store_true", help="and compare it with its source on held-out people")
     bake.add_argument("--force", action="store_true", help="even if it is in the cache")
     export = parts.add_parser("export", help="write the body in the SMPL file format")
     export.add_argument("path", metavar="FILE", help="where to, .npz or .pkl")
