@@ -21,6 +21,8 @@ SHOWING = ("bare", "rolled")
 _SHORTER = {"bare": 0.30, "rolled": 0.24}
 """How far proximal of the tip the hem lies, in limb coordinates."""
 _MIN_LENGTH = 0.1
+_MAX_EMPTY = 0.30
+"""An empty sleeve or leg hangs no longer than this (m): a full-length one would be taken for a limb."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _close(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], ending: str, stump: 
         return _sew(mesh, loop, dome(points, centre, axis, stump), stump.carrier, capped=True)
     if ending == "pinned":
         return _sew(mesh, loop, pinned(points, centre, axis, stump), stump.carrier)
-    return _sew(mesh, loop, hanging(points, centre, stump, max(rest, 0.10)), stump.torso)
+    return _sew(mesh, loop, hanging(points, centre, stump, float(np.clip(rest, 0.10, _MAX_EMPTY))), stump.torso)
 
 
 def _sew(
