@@ -37,7 +37,7 @@ from a3dgen.rng import generator_for
 from a3dgen.stages import Context, Inputs, Output, each
 from a3dgen.stages.segment import segment_person, segmenter_name
 
-VERSION = 1
+VERSION = 2
 OWN_REACH = 0.06
 """Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
 
