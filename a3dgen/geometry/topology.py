@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.geometry.cache import Cache
@@ -25,6 +25,7 @@ from a3dgen.geometry.cap import (
     unrolled,
 )
 from a3dgen.geometry.clip import Clipped, Origin, clip
+from a3dgen.geometry.cut_mesh import Stump, Topology
 from a3dgen.geometry.limbs import OFF_LIMB, limb_weights, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import REGIONS, most_proximal
@@ -56,40 +57,6 @@ _OWN_MARGIN = 0.2
 """Vertices whose weights of this limb and of the opposite one differ by less are stiffened less."""
 _TORSO_HEIGHT = {"arm": 0.5, "leg": 0.58}
 """Height of the closure over the torso relative to a stump's."""
-
-
-@dataclass(frozen=True)
-class Stump:
-    """One end of the cut mesh.
-
-    Attributes:
-        region: AJAHR index. plan: how it was cut.
-        ring: (L,) vertices of the cut, in order. tip: vertex at the distal end.
-    """
-
-    region: int
-    plan: StumpPlan | None
-    ring: Integer[ndarray, " l"]
-    tip: int
-
-
-@dataclass(frozen=True)
-class Topology:
-    """A cut mesh, independent of pose and shape.
-
-    Attributes:
-        mesh: cut and closed rest mesh; absent joints have no weight (geometry ``residual``).
-        origin: carries maps of the skin over; a cap's vertices take the value of the ring vertex they hang on.
-        scar: (V,) f4 0..1. cap_faces: (F,) bool. cap_vertices: (V,) bool.
-        stumps: one a removed region, in AJAHR order.
-    """
-
-    mesh: SkinnedMesh
-    origin: Origin
-    scar: Float[ndarray, " v"]
-    cap_faces: Bool[ndarray, " f"]
-    cap_vertices: Bool[ndarray, " v"]
-    stumps: tuple[Stump, ...]
 
 
 _TABLES = Cache(64)

@@ -1,0 +1,46 @@
+"""What a cut and closed rest mesh is, independent of pose and shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Integer
+from numpy import ndarray
+
+from a3dgen.geometry.clip import Origin
+from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.geometry.stump import StumpPlan
+
+
+@dataclass(frozen=True)
+class Stump:
+    """One end of the cut mesh.
+
+    Attributes:
+        region: AJAHR index. plan: how it was cut.
+        ring: (L,) vertices of the cut, in order. tip: vertex at the distal end.
+    """
+
+    region: int
+    plan: StumpPlan | None
+    ring: Integer[ndarray, " l"]
+    tip: int
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A cut mesh, independent of pose and shape.
+
+    Attributes:
+        mesh: cut and closed rest mesh; absent joints have no weight (geometry ``residual``).
+        origin: carries maps of the skin over; a cap's vertices take the value of the ring vertex they hang on.
+        scar: (V,) f4 0..1. cap_faces: (F,) bool. cap_vertices: (V,) bool.
+        stumps: one a removed region, in AJAHR order.
+    """
+
+    mesh: SkinnedMesh
+    origin: Origin
+    scar: Float[ndarray, " v"]
+    cap_faces: Bool[ndarray, " f"]
+    cap_vertices: Bool[ndarray, " v"]
+    stumps: tuple[Stump, ...]
