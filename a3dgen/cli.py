@@ -163,5 +163,6 @@ def _help(name: str, asked: str) -> str:
     for path in sources.get(name, (package / "stages" / f"{name}.py",)):
         text = keys_help(path, name) if path.is_file() else ""
         if text:
+            text = text.replace("ingest.sources", "sources")  # which is a key of its own
             return f"keys for --set, with their defaults:\n{text}"
     return ""

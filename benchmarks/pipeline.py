@@ -59,7 +59,18 @@ def peak_mb(people: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         config = make_sources(Path(folder), people)
         build = [sys.executable, "-m", "a3dgen", "build", "--quiet", "--config", str(config), "--out", f"{folder}/b"]
-        command = [sys.executable, "-c", code, *build, "--workers", "2", "--set", "amputate.variants=1"]
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            *build,
+            "--workers",
+            "2",
+            "--set",
+            "amputate.per_person=1",
+            "--set",
+            "amputate.twins=none",
+        ]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
 
 
