@@ -44,7 +44,7 @@ def noise_sigma(plate: UInt8[ndarray, "h w 3"], skip: Bool[ndarray, "h w"] | Non
         plate: the picture. skip: pixels to leave out (filled in), or None.
     """
     h, w = plate.shape[:2]
-    rows, columns = min(h, 480), min(w, 640)
+    rows, columns = min(h, 320), min(w, 400)
     y, x = (h - rows) // 2, (w - columns) // 2
     part = plate[y : y + rows, x : x + columns].astype(np.float32)
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)

@@ -13,18 +13,42 @@ from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
 from a3dgen.renderers.prepare import Batch
 
 
+_SLACK = 1e-7
+"""Samples this close to an edge belong to the triangles on both of its sides."""
+
+
 @numba.njit(cache=True)
 @no_type_check
-def _fill(x, y, nearness, faces, closed, front, visible, ids, depth):
+def _inverse(slope):
+    return 1.0 / slope if slope != 0.0 else 0.0
+
+
+@numba.njit(cache=True)
+@no_type_check
+def _cut(left, right, weight, slope, inverse):
+    """Shorten an interval to where weight + slope x is at least 0."""
+    if slope > 0.0:
+        return max(left, -weight * inverse), right
+    if slope < 0.0:
+        return left, min(right, -weight * inverse)
+    return (left, right) if weight >= 0.0 else (1.0, -1.0)
+
+
+@numba.njit(cache=True)
+@no_type_check
+def _fill(screen, nearness, faces, closed, front, visible, ids, depth):
     """Keep the face of greatest nearness at every sample whose centre a triangle covers, edges included.
 
-    x, y, nearness: (V,) per vertex; nearness is linear over the picture. closed: leading faces drawn only where their
-    signed area has the sign ``front``. visible: (V,) bool. ids: (R, C) u4 face + 1. depth: (R, C) f4 nearness.
+    screen: (V, 2) sample coordinates. nearness: (V,), linear over the picture. closed: leading faces drawn only
+    where their signed area has the sign ``front``. visible: (V,) bool. ids: (R, C) u4 face + 1. depth: nearness.
     """
     rows, columns = ids.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ax, ay, bx, by, cx, cy = x[a], y[a], x[b], y[b], x[c], y[c]
+        # double precision, or the shared edge of two small triangles may show a crack
+        ax, ay = np.float64(screen[a, 0]), np.float64(screen[a, 1])
+        bx, by = np.float64(screen[b, 0]), np.float64(screen[b, 1])
+        cx, cy = np.float64(screen[c, 0]), np.float64(screen[c, 1])
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         if area == 0.0 or (f < closed and area * front <= 0.0):
             continue
@@ -37,18 +61,23 @@ def _fill(x, y, nearness, faces, closed, front, visible, ids, depth):
         ux, uy = (cy - ay) * inverse, -(cx - ax) * inverse
         vx, vy = -(by - ay) * inverse, (bx - ax) * inverse
         na, nb, nc = nearness[a], nearness[b] - nearness[a], nearness[c] - nearness[a]
-        x0, x1 = int(low_x), int(high_x)
+        # each weight is at least 0 on one side of an edge: where that falls on a row follows from its slope
+        iu, iv, iw = _inverse(ux), _inverse(vx), _inverse(-ux - vx)
+        nx = ux * nb + vx * nc
         for j in range(int(low_y), int(high_y) + 1):
-            u = ux * (x0 - ax) + uy * (j - ay)
-            v = vx * (x0 - ax) + vy * (j - ay)
-            for i in range(x0, x1 + 1):
-                if u >= 0.0 and v >= 0.0 and u + v <= 1.0:
-                    n = np.float32(na + u * nb + v * nc)
-                    if n > depth[j, i]:
-                        depth[j, i] = n
-                        ids[j, i] = f + 1
-                u += ux
-                v += vx
+            u, v = uy * (j - ay), vy * (j - ay)  # at column ax
+            left, right = low_x - ax, high_x - ax
+            left, right = _cut(left, right, u, ux, iu)
+            left, right = _cut(left, right, v, vx, iv)
+            left, right = _cut(left, right, 1.0 - u - v, -ux - vx, iw)
+            first, last = int(np.ceil(left + ax - _SLACK)), int(np.floor(right + ax + _SLACK))
+            n = na + u * nb + v * nc + (first - ax) * nx
+            for i in range(first, last + 1):
+                near = np.float32(n)
+                if near > depth[j, i]:
+                    depth[j, i] = near
+                    ids[j, i] = f + 1
+                n += nx
 
 
 class CpuRenderer(DeferredRenderer):
@@ -79,10 +108,9 @@ class CpuRenderer(DeferredRenderer):
     def _faces(self, batch: Batch, K: Float[ndarray, "3 3"], grid: Grid) -> tuple[ndarray, ndarray]:
         ids, depth = self._buffers(grid.rows, grid.columns, 0.0)
         screen, inverse_z = to_samples(batch.vertices, K, grid)
-        x, y = screen[:, 0], screen[:, 1]
         visible = batch.vertices[:, 2] > grid.near * 0.999
         topology = batch.topology
-        _fill(x, y, inverse_z, topology.faces, topology.closed, -1.0, visible, ids, depth)
+        _fill(screen, inverse_z, topology.faces, topology.closed, -1.0, visible, ids, depth)
         return ids, depth
 
     def _depth_map(self, batch: Batch, clip: Float[ndarray, "4 4"], size: int) -> Float[ndarray, "s s"]:
@@ -93,5 +121,5 @@ class CpuRenderer(DeferredRenderer):
         _, nearness = buffers = self._buffers(size, size, -2.0)
         everything = np.ones(len(local), np.bool_)
         topology = batch.topology
-        _fill(local[:, 0], local[:, 1], -local[:, 2], topology.faces, topology.closed, 1.0, everything, *buffers)
+        _fill(local[:, :2], -local[:, 2], topology.faces, topology.closed, 1.0, everything, *buffers)
         return np.float32(0.5) - np.float32(0.5) * nearness  # where nothing is, 1.5

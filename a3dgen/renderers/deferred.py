@@ -15,7 +15,7 @@ from a3dgen.geometry.shadow import Caster
 from a3dgen.renderers import Frame, Item
 from a3dgen.renderers import shade as kernels
 from a3dgen.renderers.materials import MATERIAL
-from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, pyramid, sample_grid
+from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, pyramid, sample_grid
 
 SHADOW_SIZE = 512
 SHADOW_BIAS_M = 0.006
@@ -252,17 +252,14 @@ def clip_matrix(K: Float[ndarray, "3 3"], grid: Grid) -> Float[ndarray, "4 4"]:
 
 def to_samples(vertices: ndarray, K: ndarray, grid: Grid) -> tuple[ndarray, ndarray]:
     """Return sample coordinates (V, 2) and 1 / depth (V,), f4."""
-    inverse_z = np.float32(1) / np.maximum(vertices[:, 2], np.float32(1e-3))
-    A = np.array(K[:2], np.float64) * grid.step
-    A[:, 2] += grid.offset - grid.step * np.array(grid.tile[:2], np.float64)
-    rays = vertices[:, :2] * inverse_z[:, None]
-    return rays @ A[:, :2].T.astype(np.float32) + A[:, 2].astype(np.float32), inverse_z
+    shift = tuple(float(grid.offset - grid.step * t) for t in grid.tile[:2])
+    return project_all(vertices, K, float(grid.step), shift)[:2]
 
 
 def _touched(points: ndarray, K: ndarray, crop: Box) -> Box:
     """Return the part of the crop that the projections of points before the camera can touch."""
-    pixels = points[:, :2] / points[:, 2:] @ K[:2, :2].T.astype(np.float32) + K[:2, 2].astype(np.float32)
-    low, high = bounds(pixels)
+    *low, right, bottom = project_all(points, K)[2]
+    high = (right, bottom)
     x0, y0, x1, y1 = crop
     low = np.clip(np.floor(low) - 1, (x0, y0), (x1, y1)).astype(int)
     high = np.clip(np.ceil(high) + 2, (x0, y0), (x1, y1)).astype(int)

@@ -127,6 +127,34 @@ def vertex_normals(vertices: Float[ndarray, "v 3"], faces: Integer[ndarray, "f 3
 
 @numba.njit(cache=True)
 @no_type_check
+def _project(vertices, fx, skew, fy, cx, cy, screen, inverse_z):
+    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
+    for i in range(vertices.shape[0]):
+        nearness = 1.0 / max(vertices[i, 2], 1e-3)
+        u = (fx * vertices[i, 0] + skew * vertices[i, 1]) * nearness + cx
+        v = fy * vertices[i, 1] * nearness + cy
+        screen[i, 0], screen[i, 1], inverse_z[i] = u, v, nearness
+        low_x, low_y = min(low_x, u), min(low_y, v)
+        high_x, high_y = max(high_x, u), max(high_y, v)
+    return low_x, low_y, high_x, high_y
+
+
+def project_all(
+    vertices: Float[ndarray, "v 3"],
+    K: Float[ndarray, "3 3"],
+    scale: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Float[ndarray, "v 2"], Float[ndarray, " v"], tuple[float, float, float, float]]:
+    """Return pixels times ``scale`` plus ``shift`` (f4), 1 / depth (f4, 1/m), and the box they span."""
+    screen, inverse_z = np.empty((len(vertices), 2), np.float32), np.empty(len(vertices), np.float32)
+    fx, skew, cx = (float(k) * scale for k in K[0])
+    fy, cy = float(K[1, 1]) * scale, float(K[1, 2]) * scale
+    box = _project(vertices, fx, skew, fy, cx + shift[0], cy + shift[1], screen, inverse_z)
+    return screen, inverse_z, box
+
+
+@numba.njit(cache=True)
+@no_type_check
 def _bounds(points):
     low, high = points[0].copy(), points[0].copy()
     for i in range(points.shape[0]):
