@@ -45,8 +45,8 @@ class _View:
     pitch: float
 
 
-_FRONT, _SIDE = _View("front", -15, -8), _View("side", -78, -8)
-_BACK, _END = _View("back", 160, -8), _View("end", -60, 30)
+_FRONT, _SIDE = _View("front", -15.0, -8.0), _View("side", -78.0, -8.0)
+_BACK, _END = _View("back", 160.0, -8.0), _View("end", -60.0, 30.0)
 
 
 def write_sheet(config: BodyConfig, path: str | Path) -> None:
@@ -74,8 +74,8 @@ def _columns(region: Region) -> Iterator[tuple[str, float, _View]]:
     else:
         for view in (_FRONT, _SIDE, _BACK, _END):
             yield RESIDUAL, 1.0, view
-        for yaw in (-45, -115, 30, 120):
-            yield RESIDUAL, 1.0, _View(f"{yaw} deg", yaw, 0)
+        for yaw in (-45.0, -115.0, 30.0, 120.0):
+            yield RESIDUAL, 1.0, _View(f"{yaw:g} deg", yaw, 0.0)
     yield COLLAPSE, 1.0, _FRONT
     yield COLLAPSE, 1.0, _SIDE
 
