@@ -117,7 +117,7 @@ def _kmeans(x: Float[ndarray, "n d"], k: int, rng: np.random.Generator, rounds: 
     return label
 
 
-def make_default_prior(path: str | Path = DEFAULT_PRIOR, samples: int = 40000, components: int = 16) -> Mixture:
+def make_default_prior(path: str | Path = DEFAULT_PRIOR, samples: int = 15000, components: int = 16) -> Mixture:
     """Learn the shipped prior from ``poses.sample_poses`` and store it. Takes about a minute."""
     rng = generator_for(0, "pose prior")
     x = sample_poses(rng, samples)
