@@ -47,13 +47,13 @@ def test_area_and_attributes_of_a_plane_cut(angle, threshold):
     mesh = grid()
     direction = np.array([np.cos(angle), np.sin(angle)])
     field = (mesh.vertices[:, :2] - 0.5) @ direction
-    out = clip(mesh, field, threshold, snap=0)
+    out = clip(mesh, field, threshold, snap=0.0)
     np.testing.assert_allclose(out.mesh.uv[out.mesh.face_uv], out.mesh.vertices[out.mesh.faces][..., :2], atol=1e-6)
     np.testing.assert_allclose(out.mesh.weights[:, 1], out.mesh.vertices[:, 0], atol=1e-6)
     np.testing.assert_allclose(out.mesh.shape_dirs[..., 1], out.mesh.vertices, atol=1e-6)
     kept = out.origin.apply(field)
     assert kept.max(initial=-1) <= threshold + 1e-6
-    other = clip(mesh, -field, -threshold, snap=0)
+    other = clip(mesh, -field, -threshold, snap=0.0)
     assert area(out.mesh).sum() + area(other.mesh).sum() == pytest.approx(1.0, abs=1e-5)
     for loop in out.loops:
         np.testing.assert_allclose(kept[loop], threshold, atol=1e-6)
