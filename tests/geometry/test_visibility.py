@@ -66,52 +66,52 @@ TOES = tuple(f"{s}_{t}_toe" for s in ("left", "right") for t in ("big", "small")
 TRUNK = ("neck", "mid_hip", "pelvis_mpii", "thorax_mpii", "spine_h36m", "neck_lsp", "head_top_lsp")
 
 CASES = {
-    "facing": (dict(), FACE + LEGS + ARMS + TOES + TRUNK, (), ()),
-    "from behind": (dict(yaw=180), LEGS + ARMS + TRUNK + ("left_heel", "right_heel"), (*FACE, *TOES), ()),
+    "facing": ({}, FACE + LEGS + ARMS + TOES + TRUNK, (), ()),
+    "from behind": ({"yaw": 180}, LEGS + ARMS + TRUNK + ("left_heel", "right_heel"), (*FACE, *TOES), ()),
     "from the left": (
-        dict(yaw=-90, left_arm=((0.1, -1, 0.5), (0, -1, 1))),
+        {"yaw": -90, "left_arm": ((0.1, -1, 0.5), (0, -1, 1))},
         ("left_shoulder", "left_elbow", "left_wrist", "left_hip", "left_knee", "left_ankle", "left_ear", "left_eye"),
         ("right_elbow", "right_wrist", "right_ear", "right_eye", "right_knee", "right_ankle"), (),
     ),
     "from the right": (
-        dict(yaw=90, right_arm=((-0.1, -1, 0.5), (0, -1, 1))),
+        {"yaw": 90, "right_arm": ((-0.1, -1, 0.5), (0, -1, 1))},
         ("right_shoulder", "right_elbow", "right_wrist", "right_hip", "right_knee", "right_ankle", "right_ear"),
         ("left_elbow", "left_wrist", "left_ear", "left_eye", "left_knee", "left_ankle"), (),
     ),
     "left arm behind the back": (
-        dict(left_arm=((0.3, -1, -0.35), (-1, -0.1, -0.25))),
+        {"left_arm": ((0.3, -1, -0.35), (-1, -0.1, -0.25))},
         (*FACE, *LEGS, "left_shoulder", "left_elbow", "right_wrist"), ("left_wrist",), (),
     ),
     "right hand before the chest": (
-        dict(right_arm=((-0.2, -1, 0.35), (0.8, 0.0, 0.3))),
+        {"right_arm": ((-0.2, -1, 0.35), (0.8, 0.0, 0.3))},
         (*FACE, *LEGS, "right_wrist", "right_elbow", "right_shoulder", "left_wrist"), ("spine_h36m",), (),
     ),
     "left hand before the eye": (
-        dict(left_arm=((0.2, -0.3, 1), (-1.0, 1.2, -0.1))),
+        {"left_arm": ((0.2, -0.3, 1), (-1.0, 1.2, -0.1))},
         ("right_eye", *LEGS), ("left_eye",), (),
     ),
     "crossed legs": (
-        dict(right_leg=((0.33, -1, 0.2), (0.33, -1, 0.0))),
+        {"right_leg": ((0.33, -1, 0.2), (0.33, -1, 0.0))},
         (*FACE, "right_knee", "right_ankle", "left_hip"), ("left_ankle",), (),
     ),
     "left arm towards the camera": (
-        dict(left_arm=((0, 0.05, 1), (0, 0.05, 1))),
+        {"left_arm": ((0, 0.05, 1), (0, 0.05, 1))},
         ("right_wrist", "right_shoulder", *LEGS), ("left_shoulder",), (),
     ),
     "cropped at the shin": (
-        dict(transl=(0.0, 0.33, 2.2)),
+        {"transl": (0.0, 0.33, 2.2)},
         (*FACE, "left_knee", "right_knee", *ARMS), (), ("left_ankle", "right_ankle", *TOES, "left_heel"),
     ),
     "cropped at the waist": (
-        dict(transl=(0.0, 0.92, 2.0)),
+        {"transl": (0.0, 0.92, 2.0)},
         ("left_shoulder", "right_shoulder", "left_elbow"), (), (*LEGS, "left_wrist", "right_wrist", *TOES),
     ),
     "half outside on the left": (
-        dict(transl=(-0.85, -0.1, 2.4)),
+        {"transl": (-0.85, -0.1, 2.4)},
         ("left_shoulder", "left_wrist", "left_knee"), (), ("right_elbow", "right_wrist", "right_shoulder"),
     ),
     "right thigh towards the camera": (
-        dict(yaw=0, right_leg=((0, -0.1, 1), (0, -1, 0))),
+        {"yaw": 0, "right_leg": ((0, -0.1, 1), (0, -1, 0))},
         ("right_knee", "right_ankle", "left_knee"), ("right_hip",), (),
     ),
 }  # fmt: skip
@@ -206,15 +206,15 @@ def test_region_visibility(body, reach):
 @pytest.mark.parametrize(
     ("scene", "region", "residual", "words"),
     [
-        (dict(), "left_knee", 0.6, ""),
-        (dict(), "left_hip", 1.0, ""),
-        (dict(transl=(0.0, 0.33, 2.2)), "left_foot", 1.0, "outside the image"),
-        (dict(transl=(0.0, 0.33, 2.2)), "left_foot", 0.3, ""),
-        (dict(transl=(0.0, 0.75, 2.0)), "left_knee", 0.9, "outside the image"),
-        (dict(yaw=-90), "right_elbow", 0.8, "hidden"),
-        (dict(yaw=-90), "left_elbow", 0.8, ""),
-        (dict(left_arm=((0.3, -1, -0.35), (-1, -0.1, -0.25))), "left_hand", 0.9, "hidden"),
-        (dict(left_arm=((0.3, -1, -0.35), (-1, -0.1, -0.25))), "left_elbow", 0.8, ""),
+        ({}, "left_knee", 0.6, ""),
+        ({}, "left_hip", 1.0, ""),
+        ({"transl": (0.0, 0.33, 2.2)}, "left_foot", 1.0, "outside the image"),
+        ({"transl": (0.0, 0.33, 2.2)}, "left_foot", 0.3, ""),
+        ({"transl": (0.0, 0.75, 2.0)}, "left_knee", 0.9, "outside the image"),
+        ({"yaw": -90}, "right_elbow", 0.8, "hidden"),
+        ({"yaw": -90}, "left_elbow", 0.8, ""),
+        ({"left_arm": ((0.3, -1, -0.35), (-1, -0.1, -0.25))}, "left_hand", 0.9, "hidden"),
+        ({"left_arm": ((0.3, -1, -0.35), (-1, -0.1, -0.25))}, "left_elbow", 0.8, ""),
     ],
 )
 def test_removable_only_where_it_can_be_seen(body, reach, scene, region, residual, words):
