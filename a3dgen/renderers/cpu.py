@@ -12,7 +12,6 @@ from numpy import ndarray
 from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
 from a3dgen.renderers.prepare import Batch
 
-
 _SLACK = 1e-7
 """Samples this close to an edge belong to the triangles on both of its sides."""
 

@@ -17,10 +17,10 @@ from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.geometry.compose import black_level, noise_sigma, soft_edge
 from a3dgen.geometry.light import Light, estimate_light, shading_direction, to_linear
-from a3dgen.geometry.mesh import vertex_normals
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.geometry.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.io import images, masks
+from a3dgen.renderers.prepare import vertex_normals
 
 SHADING_SIDE = 144
 """Longer side (px) at which the removed person's shading is read."""
@@ -123,7 +123,7 @@ def _read_person(
 
 def _extent(vertices: ndarray, K: ndarray, limit: int) -> float:
     """Return the longer side (px) of the body's box in the image, between 16 and ``limit``."""
-    ahead = vertices[vertices[:, 2] > 0.05]
+    ahead = vertices[::8][vertices[::8, 2] > 0.05]
     if not len(ahead):
         return 16.0
     pixels = ahead[:, :2] / ahead[:, 2:] * (K[0, 0], K[1, 1])
