@@ -1,0 +1,196 @@
+"""MediaPipe's pose network (BlazePose), whose models come with the package: nothing to download.
+
+It finds one person in a picture. Several people are found by showing it windows of several scales, keeping one of all
+poses that agree, and asking again on a close crop of each: what is a person is found again in the same place, what
+only looked like one is not. (Legacy ``solutions`` interface of mediapipe 0.10; ``model_complexity=1`` is the only one
+in the wheel.)
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.poses import extent, pose_distance, square_around, thin, to_rows, windows
+from a3dgen.errors import MissingDependency
+from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+
+_POINTS = {"nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_heel": 29, "right_heel": 30,
+           "left_big_toe": 31, "right_big_toe": 32}  # fmt: skip
+_JOINTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_FIRST = (11, 13, 15, 23, 25, 27)
+LANDMARK_OF_ROW = {ROW[f"body_{name}"]: k for name, k in _POINTS.items()} | {
+    ROW[f"extra_{side}_{joint}"]: first + (side == "right")
+    for joint, first in zip(_JOINTS, _FIRST, strict=True)
+    for side in ("left", "right")
+}
+"""Input row -> BlazePose landmark 0..32."""
+LIMBS = np.array([k for first in _FIRST for k in (first, first + 1)])
+"""The twelve limb landmarks that poses are compared by."""
+TORSO = np.array([11, 12, 23, 24])
+
+SHARES = (0.8, 0.55, 0.38, 0.26)
+"""Sides of the windows."""
+CLOSE_UPS = (1.25, 1.5, 1.8)
+"""Sides of the crops on which a pose must be found again, in shares of its extent."""
+MIN_SIZE = 32.0
+"""Smaller people (px) are not worth a fit."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What the network said on one window: landmarks (33, 3) px, px, visibility; segmentation with its place."""
+
+    landmarks: Float[ndarray, "33 3"]
+    inside: Float[ndarray, "33"]
+    segmentation: Float[ndarray, "h w"]
+    corner: tuple[int, int]
+
+    @property
+    def limbs(self) -> Float[ndarray, "12 2"]:
+        return self.landmarks[LIMBS, :2]
+
+    @property
+    def size(self) -> float:
+        return extent(self.limbs)
+
+    @property
+    def quality(self) -> float:
+        """Visibility of the limbs, times the share of them that the network's own segmentation covers."""
+        return float(self.landmarks[LIMBS, 2].mean() * np.clip(self.inside[LIMBS], 0, 1).mean())
+
+
+class MediapipeDetector:
+    """The default detector."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self._min_score = config.min_score
+        _network()
+
+    def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
+        """Find everybody; the best first."""
+        height, width = rgb.shape[:2]
+        hits = [h for box in windows(width, height, SHARES) if (h := look(rgb, box)) is not None and plausible(h)]
+        if not hits:
+            return []
+        groups = thin([h.limbs for h in hits], np.array([h.quality for h in hits]), 0.15)
+        found = [p for i, same in groups if (p := verify(rgb, hits[i], len(same))) is not None]
+        return [p for p in _distinct(found) if p.score >= self._min_score]
+
+
+def plausible(hit: Hit) -> bool:
+    """Whether a pose is worth a second look: large enough, mostly on the picture, limbs in its own segmentation."""
+    return hit.size >= MIN_SIZE and hit.landmarks[LIMBS, 2].mean() > 0.35 and hit.inside[TORSO].mean() > 0.15
+
+
+def verify(rgb: UInt8[ndarray, "h w 3"], hit: Hit, votes: int) -> Person | None:
+    """Look again at close crops of a pose; return the person, scored by how well the looks agree."""
+    looks = []
+    for factor in CLOSE_UPS:
+        again = look(rgb, square_around(hit.landmarks[:, :2][hit.landmarks[:, 2] > 0.1], factor))
+        if again is not None:
+            looks.append((pose_distance(again.limbs, hit.limbs), again))
+    near = [h for d, h in looks if d < 0.25]
+    if not near:
+        return None
+    spread = [pose_distance(a.limbs, b.limbs) for i, a in enumerate(near) for b in near[:i]]
+    steady = float(np.exp(-np.mean(spread) / 0.1)) if spread else 0.3
+    quality = float(np.mean([h.quality for h in near]))
+    share = len(near) / len(CLOSE_UPS)
+    score = (quality * steady * share) ** (1 / 2) * (1 - 0.3 / votes)
+    best = max(near, key=lambda h: h.quality)
+    landmarks = np.mean([h.landmarks for h in near], axis=0)
+    return _person(landmarks, best, score, rgb.shape[0], rgb.shape[1])
+
+
+def _person(landmarks: Float[ndarray, "33 3"], hit: Hit, score: float, height: int, width: int) -> Person:
+    keypoints = np.zeros((NUM_ROWS, 3))
+    rows = list(LANDMARK_OF_ROW)
+    keypoints[rows] = landmarks[[LANDMARK_OF_ROW[r] for r in rows]]
+    mask = np.zeros((height, width), bool)
+    x, y = hit.corner
+    h, w = hit.segmentation.shape
+    mask[y : y + h, x : x + w] = hit.segmentation > 0.4
+    sure = keypoints[keypoints[:, 2] > 0.3, :2]
+    points = sure if len(sure) > 1 else keypoints[rows, :2]
+    margin = 0.1 * extent(points)
+    low, high = np.clip(points.min(0) - margin, 0, (width, height)), np.clip(points.max(0) + margin, 0, (width, height))
+    return Person(np.concatenate([low, high]), keypoints, score, mask)
+
+
+def _distinct(people: list[Person]) -> list[Person]:
+    """Drop the worse of two that are one person, and small poses that lie on a better person's body."""
+    kept: list[Person] = []
+    rows = [r for r, k in LANDMARK_OF_ROW.items() if k in set(LIMBS.tolist())]
+    for person in sorted(people, key=lambda p: -p.score):
+        mine = person.keypoints[rows, :2]
+        if not any(_same(mine, person, other, other.keypoints[rows, :2]) for other in kept):
+            kept.append(person)
+    return kept
+
+
+def _same(mine: Float[ndarray, "12 2"], person: Person, other: Person, theirs: Float[ndarray, "12 2"]) -> bool:
+    if pose_distance(mine, theirs) < 0.2:
+        return True
+    if extent(mine) > 0.7 * extent(theirs):
+        return False
+    return on_mask(mine, other.mask) > 0.6
+
+
+def on_mask(points: Float[ndarray, "n 2"], mask: Bool[ndarray, "h w"] | None) -> float:
+    """Return the share of points that lie on a mask."""
+    if mask is None:
+        return 0.0
+    x, y = np.rint(points).astype(int).T
+    h, w = mask.shape
+    inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
+    return float(np.mean(inside & mask[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)]))
+
+
+def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Hit | None:
+    """Ask the network about one window (clipped to the image); None if it sees nobody."""
+    h, w = rgb.shape[:2]
+    x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(w, box[2]), min(h, box[3])
+    if x1 - x0 < 16 or y1 - y0 < 16:
+        return None
+    result = _network().process(np.ascontiguousarray(rgb[y0:y1, x0:x1]))
+    if result.pose_landmarks is None or result.segmentation_mask is None:
+        return None
+    scale, shift = np.array([x1 - x0, y1 - y0]), np.array([x0, y0]) - 0.5
+    marks = np.array([[m.x, m.y, m.visibility] for m in result.pose_landmarks.landmark], np.float64)
+    marks[:, :2] = marks[:, :2] * scale + shift
+    segmentation = np.asarray(result.segmentation_mask)
+    i, j = np.rint(marks[:, 1]).astype(int) - y0, np.rint(marks[:, 0]).astype(int) - x0
+    known = (i >= 0) & (j >= 0) & (i < y1 - y0) & (j < x1 - x0)
+    inside = np.where(known, segmentation[np.clip(i, 0, y1 - y0 - 1), np.clip(j, 0, x1 - x0 - 1)], -1.0)
+    return Hit(marks, inside.astype(np.float64), segmentation, (x0, y0))
+
+
+def segment(rgb: UInt8[ndarray, "h w 3"], box: Float[ndarray, "4"]) -> Bool[ndarray, "h w"] | None:
+    """Outline the person in a box, for detectors that give no mask; None if the network sees nobody there."""
+    hit = look(rgb, square_around(box.reshape(2, 2), 1.25))
+    if hit is None:
+        return None
+    mask = np.zeros(rgb.shape[:2], bool)
+    (x, y), (h, w) = hit.corner, hit.segmentation.shape
+    mask[y : y + h, x : x + w] = hit.segmentation > 0.4
+    return mask
+
+
+@cache
+def _network() -> Any:
+    """Return one network per process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        from mediapipe.python.solutions.pose import Pose
+    except ImportError:
+        raise MissingDependency("mediapipe", "detector mediapipe", "pip install 'a3dgen[mediapipe]'") from None
+    return Pose(static_image_mode=True, model_complexity=1, enable_segmentation=True, min_detection_confidence=0.3)
