@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from a3dgen.bodies import load_body
+from a3dgen.demo.truth import Truth, read_truth
 from a3dgen.geometry.body import PosedBody, pose_body
 from a3dgen.io.images import read_mask
 from a3dgen.metrics import EVAL_JOINTS, H36M_EVAL_ROWS, hip_centred, mpjpe, pa_mpjpe
@@ -49,7 +49,7 @@ def fit_errors(context: Context, shard: Inputs) -> dict[str, list[float]]:
     return out
 
 
-def _against_truth(posed: PosedBody, truth: Any) -> dict[str, float]:
+def _against_truth(posed: PosedBody, truth: Truth) -> dict[str, float]:
     eval_joints = list(EVAL_JOINTS)
     found = hip_centred(posed.joints)[None, eval_joints]
     true = hip_centred(truth.joints)[None, eval_joints]
@@ -59,14 +59,10 @@ def _against_truth(posed: PosedBody, truth: Any) -> dict[str, float]:
     }
 
 
-def _leftover(truth: Any, filled: np.ndarray) -> float:
+def _leftover(truth: Truth, filled: np.ndarray) -> float:
     return float((read_mask(truth.mask) & ~filled).sum())
 
 
 @functools.lru_cache(maxsize=2)
-def _truths(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        return {}
-    from a3dgen.demo.truth import read_truth
-
-    return read_truth(folder)
+def _truths(folder: Path) -> dict[str, Truth]:
+    return read_truth(folder) if folder.is_dir() else {}
