@@ -35,9 +35,9 @@ from a3dgen.io import images, masks
 from a3dgen.records import AMPUTATED, OCCLUDED, UNLABELLED, VISIBLE, Plates
 from a3dgen.rng import generator_for
 from a3dgen.stages import Context, Inputs, Output, each
-from a3dgen.stages.segment import segment_person, segmenter_name
+from a3dgen.stages.segment import refine, segment_person, segmenter_name
 
-VERSION = 2
+VERSION = 3
 OWN_REACH = 0.06
 """Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
 
@@ -52,6 +52,7 @@ class Config:
         fallback: inpainter used where the photo shows too little background to copy from; empty = reject.
         segmenter: who outlines a person without a mask in the source, besides the fitted body: ``auto`` (mediapipe
             if it is installed), ``mediapipe`` (required) or ``none``.
+        refine: fit an estimated outline to the photo's colours.
         dilate: growth of the mask, share of the person's height in the image.
         dilate_fitted: the same where the mask is the fitted body, which wears no clothes.
         remove_shadow: also remove the shadow cast on the ground, where one is found.
@@ -66,6 +67,7 @@ class Config:
     inpainter_path: str = ""
     fallback: str = "opencv"
     segmenter: str = "auto"
+    refine: bool = True
     dilate: float = 0.035
     dilate_fitted: float = 0.05
     remove_shadow: bool = True
@@ -229,11 +231,19 @@ def _estimated(
     """
     labelled = scene.state != UNLABELLED
     core = scene.body | limb_capsules(scene.keypoints, labelled, scene.height, scene.own.shape)
+    source = "fitted body"
+    outline = core
     found = segment_person(scene.rgb, core, config.segmenter)
-    if found is None:
-        return core, core, "fitted body"
-    # A detector may take in a neighbour: only what lies close to the fitted body is believed.
-    return core | (found & grow(core, 0.1 * scene.height) & ~others), core, "fitted body and mediapipe"
+    if found is not None:
+        # A detector may take in a neighbour: only what lies close to the fitted body is believed.
+        outline = core | (found & grow(core, 0.1 * scene.height) & ~others)
+        source += " and mediapipe"
+    if config.refine and outline.any():
+        clicked = discs(scene.keypoints[labelled], 0.02 * scene.height, outline.shape)
+        outline = refine(scene.rgb, outline, clicked, others, scene.height)
+        source += ", refined"
+        core &= outline
+    return outline, core, source
 
 
 def _lowest(mask: Bool[ndarray, "h w"]) -> int:
