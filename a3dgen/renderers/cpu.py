@@ -16,13 +16,13 @@ _SLACK = 1e-7
 """Samples this close to an edge belong to the triangles on both of its sides."""
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 @no_type_check
 def _inverse(slope):
     return 1.0 / slope if slope != 0.0 else 0.0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 @no_type_check
 def _cut(left, right, weight, slope, inverse):
     """Shorten an interval to where weight + slope x is at least 0."""

@@ -13,9 +13,10 @@ from a3dgen.errors import ConfigError
 from a3dgen.geometry.light import Light, decode_table
 from a3dgen.geometry.shadow import Caster
 from a3dgen.renderers import Frame, Item
-from a3dgen.renderers import shade as kernels
+from a3dgen.renderers import samples as kernels
 from a3dgen.renderers.materials import MATERIAL
 from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, pyramid, sample_grid
+from a3dgen.renderers.shade import shade_item
 
 SHADOW_SIZE = 512
 SHADOW_BIAS_M = 0.006
@@ -153,12 +154,12 @@ class DeferredRenderer:
         for k, place in enumerate(topology.order):
             if start[k + 1] > start[k]:
                 texture = pyramid(items[place].texture)
-                kernels.shade_item(
+                shade_item(
                     order[start[k] : start[k + 1]], face, at, grid.step, topology.faces, topology.uv,
                     topology.face_uv, screen, inverse_z, batch.vertices, batch.normals, batch.scar,
                     texture.texels, texture.levels, decode_table(), MATERIAL[items[place].material].constants(),
                     np.asarray(light.sh, np.float64), _unit(light.key_dir), np.asarray(light.key_color, np.float64),
-                    lookup, shadow, hollow.share, *hollow.place(grid), color,
+                    lookup, shadow, hollow.share, np.array(hollow.place(grid)), color,
                 )  # fmt: skip
         kernels.resolve(slot, color, edge, source, edges, filter_weights(grid.step), rgba)
 
@@ -220,15 +221,20 @@ def _smooth_cavities(depth: ndarray, focal: float) -> Float[ndarray, "h w"]:
 def _requests(
     ids: UInt32[ndarray, "r c"], depth: ndarray, inverse: ndarray, grid: Grid, item: ndarray
 ) -> tuple[ndarray, ndarray, ndarray, ndarray, ndarray, int]:
-    """Return what to shade, see ``shade.collect``; the arrays are grown until they suffice."""
+    """Return what to shade, see ``samples.edges``; the arrays are grown until they suffice."""
     slot = np.empty(depth.shape, np.int32)
     room = int(np.count_nonzero(np.isfinite(depth)))
-    for share in (1, 4, 9):
+    for share in (1, 4, 10):
         face = np.empty(room * share + 1024, np.int32)
         at = np.empty((len(face), 2), np.int32)
+        count = kernels.centres(ids, grid.step, grid.offset, slot, face, at)
         edge = np.empty((min(len(face), depth.size) + 4 * sum(depth.shape), 2), np.int32)
         source = np.empty((len(edge), 9), np.int32)
-        count, edges = kernels.collect(ids, depth, inverse, grid.step, grid.offset, item, slot, face, at, edge, source)
+        edges = 0
+        if grid.step > 1:
+            count, edges = kernels.edges(
+                ids, depth, inverse, grid.step, grid.offset, item, slot, face, at, count, edge, source
+            )
         if count >= 0:
             break
     return slot, face[:count], at[:count], edge, source, edges
