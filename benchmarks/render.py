@@ -33,17 +33,15 @@ from a3dgen.io import images
 from a3dgen.looks import LooksConfig, draw_look
 from a3dgen.records import Bodies, Persons, Plans, Plates
 from a3dgen.rng import generator_for
-from a3dgen.stages import BodyConfig, Context, render, scene
+from a3dgen.stages import BodyConfig, Context, drawing, render, scene
 
 SIDES = (256, 512, 1024)
 FILL = 0.85
 SAMPLES_A_PERSON = 4
 REPEATS = 24
 CUTS = (None, "left_knee", None, "right_elbow", None, "left_hand", None, "right_foot")
-STEPS = {
-    "rebuild": "geometry", "build_subject": "subject", "_render": "draw", "ground_shadow": "shadow",
-    "compose": "composite", "measure": "measure", "_write": "encode",
-}  # fmt: skip
+STEPS = {"rebuild": "geometry", "build_subject": "subject", "measure": "measure", "_write": "encode"}
+DRAWING_STEPS = {"_render": "draw", "ground_shadow": "shadow", "compose": "composite"}
 
 
 class Stopwatch:
@@ -156,13 +154,13 @@ def measure_side(body: BodyData, side: int, config: render.Config) -> tuple[floa
             render.render_sample(config, person, fitted, plan, place_, body, reach, context)
         shared = _median([_timed(load) for _ in range(5)])
         times = []
-        with Stopwatch(render, STEPS) as watch:
+        with Stopwatch(render, STEPS) as watch, Stopwatch(drawing, DRAWING_STEPS) as inner:
             for step in range(REPEATS):
                 plan = plans[step % len(plans)]
                 times.append(
                     _timed(lambda p=plan: render.render_sample(config, person, fitted, p, place_, body, reach, context))
                 )
-        parts = {label: spent / REPEATS * 1e3 for label, spent in watch.spent.items()}
+        parts = {label: spent / REPEATS * 1e3 for label, spent in {**watch.spent, **inner.spent}.items()}
         parts["other"] = sum(times) / REPEATS - sum(parts.values())
         parts["scene, a quarter"] = shared / SAMPLES_A_PERSON
     return _median(times) + shared / SAMPLES_A_PERSON, parts

@@ -13,6 +13,7 @@ from a3dgen.errors import MissingDependency
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.light import Light, irradiance, to_linear
 from a3dgen.geometry.raster import rasterize
+from a3dgen.io.pool import Pool
 from a3dgen.renderers import Frame, Item
 
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -38,6 +39,7 @@ class PyrenderRenderer:
             raise MissingDependency("pyrender", "render.renderer 'pyrender'", "pip install a3dgen[pyrender]") from error
         self._pyrender, self._trimesh = pyrender, trimesh
         self._offscreen: Any = None
+        self._split: Pool[tuple[ndarray, ndarray, tuple[ndarray, ndarray]]] = Pool(16)
 
     @property
     def driver(self) -> str:
@@ -107,6 +109,13 @@ class PyrenderRenderer:
         vertices = item.vertices[pairs[:, 0]].astype(np.float64) * (1, -1, -1)
         mesh = self._trimesh.Trimesh(vertices, index.reshape(-1, 3), visual=visual, process=False)
         return self._pyrender.Mesh.from_trimesh(mesh, smooth=True)
+
+
+def _corners(item: Item) -> tuple[ndarray, ndarray]:
+    """Return the (vertex, uv row) pairs in use, and the pair of every corner."""
+    corners = np.stack([item.faces.ravel(), item.face_uv.ravel()], 1)
+    pairs, index = np.unique(corners, axis=0, return_inverse=True)
+    return pairs, index.reshape(-1, 3)
 
 
 def _pointing(to_light: Float[ndarray, "3"]) -> Float[ndarray, "4 4"]:

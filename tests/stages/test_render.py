@@ -18,6 +18,7 @@ from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import REGION_NAMES, absent_rows
 from a3dgen.io import images, masks
 from a3dgen.records import AMPUTATED, OK, REJECTED, VISIBLE, Bodies, Persons, Plans, Plates
+from a3dgen.renderers import get_renderer
 from a3dgen.stages import Context, Inputs, render
 
 W, H = 320, 400
@@ -25,7 +26,8 @@ K = np.array([[430.0, 0, 165.0], [0, 430.0, 190.0], [0, 0, 1]])
 
 LOOK = {
     "skin": 5,
-    "hair": json.dumps({"age": 22, "brows": 0.8, "colour": "brown", "eyes": "brown", "length": 0.6, "stubble": 0.0, "style": "short"}),
+    "hair": json.dumps({"age": 22, "brows": 0.8, "colour": "brown", "eyes": "brown", "length": 0.6, "stubble": 0.0,
+                        "style": "short"}),
     "garments": json.dumps([
         {"colors": [[30, 92, 100], [96, 140, 172], [150, 34, 36]], "fabric": "plain", "fit": 0.0, "kind": "tshirt",
          "lengths": {"left_arm": 0.7, "right_arm": 0.7}, "neck": "v", "seed": 0, "tucked": False},
@@ -209,11 +211,11 @@ def test_a_dead_context_is_replaced_once(world, monkeypatch) -> None:
     inputs, context = world
     want = render.run(render.Config(), inputs, context)
     before = (context.out / want.record.image[0]).read_bytes()
-    renderer = render.get_renderer("cpu")
+    renderer = get_renderer("cpu")
     monkeypatch.setattr(renderer, "render", lambda *_: (_ for _ in ()).throw(RuntimeError("context lost")))
     again = render.run(render.Config(), inputs, context)
     assert again.outcome.status.tolist() == [OK] * 3
-    assert render.get_renderer("cpu") is not renderer
+    assert get_renderer("cpu") is not renderer
     assert (context.out / again.record.image[0]).read_bytes() == before
 
 
