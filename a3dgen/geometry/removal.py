@@ -116,7 +116,7 @@ def cast_shadow(
     if ground.sum() < 0.2 * ground.size:
         return none
     dark = _shaded(rgb[y0:y1, x0:x1], ground)
-    seed = discs(feet - (x0, y0), 0.09 * height, dark.shape) & body
+    seed = discs(feet - (x0, y0), 0.14 * height, dark.shape) & body
     bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
     joined = cv2.morphologyEx((dark | seed).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
     _, labels = cv2.connectedComponents(joined)

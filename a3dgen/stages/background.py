@@ -37,7 +37,7 @@ from a3dgen.rng import generator_for
 from a3dgen.stages import Context, Inputs, Output, each
 from a3dgen.stages.segment import refine, segment_person, segmenter_name
 
-VERSION = 3
+VERSION = 4
 OWN_REACH = 0.06
 """Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
 
@@ -208,7 +208,7 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
         core = core | scene.objects[i]
     hole = grow(person, max(2.0, dilate * scene.height))
     if config.remove_shadow:
-        shadow = cast_shadow(scene.rgb, person, others, _feet(scene), scene.height)
+        shadow = cast_shadow(scene.rgb, person | scene.body, others, _feet(scene), scene.height)
         if shadow.any():
             hole |= grow(shadow, max(2.0, 0.012 * scene.height))
             source += ", shadow"
