@@ -55,15 +55,15 @@ class Row:
         return self.columns.removed[self.index]
 
 
-def find_subsets(folder: Path) -> list[str]:
+def find_subsets(folder: str | Path) -> list[str]:
     """Return the subsets that have an annotation file, sorted.
 
     Raises:
         DataError: if there is none.
     """
-    found = []
-    for path in sorted(folder.rglob("annotation/*.npz")):
-        owner = path.parent.parent.relative_to(folder).as_posix()
+    root, found = Path(folder), []
+    for path in sorted(root.rglob("annotation/*.npz")):
+        owner = path.parent.parent.relative_to(root).as_posix()
         found.append(f"{owner}/{path.stem}" if owner == "H36M" else owner)
     if not found:
         raise DataError(f"{folder}: no <subset>/annotation/*.npz below it; give the path of an A3D_Dataset")
