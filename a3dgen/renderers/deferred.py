@@ -18,7 +18,7 @@ from a3dgen.renderers.materials import MATERIAL
 from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, pyramid, sample_grid
 from a3dgen.renderers.shade import shade_item
 
-SHADOW_SIZE = 512
+SHADOW_SIZE = 448
 SHADOW_BIAS_M = 0.006
 TILE = 1536
 """Longest side (px) drawn at once; larger windows are drawn in tiles, so that memory stays bounded."""

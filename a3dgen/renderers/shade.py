@@ -216,8 +216,9 @@ def shade_item(
         nx, ny, nz = _bumped(nx, ny, nz, hu, hv, e1, e2, du1, dv1, du2, dv2)
 
         sky = _open_sky(hollow, hollow_place, px, py)
-        seen = _lit(shadow, to_shadow, x + nx * 0.013, y + ny * 0.013, z + nz * 0.013)
         nl = nx * key_dir[0] + ny * key_dir[1] + nz * key_dir[2]
+        turned_away = nl <= -max(material[5], material[6], material[7])
+        seen = 0.0 if turned_away else _lit(shadow, to_shadow, x + nx * 0.013, y + ny * 0.013, z + nz * 0.013)
         highlight, grazing = _reflected(material, key_dir, nx, ny, nz, max(nl, 0.0), x, y, z)
         for c in range(3):
             light = sky * _ambient(sh, c, nx, ny, nz)
