@@ -15,9 +15,6 @@ from typing import Any
 
 import numba
 
-_FASTMATH = frozenset({"reassoc", "contract", "nsz", "arcp", "afn"})
-"""Reordered sums vectorise; the promises of no NaN and no infinity are not given, since both are tested for."""
-
 
 def cache_folder() -> Path:
     """Return the folder of compiled kernels: ``$A3DGEN_HOME/numba/<digest>`` (default ``~/.cache/a3dgen``)."""
@@ -31,13 +28,16 @@ _FOLDER = str(cache_folder())
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile one function. Type-checking wrappers put around it by the test suite are taken off first."""
+    """Compile one function. Type-checking wrappers put around it by the test suite are taken off first.
+
+    Without fast-math flags: they let one kernel be compiled to slightly different sums when it is inlined, so that
+    the process that compiles would not agree with those that load its work from the cache (1e-8 in the pose), for a
+    gain of 15 % in speed.
+    """
     before = numba.config.CACHE_DIR
     if not os.environ.get("NUMBA_CACHE_DIR"):
         numba.config.CACHE_DIR = _FOLDER
     try:
-        return numba.njit(cache=True, nogil=True, fastmath=set(_FASTMATH), error_model="numpy")(
-            inspect.unwrap(function)
-        )
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(inspect.unwrap(function))
     finally:
         numba.config.CACHE_DIR = before
