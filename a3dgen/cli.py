@@ -63,7 +63,7 @@ def _interrupt(number: int, frame: Any) -> None:
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
     module = "build" if name in STAGES or name in ("build", "retry") else name
-    return import_module(f"a3dgen.commands.{module}").run
+    return import_module(f"a3dgen.commands.{module.replace('-', '_')}").run
 
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -103,7 +103,15 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_build(
         add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
     )
+    _add_custom(add("custom", "build a dataset from a folder of your own photos"))
+    forget = add("forget", "remove every trace of one person, and every sample of that photo, from a finished build")
+    forget.add_argument("build", metavar="BUILD", help="the build folder")
+    forget.add_argument("key", metavar="KEY", help="key of the person, as in review.csv or the report")
+    forget.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
+    forget.add_argument("--quiet", action="store_true", help="show nothing but errors")
     _add_body(add("body", "the body model: bake it, export it, look at it"))
+    prior = add("fit-prior", "learn a pose prior from recorded or fitted poses, for fit.prior")
+    _add_prior(prior)
     bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what to measure, and its options")
     return parser
@@ -125,10 +133,38 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="same as --set")
 
 
+def _add_custom(command: argparse.ArgumentParser) -> None:
+    command.add_argument("photos", metavar="DIR", help="folder of photos and videos; folders inside it are read too")
+    command.add_argument("--out", metavar="DIR", help="build folder (build/custom)")
+    command.add_argument("--name", metavar="NAME", help="subset CUSTOM/<name> (the folder's name)")
+    command.add_argument("--regions", metavar="A,B", help="regions to remove, e.g. left_knee,right_hand")
+    command.add_argument("--residual", metavar="A..B", help="stump length, share of the segment, e.g. 0.3..0.6")
+    command.add_argument("--per-person", type=int, metavar="N", help="amputee samples of each person")
+    command.add_argument("--detector", metavar="NAME", help="mediapipe, given, vitpose, rtmlib, detectron2 or mmpose")
+    command.add_argument("--weights", metavar="PATH", help="local weights of the pose network")
+    command.add_argument("--person-weights", metavar="PATH", help="local weights of the network that finds people")
+    command.add_argument("--keypoints", metavar="PATH", help="finished detections: a file, or a folder of files")
+    command.add_argument("--present-regions", metavar="CSV", help="key, removed, residual of people with limb loss")
+    command.add_argument("--review", metavar="CSV", help="whom to drop, what to correct (OUT/review.csv)")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override any key")
+    command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
+    command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+
+
 def _add_validate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
     command.add_argument("--strict", action="store_true", help="count warnings as violations")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_prior(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--from", dest="source", required=True, metavar="DIR|FILE", help="AMASS folder, <build>/fit, or npz with 'pose'"
+    )
+    command.add_argument("--out", default="prior.npz", metavar="FILE", help="where to (prior.npz)")
+    command.add_argument("--components", type=int, default=16, metavar="N", help="Gaussians of the mixture (16)")
+    command.add_argument("--samples", type=int, default=20000, metavar="N", help="poses used at most (20000)")
+    command.add_argument("--seed", type=int, default=0, help="of the drawing (0)")
 
 
 def _add_body(command: argparse.ArgumentParser) -> None:
