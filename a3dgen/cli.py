@@ -96,6 +96,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     status = add("status", "show what a build would make, and why, without making it")
     _add_config(status)
     _add_validate(add("validate", "check a dataset against every rule of the A3D format, from the files alone"))
+    _add_reading(add)
     export = add("export", "write a finished dataset in another format")
     export.add_argument("format", choices=("coco", "spin", "webdataset"), help="which")
     export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
@@ -115,6 +116,18 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what to measure, and its options")
     return parser
+
+
+def _add_reading(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    stats = add("stats", "count a dataset by region, side, stump length, skin, visibility, pose and picture size")
+    stats.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    stats.add_argument("--json", action="store_true", help="print JSON")
+    stats.add_argument("--plot", metavar="PNG", help="draw the counts into this file")
+    evaluate = add("evaluate", "measure predictions on a dataset: errors over what is there, and what was invented")
+    evaluate.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    evaluate.add_argument("--pred", required=True, metavar="NPZ", help="key, and any of keypoints_3d, confidence, "
+                          "removed, scores_25")  # fmt: skip
+    evaluate.add_argument("--threshold", type=float, default=0.5, help="confidence that counts as predicted (0.5)")
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:
