@@ -49,6 +49,19 @@ class RunConfig:
 
 
 @dataclass(frozen=True)
+class PrivacyConfig:
+    """Privacy of the people in photo folders (sources of kind ``photos``).
+
+    Attributes:
+        hash_names: samples are named by a digest of their photo, not by its file name.
+        blur_bystanders: the faces of everybody but the person are made unrecognisable.
+    """
+
+    hash_names: bool = False
+    blur_bystanders: bool = False
+
+
+@dataclass(frozen=True)
 class BuildConfig:
     """Everything a build needs to know.
 
@@ -146,9 +159,11 @@ def build_config(
     if "sources" in (tree.get(INGEST) or {}):
         raise ConfigError(f"{origin}: 'sources' is a key of its own, not one of 'ingest'")
     runner_keys = [f.name for f in dataclasses.fields(RunConfig)]
-    check_keys(tree, ["seed", "body", "demo", "sources", *runner_keys, *table], "", origin)
+    check_keys(tree, ["seed", "body", "demo", "sources", "privacy", *runner_keys, *table], "", origin)
     run_tree = {k: tree[k] for k in runner_keys if k in tree} | dict(run or {})
     sources, kinds = _sources(tree.get("sources"), origin)
+    privacy = construct(PrivacyConfig, tree.get("privacy"), "privacy", origin)
+    sources = _private(sources, kinds, privacy, origin)
     return BuildConfig(
         name=name,
         seed=convert(int, tree.get("seed", 0), "seed", origin),
@@ -182,6 +197,16 @@ def _sources(tree: Any, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
         kinds[name] = kind
         configs[name] = construct(resolve("source", SOURCES, kind).Config, fields, f"sources.{name}", origin)
     return configs, kinds
+
+
+def _private(
+    sources: dict[str, Any], kinds: Mapping[str, str], privacy: PrivacyConfig, origin: str
+) -> dict[str, Any]:
+    """Return the sources with ``privacy`` put into those that are photo folders."""
+    on = {f.name: True for f in dataclasses.fields(privacy) if getattr(privacy, f.name)}
+    if on and sources and "photos" not in kinds.values():
+        raise ConfigError(f"{origin}: privacy.{next(iter(on))} works on photo folders; there is no source 'photos'")
+    return {n: dataclasses.replace(s, **on) if kinds[n] == "photos" else s for n, s in sources.items()}
 
 
 def _with_out(value: Any, out: str) -> Any:

@@ -200,6 +200,7 @@ class Persons(Record):
     objects: np.ndarray = column("str", doc="JSON list of RLEs of objects in the image", fill="[]")
     present_removed: np.ndarray = column("bool", 12, doc="regions the real person lacks", fill=False)
     present_residual: np.ndarray = column("f4", 12, doc="their residual fraction", fill=1.0)
+    dropped: np.ndarray = column("str", doc="why the user leaves this person out; empty = kept", fill="")
     cloud: np.ndarray = column("f4", None, 3, unit="m", doc="point cloud, camera frame", fill=np.zeros((0, 3)))
 
 

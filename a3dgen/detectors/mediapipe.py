@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.poses import extent, pose_distance, square_around, thin, to_rows, windows
+from a3dgen.detectors.poses import extent, pose_distance, square_around, thin, windows
 from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 

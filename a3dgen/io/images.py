@@ -47,16 +47,16 @@ class JpegTables:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
+def _opened(path: str | Path, limit: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """Open an image whose header is sound and whose size is bearable; any failure inside becomes a DataError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF blocks and large sizes: the size is checked below
             with Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
-                if width * height > MAX_PIXELS:
+                if width * height > limit:
                     raise DataError(
-                        f"{path}: {width}x{height} px is above the limit of {MAX_PIXELS / 1e6:.0f} megapixels; "
+                        f"{path}: {width}x{height} px is above the limit of {limit / 1e6:.0f} megapixels; "
                         "scale it down"
                     )
                 yield image
@@ -111,13 +111,16 @@ def _rgb_pixels(image: Image.Image) -> ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def read_rgb(path: str | Path) -> UInt8[ndarray, "h w 3"]:
+def read_rgb(path: str | Path, limit: int = MAX_PIXELS) -> UInt8[ndarray, "h w 3"]:
     """Read a photo as RGB, EXIF orientation applied.
 
+    Args:
+        path: the file. limit: most pixels it may have.
+
     Raises:
-        DataError: if it is missing, no image, truncated or above ``MAX_PIXELS``.
+        DataError: if it is missing, no image, truncated or above ``limit``.
     """
-    with _opened(path) as image:
+    with _opened(path, limit) as image:
         orientation = _orientation(image)
         image.load()
         check_end(path, image.format)

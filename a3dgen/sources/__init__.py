@@ -40,6 +40,7 @@ SOURCES: dict[str, str] = {
     "coco": "a3dgen.sources.coco:SOURCE",
     "mpii": "a3dgen.sources.mpii:SOURCE",
     "h36m": "a3dgen.sources.h36m:SOURCE",
+    "photos": "a3dgen.sources.photos:SOURCE",
 }
 """Kind -> where it lives."""
 

@@ -187,6 +187,8 @@ def observe(config: Config, persons: Persons, i: int) -> Observation:
     Raises:
         Rejected: if the labels cannot be used.
     """
+    if persons.dropped[i]:
+        raise Rejected(persons.dropped[i])
     keypoints, K = persons.keypoints[i], persons.K[i]
     used = usable_rows(persons, i)
     size = person_size(persons.bbox[i], keypoints[used, :2])

@@ -1,0 +1,164 @@
+"""``a3dgen custom``: from a folder of photos to a dataset, and the review table that steers the next run."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a3dgen.build import Build
+from a3dgen.commands.build import _show_warnings, digest_of_body, executor_for, show
+from a3dgen.config import BuildConfig, load_config
+from a3dgen.errors import ConfigError
+from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.io.images import replace_file
+from a3dgen.io.shards import read_shard
+from a3dgen.progress import make_progress
+from a3dgen.records import OK, Outcome, Persons
+from a3dgen.sources.photos_review import COLUMNS
+from a3dgen.tasks import shard_path
+
+DATASET = "A3D_Dataset"
+SHOWN = ("fit", "amputate", "background")
+"""Stages that say something of a person, after ``ingest``."""
+NAMES = Path("ingest") / "photos" / "names.csv"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build from photos; return the exit code. A folder without people is no error."""
+    config = configure(args)
+    progress = make_progress(args.quiet)
+    handler = _show_warnings(progress)
+    try:
+        found = _build(config, progress, "ingest").stages["ingest"]
+        if not found.rows["Persons"]:
+            shutil.rmtree(config.out / DATASET, ignore_errors=True)
+            progress.close()
+            print(f"nobody found in {args.photos}: no dataset made ({_why(found)})")
+            return 0
+        ledger = _build(config, progress, "")
+    finally:
+        progress.close()
+        import logging
+
+        logging.getLogger("a3dgen").removeHandler(handler)
+    review = Path(args.review).expanduser() if args.review else config.out / "review.csv"
+    count = write_review(config.out, review)
+    if not args.quiet:
+        show(ledger, config)
+        print(f"review: {review} ({count} people: write 'no' under keep, or regions under removed, and run again)")
+        if not ledger.stages["render"].rows["Renders"]:
+            print("no sample could be made: see the reasons above")
+    return 1 if ledger.failed else 0
+
+
+def configure(args: argparse.Namespace) -> BuildConfig:
+    """Return configs/custom.yaml with the command's options put in.
+
+    Raises:
+        ConfigError: if the folder is not there, or an option is wrong.
+    """
+    folder = Path(args.photos).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{args.photos}: no such folder; give the folder that holds the photos")
+    given = {
+        "detector": args.detector,
+        "weights": _path(args.weights),
+        "person_weights": _path(args.person_weights),
+        "keypoints": _path(args.keypoints),
+        "present_regions": _path(args.present_regions),
+        "review": _path(args.review),
+        "name": args.name,
+    }
+    sets = [f"sources.photos.root={folder.absolute()}"]
+    sets += [f"sources.photos.{key}={value}" for key, value in given.items() if value]
+    if args.regions:
+        names = [n.strip() for n in args.regions.split(",") if n.strip()]
+        sets.append(f"amputate.regions={names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}")
+    if args.residual:
+        sets.append(f"amputate.residual={args.residual}")
+    if args.per_person is not None:
+        sets.append(f"amputate.per_person={args.per_person}")
+    return load_config("custom", [*sets, *args.set], out=args.out, workers=args.workers)
+
+
+def _path(text: str | None) -> str:
+    return str(Path(text).expanduser().absolute()) if text else ""
+
+
+def _build(config: BuildConfig, progress: Any, until: str) -> Any:
+    return Build(
+        config, lambda: executor_for(config), progress, lambda: digest_of_body(config), until=until
+    ).run()  # fmt: skip
+
+
+def _why(book: Any) -> str:
+    reasons = [(n, masked) for group in book.reasons.values() for masked, (n, _) in group.items()]
+    return ", ".join(f"{n} x {why}" for n, why in sorted(reasons, reverse=True)[:3])
+
+
+def write_review(out: Path, path: Path) -> int:
+    """Write the table of everybody found; what the user wrote in it before stays.
+
+    Returns:
+        The number of people.
+    """
+    photos = _names(out)
+    before = _rows(path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    count = 0
+    for person, status, reason in people(out):
+        key = str(person["key"])
+        removed = [REGION_NAMES[k] for k in np.flatnonzero(person["present_removed"])]
+        residual = [f"{person['present_residual'][k]:g}" for k in np.flatnonzero(person["present_removed"])]
+        said = before.get(key, {})
+        writer.writerow({
+            "key": key, "photo": photos.get(str(person["stem"]), ""),
+            "keep": said.get("keep") or ("no" if person["dropped"] else "yes"),
+            "removed": said.get("removed") or ";".join(removed),
+            "residual": said.get("residual") or ";".join(residual),
+            "found": f"{int((person['keypoints'][:, 2] > 0).sum())} keypoints", "status": status, "reason": reason,
+        })  # fmt: skip
+        count += 1
+    replace_file(path, text.getvalue().encode())
+    return count
+
+
+def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield (row of Persons, status, reason) of everybody whom a build's ingest kept."""
+    for path in sorted((out / "ingest").glob("[0-9]*.h5")):
+        persons = read_shard(path)["Persons"]
+        assert isinstance(persons, Persons)
+        verdict: dict[str, tuple[str, str]] = {}
+        for stage in SHOWN:
+            shard = shard_path(out, stage, int(path.stem))
+            outcome = read_shard(shard)["Outcome"] if shard.is_file() else None
+            if isinstance(outcome, Outcome):
+                for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
+                    if verdict.get(str(key), (OK,))[0] == OK:
+                        verdict[str(key)] = (str(status), str(reason))
+        for i, key in enumerate(persons.key):
+            yield persons.row(i), *verdict.get(str(key), (OK, ""))
+
+
+def _names(out: Path) -> dict[str, str]:
+    return {row["stem"]: row["photo"] for row in _read(out / NAMES)}
+
+
+def _rows(path: Path) -> dict[str, dict[str, str]]:
+    return {row["key"]: row for row in _read(path) if row.get("key")}
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))

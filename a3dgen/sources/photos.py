@@ -1,0 +1,183 @@
+"""A folder of photos and videos without annotations: people are detected, the user may correct what was found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a3dgen.detectors import DETECTORS, DetectorConfig
+from a3dgen.detectors.calibration import calibrate
+from a3dgen.errors import ConfigError, DataError, Rejected, nearest
+from a3dgen.formats.names import safe_stem
+from a3dgen.geometry.camera import default_K, inside_image
+from a3dgen.io import masks
+from a3dgen.records import OUTSIDE, UNLABELLED
+from a3dgen.sources import Found, Source
+from a3dgen.sources.common import box_of, digest_files, root_folder
+from a3dgen.sources.photos_files import PhotoFile, list_files
+from a3dgen.sources.photos_review import Verdicts
+from a3dgen.sources.photos_shots import Shot, Studio
+
+log = logging.getLogger("a3dgen")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A folder of photos.
+
+    Attributes:
+        root: the folder; folders inside it are read too.
+        name: the subset is CUSTOM/<name>; empty = the folder's name.
+        detector: mediapipe, given, vitpose, rtmlib, detectron2 or mmpose.
+        weights: local weights of the pose network (folder or file), where the detector needs them.
+        person_weights: local weights of the network that finds boxes; empty = mediapipe's boxes.
+        keypoints: finished detections for the detector ``given``: COCO results, OpenPose, mmpose or detectron2 files.
+        detector_config: configuration file of the pose network (mmpose, detectron2).
+        min_score: detections that are less sure of being a person are left out.
+        max_side: larger photos (px) are scaled down.
+        video_fps: frames a second taken from videos.
+        video_frames: most frames taken from one video.
+        present_regions: CSV (key, removed, residual) of people who have lost limbs.
+        review: CSV that says whom to leave out and what to correct; need not be there.
+        hash_names: name samples by a digest of the photo; the map lies in ``work``/names.csv.
+        blur_bystanders: make the faces of everybody but the person unrecognisable.
+        work: folder for scaled and blurred copies and for what was detected.
+    """
+
+    root: str = ""
+    name: str = ""
+    detector: str = "mediapipe"
+    weights: str = ""
+    person_weights: str = ""
+    keypoints: str = ""
+    detector_config: str = ""
+    min_score: float = 0.2
+    max_side: int = 4096
+    video_fps: float = 1.0
+    video_frames: int = 300
+    present_regions: str = ""
+    review: str = "${out}/review.csv"
+    hash_names: bool = False
+    blur_bystanders: bool = False
+    work: str = "${out}/ingest/photos"
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            raise ConfigError(
+                f"sources.photos.detector: unknown detector '{self.detector}'{nearest(self.detector, DETECTORS)}"
+            )
+        if self.max_side < 64:
+            raise ConfigError(f"sources.photos.max_side: at least 64 px, found {self.max_side}")
+        if not self.video_fps > 0 or self.video_frames < 1:
+            raise ConfigError("sources.photos.video_fps and video_frames must be above 0")
+
+    @property
+    def detection(self) -> DetectorConfig:
+        """The detector's own configuration."""
+        name = "given" if self.keypoints and self.detector == "mediapipe" else self.detector
+        return DetectorConfig(
+            name, self.weights, self.person_weights, self.keypoints, self.detector_config, self.min_score
+        )
+
+    @property
+    def subset(self) -> str:
+        """Folder in the dataset."""
+        return f"CUSTOM/{safe_stem(self.name or Path(self.root).expanduser().absolute().name)}"
+
+
+def fingerprint(config: Config) -> str:
+    """Return the digest of all photos, finished detections, weights and what the user said of people."""
+    root = root_folder("sources.photos", config.root)
+    found = [f"{f.name} {f.sha}" if isinstance(f, PhotoFile) else " ".join(f) for f in _files(config, root)]
+    verdicts = Verdicts(config.present_regions, config.review)
+    extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
+    files = sorted(f for p in extra for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+    return digest_files(files, "\n".join([*found, verdicts.digest()]))
+
+
+def read(config: Config) -> Iterator[Found]:
+    """Yield everybody found in the photos, and a reason for every photo or person that gives nobody.
+
+    Keys look like ``custom/<name>/<photo>/<n>``; people are numbered from the left.
+
+    Raises:
+        ConfigError: for a folder, weights or table that cannot be used.
+        MissingDependency: if the detector's package is not installed.
+    """
+    root = root_folder("sources.photos", config.root)
+    verdicts = Verdicts(config.present_regions, config.review)
+    studio = Studio(config.detection, _work(config), config)
+    if not any(True for _ in _files(config, root)):
+        raise ConfigError(f"{root}: no photo or video in this folder")
+    start = f"custom/{config.subset.split('/', 1)[1]}"
+    for file in _files(config, root):
+        if not isinstance(file, PhotoFile):
+            yield f"{start}/{file[0]}", file[1]
+            continue
+        if file.same_as:
+            yield f"{start}/{file.name}", f"the same picture as '{file.same_as}'"
+            continue
+        try:
+            shots = studio.shots(file)
+        except DataError as error:
+            yield f"{start}/{file.stem}", str(error)
+            continue
+        for shot in shots:
+            if not shot.people:
+                yield f"{start}/{shot.stem}", "nobody found in the photo"
+            for number in range(1, len(shot.people) + 1):
+                yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts)
+    studio.finish()
+    for name in verdicts.unused():
+        log.warning("nobody is called '%s': what present-regions or review.csv say of them is not used", name)
+
+
+def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
+    return list_files(root, _work(config).parent.parent, config.hash_names)
+
+
+def _work(config: Config) -> Path:
+    if not config.work or config.work.startswith("${"):
+        raise ConfigError("sources.photos.work: give a folder for copies of photos and detections")
+    return Path(config.work)
+
+
+def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts) -> Found:
+    person = shot.people[number - 1]
+    size = shot.size
+    keypoints, state = calibrate(person.keypoints, config.detection.name)
+    off = (state != UNLABELLED) & ~inside_image(keypoints[:, :2], *size)
+    state[off] = OUTSIDE
+    keypoints[off, 2] = 0.0
+    try:
+        box = person.box if np.ptp(person.box) > 0 else box_of(keypoints, size)
+    except Rejected as error:
+        return key, str(error)
+    verdict = verdicts.of(key, shot.name, number, len(shot.people))
+    row: dict[str, Any] = {
+        "key": key,
+        "subset": config.subset,
+        "stem": shot.stem,
+        "person_id": str(number),
+        "license": "",
+        "image": str(shot.images[number - 1]),
+        "image_size": size,
+        "bbox": box,
+        "keypoints": keypoints,
+        "state": state,
+        "K": default_K(*size),
+        "mask": masks.to_json(shot.masks[number - 1]),
+        "others": masks.list_to_json([m for i, m in enumerate(shot.masks) if i != number - 1 and m is not None]),
+        "present_removed": verdict.removed,
+        "present_residual": verdict.residual.astype(np.float32),
+        "dropped": "left out in review.csv" if verdict.drop else "",
+    }
+    return row
+
+
+SOURCE = Source(Config, read, fingerprint)

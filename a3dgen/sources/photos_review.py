@@ -1,0 +1,133 @@
+"""What the user knows about people in the photos: whom to leave out, and which limbs somebody really lacks."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.errors import ConfigError
+from a3dgen.geometry.regions import NUM_REGIONS, find_region, most_proximal
+
+COLUMNS = ("key", "photo", "keep", "removed", "residual", "found", "status", "reason")
+"""Columns of review.csv; only keep, removed and residual are the user's to change."""
+_NO = ("no", "n", "0", "false", "drop")
+_YES = ("", "yes", "y", "1", "true", "keep")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one person: dropped, and the regions they lack with the place of the stump's tip (12,)."""
+
+    drop: bool = False
+    removed: Bool[ndarray, "12"] = field(default_factory=lambda: np.zeros(NUM_REGIONS, bool))
+    residual: Float[ndarray, "12"] = field(default_factory=lambda: np.ones(NUM_REGIONS))
+
+    def plain(self) -> list[object]:
+        """Return it as JSON."""
+        return [self.drop, np.flatnonzero(self.removed).tolist(), self.residual[self.removed].tolist()]
+
+
+class Verdicts:
+    """Everything said of people, by key, by photo (if it shows one person) or by ``photo#n`` (n from 1, left to right).
+
+    Args:
+        present: CSV with the columns key, removed, residual; empty = none.
+        review: CSV with the columns key, keep, removed, residual, which wins; a file that is not there says nothing.
+
+    Raises:
+        ConfigError: naming file and line of what cannot be understood.
+    """
+
+    def __init__(self, present: str, review: str) -> None:
+        self._by_name: dict[str, Verdict] = {}
+        self._used: set[str] = set()
+        if present:
+            if not Path(present).expanduser().is_file():
+                raise ConfigError(f"--present-regions: no file '{present}'")
+            self._by_name.update(_read(Path(present).expanduser()))
+        path = Path(review).expanduser()
+        if review and path.is_file():
+            for name, verdict in _read(path).items():
+                if verdict.drop or verdict.removed.any() or name not in self._by_name:
+                    self._by_name[name] = verdict
+
+    def of(self, key: str, photo: str, number: int, people: int) -> Verdict:
+        """Return what is said of one person of a photo."""
+        names = [key, f"{photo}#{number}", *([photo] if people == 1 else [])]
+        for name in names:
+            if name in self._by_name:
+                self._used.add(name)
+                return self._by_name[name]
+        return Verdict()
+
+    def unused(self) -> list[str]:
+        """Return names that no person asked for, where they said something."""
+        said = [n for n, v in self._by_name.items() if v.drop or v.removed.any()]
+        return sorted(set(said) - self._used)
+
+    def digest(self) -> str:
+        """Return a digest of what is said; a new note in another column changes nothing."""
+        facts = {n: v.plain() for n, v in sorted(self._by_name.items()) if v.drop or v.removed.any()}
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Verdict]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: cannot be read as CSV: {error}") from None
+    if rows and "key" not in rows[0]:
+        raise ConfigError(f"{path}: the first line must name the columns, 'key' among them: {', '.join(COLUMNS[:5])}")
+    found: dict[str, Verdict] = {}
+    for line, row in enumerate(rows, 2):
+        where = f"{path}:{line}"
+        key = (row.get("key") or "").strip()
+        if not key:
+            raise ConfigError(f"{where}: the column 'key' is empty")
+        if key in found:
+            raise ConfigError(f"{where}: '{key}' comes twice")
+        found[key] = _verdict(row, where)
+    return found
+
+
+def _verdict(row: dict[str, str | None], where: str) -> Verdict:
+    keep = (row.get("keep") or "").strip().lower()
+    if keep not in (*_YES, *_NO):
+        raise ConfigError(f"{where}: keep is '{keep}'; write yes or no")
+    names = [n.strip() for n in (row.get("removed") or "").replace("+", ";").replace(",", ";").split(";") if n.strip()]
+    regions = []
+    for name in names:
+        try:
+            regions.append(find_region(name))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+    tips = _tips(row.get("residual") or "", len(regions), where)
+    removed, residual = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
+    for (region, through), tip in zip(regions, tips, strict=True):
+        removed[region.index] = True
+        cut = region.cuttable and through is not False
+        residual[region.index] = (tip if tip is not None else (0.6 if through else 1.0)) if cut else 1.0
+    kept = most_proximal(np.flatnonzero(removed).tolist())
+    removed = np.isin(np.arange(NUM_REGIONS), kept)
+    return Verdict(keep in _NO, removed, np.where(removed, residual, 1.0))
+
+
+def _tips(text: str, count: int, where: str) -> list[float | None]:
+    parts = [p.strip() for p in text.replace(",", ";").split(";") if p.strip()]
+    if not parts:
+        return [None] * count
+    try:
+        tips = [float(p) for p in parts]
+    except ValueError:
+        raise ConfigError(f"{where}: residual is '{text}'; write a number from 0 to 1 for each region") from None
+    if any(not 0 <= t <= 1 for t in tips) or len(tips) not in (1, count):
+        raise ConfigError(f"{where}: residual is '{text}'; write one number from 0 to 1, or one for each region")
+    return [*tips * count][:count] if len(tips) == 1 else [*tips]
