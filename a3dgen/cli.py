@@ -98,9 +98,10 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_validate(add("validate", "check a dataset against every rule of the A3D format, from the files alone"))
     _add_reading(add)
     export = add("export", "write a finished dataset in another format")
-    export.add_argument("format", choices=("coco", "spin", "webdataset"), help="which")
-    export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
-    export.add_argument("to", metavar="OUT", help="folder to write to")
+    export.add_argument("format", choices=("coco", "mesh", "spin", "webdataset"), help="which")
+    export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder; for mesh, the build folder")
+    export.add_argument("to", metavar="OUT", help="file (coco) or folder to write to")
+    export.add_argument("--keys", nargs="+", metavar="KEY", help="mesh: only these samples (all)")
     _add_build(
         add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
     )

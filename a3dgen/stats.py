@@ -86,7 +86,7 @@ def _starving(regions: dict[str, int], samples: int) -> list[str]:
     even = total / len(regions)
     return [
         f"{name} has {n} samples, less than {STARVING_SHARE:.0%} of an even share ({even:.0f}); "
-        "a classifier will not learn it: add samples or mix in amputate.weights=uniform"
+        "a classifier will not learn it: add samples, or set amputate.regions=uniform"
         for name, n in regions.items()
         if n < STARVING_SHARE * even
     ]
@@ -121,5 +121,5 @@ def text(facts: dict[str, Any]) -> str:
         if isinstance(table, dict):
             lines.append(f"\n{name.replace('_', ' ')}")
             lines += [f"  {key:<20} {value}" for key, value in table.items()]
-    lines += [f"\nwarning: {w}" for w in facts["warnings"]]
+    lines += ["", *(f"warning: {w}" for w in facts["warnings"])] if facts["warnings"] else []
     return "\n".join(lines)

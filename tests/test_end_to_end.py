@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from a3dgen.formats.npz_read import read
@@ -130,3 +131,14 @@ def test_a_wrong_key_is_one_line_that_names_the_right_one(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "max_iterations" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_every_sample_exports_as_a_textured_mesh(built: Path, tmp_path: Path) -> None:
+    shard = read_shard(sorted((built / "amputate").glob("*.h5"))[0])["Plans"]
+    key = str(shard.key[0])
+    done = a3dgen("export", "mesh", str(built), str(tmp_path), "--keys", key, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    scene = trimesh.load(tmp_path / f"{key.replace('/', '_')}.glb")
+    skin = scene.geometry["0_skin"]
+    assert skin.visual.material.baseColorTexture.size[0] >= 512
+    assert 0.5 < float(scene.extents.max()) < 2.6

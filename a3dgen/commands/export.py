@@ -9,6 +9,13 @@ from pathlib import Path
 
 def run(args: argparse.Namespace) -> int:
     """Write the export and print the files it made."""
-    for path in import_module(f"a3dgen.formats.exports.{args.format}").export(Path(args.folder), Path(args.to)):
+    if args.format == "mesh":
+        from a3dgen.mesh_export import body_of, export
+
+        build = Path(args.folder)
+        paths = export(build, Path(args.to), body_of(build), args.keys)
+    else:
+        paths = import_module(f"a3dgen.formats.exports.{args.format}").export(Path(args.folder), Path(args.to))
+    for path in paths:
         print(path)
     return 0
