@@ -162,7 +162,7 @@ class Build:
             raise ConfigError("the sources hold no people: check sources.<name>.root and its filters")
         for stage in self.table.values():
             remove_shards_from(self.out / stage.name, count)
-        write_json(folder / DONE, {"depends": depends, "shards": count})
+        write_json(folder / DONE, {"depends": depends, "shards": count, "shard_size": self.config.run.shard_size})
         self.progress.finish(spec.name)
         return count
 

@@ -36,6 +36,10 @@ LIMBS = np.array([k for first in _FIRST for k in (first, first + 1)])
 """The twelve limb landmarks that poses are compared by."""
 TORSO = np.array([11, 12, 23, 24])
 
+FACE = [r for r, k in LANDMARK_OF_ROW.items() if k <= 8]
+HIDDEN_FACE = 0.4
+"""BlazePose calls the face visible even of people seen from behind: their face points count this much."""
+
 SHARES = (0.8, 0.55, 0.38, 0.26)
 """Sides of the windows."""
 CLOSE_UPS = (1.25, 1.5, 1.8)
@@ -114,6 +118,8 @@ def _person(landmarks: Float[ndarray, "33 3"], hit: Hit, score: float, height: i
     keypoints = np.zeros((NUM_ROWS, 3))
     rows = list(LANDMARK_OF_ROW)
     keypoints[rows] = landmarks[[LANDMARK_OF_ROW[r] for r in rows]]
+    if from_behind(landmarks):
+        keypoints[FACE, 2] *= HIDDEN_FACE
     mask = np.zeros((height, width), bool)
     x, y = hit.corner
     h, w = hit.segmentation.shape
@@ -123,6 +129,12 @@ def _person(landmarks: Float[ndarray, "33 3"], hit: Hit, score: float, height: i
     margin = 0.1 * extent(points)
     low, high = np.clip(points.min(0) - margin, 0, (width, height)), np.clip(points.max(0) + margin, 0, (width, height))
     return Person(np.concatenate([low, high]), keypoints, score, mask)
+
+
+def from_behind(landmarks: Float[ndarray, "33 3"]) -> bool:
+    """Whether a person shows their back: the left shoulder and hip lie left of the right ones in the picture."""
+    shoulders, hips = landmarks[11, 0] - landmarks[12, 0], landmarks[23, 0] - landmarks[24, 0]
+    return bool(shoulders + hips < -0.1 * extent(landmarks[TORSO, :2]))
 
 
 def _distinct(people: list[Person]) -> list[Person]:

@@ -16,6 +16,7 @@ from a3dgen.errors import ConfigError, DataError, Rejected, nearest
 from a3dgen.formats.names import safe_stem
 from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.io import masks
+from a3dgen.io.forgotten import fact, read_forgotten
 from a3dgen.records import OUTSIDE, UNLABELLED
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import box_of, digest_files, root_folder
@@ -115,7 +116,10 @@ def read(config: Config) -> Iterator[Found]:
     if not any(True for _ in _files(config, root)):
         raise ConfigError(f"{root}: no photo or video in this folder")
     start = f"custom/{config.subset.split('/', 1)[1]}"
+    forgotten = read_forgotten(_work(config).parent.parent)
     for file in _files(config, root):
+        if isinstance(file, PhotoFile) and fact("stem", f"{config.subset}/{file.stem}") in forgotten:
+            continue
         if not isinstance(file, PhotoFile):
             yield f"{start}/{file[0]}", file[1]
             continue

@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from a3dgen.errors import ConfigError, Rejected
 from a3dgen.geometry.skeleton import ANATOMICAL
+from a3dgen.io.forgotten import fact, facts_of, read_forgotten
 from a3dgen.sources import Found, open_source
 from a3dgen.stages import Context
 
@@ -61,8 +62,11 @@ def run(config: Config, context: Context) -> Iterator[Found]:
     """
     opened = [open_source(name, settings) for name, settings in _sources(config).items()]
     seen: dict[bytes, int] = {}
+    forgotten = read_forgotten(context.out)
     for source, own in opened:
         for found in source.read(own):
+            if forgotten and _is_forgotten(found, forgotten):
+                continue
             key = found["key"] if isinstance(found, dict) else found[0]
             digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
             seen[digest] = seen.get(digest, 0) + 1
@@ -72,6 +76,13 @@ def run(config: Config, context: Context) -> Iterator[Found]:
                 yield _checked(config, found)
             else:
                 yield found
+
+
+def _is_forgotten(found: Found, forgotten: frozenset[str]) -> bool:
+    """Whether somebody on the photo asked to be forgotten: then nobody on it is read, and nothing is said of it."""
+    if not isinstance(found, dict):
+        return fact("key", found[0]) in forgotten
+    return bool(facts_of(str(found["image"]), found["subset"], found["stem"], found.get("group", "")) & forgotten)
 
 
 def _sources(config: Config) -> Mapping[str, Any]:

@@ -1,0 +1,44 @@
+"""``a3dgen forget``: remove a person from a finished build."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from a3dgen.build import Build
+from a3dgen.commands.build import digest_of_body, executor_for
+from a3dgen.config import BuildConfig
+from a3dgen.privacy import DATASET, forget
+from a3dgen.progress import make_progress
+
+
+def run(args: argparse.Namespace) -> int:
+    """Forget one person; return 1 if a trace is left."""
+    out = Path(args.build).expanduser().absolute()
+    progress = make_progress(args.quiet)
+
+    def build(config: BuildConfig) -> Any:
+        def one(until: str) -> Any:
+            return Build(
+                config, lambda: executor_for(config), progress, lambda: digest_of_body(config), until=until
+            ).run()
+
+        ledger = one("ingest")
+        if not ledger.stages["ingest"].rows["Persons"]:
+            for stage in ("fit", "amputate", "background", "render", "annotate", "report", DATASET):
+                shutil.rmtree(out / stage, ignore_errors=True)
+            return ledger
+        return one("")
+
+    try:
+        facts = forget(out, args.key, args.workers, build)
+    finally:
+        progress.close()
+    if not args.quiet:
+        print(f"{args.key}: forgotten, with every sample of the photo; the photo itself is yours to delete")
+    for name in facts["left"]:
+        print(f"a3dgen: a trace is left in {name}", file=sys.stderr)
+    return 1 if facts["left"] else 0
