@@ -1,0 +1,55 @@
+"""Keypoint R-CNN in process, where detectron2 is installed; its result files are read by ``given``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.given import make_person
+from a3dgen.errors import ConfigError, MissingDependency
+
+
+class Detectron2Detector:
+    """A detectron2 model with a keypoint head: ``config`` is its YAML file, ``weights`` its .pkl or .pth.
+
+    Raises:
+        ConfigError: if a file is not there.
+        MissingDependency: if detectron2 is not installed.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        try:
+            from detectron2.config import get_cfg
+            from detectron2.engine import DefaultPredictor
+        except ImportError:
+            raise MissingDependency(
+                "detectron2",
+                "detector detectron2",
+                "pip install 'git+https://github.com/facebookresearch/detectron2' (or detect elsewhere and give "
+                "coco_instances_results.json to --keypoints)",
+            ) from None
+        for option, path in (("sources.photos.detector_config", config.config), ("--weights", config.weights)):
+            if not Path(path).expanduser().is_file():
+                raise ConfigError(f"{option}: no file '{path}'")
+        cfg = get_cfg()
+        cfg.merge_from_file(str(Path(config.config).expanduser()))
+        cfg.MODEL.WEIGHTS = str(Path(config.weights).expanduser())
+        cfg.MODEL.DEVICE = "cpu"
+        cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = max(0.5, config.min_score)
+        self._predict = DefaultPredictor(cfg)
+
+    def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
+        """Find everybody; the best first."""
+        found = self._predict(np.ascontiguousarray(rgb[..., ::-1]))["instances"].to("cpu")
+        masks = found.pred_masks.numpy() if found.has("pred_masks") else [None] * len(found)
+        people = [
+            make_person(np.asarray(k, np.float64), float(s), np.asarray(b, np.float64), m)
+            for k, s, b, m in zip(
+                found.pred_keypoints.numpy(), found.scores.numpy(), found.pred_boxes.tensor.numpy(), masks, strict=True
+            )
+        ]
+        return sorted(people, key=lambda p: -p.score)

@@ -1,0 +1,54 @@
+"""mmpose's inferencer in process, where it is installed; its prediction files are read by ``given``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.boxes import person_boxes, to_person
+from a3dgen.detectors.given import make_person
+from a3dgen.errors import ConfigError, MissingDependency
+
+
+class MmposeDetector:
+    """A top-down mmpose model: ``config`` is its Python file, ``weights`` its .pth; boxes as for ViTPose.
+
+    Raises:
+        ConfigError: if a file is not there.
+        MissingDependency: if mmpose is not installed.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        try:
+            from mmpose.apis import inference_topdown, init_model
+        except ImportError:
+            raise MissingDependency(
+                "mmpose",
+                "detector mmpose",
+                "pip install -U openmim && mim install mmengine mmcv mmpose (or detect elsewhere and give its "
+                "prediction files to --keypoints)",
+            ) from None
+        for option, path in (("sources.photos.detector_config", config.config), ("--weights", config.weights)):
+            if not Path(path).expanduser().is_file():
+                raise ConfigError(f"{option}: no file '{path}'")
+        self._infer = inference_topdown
+        self._model = init_model(config.config, config.weights, device="cpu")
+        self._boxes = person_boxes(config)
+        self._min_score = config.min_score
+
+    def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
+        """Find everybody; the best first."""
+        boxes = [b for b in self._boxes(rgb) if b[1] >= self._min_score]
+        if not boxes:
+            return []
+        found = self._infer(self._model, np.ascontiguousarray(rgb[..., ::-1]), np.array([b for b, _, _ in boxes]))
+        people = []
+        for sample, (box, score, mask) in zip(found, boxes, strict=True):
+            instances = sample.pred_instances
+            points = np.column_stack([instances.keypoints[0], instances.keypoint_scores[0]]).astype(np.float64)
+            people.append(to_person(make_person(points, score, None).keypoints, box, score, mask))
+        return sorted(people, key=lambda p: -p.score)

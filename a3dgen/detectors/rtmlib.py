@@ -1,0 +1,80 @@
+"""RTMPose, ViTPose and others as local ONNX files, through rtmlib."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.boxes import person_boxes, to_person
+from a3dgen.detectors.given import make_person
+from a3dgen.errors import ConfigError, MissingDependency
+
+
+def onnx_file(option: str, path: str) -> Path:
+    """Return a local ONNX file.
+
+    Raises:
+        ConfigError: if it is not there: nothing is ever downloaded.
+    """
+    file = Path(path).expanduser()
+    if not path or not file.is_file():
+        raise ConfigError(f"{option}: no file '{path}'; give a local ONNX file")
+    return file
+
+
+class RtmlibDetector:
+    """A top-down pose network of rtmlib (``weights``, SimCC ONNX) on boxes from a YOLOX ONNX or mediapipe.
+
+    rtmlib pulls opencv-python over opencv-contrib-python: install it with ``pip install --no-deps rtmlib``.
+
+    Raises:
+        ConfigError: if a file is not there.
+        MissingDependency: if rtmlib or onnxruntime is not installed.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self._config = config
+        self._weights = onnx_file("--weights", config.weights)
+        if config.person_weights:
+            onnx_file("--person-weights", config.person_weights)
+        self._networks  # noqa: B018  a missing package is reported before any photo is read
+
+    @cached_property
+    def _networks(self) -> tuple[Any, Any]:
+        try:
+            import onnxruntime
+            from rtmlib import YOLOX, RTMPose
+        except ImportError:
+            raise MissingDependency(
+                "rtmlib", "detector rtmlib", "pip install onnxruntime tqdm && pip install --no-deps rtmlib"
+            ) from None
+        shape = onnxruntime.InferenceSession(str(self._weights)).get_inputs()[0].shape
+        size = (int(shape[3]), int(shape[2])) if all(isinstance(v, int) for v in shape[2:]) else (192, 256)
+        pose = RTMPose(str(self._weights), model_input_size=size, backend="onnxruntime", device="cpu")
+        if not self._config.person_weights:
+            return pose, person_boxes(self._config)
+        yolox = YOLOX(self._config.person_weights, backend="onnxruntime", device="cpu")
+
+        def boxes(rgb: UInt8[ndarray, "h w 3"]) -> list[tuple[ndarray, float, Any]]:
+            found = np.asarray(yolox(np.ascontiguousarray(rgb[..., ::-1])), np.float64).reshape(-1, 4)
+            return [(box, 1.0, None) for box in found]
+
+        return pose, boxes
+
+    def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
+        """Find everybody; the best first."""
+        pose, boxes = self._networks
+        people = []
+        for box, score, mask in boxes(rgb):
+            if score < self._config.min_score:
+                continue
+            points, scores = pose(np.ascontiguousarray(rgb[..., ::-1]), bboxes=[box])
+            keypoints = np.column_stack([np.asarray(points)[0], np.asarray(scores)[0]]).astype(np.float64)
+            people.append(to_person(make_person(keypoints, score, None).keypoints, box, score, mask))
+        return sorted(people, key=lambda p: -p.score)

@@ -1,0 +1,57 @@
+"""ViTPose for real, from randomly initialised weights that the test saves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from a3dgen.detectors import DetectorConfig, Person, get_detector
+from a3dgen.errors import ConfigError
+from a3dgen.geometry.skeleton import COCO_ROWS
+
+pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
+
+    backbone = VitPoseBackboneConfig(
+        image_size=[64, 48], patch_size=[16, 16], hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+        out_indices=[1],
+    )  # fmt: skip
+    model = VitPoseForPoseEstimation(VitPoseConfig(backbone_config=backbone, num_labels=17))
+    folder = tmp_path_factory.mktemp("vitpose")
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_random_weights_give_a_pose_in_every_box(weights, monkeypatch):
+    boxes = [(np.array([10.0, 20, 110, 220]), 0.9, None), (np.array([150.0, 30, 250, 230]), 0.8, None)]
+    monkeypatch.setattr("a3dgen.detectors.vitpose.person_boxes", lambda config: lambda rgb: boxes)
+    detector = get_detector(DetectorConfig("vitpose", weights=str(weights)))
+    rgb = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    people = detector.detect(rgb)
+    assert len(people) == 2
+    for person, (box, _, _) in zip(people, boxes, strict=True):
+        assert isinstance(person, Person)
+        points = person.keypoints[list(COCO_ROWS)]
+        known = points[:, 2] > 0
+        assert (points[known, 2] <= 1).all()
+        size = (box[2:] - box[:2]).max()
+        assert (np.abs(points[known, :2] - (box[:2] + box[2:]) / 2) < 1.2 * size).all()
+        assert not person.keypoints[[r for r in range(44) if r not in COCO_ROWS]].any()
+
+
+def test_weights_must_be_there(tmp_path):
+    with pytest.raises(ConfigError, match="--weights: no folder"):
+        get_detector(DetectorConfig("vitpose", weights=str(tmp_path / "none")))
+
+
+def test_a_folder_without_weights_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "a3dgen.detectors.vitpose.person_boxes", lambda config: lambda rgb: [(np.array([0.0, 0, 50, 50]), 1.0, None)]
+    )
+    detector = get_detector(DetectorConfig("vitpose", weights=str(tmp_path)))
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        detector.detect(np.zeros((60, 60, 3), np.uint8))
