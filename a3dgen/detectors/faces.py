@@ -47,7 +47,7 @@ def face_circles(rgb: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "n 3"]:
     """
     found = []
     h, w = rgb.shape[:2]
-    for x0, y0, x1, y1 in windows(w, h, (0.6, 0.35)):
+    for x0, y0, x1, y1 in windows(w, h, (0.6, 0.35, 0.2)):
         if min(x1 - x0, y1 - y0) < 24:
             continue
         result = _network().process(np.ascontiguousarray(rgb[y0:y1, x0:x1]))
