@@ -21,7 +21,9 @@ from a3dgen.progress import Progress
 from a3dgen.runner import Done, Executor
 from a3dgen.stage_table import GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
 from a3dgen.stages import Context
+from a3dgen.subjects import ShapePass, count_subjects
 from a3dgen.tasks import Task, cut_shards, input_keys, load_inputs, shard_path, storage_error, summary
+from a3dgen.warmup import WarmUp
 
 log = logging.getLogger("a3dgen")
 POLL_SECONDS = 0.5
@@ -60,6 +62,7 @@ class Build:
         self.ledger = Ledger(self.out)
         self.fresh = Freshness(self.config, self.table, self.body_digest)
         self._executor: Executor | None = None
+        self._warm_up = WarmUp()
         self._queue: list[tuple[int, int, Task]] = []
         self._under_way = 0
         self._tries: dict[tuple[str, int], int] = {}
@@ -81,6 +84,8 @@ class Build:
                 sweep_folder(self.out, self.table)
                 write_json(self.out / "config.json", self.config.settings())
                 self.ledger.event("start", config=self.config.name, settings=digest(self.config.settings()))
+                if self.config.demo is not None and self._chain and not (self.out / "fit").is_dir():
+                    self._warm_up.start(self._pool())
                 if self._chain:
                     self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
                 if self.config.demo is not None:
@@ -154,6 +159,7 @@ class Build:
         count, start = 0, time.perf_counter()
         for count, output in enumerate(self._read_people(spec), 1):
             sidecar = {"stage": spec.name, "shard": count - 1, "depends": depends, **summary(output.outcome)}
+            sidecar["subjects"] = count_subjects(output.record)
             records = {type(output.record).__name__: output.record, "Outcome": output.outcome}
             written = write_shard(shard_path(self.out, spec.name, count - 1), records, sidecar)
             self._book(spec, {**written, "seconds": time.perf_counter() - start}, made=True)
@@ -175,6 +181,8 @@ class Build:
     def _shard_stages(self, count: int) -> None:
         for spec in self._chain:
             self.progress.start(spec.name, self._totals.get(spec.name))
+        self._warm_up.wait()
+        self._find_shapes(count)
         for shard in range(count):
             self._advance(shard, 0)
         while self._queue or self._under_way or self._suspects:
@@ -191,6 +199,16 @@ class Build:
             if book is not None and book.made:
                 remove_orphans(self.out, spec, count)
             self.progress.finish(spec.name, "" if book is not None and book.made else "up to date")
+
+    def _find_shapes(self, count: int) -> None:
+        """Find the shapes of subjects before any shard that depends on them."""
+        if "fit" in self.table and self.table["fit"] in self._chain:
+            spec = self.table["fit"]
+            shapes = ShapePass(self.fresh, spec, self._context(spec), count)
+            if shapes.due() or (shapes.inputs and spec.name in self.force):
+                start = time.perf_counter()
+                facts = shapes.run(self._pool())
+                self.ledger.event("shapes", subjects=len(facts["shapes"]), seconds=time.perf_counter() - start)
 
     def _advance(self, shard: int, position: int) -> None:
         """Keep what is up to date of a shard's chain from ``position`` on, and queue the first stage that is not."""

@@ -15,7 +15,7 @@ from a3dgen.digests import changed, dependencies, digest
 from a3dgen.errors import A3dgenError, DataError
 from a3dgen.io.shards import is_intact, read_shard, read_sidecar
 from a3dgen.stage_table import GATHER, StageSpec, StageTable
-from a3dgen.tasks import files_of, shard_path
+from a3dgen.tasks import files_of, shape_path, shard_path
 
 DONE = "done.json"
 """In the folder of ingest and of every gathering stage: written last, holds what it depends on and its facts."""
@@ -83,8 +83,15 @@ class Freshness:
             if sidecar is None:
                 return None
             inputs[need] = sidecar["sha256"]
+            if spec.name == "fit" and sidecar.get("subjects"):
+                inputs["shape"] = self._shapes(sidecar["subjects"])
         config = self.config.stages[spec.name]
         return dependencies(spec.code().VERSION, config, self.config.seed, self.body_digest(), inputs)
+
+    def _shapes(self, subjects: Mapping[str, int]) -> str:
+        """Return a hash of the shapes of these subjects, as far as they are known."""
+        known = (read_sidecar(shape_path(self.out)) or {}).get("shapes", {})
+        return digest({name: known.get(name, "") for name in subjects})
 
     def shard(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Verdict:
         """Tell whether one shard of a stage, and every picture it names, can be kept."""

@@ -222,6 +222,14 @@ class Bodies(Record):
 
 
 @dataclass(frozen=True)
+class Shapes(Record):
+    """Body shape of every subject with 3D joints (made once, before the shards of stage ``fit``); keyed by subject."""
+
+    betas: np.ndarray = column("f8", "B", doc="shape coefficients of the body model")
+    frames: np.ndarray = column("i4", doc="frames whose median they are")
+
+
+@dataclass(frozen=True)
 class Plans(Record):
     """Everything random about one sample, decided before anything is drawn (stage ``amputate``)."""
 
@@ -283,4 +291,4 @@ class Outcome(Record):
         return {s: int(np.sum(self.status == s)) for s in (OK, REJECTED, FAILED)}
 
 
-RECORDS: dict[str, type[Record]] = {c.__name__: c for c in (Persons, Bodies, Plans, Plates, Renders, Outcome)}
+RECORDS: dict[str, type[Record]] = {c.__name__: c for c in (Persons, Shapes, Bodies, Plans, Plates, Renders, Outcome)}

@@ -57,6 +57,11 @@ def shard_path(out: Path, stage: str, shard: int) -> Path:
     return out / stage / f"{shard:06d}.h5"
 
 
+def shape_path(out: Path) -> Path:
+    """Return the path of the shapes of subjects, which the fit stage finds before its shards."""
+    return out / "fit" / "shape.h5"
+
+
 def run_task(task: Task) -> dict[str, Any]:
     """Run one task.
 
@@ -72,6 +77,8 @@ def run_task(task: Task) -> dict[str, Any]:
     spec, out = task.spec, task.context.out
     try:
         inputs = load_inputs(out, task.shard, spec.needs)
+        if spec.name == "fit" and shape_path(out).exists():
+            inputs = replace(inputs, shapes=read_shard(shape_path(out))["Shapes"])
         keys = input_keys(spec.name, inputs)
         wanted = [k for k in keys if k not in task.poison] if task.only is None else list(task.only)
         part = inputs if len(wanted) == len(keys) else take_keys(inputs, spec.name, set(wanted))

@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toystages import TABLE
 
@@ -212,6 +213,33 @@ def test_status_names_the_cause(out):
     damage_h5(out)
     assert status()["fit"] == ["", "the shard is corrupted"]
     assert status(seed=3)["ingest"] == ["seed changed"]
+
+
+def test_shapes_of_subjects_are_found_before_any_shard(tmp_path):
+    tree = {"ingest": {"people": 200, "subjects": 2, "refuse": 0}}
+    build(tmp_path / "a", until="fit", shard_size=7, **tree)
+    build(tmp_path / "b", until="fit", shard_size=150, **tree)
+    shapes = shards.read_shard(tmp_path / "a" / "fit" / "shape.h5")["Shapes"]
+    assert shapes.key.tolist() == ["S0", "S1"]
+    assert shapes.frames.tolist() == [64, 64]
+    assert (tmp_path / "a" / "fit" / "shape.h5").read_bytes() == (tmp_path / "b" / "fit" / "shape.h5").read_bytes()
+    bodies = shards.read_shard(tmp_path / "a" / "fit" / "000003.h5")["Bodies"]
+    assert np.array_equal(bodies.betas, shapes.betas[[int(k[4:]) % 2 for k in bodies.key]])
+    assert build(tmp_path / "a", until="fit", shard_size=7, **tree).made == 0
+
+
+def test_a_shard_depends_on_the_shapes_of_its_own_subjects(tmp_path):
+    tree = {"ingest": {"people": 8, "subjects": 8, "refuse": 0}, "until": "fit"}
+    build(tmp_path, **tree)
+    (tmp_path / "fit" / "shape.h5").unlink()
+    assert build(tmp_path, **tree).made == 0  # found again, and the same
+    path = tmp_path / "fit" / "shape.json"
+    facts = json.loads(path.read_text())
+    facts["shapes"]["S6"] = "another"
+    path.write_text(json.dumps(facts))
+    assert made(build(tmp_path, **tree)) == {"fit": 1}
+    build(tmp_path, ingest={"people": 8}, until="fit")
+    assert not path.exists()
 
 
 def test_orphaned_pictures_go(out):

@@ -9,12 +9,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.errors import Rejected
+from a3dgen.fit.evidence import Evidence, Views, no_views
 from a3dgen.fit.initial import make_starts, place, place_points
 from a3dgen.fit.kinematics import Workspace, workspace
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
+from a3dgen.fit.pose_prior import prior_energy
 from a3dgen.fit.prediction import as_start
-from a3dgen.fit.residuals import Evidence, evaluate, prior_energy
+from a3dgen.fit.residuals import evaluate
 from a3dgen.fit.search import Search, Settings, distinct_minima, laplace, search
 from a3dgen.geometry.body import BodyData, pose_body
 
@@ -54,7 +56,7 @@ class FitOptions:
 
 @dataclass(frozen=True)
 class Anchor:
-    """A prior around an outside prediction: expected values and standard deviations (inf = says nothing).
+    """A prior around an outside prediction: expected values and standard deviations (inf = says nothing, 0 = exact).
 
     pose: (24, 3) rad. betas: (B,). transl: (3,) m.
     """
@@ -68,6 +70,22 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class View:
+    """The same person at the same instant in another calibrated camera.
+
+    Attributes:
+        turn, shift: a point X (m) of the first camera's frame is turn X + shift in this one's.
+        pixels, pixel_sd, K: as in ``Observation``.
+    """
+
+    turn: Float[ndarray, "3 3"]
+    shift: Float[ndarray, "3"]
+    pixels: Float[ndarray, "44 2"]
+    pixel_sd: Float[ndarray, "44"]
+    K: Float[ndarray, "3 3"]
+
+
+@dataclass(frozen=True)
 class Observation:
     """What is known of one person.
 
@@ -76,6 +94,7 @@ class Observation:
         K: (3, 3) px. size: the person's size in px (longer side of the box).
         points: (44, 3) m in the camera frame. point_sd: (44,) m, inf = not used.
         anchor: an outside prediction, if there is one.
+        others: what further cameras saw at the same instant; only where the focal length is known.
     """
 
     pixels: Float[ndarray, "44 2"]
@@ -85,6 +104,7 @@ class Observation:
     points: Float[ndarray, "44 3"] = field(default_factory=lambda: np.zeros((44, 3)))
     point_sd: Float[ndarray, "44"] = field(default_factory=lambda: np.full(44, np.inf))
     anchor: Anchor | None = None
+    others: tuple[View, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +150,7 @@ class Fitter:
         anchor, weight, free = np.zeros(d), np.zeros(d), np.ones(d, bool)
         weight[72 : 72 + b] = 1.0
         if seen.anchor is not None:
-            self._anchor(seen.anchor, anchor, weight)
+            self._anchor(seen.anchor, anchor, weight, free)
         if self.options.focal_sd > 0:
             weight[-1] = 1 / self.options.focal_sd**2
         else:
@@ -139,7 +159,7 @@ class Fitter:
         return Evidence(
             pixels=flat(np.nan_to_num(seen.pixels)),
             pixel_weight=flat(1 / seen.pixel_sd),
-            camera=flat([seen.K[0, 0], seen.K[1, 1], seen.K[0, 2], seen.K[1, 2]]),
+            camera=_camera(seen.K),
             points=flat(np.nan_to_num(seen.points)),
             point_weight=flat(1 / seen.point_sd),
             robust=float(self.options.robust),
@@ -148,9 +168,10 @@ class Fitter:
             anchor_weight=weight,
             free=free,
             prior_weight=float(self.options.prior_weight),
+            views=_views(seen.others),
         )
 
-    def _anchor(self, known: Anchor, anchor: ndarray, weight: ndarray) -> None:
+    def _anchor(self, known: Anchor, anchor: ndarray, weight: ndarray, free: ndarray) -> None:
         b = num_betas(self.model)
         for part, value, sd in (
             (slice(0, 72), known.pose, known.pose_sd),
@@ -159,7 +180,9 @@ class Fitter:
         ):
             if value is not None:
                 anchor[part] = np.ravel(value)
-                weight[part] = np.ravel(1 / np.square(sd))
+                sds = np.broadcast_to(np.ravel(sd), anchor[part].shape)
+                free[part] = sds > 0
+                weight[part] = np.where(sds > 0, 1 / np.square(np.where(sds > 0, sds, 1)), 0)
 
     def fit(self, seen: Observation, first: Float[ndarray, "s d"] | None = None, quick: bool = False) -> Fit:
         """Fit one person.
@@ -234,6 +257,20 @@ class Fitter:
         x[72 : 72 + min(b, len(betas))] = betas[:b]
         x[72 + b : 75 + b] = transl
         return x
+
+
+def _camera(K: Float[ndarray, "3 3"]) -> Float[ndarray, "4"]:
+    return np.array([K[0, 0], K[1, 1], K[0, 2], K[1, 2]], np.float64)
+
+
+def _views(others: tuple[View, ...]) -> Views:
+    if not others:
+        return no_views()
+    stack = lambda rows: np.ascontiguousarray(np.stack(rows), np.float64)  # noqa: E731
+    return Views(
+        stack([o.turn for o in others]), stack([o.shift for o in others]), stack([_camera(o.K) for o in others]),
+        stack([np.nan_to_num(o.pixels) for o in others]), stack([1 / o.pixel_sd for o in others]),
+    )  # fmt: skip
 
 
 def _rooted(s: Solution) -> Float[ndarray, "24 3"]:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.fit.compiled import kernel
+from a3dgen.compiled import kernel
+from a3dgen.fit.evidence import NEAR, Evidence, PriorArrays
 from a3dgen.fit.kinematics import forward, keypoint, workspace
 from a3dgen.fit.model import FitModel, num_variables
-from a3dgen.fit.residuals import NEAR, Evidence, PriorArrays
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import ANATOMICAL
 

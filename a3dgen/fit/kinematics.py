@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.fit.compiled import kernel
+from a3dgen.compiled import kernel
 from a3dgen.fit.model import FitModel
 
 SMALL_ANGLE = 1e-3
@@ -19,7 +19,8 @@ class Workspace(NamedTuple):
     local, left: (24, 3, 3) rotation of each joint and its left Jacobian. world: (24, 3, 3) chained rotations.
     rest, joints: (24, 3) m. axes: (24, 3, 3) columns are the axes a joint turns about, in the camera frame.
     joint_betas: (24, 3, B) derivative of the posed joints. terms: (P, 3), points: (44, 3) m. lever: (24, 3).
-    point_betas: (3, B). rows: (3, D) f4 Jacobian rows of one point. normal: (D, D) f4 upper triangle of J'WJ,
+    point_betas: (3, B). rows: (3, D) f4 Jacobian rows of one point,
+    other: (2, D) f4 of its pixel in another camera. normal: (D, D) f4 upper triangle of J'WJ,
     gradient: (D,). step: (D,). feature, pull: (72,) f4 of the pose prior. turn: (3, 3) derivative of gravity.
     active: (24,), chain: (24,) joints that move the point in hand. component: (1,) the last
     mixture component's number. tail: (1,) first column after the pose
@@ -38,6 +39,7 @@ class Workspace(NamedTuple):
     lever: ndarray
     point_betas: ndarray
     rows: ndarray
+    other: ndarray
     normal: ndarray
     gradient: ndarray
     feature: ndarray
@@ -56,7 +58,8 @@ def workspace(model: FitModel) -> Workspace:
     return Workspace(
         np.zeros((24, 3, 3)), np.zeros((24, 3, 3)), np.zeros((24, 3, 3)), np.zeros((24, 3)), np.zeros((24, 3)),
         np.zeros((24, 3, 3)), np.zeros((24, 3, b)), np.zeros((p, 3)), np.zeros((44, 3)), np.zeros((24, 3)),
-        np.zeros((3, b)), np.zeros((3, d), np.float32), np.zeros((d, d), np.float32), np.zeros(d),
+        np.zeros((3, b)), np.zeros((3, d), np.float32), np.zeros((2, d), np.float32),
+        np.zeros((d, d), np.float32), np.zeros(d),
         np.zeros(72, np.float32), np.zeros(72, np.float32), np.zeros((3, 3)),
         np.zeros(24, bool), np.zeros(24, np.int64), np.zeros(1, np.int64), np.full(1, 72, np.int64),
     )  # fmt: skip

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.errors import DataError
+from a3dgen.fit.evidence import PriorArrays
 from a3dgen.fit.limits import joint_limits
 from a3dgen.fit.poses import mirror_features, sample_poses
-from a3dgen.fit.residuals import PriorArrays
 from a3dgen.rng import generator_for
 
 DEFAULT_PRIOR = Path(__file__).parent / "pose_prior.npz"

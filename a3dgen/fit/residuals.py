@@ -1,19 +1,19 @@
 """The objective of one person and its Gauss-Newton normal equations, compiled.
 
-Maximum a posteriori in units of standard deviations. Blocks, each optional by its weights: 2D keypoints and 3D
-points (Geman-McClure, Black & Rangarajan 1996), pose prior (mixture of full-covariance Gaussians over the pose and
-the direction of gravity seen from the pelvis; the cheapest component counts), joint limits, and one diagonal Gaussian
-on every variable (``anchor``): the shape prior, a known shape, a focal guess, an outside prediction.
+Maximum a posteriori in units of standard deviations. Blocks, each optional by its weights: 2D keypoints in one camera
+or several, and 3D points (Geman-McClure, Black & Rangarajan 1996); the pose prior (mixture of full-covariance
+Gaussians over the pose and the direction of gravity seen from the pelvis; the cheapest component counts) and joint
+limits; and one diagonal Gaussian on every variable (``anchor``): the shape prior, a known shape, a focal guess, an
+outside prediction.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.fit.compiled import kernel
+from a3dgen.compiled import kernel
+from a3dgen.fit.evidence import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.kinematics import (
     Workspace,
     differentiate,
@@ -22,58 +22,7 @@ from a3dgen.fit.kinematics import (
     point_jacobian,
 )
 from a3dgen.fit.model import FitModel
-
-MIN_Z = 0.05
-"""Depth (m) at which the projection of a point is clamped."""
-NEAR = 0.3
-"""A pelvis nearer than this (m) is not a solution."""
-NEAR_COST = 1e6
-
-
-class PriorArrays(NamedTuple):
-    """Pose prior in compiled form.
-
-    Attributes:
-        means: (K, 72) f4 gravity in the pelvis frame (3), then the 69 pose variables below the root.
-        precisions: (K, 72, 72) f4. roots: (K, 72, 72) f4 upper triangular,
-            roots' roots = precisions. energies: (K,) what a component costs at its mean (least = 0).
-        lower, upper: (69,) rad joint limits. stiffness: cost 0.5 * stiffness * excess**2.
-    """
-
-    means: ndarray
-    precisions: ndarray
-    roots: ndarray
-    energies: ndarray
-    lower: ndarray
-    upper: ndarray
-    stiffness: float
-
-
-class Evidence(NamedTuple):
-    """What is known of one person.
-
-    Attributes:
-        pixels: (44, 2) undistorted px. pixel_weight: (44,) 1 / sigma px; 0 = not used.
-        camera: (4,) fx, fy, cx, cy px.
-        points: (44, 3) m in the camera frame. point_weight: (44,) 1 / sigma m; 0 = not used.
-        robust: Geman-McClure scale, in sigmas.
-        down: (3,) direction of gravity in the camera frame.
-        anchor: (D,) expected variables. anchor_weight: (D,) 1 / variance; 0 = none.
-        free: (D,) bool: the variable may move.
-        prior_weight: factor of the pose prior.
-    """
-
-    pixels: ndarray
-    pixel_weight: ndarray
-    camera: ndarray
-    points: ndarray
-    point_weight: ndarray
-    robust: float
-    down: ndarray
-    anchor: ndarray
-    anchor_weight: ndarray
-    free: ndarray
-    prior_weight: float
+from a3dgen.fit.pose_prior import pose_prior
 
 
 @kernel
@@ -84,16 +33,19 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
     differentiate(model, w)
     w.normal[:, :] = np.float32(0.0)
     w.gradient[:] = 0.0
-    cost = _pose_prior(prior, ev, x, w) + _anchor(ev, x, w)
+    cost = pose_prior(prior, ev, x, w) + _anchor(ev, x, w)
     d = x.shape[0]
     if x[d - 2] < NEAR:
         cost += NEAR_COST
     for row in range(44):
-        if ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0:
+        if ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0 or (ev.views.pixel_weight[:, row] > 0).any():
             keypoint(model, x, row, w)
             count = point_jacobian(model, row, w)
             if ev.point_weight[row] > 0:
                 cost += _point(ev, x, row, count, w)
+            for v in range(ev.views.turns.shape[0]):
+                if ev.views.pixel_weight[v, row] > 0:
+                    cost += _other_pixel(ev, x, v, row, count, w)
             if ev.pixel_weight[row] > 0:
                 cost += _pixel(ev, x, row, count, w)
     return cost
@@ -126,15 +78,43 @@ def _pixel(ev: Evidence, x: ndarray, row: int, count: int, w: Workspace) -> floa
         q[a] = ay * q[a] + by * r[a]
     p[d - 1] = fx * u * s
     q[d - 1] = fy * v * s
-    _add_two(w, count, np.float32(weight), ex, ey)
+    _add_two(w, p, q, count, np.float32(weight), ex, ey)
     return 0.5 * r2 * ratio
 
 
 @kernel
-def _add_two(w: Workspace, count: int, weight: float, ex: float, ey: float) -> None:
+def _other_pixel(ev: Evidence, x: ndarray, v: int, row: int, count: int, w: Workspace) -> float:
+    """As ``_pixel`` in another camera; leaves ``rows`` as they are."""
+    d = x.shape[0]
+    turn, shift, camera = ev.views.turns[v], ev.views.shifts[v], ev.views.cameras[v]
+    place = w.lever[0]
+    for c in range(3):
+        place[c] = shift[c]
+        for a in range(3):
+            place[c] += turn[c, a] * (w.points[row, a] + x[d - 4 + a])
+    z = max(place[2], MIN_Z)
+    s = ev.views.pixel_weight[v, row]
+    ex = (camera[0] * place[0] / z + camera[2] - ev.views.pixels[v, row, 0]) * s
+    ey = (camera[1] * place[1] / z + camera[3] - ev.views.pixels[v, row, 1]) * s
+    c2 = ev.robust * ev.robust
+    r2 = ex * ex + ey * ey
+    ratio = c2 / (c2 + r2)
+    p, q = w.other[0], w.other[1]
+    for a in range(w.tail[0] if count == 0 else 3 * w.chain[0], d - 1):
+        m0, m1, m2 = w.rows[0, a], w.rows[1, a], w.rows[2, a]
+        depth = (turn[2, 0] * m0 + turn[2, 1] * m1 + turn[2, 2] * m2) / z
+        p[a] = camera[0] * s * ((turn[0, 0] * m0 + turn[0, 1] * m1 + turn[0, 2] * m2) / z - place[0] / z * depth)
+        q[a] = camera[1] * s * ((turn[1, 0] * m0 + turn[1, 1] * m1 + turn[1, 2] * m2) / z - place[1] / z * depth)
+    p[d - 1] = np.float32(0.0)  # the focal length of a known camera is no variable
+    q[d - 1] = np.float32(0.0)
+    _add_two(w, p, q, count, np.float32(ratio * ratio), ex, ey)
+    return 0.5 * r2 * ratio
+
+
+@kernel
+def _add_two(w: Workspace, p: ndarray, q: ndarray, count: int, weight: float, ex: float, ey: float) -> None:
     """Add two rows with one weight to the normal equations: the columns of ``chain``, and those from ``tail`` on."""
     d = w.normal.shape[0]
-    p, q = w.rows[0], w.rows[1]
     for i in range(count):
         for a in range(3 * w.chain[i], 3 * w.chain[i] + 3):
             s, t = weight * p[a], weight * q[a]
@@ -207,96 +187,3 @@ def _anchor(ev: Evidence, x: ndarray, w: Workspace) -> float:
             w.normal[a, a] += np.float32(weight)
             w.gradient[a] += weight * e
     return cost
-
-
-@kernel
-def _gravity(ev: Evidence, w: Workspace) -> None:
-    """Gravity in the pelvis frame into ``feature[:3]``, and its derivative by the root's variables into ``turn``."""
-    d = ev.down
-    for a in range(3):
-        r0, r1, r2 = w.local[0, 0, a], w.local[0, 1, a], w.local[0, 2, a]
-        w.feature[a] = r0 * d[0] + r1 * d[1] + r2 * d[2]
-        # R' [d]x: the row r of R' times the skew matrix of d
-        s0 = r1 * d[2] - r2 * d[1]
-        s1 = r2 * d[0] - r0 * d[2]
-        s2 = r0 * d[1] - r1 * d[0]
-        for b in range(3):
-            w.turn[a, b] = s0 * w.left[0, 0, b] + s1 * w.left[0, 1, b] + s2 * w.left[0, 2, b]
-
-
-@kernel
-def _energy(prior: PriorArrays, k: int, x: ndarray, w: Workspace, limit: float) -> float:
-    """Energy of one component, or something above ``limit`` as soon as it is known to exceed it."""
-    mean, delta = prior.means[k], w.pull
-    for a in range(3):
-        delta[a] = w.feature[a] - mean[a]
-    for a in range(3, 72):
-        delta[a] = np.float32(x[a]) - mean[a]
-    energy = prior.energies[k]
-    for a in range(72):
-        if energy > limit:
-            return energy
-        root = prior.roots[k, a]
-        value = np.float32(0.0)
-        for b in range(a, 72):
-            value += root[b] * delta[b]
-        energy += np.float32(0.5) * value * value
-    return energy
-
-
-@kernel
-def _cheapest(prior: PriorArrays, x: ndarray, w: Workspace) -> tuple[float, int]:
-    """Energy and index of the cheapest component; its precision times the deviation is left in ``pull``."""
-    chosen = w.component[0]  # that of the last call, most likely
-    best = _energy(prior, chosen, x, w, np.float32(3e38))
-    for k in range(prior.means.shape[0]):
-        if k != w.component[0]:
-            energy = _energy(prior, k, x, w, best)
-            if energy < best:
-                best, chosen = energy, k
-    w.component[0] = chosen
-    mean = prior.means[chosen]
-    w.pull[:] = np.float32(0.0)
-    for a in range(72):
-        delta = (w.feature[a] if a < 3 else np.float32(x[a])) - mean[a]
-        row = prior.precisions[chosen, a]
-        for b in range(72):
-            w.pull[b] += delta * row[b]
-    return best, chosen
-
-
-@kernel
-def _pose_prior(prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> float:
-    _gravity(ev, w)
-    energy, k = _cheapest(prior, x, w)
-    s = np.float32(ev.prior_weight)
-    p = prior.precisions[k]
-    for a in range(3, 72):
-        h = w.normal[a]
-        for b in range(a, 72):
-            h[b] += s * p[a, b]
-        w.gradient[a] += s * w.pull[a]
-    for a in range(3):  # chain rule through the direction of gravity
-        for c in range(3):
-            t = s * np.float32(w.turn[c, a])
-            w.gradient[a] += t * w.pull[c]
-            for b in range(3, 72):
-                w.normal[a, b] += t * p[c, b]
-            for e in range(3):
-                for b in range(a, 3):
-                    w.normal[a, b] += t * p[c, e] * np.float32(w.turn[e, b])
-    cost = ev.prior_weight * energy
-    for a in range(3, 72):
-        excess = max(x[a] - prior.upper[a - 3], 0.0) - max(prior.lower[a - 3] - x[a], 0.0)
-        if excess != 0.0:
-            cost += 0.5 * prior.stiffness * excess * excess
-            w.normal[a, a] += np.float32(prior.stiffness)
-            w.gradient[a] += prior.stiffness * excess
-    return cost
-
-
-@kernel
-def prior_energy(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> float:
-    """Return the cost of the pose prior and of the joint limits alone."""
-    forward(model, x, w)
-    return _pose_prior(prior, ev, x, w)

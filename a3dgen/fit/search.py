@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.fit.compiled import kernel
+from a3dgen.compiled import kernel
+from a3dgen.fit.evidence import Evidence, PriorArrays
 from a3dgen.fit.initial import Starts, best_yaws, place, place_points
 from a3dgen.fit.kinematics import Workspace, forward, joint_jacobian, multiply, rotation, workspace
 from a3dgen.fit.lm import FLOOR, cholesky, minimise
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.residuals import Evidence, PriorArrays
 from a3dgen.geometry.skeleton import JOINT
 
 _CHAINS = ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle")

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from a3dgen.fit.evidence import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.fitter import Fit, Fitter, Observation
 from a3dgen.fit.lm import EASE, FIRST_DAMPING, FLOOR, LEAST_DAMPING, MOST_DAMPING, SETTLE, TIGHTEN
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.residuals import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.search import FLIPS, MIN_FLIP, ROUGH, SAME, Search, reflect, rougher
 from a3dgen.geometry.skeleton import IS_BELOW, NUM_ROWS, PARENTS
 
@@ -74,7 +74,8 @@ class TorchObjective:
     def batch(self, evidence: Sequence[Evidence]) -> Batch:
         """Stack the evidence of several people."""
         fields = {
-            k: self.tensor(np.stack([np.asarray(getattr(e, k), float) for e in evidence])) for k in Evidence._fields
+            k: self.tensor(np.stack([np.asarray(getattr(e, k), float) for e in evidence]))
+            for k in Batch.__dataclass_fields__
         }
         return Batch(**{**fields, "free": fields["free"] > 0})
 

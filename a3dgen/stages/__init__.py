@@ -6,7 +6,8 @@ Three shapes of ``run``:
   person read but refused. The runner cuts the stream into shards.
 - shard stages (``fit``, ``amputate``, ``background``, ``render``):
   ``run(config, inputs, context) -> Output``, pure in (config, inputs, context.seed) apart from files below
-  ``context.folder``.
+  ``context.folder``. ``fit`` also has ``shape(config, context, subject, persons) -> dict | None``, which the runner
+  calls once for every subject, before the stage's shards.
 - gathering stages (``annotate``, ``report``): ``run(config, context, shards: Iterable[Inputs]) -> dict`` of plain
   JSON facts for run.json; they stream over all shards.
 
@@ -35,6 +36,7 @@ from a3dgen.records import (
     Plates,
     Record,
     Renders,
+    Shapes,
 )
 
 log = logging.getLogger("a3dgen")
@@ -82,7 +84,8 @@ class Context:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The records of one shard, as far as earlier stages have produced them, and their outcomes by stage."""
+    """The records of one shard, as far as earlier stages have produced them, and their outcomes by stage; for ``fit``
+    also the shapes of all subjects."""
 
     persons: Persons
     bodies: Bodies | None = None
@@ -90,6 +93,7 @@ class Inputs:
     plates: Plates | None = None
     renders: Renders | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    shapes: Shapes | None = None
 
 
 @dataclass(frozen=True)

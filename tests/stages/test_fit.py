@@ -16,7 +16,7 @@ from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, project_distorted
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import ROW, ROW_FLIP
-from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
+from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons, Shapes
 from a3dgen.stages import Context, Inputs, fit
 
 K = np.array([[1100.0, 0, 400], [0, 1100, 300], [0, 0, 1]])
@@ -184,11 +184,79 @@ def test_start_from_a_file_of_predictions(people, tmp_path, form):
         load_predictions(tmp_path / "bad.npz")
 
 
-def test_shape_of_a_subject(people, body):
+def test_shape_of_a_subject_is_found_and_held(people, body):
     persons = replace(people[0].take([0, 1]), subject=np.array(["S1", "S1"], object))
-    betas = fit.subject_shape(fit.Config(), BodyConfig(), persons, 0, "S1")
-    assert betas.shape == (body.num_betas,)
-    np.testing.assert_allclose(betas, run(persons).record.betas.mean(0), atol=1e-9)
+    context = Context(0, BodyConfig(), Path("/nowhere"), Path("/nowhere"))
+    row = fit.shape(fit.Config(), context, "S1", persons)
+    assert row["frames"] == 2
+    np.testing.assert_allclose(row["betas"], run(persons).record.betas.mean(0), atol=1e-9)
+    assert fit.shape(fit.Config(), context, "S1", edited(persons, state=np.zeros((2, 44)))) is None
+    known = with_3d(persons, people[1])
+    shapes = Shapes.from_rows([{"key": "S1", "betas": np.full(body.num_betas, 0.3), "frames": 2}])
+    held = fit.run(fit.Config(), Inputs(known, shapes=shapes), context)
+    assert held.outcome.counts()["ok"] == 2
+    assert (held.record.betas == 0.3).all()
+    plain = fit.run(fit.Config(), Inputs(persons, shapes=shapes), context)  # no 3D joints: fitted by itself
+    assert (plain.record.betas != 0.3).any()
+
+
+def with_3d(persons, truth):
+    joints3d = np.zeros((len(persons), 44, 4))
+    rows = np.arange(25, 44)
+    for i in range(len(persons)):
+        joints3d[i, rows] = np.column_stack([truth[i].keypoints, np.ones(44)])[rows]
+    return edited(persons, joints3d=joints3d, K_known=np.ones(len(persons), bool))
+
+
+@pytest.fixture(scope="module")
+def instant(people):
+    """Two people, the first seen by three cameras around it; and the cameras' motions."""
+    persons, truth = people
+    rng = np.random.default_rng(1)
+    middle = truth[0].joints.mean(0)
+    motions = [(np.eye(3), np.zeros(3))]
+    for yaw in (1.2, -2.0):
+        turn = rotvec_to_matrix(np.array([0.1, yaw, 0.05]))
+        motions.append((turn, np.array([0.2, 0.1, 5.0]) - turn @ middle))
+    one, others = with_3d(persons.take([0]), truth), with_3d(persons.take([0, 1]), truth).take([1])
+    rows = []
+    for n, (turn, shift) in enumerate(motions):
+        row = one.row(0)
+        keypoints, joints3d = row["keypoints"].copy(), row["joints3d"].copy()
+        there = truth[0].keypoints @ turn.T + shift
+        keypoints[LABELLED, :2] = project(there[LABELLED], K) + 2 * rng.standard_normal((len(LABELLED), 2))
+        joints3d[:, :3] = np.where(joints3d[:, 3:] > 0, joints3d[:, :3] @ turn.T + shift, 0)
+        box = [*keypoints[LABELLED, :2].min(0) - 20, *keypoints[LABELLED, :2].max(0) + 20]
+        rows.append({**row, "key": f"cam{n}", "group": "g", "keypoints": keypoints, "joints3d": joints3d, "bbox": box})
+    return Persons.from_rows([*rows, others.row(0)]), motions
+
+
+def test_cameras_of_one_instant_share_one_body(instant, body):
+    persons, motions = instant
+    out = run(persons)
+    assert out.outcome.counts()["ok"] == 4, list(out.outcome.reason)
+    posed = [pose_body(body, *(out.record.row(i)[n] for n in ("pose", "betas", "transl"))) for i in range(3)]
+    for (turn, shift), other in zip(motions, posed, strict=True):
+        there = posed[0].keypoints @ turn.T + shift
+        assert np.linalg.norm(there - other.keypoints, axis=1).max() < 1e-3
+    assert (out.record.reproj_px[:3] < 4).all()
+    np.testing.assert_array_equal(out.record.pose[0, 1:], out.record.pose[2, 1:])
+    np.testing.assert_array_equal(run(persons.take([3])).record.pose[0], out.record.pose[3])
+    alone = run(edited(persons, group=np.array(["", "", "", ""], object))).record
+    assert not np.array_equal(alone.pose[0, 1:], alone.pose[2, 1:])
+
+
+def test_a_camera_that_contradicts_its_group_is_fitted_alone(instant):
+    persons, _ = instant
+    joints3d = persons.joints3d.copy()
+    joints3d[1, ROW["extra_left_wrist"], :3] += 0.02
+    out = run(edited(persons, joints3d=joints3d).take([0, 1, 2]))
+    assert np.array_equal(out.record.pose[0, 1:], out.record.pose[2, 1:])
+    assert not np.array_equal(out.record.pose[0, 1:], out.record.pose[1, 1:])
+    state = persons.state.copy()
+    state[1] = UNLABELLED
+    two = run(edited(persons, state=state, joints3d=np.where(np.arange(4)[:, None, None] == 1, 0, persons.joints3d)))
+    assert two.outcome.counts() == {"ok": 3, "rejected": 1, "failed": 0}
 
 
 def test_settings_out_of_range():

@@ -33,7 +33,12 @@ class Config:
     shard_bug: tuple[str, ...] = ()
 
 
+def shape(config, context, subject, persons):
+    return {"key": subject, "betas": np.full(4, persons.keypoints[:, 0, 0].mean()), "frames": len(persons)}
+
+
 def run(config, inputs, context):
+    shapes = inputs.shapes.index() if inputs.shapes is not None else {}
     keys = inputs.persons.key.tolist()
     at = inputs.persons.index()
     if config.abort in keys:
@@ -58,7 +63,7 @@ def run(config, inputs, context):
         return {
             "key": key,
             "pose": rng.normal(size=(24, 3)) + value,
-            "betas": np.zeros(4),
+            "betas": inputs.shapes.betas[shapes[inputs.persons.subject[at[key]]]] if shapes else np.zeros(4),
             "transl": np.zeros(3),
             "K": np.eye(3),
             "reproj_px": value,
