@@ -68,6 +68,12 @@ def _unmasked(person: Person) -> Person:
 
 def _spellings(name: str) -> Iterator[str]:
     """Yield what a file may call the photo, the most exact first."""
+    start, at, frame = name.partition("@")
+    if at:  # a frame of a video: walk.mp4@120, or walk@120 in mmpose's files
+        yield name
+        yield f"{PurePosixPath(start).with_suffix('').as_posix()}@{frame}"
+        yield f"{PurePosixPath(start).stem}@{frame}"
+        return
     path = PurePosixPath(name)
     yield name
     yield path.with_suffix("").as_posix()
@@ -133,7 +139,9 @@ def _coco(rows: list[dict[str, Any]], names: dict[str, str]) -> Iterator[tuple[s
             points[:, 2] = np.array([0.0, 0.5, 1.0])[np.clip(points[:, 2], 0, 2).astype(int)]
         score = float(row.get("score", 1.0))
         box = row.get("bbox")
-        corners = None if box is None or len(box) != 4 else np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]])
+        corners = None
+        if box is not None and len(box) == 4:
+            corners = np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]], np.float64)
         segmentation = row.get("segmentation")
         mask = masks.decode(segmentation) if isinstance(segmentation, dict) else None
         yield name, make_person(points, min(1.0, score), corners, mask)

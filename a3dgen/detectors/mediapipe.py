@@ -9,10 +9,11 @@ in the wheel.)
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
@@ -86,7 +87,7 @@ class MediapipeDetector:
             return []
         groups = thin([h.limbs for h in hits], np.array([h.quality for h in hits]), 0.15)
         found = [p for i, same in groups if (p := verify(rgb, hits[i], len(same))) is not None]
-        return [p for p in _distinct(found) if p.score >= self._min_score]
+        return share_out([p for p in _distinct(found) if p.score >= self._min_score])
 
 
 def plausible(hit: Hit) -> bool:
@@ -154,6 +155,40 @@ def _same(mine: Float[ndarray, "12 2"], person: Person, other: Person, theirs: F
     if extent(mine) > 0.7 * extent(theirs):
         return False
     return on_mask(mine, other.mask) > 0.6
+
+
+REACH = 0.3
+"""A mask may reach this far from the person's bones, in shares of their extent (clothes, hair, mistakes of a joint)."""
+_BONES = [("shoulder", "elbow"), ("elbow", "wrist"), ("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle")]
+_LINES = [(ROW[f"extra_{s}_{a}"], ROW[f"extra_{s}_{b}"]) for s in ("left", "right") for a, b in _BONES]
+_LINES += [(ROW["extra_left_shoulder"], ROW["extra_right_shoulder"]), (ROW["extra_left_hip"], ROW["extra_right_hip"])]
+_LINES += [(ROW[f"extra_{s}_shoulder"], ROW["body_nose"]) for s in ("left", "right")]
+_LINES += [(ROW[f"extra_{s}_ankle"], ROW[f"body_{s}_big_toe"]) for s in ("left", "right")]
+
+
+def share_out(people: list[Person]) -> list[Person]:
+    """Cut masks down to what lies near the person's own bones and not nearer to somebody else's.
+
+    The network outlines every person in its crop as one.
+    """
+    away = []
+    for person in people:
+        if person.mask is None:
+            return people
+        bones = np.ones(person.mask.shape, np.uint8)
+        for a, b in _LINES:
+            ends = np.clip(np.rint(person.keypoints[[a, b], :2]), -20_000, 20_000).astype(int)
+            cv2.line(bones, ends[0].tolist(), ends[1].tolist(), 0, 1)
+        size = max(extent(person.keypoints[[r for line in _LINES[:10] for r in line], :2]), 1.0)
+        away.append(cv2.distanceTransform(bones, cv2.DIST_L2, 3) / size)
+    out = []
+    for i, person in enumerate(people):
+        near = away[i] < REACH
+        for j, other in enumerate(people):
+            if j != i and other.mask is not None:
+                near &= (away[i] <= away[j]) | ~other.mask
+        out.append(replace(person, mask=person.mask & near))
+    return out
 
 
 def on_mask(points: Float[ndarray, "n 2"], mask: Bool[ndarray, "h w"] | None) -> float:

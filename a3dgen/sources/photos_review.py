@@ -54,9 +54,7 @@ class Verdicts:
             self._by_name.update(_read(Path(present).expanduser()))
         path = Path(review).expanduser()
         if review and path.is_file():
-            for name, verdict in _read(path).items():
-                if verdict.drop or verdict.removed.any() or name not in self._by_name:
-                    self._by_name[name] = verdict
+            self._by_name.update(_read(path))
 
     def of(self, key: str, photo: str, number: int, people: int) -> Verdict:
         """Return what is said of one person of a photo."""
@@ -69,12 +67,11 @@ class Verdicts:
 
     def unused(self) -> list[str]:
         """Return names that no person asked for, where they said something."""
-        said = [n for n, v in self._by_name.items() if v.drop or v.removed.any()]
-        return sorted(set(said) - self._used)
+        return sorted(set(self._by_name) - self._used)
 
     def digest(self) -> str:
         """Return a digest of what is said; a new note in another column changes nothing."""
-        facts = {n: v.plain() for n, v in sorted(self._by_name.items()) if v.drop or v.removed.any()}
+        facts = {n: v.plain() for n, v in sorted(self._by_name.items())}
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -95,7 +92,7 @@ def _read(path: Path) -> dict[str, Verdict]:
         if key in found:
             raise ConfigError(f"{where}: '{key}' comes twice")
         found[key] = _verdict(row, where)
-    return found
+    return {n: v for n, v in found.items() if v.drop or v.removed.any()}
 
 
 def _verdict(row: dict[str, str | None], where: str) -> Verdict:
