@@ -84,8 +84,8 @@ class Build:
                 sweep_folder(self.out, self.table)
                 write_json(self.out / "config.json", self.config.settings())
                 self.ledger.event("start", config=self.config.name, settings=digest(self.config.settings()))
-                if self.config.demo is not None and self._chain and not (self.out / "fit").is_dir():
-                    self._warm_up.start(self._pool())
+                if self._must_fit():
+                    self._warm_up.start(self._pool)
                 if self._chain:
                     self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
                 if self.config.demo is not None:
@@ -101,6 +101,13 @@ class Build:
             raise storage_error(self.out, error) from error
         finally:
             self.close()
+
+    def _must_fit(self) -> bool:
+        """Whether nobody has been fitted here yet (with the real stage: tests run others under its name)."""
+        spec = self.table.get("fit")
+        return (
+            spec is not None and spec in self._chain and spec == STAGE_TABLE["fit"] and not (self.out / "fit").is_dir()
+        )
 
     def close(self) -> None:
         """End the workers, if any were started."""

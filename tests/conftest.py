@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from pathlib import Path
 
-import numba
 import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 _HOOK = install_import_hook("a3dgen", "beartype.beartype")
-_NJIT = numba.njit
-
-
-def _njit(*args, **options):
-    """numba.njit of the plain function: the hook's wrapper cannot be compiled."""
-    if args and callable(args[0]):
-        return _NJIT(inspect.unwrap(args[0]), *args[1:], **options)
-    decorate = _NJIT(*args, **options)
-    return lambda function: decorate(inspect.unwrap(function))
-
-
-numba.njit = _njit
-
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from a3dgen.compiled import kernel
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def hashed(x, y, z):
     """Return a pseudo-random number in [0, 1) for an integer lattice point (Wang-style integer hash)."""
@@ -18,7 +19,7 @@ def hashed(x, y, z):
     return np.float64(n & np.uint32(0xFFFFFF)) / 16777216.0
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def value_noise(x, y, seed):
     """Return smooth noise in [0, 1] at a point of the plane; other seeds give other noise."""
@@ -30,7 +31,7 @@ def value_noise(x, y, seed):
     return a * (1 - fy) + b * fy
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def fractal(x, y, seed, octaves):
     """Return fractal noise in [0, 1]: each octave twice as fine and half as strong."""

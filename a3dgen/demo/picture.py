@@ -8,10 +8,10 @@ from typing import no_type_check
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from numba import njit
 from numpy import ndarray
 from numpy.random import Generator
 
+from a3dgen.compiled import kernel
 from a3dgen.demo.people import Person, dress, in_camera
 from a3dgen.demo.scenes import Scene
 from a3dgen.demo.trace import FAR, World, cast, key_reaches
@@ -155,7 +155,7 @@ def _shade(
     _darken(direct, other, depth, np.linalg.inv(view.K), covered, matrix, limit, to_world, view.centre, spots)
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _darken(direct, other, depth, inverse, covered, matrix, limit, rotation, centre, spots):
     """Apply the shadow map to the key's light, and the closeness of feet (spots, the pelvis last) to all light."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from a3dgen.compiled import kernel
 from a3dgen.demo.materials import FOLIAGE, GLOW, shade_factor
 from a3dgen.demo.noise import fractal
 
@@ -14,7 +14,7 @@ BOX, CYLINDER, ELLIPSOID = 0, 1, 2
 FAR = 1e9
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def hit_solid(row, ox, oy, oz, dx, dy, dz, normal):
     """Return the distance to one solid along a ray (or FAR); writes the world normal."""
@@ -92,7 +92,7 @@ def hit_solid(row, ox, oy, oz, dx, dy, dz, normal):
     return t
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def shadowed(solids, x, y, z, light, normal):
     for i in range(len(solids)):
@@ -101,7 +101,7 @@ def shadowed(solids, x, y, z, light, normal):
     return False
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def sky(dx, dy, dz, air, out):
     """Write the colour of the sky, with clouds and the hills on the horizon."""
@@ -124,7 +124,7 @@ def sky(dx, dy, dz, air, out):
         out[k] = colour
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def trace(ox, oy, oz, dx, dy, dz, solids, room, surfaces, light, air, near, count, direct, other, normal, found):
     """Cast one ray (unit direction); writes the two parts of its light and returns its length."""
@@ -214,7 +214,7 @@ def trace(ox, oy, oz, dx, dy, dz, solids, room, surfaces, light, air, near, coun
     return best
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def aim(sx, sy, rotation, inverse, ray):
     """Write the unit direction (world) of the ray through a pixel; returns its length per unit of depth."""

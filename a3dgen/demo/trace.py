@@ -11,9 +11,9 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.demo.rays import BOX, CYLINDER, ELLIPSOID, FAR, aim, shadowed, trace
 
 Real = float | int | np.integer | np.floating
@@ -106,7 +106,7 @@ def key_reaches(world: World, at: Float[ndarray, "3"]) -> bool:
     return not shadowed(solids, float(at[0]), float(at[1]), float(at[2]), light, np.zeros(3))
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _rough(direct, other, depth, y, x):
     """Return whether a pixel's neighbours differ so much from it, in depth or in light, that it lies on an edge."""
@@ -123,7 +123,7 @@ def _rough(direct, other, depth, y, x):
     return False
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _candidates(solids, ox, oy, oz, x0, y0, x1, y1, rotation, inverse, near, ray):
     """Write the solids whose bounding ball may show in a tile of the picture (a cone around it); return how many."""
@@ -146,7 +146,7 @@ def _candidates(solids, ox, oy, oz, x0, y0, x1, y1, rotation, inverse, near, ray
     return count
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _cast(direct, other, depth, rotation, centre, inverse, solids, room, surfaces, light, air, samples):
     """Cast the centre of every pixel, then ``samples`` squared rays through those that lie on an edge."""

@@ -1,4 +1,4 @@
-"""Compile the fitter's kernels by fitting a stick figure, so that this can be done before there is a body or a person."""
+"""Compile the fitter's kernels by fitting a stick figure, before there is a body or a person to fit."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ from functools import cache
 from typing import no_type_check
 
 import cv2
-import numba
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.geometry.light import decode_table
 from a3dgen.geometry.shadow import Shade
 
@@ -71,7 +71,7 @@ def _grain() -> Float[ndarray, "g g 3"]:
     return np.ascontiguousarray(padded / padded.std())
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def _blend(plate, photo, rgba, cast, contact, depth, front, black, sigma, grain, oy, ox, decode, encode, out):
     h, w = out.shape[:2]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numba import njit
 from numpy import ndarray
+
+from a3dgen.compiled import kernel
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def add_directions(
     return _add_dirs(base, dirs, np.asarray(values, np.float32))
 
 
-@njit(cache=True)
+@kernel
 def _skin(rest: ndarray, weights: ndarray, transforms: ndarray, out: ndarray) -> None:
     count, bodies = len(weights), len(transforms)
     shared = len(rest) == 1
@@ -95,7 +96,7 @@ def _skin(rest: ndarray, weights: ndarray, transforms: ndarray, out: ndarray) ->
                 out[b, v, r] = total
 
 
-@njit(cache=True)
+@kernel
 def _add_dirs(base: ndarray, dirs: ndarray, values: ndarray) -> ndarray:
     out = np.empty_like(base)
     for v in range(len(base)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Integer
-from numba import njit
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.geometry.camera import MIN_DEPTH
 
 
-@njit(cache=True)
+@kernel
 def _fill(points, inverse_z, faces, height, width, depth, owner):  # type: ignore[no-untyped-def]
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]

@@ -6,9 +6,9 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
-from numba import njit
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.geometry.camera import MIN_DEPTH
 
 
@@ -37,7 +37,7 @@ def silhouette(
     return mask
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _fill(x, y, faces, mask):
     """Mark every pixel centre inside a triangle, edges included, whichever way the triangle is wound."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from a3dgen.compiled import kernel
 
 R = 3
 """Half side of a patch, px."""
@@ -18,7 +19,7 @@ SIDE = 2 * R + 1
 FAR = np.int64(2**62)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline=True)
 @no_type_check
 def _random(state):
     """Advance a xorshift32 generator held in state[0] (uint32) and return it as int64."""
@@ -30,7 +31,7 @@ def _random(state):
     return np.int64(x)
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _distance(image, weight, sy, sx, ty, tx, limit):
     """Weighted squared difference of two patches, given up on once it exceeds ``limit``."""
@@ -50,7 +51,7 @@ def _distance(image, weight, sy, sx, ty, tx, limit):
     return total
 
 
-@njit(cache=True, inline="always")
+@kernel(inline=True)
 @no_type_check
 def _prior(cy, cx, y, x, prior):
     """Cost of copying from far away; rows differ more than columns in pictures of a world with a ground."""
@@ -58,7 +59,7 @@ def _prior(cy, cx, y, x, prior):
     return (prior * (4 * dy * dy + dx * dx)) >> np.int64(8)
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def search(image, weight, ok, field, cost, targets, sweeps, radius, prior, state):
     """Improve the nearest-neighbour field in place by propagation and random search.
@@ -107,7 +108,7 @@ def search(image, weight, ok, field, cost, targets, sweeps, radius, prior, state
             field[y, x, 0], field[y, x, 1], cost[y, x] = by, bx, best
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def vote(image, hole_list, field, trust, kernel):
     """Rebuild hole pixels from the patches that cover them.
@@ -143,7 +144,7 @@ def vote(image, hole_list, field, trust, kernel):
             image[y, x, 3] = np.int16(s3 / total + 0.5)
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def _priority(image, known, confidence, y, x):
     """Criminisi's priority of a front pixel: how much is known around it, and how strong an edge runs into it."""
@@ -170,7 +171,7 @@ def _priority(image, known, confidence, y, x):
     return sure / (SIDE * SIDE) * (20.0 + flow)
 
 
-@njit(cache=True)
+@kernel
 @no_type_check
 def first_fill(image, known, ok, field, sources, prior):
     """Fill the hole of the coarsest level patch by patch, strong edges first, searching all sources.

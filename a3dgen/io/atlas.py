@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float, Integer
-from numba import njit
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.geometry.mesh import SkinnedMesh
 
 
@@ -48,7 +48,7 @@ class Atlas:
         return values[self.source].reshape(self.size, self.size, *values.shape[1:])
 
 
-@njit(cache=True)
+@kernel
 def _rasterise(corners: ndarray, face: ndarray, bary: ndarray) -> None:
     """Fill face (S, S) i4 and bary (S, S, 3) f4 from corners (F, 3, 2) in texels; later triangles never overwrite."""
     size = face.shape[0]

@@ -8,10 +8,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from numba import njit
 from numpy import ndarray
 from numpy.random import Generator
 
+from a3dgen.compiled import kernel
 from a3dgen.errors import ConfigError, nearest
 from a3dgen.io.colour import ENCODE, to_linear
 from a3dgen.rng import generator_for
@@ -189,7 +189,7 @@ def pattern(kind: str, seed: int) -> Pattern:
     )
 
 
-@njit(cache=True, fastmath=True)
+@kernel
 def _dye(shares: ndarray, shade: ndarray, height: ndarray, table: ndarray, encode: ndarray, out: ndarray) -> None:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):

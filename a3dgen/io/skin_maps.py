@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numba import njit
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.head import beard_map, brow_map, eye_maps, eyeballs, flush_map, head_frame
 from a3dgen.geometry.limbs import smoothstep
@@ -23,7 +23,7 @@ OCTAVES = (0.30, 0.15, 0.08, 0.04, 0.02, 0.010, 0.005, 0.0025)
 _LATTICE = 32
 
 
-@njit(cache=True, fastmath=True)
+@kernel
 def _value_noise(points: ndarray, lattice: ndarray, scale: float, out: ndarray) -> None:
     """Trilinear periodic value noise of points (M, 3) on a cubic lattice with cells of ``scale`` m."""
     n = lattice.shape[0]

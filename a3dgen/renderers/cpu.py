@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-import numba
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
 from a3dgen.renderers.prepare import Batch
 
@@ -16,13 +16,13 @@ _SLACK = 1e-7
 """Samples this close to an edge belong to the triangles on both of its sides."""
 
 
-@numba.njit(cache=True, forceinline=True)
+@kernel(inline=True)
 @no_type_check
 def _inverse(slope):
     return 1.0 / slope if slope != 0.0 else 0.0
 
 
-@numba.njit(cache=True, forceinline=True)
+@kernel(inline=True)
 @no_type_check
 def _cut(left, right, weight, slope, inverse):
     """Shorten an interval to where weight + slope x is at least 0."""
@@ -33,7 +33,7 @@ def _cut(left, right, weight, slope, inverse):
     return (left, right) if weight >= 0.0 else (1.0, -1.0)
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def _fill(screen, nearness, faces, closed, front, visible, ids, depth):
     """Keep the face of greatest nearness at every sample whose centre a triangle covers, edges included.

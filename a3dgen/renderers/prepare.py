@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import no_type_check
 
 import cv2
-import numba
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
 from a3dgen.errors import ConfigError, nearest
 from a3dgen.io.pool import Pool
 from a3dgen.renderers import MATERIALS, Item
@@ -99,7 +99,7 @@ def _join(items: list[Item]) -> Topology:
     )
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def _normals(v, faces):
     out = np.zeros_like(v)
@@ -125,7 +125,7 @@ def vertex_normals(vertices: Float[ndarray, "v 3"], faces: Integer[ndarray, "f 3
     return _normals(np.ascontiguousarray(vertices, np.float32), faces)
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def _project(vertices, fx, skew, fy, cx, cy, screen, inverse_z):
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
@@ -153,7 +153,7 @@ def project_all(
     return screen, inverse_z, box
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def _bounds(points):
     low, high = points[0].copy(), points[0].copy()

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-import numba
 import numpy as np
+
+from a3dgen.compiled import kernel
 
 SAME_SURFACE_M = 0.02
 """Samples of one mesh closer than this in depth (m) belong to one surface."""
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def depth_at_centres(inverse, ids, step, offset, out):
     """Write the distance (m) at every pixel's centre; inf where nothing is."""
@@ -25,7 +26,7 @@ def depth_at_centres(inverse, ids, step, offset, out):
             out[y, x] = 1.0 / inverse[cy, cx] if ids[cy, cx] > 0 else np.inf
 
 
-@numba.njit(cache=True, forceinline=True)
+@kernel(inline=True)
 @no_type_check
 def _several_surfaces(ids, inverse, item, cy, cx, z):
     """Whether the nine samples around (cy, cx), whose own depth is z, show more than one surface."""
@@ -41,7 +42,7 @@ def _several_surfaces(ids, inverse, item, cy, cx, z):
     return False
 
 
-@numba.njit(cache=True, forceinline=True)
+@kernel(inline=True)
 @no_type_check
 def _shaded_already(slot, face, depth, item, y, x, j, i, mesh, z):
     """Return the request of the pixel's own centre, or of the neighbour's beyond the sample, that shows the sample's
@@ -54,7 +55,7 @@ def _shaded_already(slot, face, depth, item, y, x, j, i, mesh, z):
     return -1
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def centres(ids, step, offset, slot, face, at):
     """Request the centre of every covered pixel; return how many there are.
@@ -75,7 +76,7 @@ def centres(ids, step, offset, slot, face, at):
     return count
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def edges(ids, depth, inverse, step, offset, item, slot, face, at, count, edge, source):
     """Find pixels that show several surfaces, and what their samples need.
@@ -121,7 +122,7 @@ def edges(ids, depth, inverse, step, offset, item, slot, face, at, count, edge, 
     return count, found
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def by_item(face, item, count, items):
     """Return requests sorted by mesh, and where each mesh's begin (items + 1)."""
@@ -139,7 +140,7 @@ def by_item(face, item, count, items):
     return order, start
 
 
-@numba.njit(cache=True, forceinline=True)
+@kernel(inline=True)
 @no_type_check
 def _nearer(depth, y, x, z):
     """By how much (m) a pixel is nearer than z; a bit further where nothing is, 0 where something else hangs before."""
@@ -151,7 +152,7 @@ def _nearer(depth, y, x, z):
     return max(d, -0.2) if d < 0.35 else 0.0
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def cavities(depth, focal, out):
     """Write how far each pixel lies in a hollow, 0..1, over a depth map (m); ``focal`` in its pixels.
@@ -178,7 +179,7 @@ def cavities(depth, focal, out):
             out[y, x] = min(total / 5.0, 1.0)
 
 
-@numba.njit(cache=True)
+@kernel
 @no_type_check
 def resolve(slot, color, edge, source, edges, weights, rgba):
     """Write premultiplied pixels: plain ones take their centre's colour, edges the weighted mean of nine samples."""

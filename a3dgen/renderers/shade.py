@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import no_type_check
 
-import numba
 import numpy as np
 
-_FAST = {"nsz", "arcp", "contract", "reassoc"}
+from a3dgen.compiled import kernel
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _weights(screen, inverse_z, i0, i1, i2, px, py):
     """Return perspective-correct weights of a face's corners at a sample, and 1 / its signed area on the screen."""
@@ -31,7 +30,7 @@ def _weights(screen, inverse_z, i0, i1, i2, px, py):
     return w0 * norm, w1 * norm, w2 * norm, inv_area
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _texels(levels, u, v, density):
     """Return the four texels around (u, v) on the level that suits the density (texels a pixel), the weights of the
@@ -48,7 +47,7 @@ def _texels(levels, u, v, density):
     return ya + xa, ya + xb, yb + xa, yb + xb, tx - ix, ty - iy, tw, th
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _scarred(base, mark):
     """Tint a healed stump: reddish towards the tip, with a thin transverse suture line."""
@@ -60,7 +59,7 @@ def _scarred(base, mark):
     base[2] *= (1.0 - 0.30 * red) * (1.0 - 0.40 * seam)
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _bumped(nx, ny, nz, hu, hv, e1, e2, du1, dv1, du2, dv2):
     """Tilt a normal by the slope (hu, hv) of a height (m) along the texture's axes (Mikkelsen 2010, surface gradient).
@@ -86,7 +85,7 @@ def _bumped(nx, ny, nz, hu, hv, e1, e2, du1, dv1, du2, dv2):
     return nx * s, ny * s, nz * s
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _open_sky(hollow, place, px, py):
     """Return the share of the surroundings that a sample sees: little in hollows."""
@@ -101,7 +100,7 @@ def _open_sky(hollow, place, px, py):
     return 1.0 - 0.9 * share
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _ambient(sh, c, nx, ny, nz):
     """Return irradiance / pi of one channel from the harmonics (order as in ``geometry.light``)."""
@@ -113,7 +112,7 @@ def _ambient(sh, c, nx, ny, nz):
     )  # fmt: skip
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _lit(shadow, to_shadow, x, y, z):
     """Return how much of the key reaches a point: comparisons with its depth map, weighted as a box of 3x3 texels."""
@@ -136,7 +135,7 @@ def _lit(shadow, to_shadow, x, y, z):
     return seen / 9.0
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _reflected(material, key_dir, nx, ny, nz, nl, x, y, z):
     """Return the key's highlight (Cook and Torrance with GGX; times the key's colour) and the share of the surroundings
@@ -156,7 +155,7 @@ def _reflected(material, key_dir, nx, ny, nz, nl, x, y, z):
     return highlight, (f0 + (1.0 - f0) * k * k * k * k * k) * material[3]
 
 
-@numba.njit(cache=True, forceinline=True, fastmath=_FAST)
+@kernel(inline=True)
 @no_type_check
 def _developed(value):
     """Return a value after a camera's tone curve: a toe, middle grey kept, a shoulder."""
@@ -164,7 +163,7 @@ def _developed(value):
     return min(value / (1.0 + 0.6 * max(0.0, value - 0.8)), 1.0)
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@kernel
 @no_type_check
 def shade_item(
     order, face, at, step, faces, uv, face_uv, screen, inverse_z, vertices, normals, scar,
