@@ -22,7 +22,7 @@ from a3dgen.sources import Found, Source
 from a3dgen.sources.common import box_of, digest_files, root_folder
 from a3dgen.sources.photos_files import PhotoFile, list_files
 from a3dgen.sources.photos_review import Verdicts
-from a3dgen.sources.photos_shots import Shot, Studio
+from a3dgen.sources.photos_shots import VERSION, Shot, Studio
 
 log = logging.getLogger("a3dgen")
 
@@ -98,7 +98,7 @@ def fingerprint(config: Config) -> str:
     verdicts = Verdicts(config.present_regions, config.review)
     extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
     files = sorted(f for p in extra for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
-    return digest_files(files, "\n".join([*found, verdicts.digest()]))
+    return digest_files(files, "\n".join([*found, verdicts.digest(), f"version {VERSION}"]))
 
 
 def read(config: Config) -> Iterator[Found]:

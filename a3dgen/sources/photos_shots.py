@@ -26,7 +26,7 @@ from a3dgen.sources.photos_pictures import HEIF, SMALLEST, TIFF, fit_size, load_
 if TYPE_CHECKING:
     from a3dgen.sources.photos import Config
 
-VERSION = 1
+VERSION = 2
 """Of what is kept on disk: detections of another version are made anew."""
 log = logging.getLogger("a3dgen")
 

@@ -1,0 +1,152 @@
+"""``a3dgen custom`` and ``a3dgen forget`` up to where bodies are fitted; the whole way is marked slow."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from a3dgen.cli import main
+from a3dgen.config import load_config
+from a3dgen.detectors import Person
+from a3dgen.detectors.calibration import calibrate, point_sd, tables
+from a3dgen.detectors.faces import blur, head_circles
+from a3dgen.detectors.poses import pose_distance, thin, windows
+from a3dgen.errors import ConfigError
+from a3dgen.geometry.skeleton import ROW
+from a3dgen.io.forgotten import add_forgotten, facts_of, read_forgotten, shot_of
+from a3dgen.privacy import scrub, traces
+from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "wall.png")
+    (tmp_path / "none.json").write_text("[]")
+    return folder
+
+
+def test_a_folder_with_nobody_in_it_ends_with_one_line(tmp_path, photos, capsys):
+    out = tmp_path / "out"
+    arguments = ["custom", str(photos), "--out", str(out), "--keypoints", str(tmp_path / "none.json"), "--quiet"]
+    assert main([*arguments, "--workers", "0"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 1
+    assert "nobody found" in printed.out
+    assert not list(out.rglob("*.npz"))
+
+
+def test_a_missing_folder_is_a_usage_error(tmp_path, capsys):
+    assert main(["custom", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_privacy_is_on_for_custom_and_needs_photos():
+    photos = load_config("custom").sources["photos"]
+    assert photos.hash_names
+    assert photos.blur_bystanders
+    off = load_config("custom", ["privacy.hash_names=false"]).sources["photos"]
+    assert not off.hash_names
+    with pytest.raises(ConfigError, match="photo folders"):
+        load_config("coco", ["privacy.hash_names=true"])
+
+
+def test_blurred_faces_keep_nothing_and_touch_nothing_else():
+    rgb = np.random.default_rng(1).integers(0, 255, (200, 200, 3), np.uint8)
+    out = blur(rgb, np.array([[100.0, 80.0, 30.0]]))
+    yy, xx = np.mgrid[:200, :200]
+    disc = (xx - 100) ** 2 + (yy - 80) ** 2 <= 30**2
+    np.testing.assert_array_equal(out[~disc], rgb[~disc])
+    assert out[disc].std() < 0.2 * rgb[disc].std()
+    keypoints = np.zeros((44, 3))
+    keypoints[ROW["body_nose"]] = (100, 80, 0.9)
+    keypoints[ROW["extra_left_shoulder"]] = (120, 110, 0.9)
+    keypoints[ROW["extra_right_shoulder"]] = (80, 110, 0.9)
+    (circle,) = head_circles([Person(np.zeros(4), keypoints, 1.0)])
+    np.testing.assert_allclose(circle[:2], (100, 80))
+
+
+@pytest.mark.parametrize("detector", ["mediapipe", "default", "vitpose"])
+def test_less_confident_points_get_larger_deviations(detector):
+    low, high = (point_sd(np.full(44, c), detector) for c in (0.2, 0.95))
+    assert (low > high).all()
+    keypoints = np.column_stack([np.ones((44, 2)), np.linspace(0, 1, 44)])
+    out, state = calibrate(keypoints, detector)
+    assert set(state) == {UNLABELLED, OCCLUDED, VISIBLE}
+    assert ((out[:, 2] > 0) == (state != UNLABELLED)).all()
+    assert out[:, 2].max() <= 1
+    assert all(np.all(np.diff(t["sd"]) <= 0) for t in tables()["detectors"].values())
+
+
+def test_pose_suppression_keeps_the_best_of_what_agrees():
+    rng = np.random.default_rng(2)
+    one, two = rng.uniform(0, 100, (12, 2)), rng.uniform(200, 300, (12, 2))
+    poses = [one, one + 1, two, one - 2]
+    kept = thin(poses, np.array([0.5, 0.9, 0.4, 0.6]), 0.15)
+    assert [(i, sorted(same.tolist())) for i, same in kept] == [(1, [0, 1, 3]), (2, [2])]
+    assert pose_distance(one, one) == 0
+
+
+def test_windows_cover_the_picture():
+    for size in ((640, 480), (100, 700)):
+        seen = np.zeros(size[::-1], int)
+        for x0, y0, x1, y1 in list(windows(*size, (0.4,)))[1:]:
+            assert 0 <= x0 < x1 <= size[0]
+            seen[y0:y1, x0:x1] += 1
+        assert seen.min() >= 1
+
+
+def test_the_forgotten_are_remembered_without_a_name(tmp_path):
+    assert read_forgotten(tmp_path) == frozenset()
+    facts = facts_of("/data/jane.jpg", "CUSTOM/x", "jane-f000012", "")
+    add_forgotten(tmp_path, facts)
+    assert facts <= read_forgotten(tmp_path)
+    assert "jane" not in (tmp_path / "forgotten.json").read_text()
+    assert facts & facts_of("/other", "CUSTOM/x", "jane-f000099", "")
+    assert shot_of("jane-f000012") == "jane"
+    assert shot_of("jane-f1") == "jane-f1"
+
+
+def test_scrubbing_drops_lines_and_files(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"a": "custom/x/jane/1"}\n{"b": 2}\n')
+    (tmp_path / "jane_1.png").write_bytes(b"x")
+    words = {"custom/x/jane/1", "jane"}
+    assert traces(tmp_path, words) == ["jane_1.png", "log.jsonl"]
+    scrub(tmp_path, words)
+    assert traces(tmp_path, words) == []
+    assert json.loads((tmp_path / "log.jsonl").read_text()) == {"b": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.samples
+def test_photos_become_a_dataset_and_people_can_be_forgotten(tmp_path, samples, capsys):
+    pytest.importorskip("mediapipe")
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("000000000785", "000000196141"):
+        shutil.copy(samples / "coco" / "val2017" / f"{name}.jpg", photos)
+    arguments = ["custom", str(photos), "--out", str(out), "--workers", "0", "--per-person", "1", "--quiet"]
+    assert main(arguments) == 0
+    assert main(["validate", str(out / "A3D_Dataset")]) == 0
+    names = [p.name for p in (out / "A3D_Dataset").rglob("*.jpg")]
+    assert names
+    assert not any("000000" in n for n in names)
+    with (out / "review.csv").open() as file:
+        keys = {row["photo"]: row["key"] for row in csv.DictReader(file)}
+    made = {p: p.stat().st_mtime_ns for p in (out / "fit").glob("*.h5")}
+    text = (out / "review.csv").read_text().splitlines(keepends=True)
+    last = text[-1].split(",")
+    (out / "review.csv").write_text("".join([*text[:-1], ",".join([*last[:2], "no", *last[3:]])]))
+    assert main(arguments) == 0
+    changed = [p for p, when in made.items() if p.stat().st_mtime_ns != when]
+    assert len(changed) == 1
+    assert main(["forget", str(out), keys["000000000785.jpg"], "--workers", "0", "--quiet"]) == 0
+    assert main(["validate", str(out / "A3D_Dataset")]) == 0
+    assert traces(out, {"000000000785", keys["000000000785.jpg"]}) == []
