@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import Person
+from a3dgen.detectors.mediapipe import quiet
 from a3dgen.detectors.poses import extent, windows
 from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import ROW
@@ -84,4 +85,7 @@ def _network() -> Any:
         raise MissingDependency(
             "mediapipe", "privacy.blur_bystanders", "pip install 'a3dgen[mediapipe]', or set it to false"
         ) from None
-    return FaceDetection(model_selection=1, min_detection_confidence=0.4)
+    with quiet():
+        network = FaceDetection(model_selection=1, min_detection_confidence=0.4)
+        network.process(np.zeros((64, 64, 3), np.uint8))
+    return network

@@ -9,6 +9,9 @@ in the wheel.)
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -92,7 +95,8 @@ class MediapipeDetector:
 
 def plausible(hit: Hit) -> bool:
     """Whether a pose is worth a second look: large enough, mostly on the picture, limbs in its own segmentation."""
-    return hit.size >= MIN_SIZE and hit.landmarks[LIMBS, 2].mean() > 0.35 and hit.inside[TORSO].mean() > 0.15
+    visible, covered = hit.landmarks[LIMBS, 2].mean(), hit.inside[TORSO].mean()
+    return bool(hit.size >= MIN_SIZE and visible > 0.35 and covered > 0.15)
 
 
 def verify(rgb: UInt8[ndarray, "h w 3"], hit: Hit, votes: int) -> Person | None:
@@ -207,9 +211,12 @@ def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Hit | 
     x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(w, box[2]), min(h, box[3])
     if x1 - x0 < 16 or y1 - y0 < 16:
         return None
-    result = _network().process(np.ascontiguousarray(rgb[y0:y1, x0:x1]))
+    network, part = _network(), np.ascontiguousarray(rgb[y0:y1, x0:x1])
+    with nullcontext() if _warm else quiet():
+        result = network.process(part)
     if result.pose_landmarks is None or result.segmentation_mask is None:
         return None
+    _warm.add(True)
     scale, shift = np.array([x1 - x0, y1 - y0]), np.array([x0, y0]) - 0.5
     marks = np.array([[m.x, m.y, m.visibility] for m in result.pose_landmarks.landmark], np.float64)
     marks[:, :2] = marks[:, :2] * scale + shift
@@ -231,6 +238,10 @@ def segment(rgb: UInt8[ndarray, "h w 3"], box: Float[ndarray, "4"]) -> Bool[ndar
     return mask
 
 
+_warm: set[bool] = set()
+"""Not empty once the network has found somebody in this process and said all it has to say at its start."""
+
+
 @cache
 def _network() -> Any:
     """Return one network per process."""
@@ -240,4 +251,23 @@ def _network() -> Any:
         from mediapipe.python.solutions.pose import Pose
     except ImportError:
         raise MissingDependency("mediapipe", "detector mediapipe", "pip install 'a3dgen[mediapipe]'") from None
-    return Pose(static_image_mode=True, model_complexity=1, enable_segmentation=True, min_detection_confidence=0.3)
+    with quiet():
+        network = Pose(
+            static_image_mode=True, model_complexity=1, enable_segmentation=True, min_detection_confidence=0.3
+        )
+        network.process(np.zeros((64, 64, 3), np.uint8))
+    return network
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep mediapipe's start-up messages, which its C++ part writes past Python, off the terminal."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
