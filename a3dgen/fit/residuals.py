@@ -38,7 +38,10 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
     if x[d - 2] < NEAR:
         cost += NEAR_COST
     for row in range(44):
-        if ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0 or (ev.views.pixel_weight[:, row] > 0).any():
+        used = ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0
+        for v in range(ev.views.turns.shape[0]):
+            used = used or ev.views.pixel_weight[v, row] > 0
+        if used:
             keypoint(model, x, row, w)
             count = point_jacobian(model, row, w)
             if ev.point_weight[row] > 0:
