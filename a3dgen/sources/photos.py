@@ -93,7 +93,7 @@ class Config:
 
 def fingerprint(config: Config) -> str:
     """Return the digest of all photos, finished detections, weights and what the user said of people."""
-    root = root_folder("sources.photos", config.root)
+    root = _root(config)
     found = [f"{f.name} {f.sha}" if isinstance(f, PhotoFile) else " ".join(f) for f in _files(config, root)]
     verdicts = Verdicts(config.present_regions, config.review)
     extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
@@ -110,11 +110,9 @@ def read(config: Config) -> Iterator[Found]:
         ConfigError: for a folder, weights or table that cannot be used.
         MissingDependency: if the detector's package is not installed.
     """
-    root = root_folder("sources.photos", config.root)
+    root = _root(config)
     verdicts = Verdicts(config.present_regions, config.review)
     studio = Studio(config.detection, _work(config), config)
-    if not any(True for _ in _files(config, root)):
-        raise ConfigError(f"{root}: no photo or video in this folder")
     start = f"custom/{config.subset.split('/', 1)[1]}"
     forgotten = read_forgotten(_work(config).parent.parent)
     for file in _files(config, root):
@@ -141,8 +139,16 @@ def read(config: Config) -> Iterator[Found]:
         log.warning("nobody is called '%s': what present-regions or review.csv say of them is not used", name)
 
 
+def _root(config: Config) -> Path:
+    root = root_folder("sources.photos", config.root)
+    if next(_files(config, root), None) is None:
+        raise ConfigError(f"sources.photos.root: no photo or video in '{config.root}'")
+    return root
+
+
 def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
-    return list_files(root, _work(config).parent.parent, config.hash_names)
+    inside = Path(config.work).parent.parent if config.work and not config.work.startswith("${") else None
+    return list_files(root, inside, config.hash_names)
 
 
 def _work(config: Config) -> Path:
