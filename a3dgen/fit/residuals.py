@@ -24,6 +24,9 @@ from a3dgen.fit.kinematics import (
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.pose_prior import pose_prior
 
+ONE, TWO = np.uintp(1), np.uintp(2)
+"""An index that cannot be negative is not checked for counting from the end, which costs more than the sums do."""
+
 
 @kernel
 def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> float:
@@ -123,10 +126,11 @@ def _add_two(w: Workspace, p: ndarray, q: ndarray, count: int, weight: float, ex
             s, t = weight * p[a], weight * q[a]
             h = w.normal[a]
             for j in range(i, count):
-                b = 3 * w.chain[j]
+                b = np.uintp(3 * w.chain[j])
+                c, e = b + ONE, b + TWO
                 h[b] += s * p[b] + t * q[b]
-                h[b + 1] += s * p[b + 1] + t * q[b + 1]
-                h[b + 2] += s * p[b + 2] + t * q[b + 2]
+                h[c] += s * p[c] + t * q[c]
+                h[e] += s * p[e] + t * q[e]
             for b in range(w.tail[0], d):
                 h[b] += s * p[b] + t * q[b]
             w.gradient[a] += s * ex + t * ey
@@ -164,10 +168,11 @@ def _add_one(w: Workspace, p: ndarray, count: int, weight: float, error: float) 
             s = weight * p[a]
             h = w.normal[a]
             for j in range(i, count):
-                b = 3 * w.chain[j]
+                b = np.uintp(3 * w.chain[j])
+                c, e = b + ONE, b + TWO
                 h[b] += s * p[b]
-                h[b + 1] += s * p[b + 1]
-                h[b + 2] += s * p[b + 2]
+                h[c] += s * p[c]
+                h[e] += s * p[e]
             for b in range(w.tail[0], d):
                 h[b] += s * p[b]
             w.gradient[a] += s * error
