@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from made_up import build
+from made_up_dataset import build
 
 from a3dgen.stages import annotate
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_up import SUBSETS, build
+from made_up_dataset import SUBSETS, build
 
 from a3dgen.errors import DataError
 from a3dgen.formats.npz_read import read
