@@ -6,6 +6,7 @@ import fcntl
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -62,6 +63,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read all arrays of an .npz file made by this package; ``DataError`` if it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {k: file[k] for k in file.files}
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not one of a3dgen's own files ({error}); delete it, it is made again") from error
+
+
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Let only one process at a time make ``path``: holds a lock on ``<path>.lock`` (released if it dies)."""
@@ -77,11 +87,7 @@ def load_body_file(path: Path) -> BodyData:
     Raises:
         DataError: if the file is not one, or of another layout.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {k: file[k] for k in file.files}
-    except (ValueError, OSError, KeyError, EOFError) as error:
-        raise DataError(f"{path}: not a baked body ({error}); delete it, it is made again") from error
+    arrays = read_arrays(path)
     if int(arrays.get("layout", -1)) != LAYOUT:
         raise DataError(f"{path}: baked body of another version; delete it, it is made again")
 

@@ -104,7 +104,7 @@ def blend_rows(
         share = mesh.weights[mix.vertices].astype(np.float64) * mix.shares[:, None]  # (n, 24)
         centre = mix.joint_shares()
         total = share.sum(0) + centre
-        keep = np.flatnonzero(total > _NEGLIGIBLE)
+        keep = np.flatnonzero(np.abs(total) > _NEGLIGIBLE)
         scale = 1.0 / total[keep].sum()
         share, skin = share[:, keep] * scale, share[:, keep].sum(0) * scale
         points = mesh.vertices[mix.vertices].astype(np.float64)

@@ -291,11 +291,16 @@ def read_pickle(path: str | Path) -> Any:
         content = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    return plain_data(content, str(path))
+
+
+def plain_data(pickled: bytes, where: str) -> Any:
+    """Read a pickle in memory, as ``read_pickle`` does; ``where`` names it in errors."""
     try:
-        return _Settler()(_Reader(io.BytesIO(content), encoding="latin1").load())
+        return _Settler()(_Reader(io.BytesIO(pickled), encoding="latin1").load())
     except _Refused as error:
         raise DataError(
-            f"{path}: the pickle asks for {error}, which is not plain data; it was not executed and is not read"
+            f"{where}: the pickle asks for {error}, which is not plain data; it was not executed and is not read"
         ) from None
     except Exception as error:  # the stack machine fails in many ways on damaged input
-        raise DataError(f"{path}: not a pickle, or a damaged one ({type(error).__name__}: {error})") from error
+        raise DataError(f"{where}: not a pickle, or a damaged one ({type(error).__name__}: {error})") from error

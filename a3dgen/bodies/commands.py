@@ -1,0 +1,56 @@
+"""What ``a3dgen body bake`` and ``a3dgen body export`` do, as plain functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from a3dgen.bodies import anny24, body_digest, load_body
+from a3dgen.bodies.config import BodyConfig
+from a3dgen.errors import ConfigError
+
+
+def bake(config: BodyConfig, check: bool = False, again: bool = False) -> dict[str, Any]:
+    """Bake the open body (or load the user's SMPL file and transfer to it), and say what was made.
+
+    Args:
+        config: which body. check: also compare it with anny on held-out people. again: bake even if it is cached.
+
+    Returns:
+        ``name``, ``vertices``, ``faces``, ``betas``, ``digest``, ``file``; with ``check`` also ``check``
+        (see ``bodies.check.report``).
+    """
+    if config.model == "anny" and again:
+        anny24.bake_once(config.ages, again=True)
+        load_body.cache_clear()
+        body_digest.cache_clear()
+    body = load_body(config)
+    out: dict[str, Any] = {
+        "name": body.name,
+        "vertices": len(body.mesh.vertices),
+        "faces": len(body.mesh.faces),
+        "betas": body.num_betas,
+        "digest": body_digest(config),
+        "file": str(anny24.baked_path(config.ages) if config.model == "anny" else Path(config.path)),
+    }
+    if check:
+        from a3dgen.bodies.check import report
+
+        out["check"] = report(config)
+    return out
+
+
+def export(config: BodyConfig, path: Path) -> dict[str, Any]:
+    """Write the open body as an SMPL-format file; returns its path and the error of its joint regressor (mm)."""
+    from a3dgen.bodies.export import export_body
+
+    if config.model != "anny":
+        raise ConfigError(f"body.model is '{config.model}'; only the open body 'anny' is exported")
+    return {"file": str(path), **export_body(load_body(config), Path(path))}
+
+
+def benchmark(config: BodyConfig) -> dict[str, Any]:
+    """Time skinning against ``smplx`` on the same body and threads (see ``bodies.benchmark``)."""
+    from a3dgen.bodies.benchmark import compare
+
+    return compare(config)
