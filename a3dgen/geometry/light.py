@@ -23,7 +23,7 @@ _COSINE = np.array([np.pi, *[2 * np.pi / 3] * 3, *[np.pi / 4] * 5])
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 WHITE_LEVEL = (0.42, 1.5)
 """Plausible value (linear) of the best lit upright white surface that the camera sees."""
-KEY_SHARE = (0.52, 0.80)
+KEY_SHARE = (0.58, 0.84)
 """Plausible share of the key in the light on a surface that faces it."""
 _DILUTION = 1.5
 """Misfit of body and photo makes the measured slope of the shading so much too small."""

@@ -225,10 +225,19 @@ def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], s
     piece = Piece(vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
     if item.ends:
         piece = finish(garment, vertices, item.ends, stumps)
+    piece = _of_what_is_left(piece, stumps)
     entry = item.entry
     if item.spec.kind == "shoe":
         return _draw(piece, textures.shoe(entry["colors"], int(entry["seed"])), "shoe")
     return _draw(piece, textures.fabric(entry["fabric"], entry["colors"], int(entry["seed"])), "cloth")
+
+
+def _of_what_is_left(piece: Piece, stumps: Mapping[str, Stump]) -> Piece:
+    """Label cloth that hangs where a limb is gone, such as a skirt, as the part that carries the stump."""
+    part = piece.part
+    for stump in stumps.values():
+        part = np.where(np.isin(part, stump.absent), stump.carrier, part).astype(piece.part.dtype)
+    return replace(piece, part=part)
 
 
 def _closure(shared: Shared, amputee: Amputee, stump: Stump, over: Sequence[Worn], cloth: Item) -> Item:
