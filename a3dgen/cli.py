@@ -128,6 +128,7 @@ def _add_reading(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
     evaluate.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
     evaluate.add_argument("--pred", required=True, metavar="NPZ", help="key, and any of keypoints_3d, confidence, "
                           "removed, scores_25")  # fmt: skip
+    evaluate.add_argument("--smpl", default="", metavar="FILE", help="SMPL file, for vertices of an SMPL dataset")
     evaluate.add_argument("--threshold", type=float, default=0.5, help="confidence that counts as predicted (0.5)")
 
 

@@ -10,5 +10,5 @@ from a3dgen.evaluate import evaluate
 
 def run(args: argparse.Namespace) -> int:
     """Print the metrics as JSON."""
-    print(json.dumps(evaluate(args.folder, args.pred, args.threshold), indent=1))
+    print(json.dumps(evaluate(args.folder, args.pred, args.threshold, args.smpl), indent=1))
     return 0

@@ -159,7 +159,7 @@ def _reflected(material, key_dir, nx, ny, nz, nl, x, y, z):
 @no_type_check
 def _developed(value):
     """Return a value after a camera's tone curve: a toe, middle grey kept, a shoulder."""
-    value *= (value + 0.022) / (0.60 * value + 0.094)
+    value *= (value + 0.04) / (0.60 * value + 0.112)
     return min(value / (1.0 + 0.75 * max(0.0, value - 0.8)), 1.0)
 
 

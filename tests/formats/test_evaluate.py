@@ -11,7 +11,8 @@ from a3dgen.errors import DataError
 from a3dgen.evaluate import evaluate
 from a3dgen.formats.dataset_rows import rows
 from a3dgen.formats.exports.coco import keypoints_25
-from a3dgen.geometry.regions import absent_rows
+from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.regions import REGIONS, absent_rows
 from a3dgen.io.images import image_size
 
 
@@ -57,6 +58,22 @@ def test_licc_of_the_true_scores_is_one(written: Path, tmp_path: Path) -> None:
     data["scores_25"][:] = 0.5
     np.savez(tmp_path / "p.npz", **data)
     assert evaluate(written, tmp_path / "p.npz")["licc"] == 0
+
+
+def test_mve_counts_present_parts_only(written: Path, tmp_path: Path, body: BodyData) -> None:
+    data, vertices = perfect(written), []
+    absent_part = np.isin(body.mesh.weights.argmax(1), REGIONS[7].joints)
+    for row in rows(written):
+        posed = pose_body(body, row.extra("pose"), row.extra("betas"), row.extra("transl"))
+        found = posed.vertices(body.mesh, row.extra("betas")) - row.extra("root") + 0.7
+        if row.removed[7]:
+            found[absent_part] += 5  # below the removed knee nothing counts
+        vertices.append(found)
+    np.savez(tmp_path / "p.npz", **data, vertices=np.stack(vertices))
+    assert evaluate(written, tmp_path / "p.npz")["mve_mm"] == pytest.approx(0, abs=1e-2)
+    np.savez(tmp_path / "q.npz", **data, vertices=np.zeros((30, 9, 3)))
+    with pytest.raises(DataError, match="has 9 vertices"):
+        evaluate(written, tmp_path / "q.npz")
 
 
 def test_wrong_files_are_named(written: Path, tmp_path: Path) -> None:
