@@ -199,9 +199,7 @@ def _sources(tree: Any, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
     return configs, kinds
 
 
-def _private(
-    sources: dict[str, Any], kinds: Mapping[str, str], privacy: PrivacyConfig, origin: str
-) -> dict[str, Any]:
+def _private(sources: dict[str, Any], kinds: Mapping[str, str], privacy: PrivacyConfig, origin: str) -> dict[str, Any]:
     """Return the sources with ``privacy`` put into those that are photo folders."""
     on = {f.name: True for f in dataclasses.fields(privacy) if getattr(privacy, f.name)}
     if on and sources and "photos" not in kinds.values():

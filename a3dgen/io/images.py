@@ -56,8 +56,7 @@ def _opened(path: str | Path, limit: int = MAX_PIXELS) -> Iterator[Image.Image]:
                 width, height = image.size
                 if width * height > limit:
                     raise DataError(
-                        f"{path}: {width}x{height} px is above the limit of {limit / 1e6:.0f} megapixels; "
-                        "scale it down"
+                        f"{path}: {width}x{height} px is above the limit of {limit / 1e6:.0f} megapixels; scale it down"
                     )
                 yield image
     except (DataError, MemoryError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,15 +28,9 @@ def check_files(c: Columns, root: Path, found: Findings) -> None:
     has_masks = "mask" in c.extra and masks.is_dir()
     if not has_masks:
         found.skip("masks", f"{c.file}: no masks are named or stored")
-    for i, name in enumerate(c.names):
-        if _escapes(name):
-            continue  # the naming rule has reported it
-        size = _check_image(images / name, f"{c.subset}/Images/{name}", found)
-        if size is None:
-            continue
-        _check_inside(c, i, size, found)
-        if has_masks:
-            _check_mask(c, i, masks, size, found)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoding, nearly all of the work, runs outside Python
+        for mine in pool.map(lambda i: _check_sample(c, i, images, masks if has_masks else None), range(len(c.names))):
+            found.items.extend(mine.items)
     below = c.subset.split("/", 1)[1] if is_h36m(c.subset) else "."
     prefix = "" if below == "." else f"{below}/"
     rows = set(c.names)
@@ -46,6 +42,19 @@ def check_files(c: Columns, root: Path, found: Findings) -> None:
         for path in sorted((masks / below).glob("*")):
             if prefix + path.name not in known:
                 found.error("files", f"{c.subset}/Masks/{path.name}", "no row names this file")
+
+
+def _check_sample(c: Columns, i: int, images: Path, masks: Path | None) -> Findings:
+    """Check the picture and the mask of one row."""
+    found, name = Findings(), c.names[i]
+    if _escapes(name):
+        return found  # the naming rule reports it
+    size = _check_image(images / name, f"{c.subset}/Images/{name}", found)
+    if size is not None:
+        _check_inside(c, i, size, found)
+        if masks is not None:
+            _check_mask(c, i, masks, size, found)
+    return found
 
 
 def _escapes(name: str) -> bool:
@@ -115,7 +124,7 @@ def _check_mask(c: Columns, i: int, masks: Path, size: tuple[int, int], found: F
             if image.size != size:
                 found.error("masks", shown, f"is {image.size}, its image is {size}")
                 return
-            mask = np.asarray(image.convert("L")) > 127
+            mask = np.asarray(image if image.mode == "L" else image.convert("L")) > 127
     except FileNotFoundError:
         found.error("files", shown, "the mask is missing")
         return
