@@ -298,6 +298,10 @@ class Build:
         if done.facts is not None:
             return {}
         if len(keys) == 1:
+            # A worker that is still going down can take an innocent with it: nobody is condemned on one trial.
+            done = self._alone(replace(task, only=tuple(keys)))
+            if done.facts is not None:
+                return {}
             died = "the worker process died (killed, or out of memory)"
             return {keys[0]: died if done.died else f"{type(done.error).__name__}: {done.error}"}
         half = len(keys) // 2
