@@ -117,7 +117,7 @@ def test_threads_are_limited_before_numpy(monkeypatch):
 
 
 TOY = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, sys.argv[1])
 import toystages, toystages.fit
 from a3dgen import cli, stage_table
@@ -126,8 +126,11 @@ stage_table.STAGE_TABLE.clear(); stage_table.STAGE_TABLE.update(toystages.TABLE)
 build.digest_of_body = lambda config: "body"
 build.configure = lambda args: build.load_config(args.config, args.set, out=args.out, workers=args.workers)
 real = toystages.fit.run
+calls = []
 def slow(*args):
-    time.sleep(0.4)
+    calls.append(1)
+    if len(calls) > 1 and not os.path.exists("resume"):
+        time.sleep(60)  # until the signal comes, however late
     return real(*args)
 toystages.fit.run = slow
 if __name__ == "__main__":
@@ -157,6 +160,7 @@ def test_an_interrupted_build_resumes(tmp_path, number):
     assert process.returncode == (-9 if number == signal.SIGKILL else 130)
     assert b"Traceback" not in errors
     kept = (tmp_path / "out" / "fit" / "000000.json").stat().st_mtime_ns
+    (tmp_path / "resume").touch()
     process = start()
     shown, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
