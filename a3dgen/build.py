@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from a3dgen import interrupts
 from a3dgen.config import BuildConfig
 from a3dgen.digests import digest
 from a3dgen.errors import A3dgenError, ConfigError
@@ -131,6 +132,7 @@ class Build:
 
         def report(done: int, total: int) -> None:
             nonlocal seen
+            interrupts.check()
             self.progress.start("demo", total)
             self.progress.advance("demo", done - seen)
             seen = done
@@ -145,6 +147,7 @@ class Build:
             lambda function, shots: self._pool().map(function, shots),
             report,
         )
+        interrupts.check()
         self.ledger.add_whole("demo", facts, facts["made"], facts["seconds"])
         self.progress.finish("demo", "" if facts["made"] else "up to date")
         return facts
@@ -181,7 +184,8 @@ class Build:
 
     def _read_people(self, spec: StageSpec) -> Iterator[Any]:
         config = self.config.ingest_config()
-        return cut_shards(spec.code().run(config, self._context(spec)), self.config.run.shard_size)
+        found = spec.code().run(config, self._context(spec))
+        return cut_shards(interrupts.checked(found), self.config.run.shard_size)
 
     # -- shard stages
 
@@ -190,7 +194,7 @@ class Build:
             self.progress.start(spec.name, self._totals.get(spec.name))
         self._warm_up.wait()
         self._find_shapes(count)
-        for shard in range(count):
+        for shard in interrupts.checked(range(count)):
             self._advance(shard, 0)
         while self._queue or self._under_way or self._suspects:
             if not self._queue and not self._under_way:

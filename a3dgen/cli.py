@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import a3dgen
 from a3dgen.threads import ONE_THREAD
@@ -39,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = make_parser(arguments).parse_args(arguments)
     from a3dgen.errors import A3dgenError
+    from a3dgen.interrupts import handled
 
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _command(args.command)(args)
+        with handled():
+            return _command(args.command)(args)
     except A3dgenError as error:
         print(f"a3dgen: {error}", file=sys.stderr)
         return error.exit_code
@@ -52,13 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough; a second one must not break the clean-up
-    raise KeyboardInterrupt
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from a3dgen import interrupts
 from a3dgen.errors import ConfigError
 from a3dgen.io.shards import sweep
 from a3dgen.stage_table import StageSpec
@@ -36,7 +37,7 @@ class Shards:
         return self._count
 
     def __iter__(self) -> Iterator[Inputs]:
-        for shard in range(self._count):
+        for shard in interrupts.checked(range(self._count)):
             yield load_inputs(self._out, shard, self._spec.needs)
             self._report()
 

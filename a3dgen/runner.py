@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from a3dgen import interrupts
 from a3dgen.errors import ConfigError
 from a3dgen.preload import LOG_VARIABLE
 from a3dgen.tasks import Task, run_task
@@ -60,6 +61,7 @@ class Inline:
     def next(self, timeout: float) -> Done | None:
         if not self._waiting:
             return None
+        interrupts.check()
         task = self._waiting.popleft()
         try:
             return Done(task, self._run(task))
@@ -67,7 +69,7 @@ class Inline:
             return Done(task, None, error)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        return map(function, items)
+        return map(function, interrupts.checked(items))
 
     def slots(self) -> int:
         return 1
@@ -126,6 +128,7 @@ class Cluster:
     def next(self, timeout: float) -> Done | None:
         from distributed.scheduler import KilledWorker
 
+        interrupts.check()
         try:
             future = self._finished.get(timeout=timeout)
         except queue.Empty:
@@ -144,12 +147,13 @@ class Cluster:
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Yield results in order, with a few more calls under way than there are workers."""
         waiting: deque[tuple[Any, Any]] = deque()
-        rest = iter(items)
+        rest = interrupts.checked(items)
         while True:
             for item in itertools.islice(rest, max(0, self.slots() + 2 - len(waiting))):
                 waiting.append((item, self._client.submit(_limited, function, item, pure=False)))
             if not waiting:
                 return
+            interrupts.check()
             item, future = waiting.popleft()
             yield self._result(function, item, future)
 

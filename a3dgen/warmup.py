@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from a3dgen import interrupts
 from a3dgen.compiled import cache_folder
 from a3dgen.runner import Executor
 
 log = logging.getLogger("a3dgen")
 STAMP = "fit.ready"
+POLL_SECONDS = 0.5
 
 
 def is_warm() -> bool:
@@ -49,7 +51,9 @@ class WarmUp:
     def wait(self) -> None:
         """Wait for the end."""
         if self._thread is not None:
-            self._thread.join()
+            while self._thread.is_alive():
+                interrupts.check()
+                self._thread.join(POLL_SECONDS)
 
     @staticmethod
     def _run(executor: Executor) -> None:

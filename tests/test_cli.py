@@ -117,7 +117,7 @@ def test_threads_are_limited_before_numpy(monkeypatch):
 
 
 TOY = """
-import os, sys, time
+import os, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 import toystages, toystages.fit
 from a3dgen import cli, stage_table
@@ -127,41 +127,62 @@ build.digest_of_body = lambda config: "body"
 build.configure = lambda args: build.load_config(args.config, args.set, out=args.out, workers=args.workers)
 real = toystages.fit.run
 calls = []
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+def swallow():
+    deaf = Deaf()
+    del deaf  # what is raised in there, Python ignores
+    open("swallowed", "w").close()
+    os.kill(os.getpid(), signal.SIGTERM)  # impatient
 def slow(*args):
     calls.append(1)
     if len(calls) > 1 and not os.path.exists("resume"):
-        time.sleep(60)  # until the signal comes, however late
+        # until the signal comes; were it swallowed, the end of the shard would bring it
+        swallow() if sys.argv[2] == "swallow" else time.sleep(5)
     return real(*args)
 toystages.fit.run = slow
 if __name__ == "__main__":
-    sys.exit(cli.main(sys.argv[2:]))
+    sys.exit(cli.main(sys.argv[3:]))
 """
+
+
+def toy_build(folder, how="sleep"):
+    """Start a build whose second shard is slow, or swallows the signal that it sends to itself."""
+    if not (folder / "out").exists():
+        (folder / "toy.py").write_text(TOY)
+        (folder / "toy.yaml").write_text("shard_size: 2\ningest: {people: 10}\n")
+        (folder / "out").mkdir()
+    options = ["build", "--config", "toy.yaml", "--workers", "0", "--out", "out"]
+    command = [sys.executable, "toy.py", str(ROOT / "tests"), how, *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_a_swallowed_interrupt_is_not_lost(tmp_path):
+    _, errors = (process := toy_build(tmp_path, "swallow")).communicate(timeout=60)
+    assert (tmp_path / "swallowed").exists()
+    assert b"Traceback" not in errors
+    assert errors.endswith(b"a3dgen: interrupted; what is finished is kept, the same command resumes\n")
+    assert process.returncode == 130
+    assert not (tmp_path / "out" / "amputate" / "000001.json").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_build_resumes(tmp_path, number):
-    (tmp_path / "toy.py").write_text(TOY)
-    (tmp_path / "toy.yaml").write_text("shard_size: 2\ningest: {people: 10}\n")
-    (tmp_path / "out").mkdir()
-
-    def start():
-        options = ["build", "--config", "toy.yaml", "--workers", "0", "--out", "out"]
-        command = [sys.executable, "toy.py", str(ROOT / "tests"), *options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    process = start()
-    for _ in range(300):
+    process = toy_build(tmp_path)
+    for _ in range(1000):
         if (tmp_path / "out" / "fit" / "000000.json").exists():
             break
-        time.sleep(0.1)
+        time.sleep(0.03)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == (-9 if number == signal.SIGKILL else 130)
     assert b"Traceback" not in errors
     kept = (tmp_path / "out" / "fit" / "000000.json").stat().st_mtime_ns
     (tmp_path / "resume").touch()
-    process = start()
+    process = toy_build(tmp_path)
     shown, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
     assert (tmp_path / "out" / "fit" / "000000.json").stat().st_mtime_ns == kept

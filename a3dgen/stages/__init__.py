@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from a3dgen import interrupts
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.errors import A3dgenError, Rejected
 from a3dgen.records import (
@@ -121,7 +122,7 @@ def each(
     """
     rows: list[dict[str, Any]] = []
     outcome: list[dict[str, Any]] = []
-    for key in keys:
+    for key in interrupts.checked(keys):
         try:
             found, status, reason = _twice(work, key), OK, ""
             found = found if isinstance(found, list) else [found]
