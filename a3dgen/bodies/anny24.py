@@ -16,7 +16,7 @@ from a3dgen.errors import ConfigError, DataError, nearest
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 
-RECIPE = 2
+RECIPE = 3
 """Counts changes of the recipe; a file baked by another one is not read."""
 BETAS = (10, 16, 32)
 

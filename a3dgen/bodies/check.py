@@ -8,8 +8,8 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.bodies import anny_source as anny
-from a3dgen.bodies.anny24 import BETAS, home, load
-from a3dgen.bodies.bake import AGES, TPoses, t_poses
+from a3dgen.bodies.anny24 import BETAS, home, load, with_betas
+from a3dgen.bodies.bake import AGES, TPoses, t_poses, with_joints
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.skeleton24 import bone_joint
 from a3dgen.errors import ConfigError
@@ -45,22 +45,23 @@ def report(config: BodyConfig, people: int = HELD_OUT, posed: int = POSED) -> di
     skin_ids = np.unique(source.faces)
     coefficients = anny.sample_coefficients(source, people, AGES[config.ages], f"{config.ages}/held-out")
     truth = t_poses(source, coefficients, skin_ids)
-    betas = project(full, truth.vertices)
+
     poses = sample_poses(generator_for(0, "body/check"), posed)[:, 3:].reshape(posed, 23, 3)
     targets = [pose_with_all_bones(source, coefficients[i], skin_ids, poses[i]) for i in range(posed)]
     out: dict[str, Any] = {}
     for count in BETAS:
-        out[str(count)] = _rest_errors(full, truth, betas[:, :count]) | _posed_errors(
-            full, betas[:posed, :count], poses, targets
-        )
+        body = with_betas(full, count)
+        betas = project(body, truth)
+        out[str(count)] = _rest_errors(body, truth, betas) | _posed_errors(body, betas[:posed], poses, targets)
     out["passed"] = all(out["10"][name] < bar for name, bar in BARS.items())
     return out
 
 
-def project(body: BodyData, vertices: ndarray) -> ndarray:
-    """Return the least-squares betas (N, B) of T-posed meshes (N, V, 3) in the body's own topology."""
-    basis = body.mesh.shape_dirs.reshape(-1, body.num_betas)
-    offsets = (vertices - body.mesh.vertices).reshape(len(vertices), -1)
+def project(body: BodyData, people: TPoses) -> ndarray:
+    """Return the least-squares betas (N, B) of people in the body's topology, vertices and joints weighted as baked."""
+    basis = with_joints(np.moveaxis(body.mesh.shape_dirs, -1, 0), np.moveaxis(body.joint_dirs, -1, 0)).T
+    vertices, joints = people.vertices - body.mesh.vertices, people.joints - body.joints_template
+    offsets = with_joints(vertices, joints)
     gram = (basis.T @ basis).astype(np.float64)
     return np.linalg.solve(gram, (offsets @ basis).T.astype(np.float64)).T
 
