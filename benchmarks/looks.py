@@ -36,7 +36,7 @@ from a3dgen.demo.truth import Truth, read_truth
 from a3dgen.geometry.amputate import rebuild
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import undistort_image
-from a3dgen.geometry.visibility import Reach, visibility_reach
+from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.inpainters import get_inpainter
 from a3dgen.io.images import read_mask, read_rgb
 from a3dgen.io.shards import read_shard

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 
+from a3dgen.errors import ConfigError
 from a3dgen.geometry.amputate import Amputee, removed_regions
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import REGIONS, absent_joints
 from a3dgen.geometry.silhouette import silhouette
-from a3dgen.geometry.skeleton import ROW_JOINT, descendants
+from a3dgen.geometry.skeleton import ROW_JOINT
+from a3dgen.geometry.visibility import limb_joints
 from a3dgen.records import VISIBLE
 from a3dgen.renderers import Item
 
@@ -42,17 +42,11 @@ def removed_rows(
         region = REGIONS[index]
         first = [r for r, j in ROW_JOINT.items() if j == region.joint] if residual[index] >= 1.0 else []
         rows = [r for r in region.rows if r not in first]
-        own = np.array(limb_parts(index)) + 1
+        own = np.array(limb_joints(index)) + 1
         found = _read(labels, _pixels(amputee.posed.keypoints[rows], K))
         on += int(np.isin(found, own).sum())
         count += len(rows)
     return on, count
-
-
-def limb_parts(region: int) -> tuple[int, ...]:
-    """Return the joints of the whole limb that a region belongs to, from shoulder or hip."""
-    limb = [r for r in REGIONS if (r.side, r.limb) == (REGIONS[region].side, REGIONS[region].limb)]
-    return descendants(max(limb, key=lambda r: len(r.joints)).joint)
 
 
 def beyond_stumps(
@@ -96,7 +90,16 @@ def holes(amputee: Amputee, K: np.ndarray, part: np.ndarray, window: tuple[int, 
 
 
 def ray_cast(items: Sequence[Item], K: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    """Return (h, w) bool: the ray through the pixel's centre meets some triangle (Embree)."""
+    """Return (h, w) bool: the ray through the pixel's centre meets some triangle (Embree).
+
+    Raises:
+        ConfigError: if embreex is not installed.
+    """
+    try:
+        from embreex import rtcore_scene
+        from embreex.mesh_construction import TriangleMesh
+    except ImportError:
+        raise ConfigError("bench looks casts rays with Embree; install it with: pip install embreex") from None
     x0, y0, x1, y1 = window
     scene = rtcore_scene.EmbreeScene(robust=True)
     for item in items:

@@ -27,8 +27,8 @@ from scipy.spatial.transform import Rotation
 from a3dgen.bodies import load_body
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.camera import project
+from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import REGION_NAMES
-from a3dgen.geometry.visibility import visibility_reach
 from a3dgen.io import images
 from a3dgen.looks import LooksConfig, draw_look
 from a3dgen.records import Bodies, Persons, Plans, Plates

@@ -8,24 +8,27 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
-from a3dgen.geometry.body import BodyData, PosedBody, pose_body
+from a3dgen.geometry.body import PosedBody
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.raster import rasterize, scaled_K
+from a3dgen.geometry.reach import LANDMARK_M, NEAR_PARTS, Reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
-from a3dgen.geometry.skeleton import JOINT, LANDMARK_ROWS, NUM_JOINTS, NUM_ROWS, PARENTS, ROW_JOINT, ROWS
+from a3dgen.geometry.skeleton import (
+    JOINT,
+    LANDMARK_ROWS,
+    NUM_ROWS,
+    ROW_JOINT,
+    ROWS,
+    descendants,
+)
 from a3dgen.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE
 
 RADII_IN_FRONT = 1.3
 """A joint centre is visible if its own surface is at most this many local radii before it."""
-LANDMARK_M = 0.015
-"""A landmark is visible if the nearest surface is at most this far before it, m."""
 SEGMENT_POINTS = 9
 """Places along a segment that are looked at."""
 
-_WIDE = 80
-_MAX_UNDER_SKIN_M = 0.03
-_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "left_collar", "right_collar")
 _EXTRA_ROW_JOINT = {
     "neck_lsp": "neck", "head_top_lsp": "head", "pelvis_mpii": "pelvis", "thorax_mpii": "spine3",
     "spine_h36m": "spine2", "jaw_h36m": "head", "head_h36m": "head",
@@ -38,22 +41,6 @@ ROW_PART = np.array([
     for r in range(NUM_ROWS)
 ])  # fmt: skip
 """Row -> SMPL part in which it lies."""
-
-
-def _near_parts() -> ndarray:
-    """(24, 24) bool: parts that may cover a joint's centre: itself and its tree neighbours; as the trunk's parts are
-    thin slices, also the neighbours' neighbours for a joint of the trunk, and those on the trunk for any joint."""
-    step = np.eye(NUM_JOINTS, dtype=int)
-    for j in range(1, NUM_JOINTS):
-        step[j, PARENTS[j]] = step[PARENTS[j], j] = 1
-    near, two_steps = step > 0, step @ step > 0
-    trunk = [JOINT[n] for n in _TRUNK]
-    near[trunk] = two_steps[trunk]
-    near[:, trunk] |= two_steps[:, trunk]
-    return near
-
-
-NEAR_PARTS = _near_parts()
 
 
 @dataclass(frozen=True)
@@ -114,71 +101,6 @@ def body_buffers(
     return Buffers(depth, part, K, width, height, (int(low[0]), int(low[1])), float(scale), occluders)
 
 
-@dataclass(frozen=True)
-class Reach:
-    """How far before a point of the body its own surface may lie.
-
-    Attributes:
-        joints: (24,) local radii at the joints, m. segments: (12,) of the segments that carry the regions' stumps.
-        landmarks: (44,) allowance of the landmark rows, m: 15 mm, and as much as the model puts the row under its skin.
-    """
-
-    joints: Float[ndarray, "24"]
-    segments: Float[ndarray, "12"]
-    landmarks: Float[ndarray, "44"]
-
-
-def visibility_reach(body: BodyData) -> Reach:
-    """Return the allowances of one body model, measured in its rest pose."""
-    rest = pose_body(body, np.zeros((NUM_JOINTS, 3)), np.zeros(body.num_betas), np.zeros(3))
-    seen = np.unique(body.mesh.faces[~body.mesh.hidden])
-    skin = rest.vertices(body.mesh, np.zeros(body.num_betas))[seen].astype(np.float64)
-    under = np.zeros(NUM_ROWS)
-    for row in LANDMARK_ROWS:
-        under[row] = np.linalg.norm(skin - rest.keypoints[row], axis=1).min()
-    joints = joint_radii(body)
-    return Reach(joints, segment_radii(body, joints), LANDMARK_M + np.minimum(under, _MAX_UNDER_SKIN_M))
-
-
-def segment_radii(body: BodyData, joints: Float[ndarray, "24"]) -> Float[ndarray, "12"]:
-    """Return how thick the carrying segments are, m: the 80th percentile of the distance of the part's vertices to the
-    bone; over the torso, and where it is more, the radius at the joint."""
-    at, owner = body.joints_template, body.mesh.weights.argmax(1)
-    out = np.zeros(NUM_REGIONS)
-    for r in REGIONS:
-        start, end = r.segment
-        out[r.index] = joints[start]
-        offset = body.mesh.vertices[owner == start] - at[start]
-        if r.cuttable and len(offset):
-            bone = at[end] - at[start]
-            across = offset - np.outer(offset @ bone / (bone @ bone), bone)
-            out[r.index] = max(joints[start], float(np.percentile(np.linalg.norm(across, axis=1), _WIDE)))
-    return out
-
-
-def joint_radii(body: BodyData) -> Float[ndarray, "24"]:
-    """Return for each joint the typical distance (m) from its centre to the skin around it, at betas = 0.
-
-    It is the 80th percentile of the distances of the own and neighbouring parts' vertices in a 4 cm slab across the
-    bone: near the wide half-axis of the trunk, which is what stands before a joint seen from the side.
-    """
-    mesh, at = body.mesh, body.joints_template
-    seen = np.unique(mesh.faces[~mesh.hidden])
-    vertices, owner = mesh.vertices[seen].astype(np.float64), mesh.weights[seen].argmax(1)
-    out = np.zeros(NUM_JOINTS)
-    for j in range(NUM_JOINTS):
-        children = np.flatnonzero(j == PARENTS)
-        other = children[0] if len(children) else PARENTS[j]
-        axis = at[other] - at[j]
-        axis = axis / np.linalg.norm(axis)
-        offset = vertices - at[j]
-        rise = offset @ axis
-        across = np.linalg.norm(offset - np.outer(rise, axis), axis=1)
-        slab = (np.abs(rise) < 0.02) & NEAR_PARTS[j][owner] & (across < 0.3)
-        out[j] = np.percentile(across[slab], _WIDE) if slab.any() else np.linalg.norm(offset, axis=1).min()
-    return out
-
-
 def _states(
     points: ndarray, buffers: Buffers, part: ndarray, radius: ndarray, landmark: ndarray | None = None
 ) -> Integer[ndarray, " n"]:
@@ -218,11 +140,43 @@ def keypoint_states(
 
     Amputated comes before everything; then outside the image; then hidden by an occluder or by the body itself. A
     joint row is visible if the nearest surface at its pixel belongs to its own or a neighbouring part and is at most
-    1.3 local radii before it (or nothing is before it); a landmark row if the surface is within 15 mm.
+    1.3 local radii before it; a landmark row if the surface is within 15 mm. What lies beside the person's pixels, such
+    as a toe just past an outline, is not seen.
     """
     landmark = np.where(np.isin(np.arange(NUM_ROWS), LANDMARK_ROWS), reach.landmarks, 0.0)
     state = _states(keypoints, buffers, ROW_PART, reach.joints[ROW_PART], landmark)
+    covered = np.isfinite(buffers.lookup(project(np.asarray(keypoints, np.float64), buffers.K), 0)[0][:, 0])
+    state = np.where((state == VISIBLE) & ~covered, OCCLUDED, state)
     return np.where(present, state, AMPUTATED).astype(np.uint8)
+
+
+def over_own_limb(
+    keypoints: Float[ndarray, "44 3"], removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"], buffers: Buffers
+) -> list[int]:
+    """Return the removed regions that lose a keypoint where what is left of the same limb is seen: in such a picture
+    (a bent or foreshortened limb) its absence does not show.
+
+    Args:
+        keypoints: of the whole body, m. removed, residual: of Plans. buffers: what is seen of the amputee.
+
+    The first absent joint of a cut at the joint itself (residual 1) is the stump's own end and does not count.
+    """
+    out = []
+    for region in REGIONS:
+        if not removed[region.index]:
+            continue
+        own = [r for r in region.rows if residual[region.index] < 1 or ROW_JOINT.get(r) != region.joint]
+        limb = limb_joints(region.index)
+        _, part = buffers.lookup(project(np.asarray(keypoints[own], np.float64), buffers.K), 0)
+        if np.isin(part, np.array(limb) + 1).any():
+            out.append(region.index)
+    return out
+
+
+def limb_joints(region: int) -> tuple[int, ...]:
+    """Return the joints of the whole limb that a region belongs to, from shoulder or hip."""
+    limb = [r for r in REGIONS if (r.side, r.limb) == (REGIONS[region].side, REGIONS[region].limb)]
+    return descendants(max(limb, key=lambda r: len(r.joints)).joint)
 
 
 def end_states(ends: Float[ndarray, "8 4"], buffers: Buffers) -> Integer[ndarray, "8"]:

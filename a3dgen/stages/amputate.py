@@ -16,8 +16,9 @@ from a3dgen.errors import ConfigError, DataError, Rejected
 from a3dgen.geometry.amputate import COLLAPSE, DEFAULT_STUMP, RESIDUAL, rebuild
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import undistort_image
+from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
-from a3dgen.geometry.visibility import Reach, body_buffers, visibility_reach, why_not_removable
+from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import masks
 from a3dgen.looks import LooksConfig, draw_look
 from a3dgen.plan import Amputation, PlanConfig, draw_amputation, draw_stump, sample_key

@@ -20,14 +20,14 @@ from a3dgen.formats.names import sample_name
 from a3dgen.geometry.amputate import Amputee, rebuild, removed_regions
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
-from a3dgen.geometry.regions import REGIONS
+from a3dgen.geometry.reach import Reach, visibility_reach
+from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
 from a3dgen.geometry.visibility import (
     Buffers,
-    Reach,
     end_states,
     keypoint_states,
+    over_own_limb,
     region_visibility,
-    visibility_reach,
 )
 from a3dgen.io import images
 from a3dgen.records import OUTSIDE, VISIBLE, Renders
@@ -40,7 +40,7 @@ from a3dgen.stages.scene import Scene, load_scene
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 3
+VERSION = 4
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 _CLOTH_M = 0.12
@@ -190,8 +190,14 @@ def _check_stumps(
 ) -> None:
     """Raise Rejected if some stump cannot be seen. A stump under a sleeve counts as seen where the cloth that covers
     its tip is its own: the absence shows."""
-    for region in (REGIONS[r] for r in removed_regions(plan["removed"])):
+    regions = removed_regions(plan["removed"])
+    cut = np.isin(np.arange(NUM_REGIONS), regions)
+    residual = plan["residual"].astype(np.float64)
+    covered = over_own_limb(amputee.posed.keypoints, cut, residual, _buffers(scene, picture))
+    for region in (REGIONS[r] for r in regions):
         name = region.name.replace("_", " ")
+        if region.index in covered:
+            raise Rejected(f"stump cannot be seen: what is left of the limb covers the place of what is gone ({name})")
         if seen["visible"][region.index] < config.min_visible:
             raise Rejected(f"stump cannot be seen: most of the segment that carries it is hidden or outside ({name})")
         if region.end is None or seen["residual_end_state"][region.end] == VISIBLE:

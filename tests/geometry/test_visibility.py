@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 from a3dgen.geometry.amputate import DEFAULT_STUMP, RESIDUAL, rebuild
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.raster import rasterize, scaled_K
+from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGION_NAMES
 from a3dgen.geometry.skeleton import JOINT, NUM_ROWS, ROW, ROWS
 from a3dgen.geometry.visibility import (
@@ -13,7 +14,6 @@ from a3dgen.geometry.visibility import (
     end_states,
     keypoint_states,
     region_visibility,
-    visibility_reach,
     why_not_removable,
 )
 from a3dgen.records import AMPUTATED, OCCLUDED, OUTSIDE, STATE_NAMES, VISIBLE
