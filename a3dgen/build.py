@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from a3dgen import interrupts
 from a3dgen.config import BuildConfig
 from a3dgen.digests import digest
-from a3dgen.errors import A3dgenError, ConfigError
+from a3dgen.errors import ConfigError
+from a3dgen.flow import Flow
 from a3dgen.folder import RAW, TRUTH, Shards, folder_lock, size_of, sweep_folder
 from a3dgen.freshness import DONE, Freshness, count_files
 from a3dgen.io.shards import write_json, write_shard
 from a3dgen.ledger import Ledger, fed
 from a3dgen.orphans import remove_orphans, remove_shards_from
 from a3dgen.progress import Progress
-from a3dgen.runner import Done, Executor
+from a3dgen.runner import Executor
 from a3dgen.stage_table import GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
 from a3dgen.stages import Context
 from a3dgen.subjects import ShapePass, count_subjects
-from a3dgen.tasks import Task, cut_shards, input_keys, load_inputs, shard_path, storage_error, summary
+from a3dgen.tasks import cut_shards, shard_path, storage_error, summary
 from a3dgen.warmup import WarmUp
 
 log = logging.getLogger("a3dgen")
-POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -64,10 +63,6 @@ class Build:
         self.fresh = Freshness(self.config, self.table, self.body_digest)
         self._executor: Executor | None = None
         self._warm_up = WarmUp()
-        self._queue: list[tuple[int, int, Task]] = []
-        self._under_way = 0
-        self._tries: dict[tuple[str, int], int] = {}
-        self._suspects: list[Task] = []
         self._totals: dict[str, int] = {}
 
     def run(self) -> Ledger:
@@ -194,17 +189,17 @@ class Build:
             self.progress.start(spec.name, self._totals.get(spec.name))
         self._warm_up.wait()
         self._find_shapes(count)
-        for shard in interrupts.checked(range(count)):
-            self._advance(shard, 0)
-        while self._queue or self._under_way or self._suspects:
-            if not self._queue and not self._under_way:
-                self._isolate(self._suspects.pop(0))
-                continue
-            self._fill()
-            done = self._pool().next(POLL_SECONDS)
-            if done is not None:
-                self._under_way -= 1
-                self._handle(done)
+        Flow(
+            self.config,
+            self._chain,
+            self.fresh,
+            self._context,
+            self._pool,
+            self._book,
+            self._trouble,
+            self.force,
+            self.retry_failed,
+        ).run(count)
         for spec in self._chain:
             book = self.ledger.stages.get(spec.name)
             if book is not None and book.made:
@@ -221,52 +216,11 @@ class Build:
                 facts = shapes.run(self._pool())
                 self.ledger.event("shapes", subjects=len(facts["shapes"]), seconds=time.perf_counter() - start)
 
-    def _advance(self, shard: int, position: int) -> None:
-        """Keep what is up to date of a shard's chain from ``position`` on, and queue the first stage that is not."""
-        for at in range(position, len(self._chain)):
-            spec = self._chain[at]
-            depends = self.fresh.shard_depends(spec, shard)
-            facts = None if spec.name in self.force else self.fresh.shard(spec, shard, depends).facts
-            if facts is not None and self.retry_failed and facts["counts"].get("failed"):
-                facts = None
-            if facts is None:
-                config = self.config.stages[spec.name]
-                task = Task(spec, shard, config, self._context(spec), depends or {})
-                heapq.heappush(self._queue, (shard, at, task))
-                return
-            self._book(spec, facts, made=False)
-
-    def _fill(self) -> None:
-        """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers."""
-        pool = self._pool()
-        while self._queue and self._under_way < pool.slots():
-            pool.submit(heapq.heappop(self._queue)[2])
-            self._under_way += 1
-
     def _pool(self) -> Executor:
         if self._executor is None:
             self._executor = self.make_executor()
             self.progress.say(self._executor.describe())
         return self._executor
-
-    def _handle(self, done: Done) -> None:
-        task = done.task
-        if done.facts is not None:
-            self._finish(task, done.facts)
-            return
-        if isinstance(done.error, A3dgenError):
-            raise done.error
-        tries = self._tries[task.spec.name, task.shard] = self._tries.get((task.spec.name, task.shard), 0) + 1
-        what = "its worker died" if done.died else f"{type(done.error).__name__}: {done.error}"
-        self._event(f"{task.spec.name}, shard {task.shard}: {what} (attempt {tries})")
-        if tries <= self.config.run.max_shard_retries:
-            heapq.heappush(self._queue, (task.shard, self._chain.index(task.spec), task))
-        else:
-            self._suspects.append(task)
-
-    def _finish(self, task: Task, facts: Mapping[str, Any]) -> None:
-        self._book(task.spec, facts, made=True)
-        self._advance(task.shard, self._chain.index(task.spec) + 1)
 
     def _book(self, spec: StageSpec, facts: Mapping[str, Any], made: bool) -> None:
         """Add a shard to the ledger and to the bars, and to the total of the stages that its rows feed."""
@@ -278,50 +232,7 @@ class Build:
                 self._totals[later.name] = self._totals.get(later.name, 0) + keys
                 self.progress.start(later.name, self._totals[later.name])
 
-    # -- people who kill a worker
-
-    def _isolate(self, task: Task) -> None:
-        """Find, with nothing else running, who makes a shard fail; record them as failed and finish the others."""
-        done = self._alone(task)
-        if done.facts is None:
-            keys = input_keys(task.spec.name, load_inputs(self.out, task.shard, task.spec.needs))
-            poison = self._find(task, keys)
-            for key, reason in poison.items():
-                self._event(f"{task.spec.name}: '{key}' failed: {reason}")
-            done = self._alone(replace(task, poison=poison))
-        if done.facts is None:
-            raise A3dgenError(
-                f"stage {task.spec.name} keeps failing on shard {task.shard} ({done.error}); "
-                f"rerun with --workers 0 to see where"
-            )
-        self._finish(task, done.facts)
-
-    def _find(self, task: Task, keys: list[str]) -> dict[str, str]:
-        """Return key -> reason of those among ``keys`` that fail, by bisection."""
-        done = self._alone(replace(task, only=tuple(keys)))
-        if done.facts is not None:
-            return {}
-        if len(keys) == 1:
-            # A worker that is still going down can take an innocent with it: nobody is condemned on one trial.
-            done = self._alone(replace(task, only=tuple(keys)))
-            if done.facts is not None:
-                return {}
-            died = "the worker process died (killed, or out of memory)"
-            return {keys[0]: died if done.died else f"{type(done.error).__name__}: {done.error}"}
-        half = len(keys) // 2
-        return {**self._find(task, keys[:half]), **self._find(task, keys[half:])}
-
-    def _alone(self, task: Task) -> Done:
-        pool = self._pool()
-        pool.submit(task)
-        while True:
-            done = pool.next(POLL_SECONDS)
-            if done is not None:
-                if isinstance(done.error, A3dgenError):
-                    raise done.error
-                return done
-
-    def _event(self, text: str) -> None:
+    def _trouble(self, text: str) -> None:
         self.ledger.event("trouble", note=text)
         self.progress.say(text)
 

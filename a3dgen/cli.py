@@ -136,6 +136,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     _add_config(command)
     command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, e.g. tcp://host:8786")
+    command.add_argument("--cluster", metavar="NAME", help="slurm: workers are its jobs (keys slurm.*, --workers)")
     command.add_argument("--quiet", action="store_true", help="show nothing but errors")
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="same as --set")
 
@@ -196,10 +197,11 @@ def _help(name: str, asked: str) -> str:
 
     package = Path(a3dgen.__file__).parent
     run = keys_help(package / "config.py", "", "RunConfig")
+    slurm = keys_help(package / "config.py", "slurm", "SlurmConfig")
     body = keys_help(package / "bodies" / "config.py", "body", "BodyConfig")
     if name == "build":
         return (
-            f"keys for --set, with their defaults:\n  seed (0): of everything random\n{run}\n{body}\n"
+            f"keys for --set, with their defaults:\n  seed (0): of everything random\n{run}\n{slurm}\n{body}\n"
             f"and those of each stage: see 'a3dgen {'|'.join(STAGES)} --help'"
         )
     sources = {"demo": (package / "demo" / "config.py", package / "demo" / "__init__.py")}

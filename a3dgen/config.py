@@ -19,6 +19,40 @@ from a3dgen.typed import check_keys, construct, convert, override, plain, read_y
 OUT_TOKEN = "${out}"
 """In a source's paths: the build folder, where the demo's raw trees lie."""
 DEMO_MODULE = "a3dgen.demo"
+CLUSTERS = ("", "slurm")
+
+
+@dataclass(frozen=True)
+class SlurmConfig:
+    """The jobs of ``--cluster slurm``; what is left empty is left to the site, or to dask-jobqueue's own settings.
+
+    Attributes:
+        queue: partition.
+        account: whom to charge.
+        walltime: of one job, as sbatch writes it.
+        processes: workers, and cores, in one job.
+        memory: of one job.
+        directives: further lines for sbatch, e.g. "--constraint=ib".
+        prologue: shell lines before the workers start, e.g. "module load gcc".
+        interface: network interface that reaches the nodes, e.g. ib0.
+        local_directory: scratch folder on the node.
+        python: interpreter on the nodes; the one that runs the build if empty.
+    """
+
+    queue: str = ""
+    account: str = ""
+    walltime: str = "08:00:00"
+    processes: int = 8
+    memory: str = "16GB"
+    directives: tuple[str, ...] = ()
+    prologue: tuple[str, ...] = ()
+    interface: str = ""
+    local_directory: str = ""
+    python: str = ""
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise ConfigError("slurm.processes must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -29,6 +63,8 @@ class RunConfig:
         out: build folder; ``build/<config name>`` if empty.
         workers: processes; 0 = in this process, -1 = one a core.
         scheduler: address of a running Dask scheduler (``tcp://host:8786``); empty = a local cluster.
+        cluster: ``slurm`` = workers are jobs of that batch system; empty = local processes.
+        slurm: what the jobs are like.
         shard_size: people in one shard (one task).
         max_shard_retries: how often a shard is retried after its worker died, before the cause is searched.
     """
@@ -36,6 +72,8 @@ class RunConfig:
     out: str = ""
     workers: int = -1
     scheduler: str = ""
+    cluster: str = ""
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
     shard_size: int = 64
     max_shard_retries: int = 2
 
@@ -46,6 +84,12 @@ class RunConfig:
             raise ConfigError("workers must be 0 (inline), a number of processes, or -1 for one a core")
         if self.max_shard_retries < 0:
             raise ConfigError("max_shard_retries must not be negative")
+        if self.cluster not in CLUSTERS:
+            raise ConfigError(f"unknown cluster '{self.cluster}'{nearest(self.cluster, CLUSTERS[1:])}")
+        if self.cluster and self.scheduler:
+            raise ConfigError("cluster and scheduler exclude each other: a running scheduler has its workers already")
+        if self.cluster and self.workers < 1:
+            raise ConfigError(f"--cluster {self.cluster} needs the number of workers: --workers 64")
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,29 @@ import itertools
 import logging
 import os
 import queue
+import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import a3dgen
 from a3dgen import interrupts
+from a3dgen.config import RunConfig
+from a3dgen.digests import digest
 from a3dgen.errors import ConfigError
+from a3dgen.jobqueue import first_worker, slurm_cluster
 from a3dgen.preload import LOG_VARIABLE
 from a3dgen.tasks import Task, run_task
 from a3dgen.threads import ONE_THREAD, limit_threads
 
 CLOSE_SECONDS = 5
 WORKERS_SECONDS = 60
+POLL_SECONDS = 0.5
 MAP_RETRIES = 3
+WORKER_LOG = "workers.log"
 
 
 @dataclass(frozen=True)
@@ -82,45 +91,80 @@ class Inline:
 
 
 class Cluster:
-    """Runs tasks on Dask workers: a local cluster of spawned single-threaded processes, or a running scheduler.
+    """Runs tasks on Dask workers: spawned local processes, jobs of a batch system, or those of a running scheduler.
 
     A task whose worker is lost comes back as ``died`` at once; when to try it again is the build's decision.
     Only the small Task goes out and only its summary comes back: shards are written and read by the workers.
+
+    Args:
+        run: how the build is run.
+        folder: the build folder, where logs go; None if there is none.
+
+    Raises:
+        ConfigError: if the scheduler does not answer, or its workers cannot be used.
     """
 
-    def __init__(self, workers: int, scheduler: str = "", log: str = "") -> None:
+    def __init__(self, run: RunConfig, folder: Path | None = None) -> None:
         import dask
-        from distributed import Client, LocalCluster
 
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._under_way: dict[str, tuple[Task, Any]] = {}
         self._count = 0
-        self._remote = bool(scheduler)
-        self._local: Any = None
+        # Keys name the build and this process: two builds on one scheduler must not take each other's results.
+        self._build = f"a3dgen-{digest(str(folder))[:12]}"
+        self._name = f"{self._build}-{uuid.uuid4().hex[:8]}"
+        self._remote = bool(run.scheduler)
+        self._kind = run.cluster
+        self._own: Any = None
         for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.scheduler", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         os.environ.update(ONE_THREAD)
         dask.config.set(_settings())
+        if run.cluster == "slurm":
+            self._own = slurm_cluster(run.slurm, run.workers, folder or Path())
+        elif not run.scheduler:
+            self._own = _local_cluster(run.workers, str(folder / WORKER_LOG) if folder else "")
+        self._connect(run.scheduler)
+
+    def _connect(self, scheduler: str) -> None:
+        from distributed import Client
+
         try:
-            if not scheduler:
-                self._local = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=":0" if _has_bokeh() else None,
-                    memory_limit=None,
-                    env={**ONE_THREAD, LOG_VARIABLE: log},
-                    silence_logs=logging.CRITICAL,
-                )
-            self._client = Client(scheduler or self._local, timeout=10, set_as_default=False)
-        except OSError as error:
+            self._client = Client(scheduler or self._own, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
             raise ConfigError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler'") from error
-        if self._remote:
+        try:
+            if self._kind:
+                first_worker(lambda: len(self._workers()))
+            elif scheduler:
+                self._meet_workers(scheduler)
+        except BaseException:
+            self.close()
+            raise
+
+    def _meet_workers(self, scheduler: str) -> None:
+        """Wait for the first worker, check them all, and let tasks end that an earlier build left running there."""
+        try:
             self._client.wait_for_workers(1, timeout=WORKERS_SECONDS)
+        except TimeoutError as error:
+            raise ConfigError(f"{scheduler} has no workers: start some with 'dask worker {scheduler}'") from error
+        for address, facts in self._client.run(_facts, on_error="return").items():
+            if not isinstance(facts, dict):
+                raise ConfigError(f"worker {address} cannot run a3dgen ({facts}): install the same version there")
+            if facts["version"] != a3dgen.__version__:
+                raise ConfigError(f"worker {address} has a3dgen {facts['version']}, not {a3dgen.__version__}")
+            if facts["threads"] != 1:
+                raise ConfigError(
+                    f"worker {address} has {facts['threads']} threads: start it with "
+                    f"'dask worker --nthreads 1 --nworkers {facts['threads']} {scheduler}'"
+                )
+        while any(self._client.run(_running, self._build).values()):
+            interrupts.check()
+            time.sleep(POLL_SECONDS)
 
     def submit(self, task: Task) -> None:
         self._count += 1
-        name = f"{task.spec.name}-{task.shard:06d}-{self._count}"
+        name = f"{self._name}-{task.spec.name}-{task.shard:06d}-{self._count}"
         future = self._client.submit(run_task, task, key=name, pure=False, priority=-task.shard)
         self._under_way[name] = (task, future)
         future.add_done_callback(self._finished.put)
@@ -150,7 +194,7 @@ class Cluster:
         rest = interrupts.checked(items)
         while True:
             for item in itertools.islice(rest, max(0, self.slots() + 2 - len(waiting))):
-                waiting.append((item, self._client.submit(_limited, function, item, pure=False)))
+                waiting.append((item, self._client.submit(_limited, function, item, key=self._call(), pure=False)))
             if not waiting:
                 return
             interrupts.check()
@@ -165,16 +209,22 @@ class Cluster:
             try:
                 return future.result()
             except KilledWorker:
-                future = self._client.submit(_limited, function, item, pure=False)
+                future = self._client.submit(_limited, function, item, key=self._call(), pure=False)
         return future.result()
+
+    def _call(self) -> str:
+        return f"{self._name}-call-{uuid.uuid4().hex}"  # also from the thread that compiles ahead
 
     def slots(self) -> int:
         """Return how many tasks to have under way: two a worker, so that none waits for the next."""
-        return max(1, 2 * len(self._client.scheduler_info(n_workers=-1)["workers"]))
+        return max(1, 2 * len(self._workers()))
+
+    def _workers(self) -> Mapping[str, Any]:
+        return self._client.scheduler_info(n_workers=-1)["workers"]
 
     def describe(self) -> str:
-        workers = len(self._client.scheduler_info(n_workers=-1)["workers"])
-        where = self._client.scheduler.address if self._remote else "local processes"
+        workers = len(self._workers())
+        where = self._client.scheduler.address if self._remote else self._kind or "local processes"
         link = self._client.dashboard_link if self._remote or _has_bokeh() else ""
         return f"{workers} workers ({where}){f', dashboard {link}' if link else ''}"
 
@@ -182,8 +232,33 @@ class Cluster:
         if self._remote and self._under_way:
             self._client.cancel([future for _, future in self._under_way.values()], force=True)
         self._client.close(timeout=CLOSE_SECONDS)
-        if self._local is not None:
-            self._local.close(timeout=CLOSE_SECONDS)
+        if self._own is not None:
+            self._own.close(timeout=CLOSE_SECONDS)
+
+
+def _local_cluster(workers: int, log: str) -> Any:
+    """Start worker processes on this machine; what libraries print in them goes to the file ``log``."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=len(os.sched_getaffinity(0)) if workers < 0 else workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        memory_limit=None,
+        env={**ONE_THREAD, LOG_VARIABLE: log},
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _facts(dask_worker: Any) -> dict[str, Any]:
+    """Return, on a worker, what must be right there; Dask fills in ``dask_worker``."""
+    return {"version": a3dgen.__version__, "threads": dask_worker.state.nthreads}
+
+
+def _running(build: str, dask_worker: Any) -> int:
+    """Return, on a worker, how many tasks of a build are running there."""
+    return sum(str(key).startswith(build) for key in list(dask_worker.active_threads.values()))
 
 
 def _limited(function: Callable[[Any], Any], item: Any) -> Any:
@@ -191,17 +266,11 @@ def _limited(function: Callable[[Any], Any], item: Any) -> Any:
     return function(item)
 
 
-def make_executor(workers: int, scheduler: str, log: str = "") -> Executor:
-    """Return where to run.
-
-    Args:
-        workers: 0 = in this process, -1 = one a core.
-        scheduler: address of a running scheduler, which wins over ``workers``.
-        log: file for what libraries print in local workers; the terminal if empty.
-    """
-    if not scheduler and workers == 0:
+def make_executor(run: RunConfig, folder: Path | None = None) -> Executor:
+    """Return where to run; ``folder`` is the build folder, for logs."""
+    if not run.scheduler and not run.cluster and run.workers == 0:
         return Inline()
-    return Cluster(len(os.sched_getaffinity(0)) if workers < 0 else workers, scheduler, log)
+    return Cluster(run, folder)
 
 
 def _settings() -> dict[str, Any]:

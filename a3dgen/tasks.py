@@ -13,7 +13,7 @@ import numpy as np
 
 from a3dgen.errors import A3dgenError, DataError
 from a3dgen.geometry.regions import REGION_NAMES
-from a3dgen.io.shards import read_shard, write_shard
+from a3dgen.io.shards import TEMPORARY, read_shard, write_shard
 from a3dgen.records import FAILED, OK, Outcome, Persons, Record
 from a3dgen.stage_table import StageSpec
 from a3dgen.stages import Context, Inputs, Output
@@ -62,6 +62,11 @@ def shape_path(out: Path) -> Path:
     return out / "fit" / "shape.h5"
 
 
+def trial_path(task: Task) -> Path:
+    """Return the file that stands while a search for what kills the process is under way on a shard."""
+    return task.context.folder / f".trial.{task.shard:06d}{TEMPORARY}"
+
+
 def run_task(task: Task) -> dict[str, Any]:
     """Run one task.
 
@@ -83,10 +88,10 @@ def run_task(task: Task) -> dict[str, Any]:
         wanted = [k for k in keys if k not in task.poison] if task.only is None else list(task.only)
         part = inputs if len(wanted) == len(keys) else take_keys(inputs, spec.name, set(wanted))
         task.context.folder.mkdir(parents=True, exist_ok=True)
+        if task.only is not None:
+            return _trial(task, part)
         result = spec.code().run(task.config, part, task.context)
         check_outcome(spec, wanted, result)
-        if task.only is not None:
-            return {}
         result = with_poison(result, task.poison)
         return {
             **write_result(task, inputs, result),
@@ -95,6 +100,17 @@ def run_task(task: Task) -> dict[str, Any]:
         }
     except OSError as error:
         raise storage_error(out, error) from error
+
+
+def _trial(task: Task, part: Inputs) -> dict[str, Any]:
+    """Run a stage for what it does to the process; a file says, if the process dies, that it had begun."""
+    mark = trial_path(task)
+    mark.touch()
+    try:
+        check_outcome(task.spec, list(task.only or ()), task.spec.code().run(task.config, part, task.context))
+    finally:
+        mark.unlink(missing_ok=True)
+    return {}
 
 
 def storage_error(out: Path, error: OSError) -> StorageError:

@@ -34,7 +34,7 @@ def build(out, workers=0, force=(), until="", retry_failed=False, body="body", p
     config = build_config({"sources": {}, **tree}, "toy", "toy.yaml", TABLE, run)
     made = Build(
         config,
-        lambda: make_executor(workers, ""),
+        lambda: make_executor(config.run),
         progress or Quiet(),
         lambda: body,
         frozenset(force),

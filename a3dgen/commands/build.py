@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def configure(args: argparse.Namespace) -> BuildConfig:
     """Read the configuration that the options name."""
     overrides = [*args.set, *getattr(args, "overrides", [])]
-    given = {name: getattr(args, name, None) for name in ("out", "workers", "scheduler")}
+    given = {name: getattr(args, name, None) for name in ("out", "workers", "scheduler", "cluster")}
     config = load_config(args.config, overrides, **given)
     if not config.sources:
         raise ConfigError(f"{args.config}: no sources; set e.g. sources.coco.root=/data/coco")
@@ -53,7 +53,7 @@ def configure(args: argparse.Namespace) -> BuildConfig:
 
 def executor_for(config: BuildConfig) -> Executor:
     """Return where the configuration says to run; what local workers print goes to ``workers.log``."""
-    return make_executor(config.run.workers, config.run.scheduler, str(config.out / "workers.log"))
+    return make_executor(config.run, config.out)
 
 
 def show(ledger: Ledger, config: BuildConfig) -> None:

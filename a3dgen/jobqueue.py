@@ -1,0 +1,105 @@
+"""Workers that are jobs of a batch system, through the optional package dask-jobqueue."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from a3dgen import interrupts
+from a3dgen.config import SlurmConfig
+from a3dgen.errors import ConfigError, MissingDependency
+from a3dgen.threads import ONE_THREAD
+
+POLL_SECONDS = 0.5
+LOGS = "slurm"
+"""Folder below the build folder for what the jobs print."""
+
+
+def slurm_cluster(settings: SlurmConfig, workers: int, folder: Path) -> Any:
+    """Start a Dask scheduler in this process and ask Slurm for jobs that hold its workers.
+
+    Args:
+        settings: what the jobs are like.
+        workers: single-threaded worker processes wanted in all; jobs come in whole.
+        folder: the build folder, on a file system that the nodes share.
+
+    Returns:
+        A ``dask_jobqueue.SLURMCluster``.
+
+    Raises:
+        MissingDependency: without dask-jobqueue.
+        ConfigError: if there is no ``sbatch`` here, or dask-jobqueue does not like an option.
+    """
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError as error:
+        raise MissingDependency("dask-jobqueue", "--cluster slurm", "pip install 'a3dgen[slurm]'") from error
+    if shutil.which("sbatch") is None:
+        raise ConfigError("--cluster slurm: there is no 'sbatch' here; run on a machine that may submit jobs")
+    (folder / LOGS).mkdir(parents=True, exist_ok=True)
+    try:
+        cluster = SLURMCluster(**job_options(settings, folder))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"--cluster slurm: {error}") from error
+    cluster.scale(workers)
+    return cluster
+
+
+def job_options(settings: SlurmConfig, folder: Path) -> dict[str, Any]:
+    """Return the arguments of ``SLURMCluster``: one thread a worker, in the environment of local workers."""
+    named = {name: getattr(settings, name) or None for name in ("queue", "account", "walltime", "interface", "python")}
+    return {
+        **named,
+        "cores": settings.processes,
+        "processes": settings.processes,
+        "memory": settings.memory,
+        "job_name": "a3dgen",
+        "job_extra_directives": list(settings.directives),
+        "job_script_prologue": [*(f"export {k}={v}" for k, v in ONE_THREAD.items()), *settings.prologue],
+        "worker_extra_args": ["--preload", "a3dgen.preload"],
+        "local_directory": settings.local_directory or None,
+        "log_directory": str(folder / LOGS),
+        "scheduler_options": {"dashboard_address": ":0"},
+    }
+
+
+class _Refusals(logging.Handler):
+    """Keeps what the event loop logs when ``sbatch`` refuses: nobody waits for that call, so nobody is told."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.error: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.error = record.exc_info[1]
+
+
+def first_worker(count: Callable[[], int]) -> None:
+    """Wait, as long as the queue takes, until a worker has come.
+
+    Args:
+        count: returns the number of workers.
+
+    Raises:
+        ConfigError: if the batch system refuses the jobs.
+    """
+    refusals = _Refusals()
+    logger = logging.getLogger("tornado.application")
+    before = logger.level, logger.handlers
+    logger.handlers = [refusals]
+    logger.setLevel(logging.ERROR)
+    try:
+        while not count():
+            interrupts.check()
+            if refusals.error is not None:
+                lines = [line.strip() for line in str(refusals.error).splitlines() if line.strip()]
+                raise ConfigError(f"--cluster slurm: {lines[-1] if lines else refusals.error}")
+            time.sleep(POLL_SECONDS)
+    finally:
+        logger.setLevel(before[0])
+        logger.handlers = before[1]
