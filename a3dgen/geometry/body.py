@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from a3dgen.geometry.mesh import SkinnedMesh, add_directions, skin
+from a3dgen.geometry.mesh import SkinnedMesh, add_directions, check_betas, skin
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import NUM_JOINTS, NUM_ROWS, PARENTS
 
@@ -63,7 +63,12 @@ class BodyData:
 
 
 def rest_joints(body: BodyData, betas: Float[ndarray, "*b k"]) -> Float[ndarray, "*b 24 3"]:
-    """Return rest joints (m) under betas; missing betas count as zeros."""
+    """Return rest joints (m) under betas; missing betas count as zeros.
+
+    Raises:
+        DataError: for more betas than the body has.
+    """
+    check_betas(betas.shape[-1], body.num_betas)
     dirs = body.joint_dirs[..., : betas.shape[-1]]
     return body.joints_template + np.einsum("jcb,...b->...jc", dirs, betas)
 
@@ -113,6 +118,9 @@ def pose_body(
 
     Args:
         rotations: local rotation matrices to use instead of ``pose``; zero matrices collapse a joint as A3D does.
+
+    Raises:
+        DataError: for more betas than the body has; fewer count as zeros.
     """
     joints_rest = rest_joints(body, betas)
     posed, joints = forward_kinematics(rotvec_to_matrix(pose) if rotations is None else rotations, joints_rest)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.compiled import kernel
+from a3dgen.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,19 @@ class SkinnedMesh:
     pose_dirs: Float[ndarray, "v 3 207"] | None = None
 
     def shaped(self, betas: Float[ndarray, " k"]) -> Float[ndarray, "v 3"]:
-        """Return rest vertices (V, 3) f4 under betas; fewer betas than the mesh has count as zeros."""
+        """Return rest vertices (V, 3) f4 under betas; fewer betas than the mesh has count as zeros.
+
+        Raises:
+            DataError: for more betas than the mesh has.
+        """
+        check_betas(len(betas), self.shape_dirs.shape[-1])
         return _add_dirs(self.vertices, self.shape_dirs, np.asarray(betas, np.float32))
+
+
+def check_betas(given: int, available: int) -> None:
+    """Raise DataError if there are more betas than a body has: they are another body's, or mean something else."""
+    if given > available:
+        raise DataError(f"{given} betas were given to a body that has {available}: set body.betas to {given} if it can")
 
 
 def skin(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import heapq
 import pickle
+import sys
+import types
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import scipy.sparse as sp
@@ -98,6 +101,20 @@ def write_pickle(path: Path, model: dict, protocol: int = 2) -> Path:
     content = dict(model, J_regressor=sp.csc_matrix(model["J_regressor"]))
     path.write_bytes(pickle.dumps(content, protocol=protocol))
     return path
+
+
+def write_chumpy(path: Path, model: dict) -> Path:
+    """Write ``shapedirs`` and ``posedirs`` as chumpy arrays, as the first releases hold them, without chumpy."""
+    module = types.ModuleType("chumpy.ch")
+    module.Ch = type("Ch", (), {"__module__": "chumpy.ch", "__qualname__": "Ch"})
+
+    def wrapped(array: np.ndarray) -> object:
+        made = module.Ch()
+        made.__dict__.update({"x": array, "_dirty_vars": set(), "_itr": None})
+        return made
+
+    with mock.patch.dict(sys.modules, {"chumpy": types.ModuleType("chumpy"), "chumpy.ch": module}):
+        return write_pickle(path, {**model, **{k: wrapped(model[k]) for k in ("shapedirs", "posedirs")}})
 
 
 def write_npz(path: Path, model: dict) -> Path:

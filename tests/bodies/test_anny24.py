@@ -207,7 +207,8 @@ def test_held_out_people(body):
 
     found = report(BodyConfig(), people=30, posed=12)
     assert found["10"]["vertices_mm"] < 2.0
-    assert found["10"]["joints_mm"] < 2.0
+    assert found["10"]["joints_mm"] < 1.2
+    assert found["10"]["posed_mm"] < 2.7  # 2.46 over the 60 of ``a3dgen body bake --check``
     assert found["32"]["vertices_mm"] < 0.2
     assert found["32"]["posed_mm"] < 1.2
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import smpl_dict, write_npz, write_pickle
+from made_up import smpl_dict, write_chumpy, write_npz, write_pickle
 
 from a3dgen.bodies import load_body
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.export import export_body
+from a3dgen.bodies.smpl_file import read_smpl
 from a3dgen.errors import A3dgenError
 from a3dgen.geometry.body import pose_body
 
@@ -27,9 +27,7 @@ def model(body) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transfers are cached beside the real ones only for real models."""
-    monkeypatch.setenv("A3DGEN_HOME", str(Path(os.environ.get("A3DGEN_HOME") or Path.home() / ".cache" / "a3dgen")))
+def own_transfers(transfers_of_made_up_models: Path) -> None: ...
 
 
 def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +60,13 @@ def test_6890_vertices_with_pose_blend_shapes_equal_smplx(model: dict, tmp_path:
     assert np.abs(model["posedirs"]).max() > 0.01
     assert largest_difference(pkl, pkl) < TOLERANCE_M
     assert largest_difference(npz, pkl) < TOLERANCE_M
+
+
+def test_chumpy_arrays_inside_a_model_are_read(model: dict, tmp_path: Path) -> None:
+    plain = read_smpl(write_pickle(tmp_path / "plain.pkl", model))
+    chumpy = read_smpl(write_chumpy(tmp_path / "chumpy.pkl", model))
+    np.testing.assert_array_equal(chumpy.shape_dirs, plain.shape_dirs)
+    np.testing.assert_array_equal(chumpy.pose_dirs, plain.pose_dirs)
 
 
 def test_what_smpl_lacks_is_transferred(model: dict, tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ def small(body) -> dict:
     return smpl_dict(body, 7500, key="other")  # smplx itself needs more than 6787
 
 
+@pytest.fixture(autouse=True)
+def own_transfers(transfers_of_made_up_models: Path) -> None: ...
+
+
 def test_another_vertex_count_equals_smplx(small: dict, tmp_path: Path) -> None:
     pytest.importorskip("smplx")
     path = write_pickle(tmp_path / "m.pkl", small)
@@ -39,23 +43,19 @@ def test_a_transfer_is_cached_and_a_damaged_one_made_again(small: dict, tmp_path
     np.testing.assert_array_equal(again.face_uv, made.face_uv)
 
 
-@pytest.fixture(autouse=True)
-def own_transfers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Transfers of made-up models lie in the test's folder; the baked body is the real one."""
-    real = smpl.anny24.home()
-    (tmp_path / "bodies").mkdir()
-    for baked in (real / "bodies").glob("anny24-*.npz"):
-        (tmp_path / "bodies" / baked.name).symlink_to(baked)
-    monkeypatch.setenv("A3DGEN_HOME", str(tmp_path))
-
-
 def test_regressor_files_give_the_extra_keypoints(small: dict, tmp_path: Path) -> None:
+    model = write_pickle(tmp_path / "m.pkl", small)
+    h36m = np.zeros((17, 7500))
+    h36m[np.arange(17), 50 + 100 * np.arange(17)] = 1
+    np.save(tmp_path / "J_regressor_h36m.npy", h36m)  # found beside the model
+    found = load_body(BodyConfig("smpl", str(model)))
+    rest = pose_body(found, np.zeros((24, 3)), np.zeros(10), np.zeros(3)).keypoints
+    for row, vertex in (("spine_h36m", 750), ("neck_lsp", 850), ("jaw_h36m", 950), ("head_h36m", 1050)):
+        np.testing.assert_allclose(rest[ROW[f"extra_{row}"]], found.mesh.vertices[vertex], atol=1e-6)
     regressor = np.zeros((9, 7500))
     regressor[np.arange(9), 100 * np.arange(9)] = 1
     np.save(tmp_path / "extra.npy", regressor)
-    config = BodyConfig(
-        "smpl", str(write_pickle(tmp_path / "m.pkl", small)), regressor_extra=str(tmp_path / "extra.npy")
-    )
+    config = BodyConfig("smpl", str(model), regressor_extra=str(tmp_path / "extra.npy"))
     found = load_body(config)
     rest = pose_body(found, np.zeros((24, 3)), np.zeros(10), np.zeros(3)).keypoints
     np.testing.assert_allclose(rest[ROW["extra_jaw_h36m"]], found.mesh.vertices[700], atol=1e-6)

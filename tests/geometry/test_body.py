@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from a3dgen.errors import DataError
 from a3dgen.geometry.body import (
     forward_kinematics,
     keypoints_from_joints,
@@ -109,6 +110,17 @@ def test_fewer_betas_count_as_zeros(body):
     padded = np.r_[some, np.zeros(body.num_betas - 3)]
     np.testing.assert_array_equal(body.mesh.shaped(some), body.mesh.shaped(padded))
     np.testing.assert_allclose(rest_joints(body, some), rest_joints(body, padded))
+
+
+def test_more_betas_than_the_body_has_are_refused(body):
+    many = np.zeros(body.num_betas + 1)
+    for call in (
+        lambda: body.mesh.shaped(many),
+        lambda: rest_joints(body, many),
+        lambda: pose_body(body, np.zeros((24, 3)), many, np.zeros(3)),
+    ):
+        with pytest.raises(DataError, match="11 betas were given to a body that has 10"):
+            call()
 
 
 def test_the_pose_feature_holds_local_rotations(body):
