@@ -109,7 +109,8 @@ def _tile(body: BodyData, region: Region, geometry: str, residual: float, view: 
     )
     focal = TILE * _DISTANCE / _SPAN[region.name.split("_")[1]]
     K = np.array([[focal, 0, (TILE - 1) / 2], [0, focal, (TILE - 1) / 2], [0, 0, 1]])
-    frame = get_renderer("cpu").render([skin_item(body, amputee, region.index)], K, TILE, TILE, _studio(), supersample=3)
+    item = skin_item(body, amputee, region.index)
+    frame = get_renderer("cpu").render([item], K, TILE, TILE, _studio(), supersample=3)
     linear = frame.rgba[..., :3] + (1 - frame.rgba[..., 3:]) * _BACKGROUND
     picture = np.round(255 * np.clip(linear, 0, 1) ** (1 / 2.2)).astype(np.uint8)
     words = f"{region.clinical(residual)} {residual:g}" if geometry == RESIDUAL else f"{region.name} collapsed"
