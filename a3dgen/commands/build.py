@@ -21,6 +21,7 @@ def run(args: argparse.Namespace) -> int:
     config = configure(args)
     progress = make_progress(args.quiet)
     handler = _show_warnings(progress)
+    _say_layout(config, progress)
     stage = args.command if args.command in STAGE_TABLE else ""
     build = Build(
         config,
@@ -80,6 +81,16 @@ def digest_of_body(config: BuildConfig) -> str:
     from a3dgen.bodies import body_digest
 
     return body_digest(config.body)
+
+
+def _say_layout(config: BuildConfig, progress: Progress) -> None:
+    """Say in which UV layout the user's textures will be read, if they could be meant in another."""
+    from a3dgen.io.painted import layout_note
+
+    looks = getattr(config.stages.get("amputate"), "looks", None)
+    note = layout_note(looks.textures, config.body.model) if looks is not None else ""
+    if note:
+        progress.say(note)
 
 
 class _Shown(logging.Handler):

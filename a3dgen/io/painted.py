@@ -18,6 +18,20 @@ SMPL_UV = "smpl_uv.obj"
 MAX_SIZE = 2048
 
 
+def layout_note(folder: str, model: str) -> str:
+    """Return one line if textures are used on an SMPL body whose UV layout is not known; else nothing.
+
+    Args:
+        folder: ``looks.textures``, or empty. model: ``body.model``.
+    """
+    if not folder or model != "smpl" or (Path(folder).expanduser() / SMPL_UV).exists():
+        return ""
+    return (
+        f"looks.textures '{folder}' holds no {SMPL_UV}: its pictures are read in the open body's UV layout; if they are "
+        f"in SMPL's, put {SMPL_UV} from the SMPL site (Downloads, UV map in OBJ format) beside them"
+    )
+
+
 def read_painted(path: str, body: BodyData) -> UInt8[ndarray, "h w 4"]:
     """Return a texture in the body's UV layout, sRGB with level height in alpha.
 

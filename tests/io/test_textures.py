@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from a3dgen.errors import ConfigError, DataError
-from a3dgen.io import textures
+from a3dgen.io import painted, textures
 from a3dgen.io.atlas import build_atlas
 from a3dgen.io.colour import monk_albedo, to_linear, to_srgb
 from a3dgen.io.fabric import SIZE, fabric
@@ -115,3 +115,12 @@ def test_pool_is_bounded_and_keeps_what_was_used_last():
     assert len(pool) == 2
     assert pool.get("a", lambda: 0) == ord("a")
     assert pool.get("b", lambda: 0) == 0
+
+
+def test_textures_of_an_unknown_layout_are_spoken_of(tmp_path):
+    folder = str(tmp_path)
+    assert "holds no smpl_uv.obj" in painted.layout_note(folder, "smpl")
+    assert "\n" not in painted.layout_note(folder, "smpl")
+    assert painted.layout_note("", "smpl") == painted.layout_note(folder, "anny") == ""
+    (tmp_path / painted.SMPL_UV).touch()
+    assert painted.layout_note(folder, "smpl") == ""
