@@ -28,6 +28,9 @@ from a3dgen.warmup import WarmUp
 
 log = logging.getLogger("a3dgen")
 
+PHOTOS = "photos"
+"""What the bar is called while people are looked for."""
+
 
 @dataclass
 class Build:
@@ -101,9 +104,8 @@ class Build:
     def _must_fit(self) -> bool:
         """Whether nobody has been fitted here yet (with the real stage: tests run others under its name)."""
         spec = self.table.get("fit")
-        return (
-            spec is not None and spec in self._chain and spec == STAGE_TABLE["fit"] and not (self.out / "fit").is_dir()
-        )
+        real = spec is not None and spec in self._chain and spec.module == "a3dgen.stages.fit"
+        return real and not (self.out / "fit").is_dir()
 
     def close(self) -> None:
         """End the workers, if any were started."""
@@ -178,9 +180,26 @@ class Build:
         return count
 
     def _read_people(self, spec: StageSpec) -> Iterator[Any]:
-        config = self.config.ingest_config()
-        found = spec.code().run(config, self._context(spec))
+        config, code = self.config.ingest_config(), spec.code()
+        if hasattr(code, "prepare"):
+            self._prepare(code, config)
+        found = code.run(config, self._context(spec))
         return cut_shards(interrupts.checked(found), self.config.run.shard_size)
+
+    def _prepare(self, code: Any, config: Any) -> None:
+        """Let the workers do what takes long before anybody is read: looking for people in photos."""
+        seen = -1
+
+        def report(done: int, total: int) -> None:
+            nonlocal seen
+            interrupts.check()
+            self.progress.start(PHOTOS, total)
+            self.progress.advance(PHOTOS, done - max(seen, 0))
+            seen = done
+
+        code.prepare(config, lambda function, items: self._pool().map(function, items), report)
+        if seen >= 0:
+            self.progress.finish(PHOTOS)
 
     # -- shard stages
 

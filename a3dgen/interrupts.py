@@ -38,6 +38,16 @@ def handled() -> Iterator[None]:
         _asked = False
 
 
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Hold interrupts back until the end of the block. Threads and processes started in it never see any."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if one was asked for, whether or not it was raised before. Other threads go on."""
     if _asked and threading.current_thread() is threading.main_thread():

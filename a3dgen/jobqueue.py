@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ def slurm_cluster(settings: SlurmConfig, workers: int, folder: Path) -> Any:
         folder: the build folder, on a file system that the nodes share.
 
     Returns:
-        A ``dask_jobqueue.SLURMCluster``.
+        A ``dask_jobqueue.SLURMCluster`` whose first worker has come, however long the queue was.
 
     Raises:
         MissingDependency: without dask-jobqueue.
-        ConfigError: if there is no ``sbatch`` here, or dask-jobqueue does not like an option.
+        ConfigError: if there is no ``sbatch`` here, or it or dask-jobqueue does not like an option.
     """
     try:
         from dask_jobqueue import SLURMCluster
@@ -41,11 +41,22 @@ def slurm_cluster(settings: SlurmConfig, workers: int, folder: Path) -> Any:
     if shutil.which("sbatch") is None:
         raise ConfigError("--cluster slurm: there is no 'sbatch' here; run on a machine that may submit jobs")
     (folder / LOGS).mkdir(parents=True, exist_ok=True)
-    try:
-        cluster = SLURMCluster(**job_options(settings, folder))
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"--cluster slurm: {error}") from error
-    cluster.scale(workers)
+    with _Refusals() as refusals:
+        try:
+            cluster = SLURMCluster(**job_options(settings, folder))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"--cluster slurm: {error}") from error
+        try:
+            cluster.scale(workers)
+            while not cluster.scheduler_info["workers"]:
+                interrupts.check()
+                refusals.check()
+                time.sleep(POLL_SECONDS)
+        except BaseException:
+            # Jobs that were refused break dask-jobqueue's own clean-up; what made us stop is what matters.
+            with contextlib.suppress(Exception):
+                cluster.close()
+            raise
     return cluster
 
 
@@ -68,38 +79,33 @@ def job_options(settings: SlurmConfig, folder: Path) -> dict[str, Any]:
 
 
 class _Refusals(logging.Handler):
-    """Keeps what the event loop logs when ``sbatch`` refuses: nobody waits for that call, so nobody is told."""
+    """Catches what the event loop logs when ``sbatch`` refuses: nobody waits for that call, so nobody is told."""
+
+    LOGGERS = ("tornado.application", "asyncio")
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.error: BaseException | None = None
+        self._errors: list[BaseException] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1] is not None:
-            self.error = record.exc_info[1]
+            self._errors.append(record.exc_info[1])
 
+    def __enter__(self) -> _Refusals:
+        loggers = [logging.getLogger(name) for name in self.LOGGERS]
+        self._before = [(logger, logger.level, logger.handlers) for logger in loggers]
+        for logger in loggers:
+            logger.handlers = [self]
+            logger.setLevel(logging.ERROR)
+        return self
 
-def first_worker(count: Callable[[], int]) -> None:
-    """Wait, as long as the queue takes, until a worker has come.
+    def __exit__(self, *_: object) -> None:
+        for logger, level, handlers in self._before:
+            logger.setLevel(level)
+            logger.handlers = handlers
 
-    Args:
-        count: returns the number of workers.
-
-    Raises:
-        ConfigError: if the batch system refuses the jobs.
-    """
-    refusals = _Refusals()
-    logger = logging.getLogger("tornado.application")
-    before = logger.level, logger.handlers
-    logger.handlers = [refusals]
-    logger.setLevel(logging.ERROR)
-    try:
-        while not count():
-            interrupts.check()
-            if refusals.error is not None:
-                lines = [line.strip() for line in str(refusals.error).splitlines() if line.strip()]
-                raise ConfigError(f"--cluster slurm: {lines[-1] if lines else refusals.error}")
-            time.sleep(POLL_SECONDS)
-    finally:
-        logger.setLevel(before[0])
-        logger.handlers = before[1]
+    def check(self) -> None:
+        """Raise ConfigError with the last line of what ``sbatch`` said, if it refused."""
+        for error in self._errors:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise ConfigError(f"--cluster slurm: {lines[-1] if lines else repr(error)}")

@@ -15,6 +15,7 @@ LOG_VARIABLE = "A3DGEN_WORKER_LOG"
 def dask_setup(worker: Any) -> None:
     """Leave Ctrl-C to the process that started the workers, which ends them; keep to one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     limit_threads()
     path = os.environ.get(LOG_VARIABLE)
     if path:

@@ -11,6 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,8 +19,8 @@ import a3dgen
 from a3dgen import interrupts
 from a3dgen.config import RunConfig
 from a3dgen.digests import digest
-from a3dgen.errors import ConfigError
-from a3dgen.jobqueue import first_worker, slurm_cluster
+from a3dgen.errors import A3dgenError, ConfigError
+from a3dgen.jobqueue import slurm_cluster
 from a3dgen.preload import LOG_VARIABLE
 from a3dgen.tasks import Task, run_task
 from a3dgen.threads import ONE_THREAD, limit_threads
@@ -28,7 +29,10 @@ CLOSE_SECONDS = 5
 WORKERS_SECONDS = 60
 POLL_SECONDS = 0.5
 MAP_RETRIES = 3
+START_TRIES = 3
 WORKER_LOG = "workers.log"
+SILENT = (*(f"distributed{part}" for part in ("", ".worker", ".nanny", ".scheduler")), "tornado", "asyncio")
+"""What these log about lost connections and workers, the build says in its own words."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +120,22 @@ class Cluster:
         self._remote = bool(run.scheduler)
         self._kind = run.cluster
         self._own: Any = None
-        for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.scheduler", "tornado"):
+        self._client: Any = None
+        for name in SILENT:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         os.environ.update(ONE_THREAD)
         dask.config.set(_settings())
-        if run.cluster == "slurm":
-            self._own = slurm_cluster(run.slurm, run.workers, folder or Path())
-        elif not run.scheduler:
-            self._own = _local_cluster(run.workers, str(folder / WORKER_LOG) if folder else "")
-        self._connect(run.scheduler)
+        try:
+            if run.cluster == "slurm":
+                self._own = slurm_cluster(run.slurm, run.workers, folder or Path())
+            elif not run.scheduler:
+                resource_tracker.ensure_running()  # which would undo what comes next
+                with interrupts.postponed():
+                    self._own = _local_cluster(run.workers, str(folder / WORKER_LOG) if folder else "")
+            self._connect(run.scheduler)
+        except BaseException:
+            self.close()
+            raise
 
     def _connect(self, scheduler: str) -> None:
         from distributed import Client
@@ -133,14 +144,8 @@ class Cluster:
             self._client = Client(scheduler or self._own, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ConfigError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler'") from error
-        try:
-            if self._kind:
-                first_worker(lambda: len(self._workers()))
-            elif scheduler:
-                self._meet_workers(scheduler)
-        except BaseException:
-            self.close()
-            raise
+        if scheduler:
+            self._meet_workers(scheduler)
 
     def _meet_workers(self, scheduler: str) -> None:
         """Wait for the first worker, check them all, and let tasks end that an earlier build left running there."""
@@ -231,7 +236,8 @@ class Cluster:
     def close(self) -> None:
         if self._remote and self._under_way:
             self._client.cancel([future for _, future in self._under_way.values()], force=True)
-        self._client.close(timeout=CLOSE_SECONDS)
+        if self._client is not None:
+            self._client.close(timeout=CLOSE_SECONDS)
         if self._own is not None:
             self._own.close(timeout=CLOSE_SECONDS)
 
@@ -240,15 +246,21 @@ def _local_cluster(workers: int, log: str) -> Any:
     """Start worker processes on this machine; what libraries print in them goes to the file ``log``."""
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=len(os.sched_getaffinity(0)) if workers < 0 else workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        memory_limit=None,
-        env={**ONE_THREAD, LOG_VARIABLE: log},
-        silence_logs=logging.CRITICAL,
-    )
+    for left in reversed(range(START_TRIES)):
+        try:
+            return LocalCluster(
+                n_workers=len(os.sched_getaffinity(0)) if workers < 0 else workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                memory_limit=None,
+                env={**ONE_THREAD, LOG_VARIABLE: log},
+                silence_logs=logging.CRITICAL,
+            )
+        except Exception as error:  # a worker may be killed before it has started
+            if not left:
+                raise A3dgenError(f"cannot start worker processes ({error}); --workers 0 needs none") from error
+    raise AssertionError
 
 
 def _facts(dask_worker: Any) -> dict[str, Any]:

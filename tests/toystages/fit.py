@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class Config:
         max_iterations: changes the result.
         abort: raises the error that ends the build.
         shard_bug: raises outside of ``each``.
+        pause: how many seconds one person takes.
     """
 
     max_iterations: int = 10
@@ -31,6 +33,7 @@ class Config:
     once: str = ""
     abort: str = ""
     shard_bug: tuple[str, ...] = ()
+    pause: float = 0.0
 
 
 def shape(config, context, subject, persons):
@@ -56,6 +59,7 @@ def run(config, inputs, context):
     def work(key):
         if key in config.reject:
             raise Rejected(f"'{key}' hides 3 joints")
+        time.sleep(config.pause)
         if key in config.fail:
             raise ValueError(f"bad number 7 in '{key}'")
         value = inputs.persons.keypoints[at[key], 0, 0] * config.max_iterations

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,11 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Config:
-    """``gain`` changes every picture; ``reject`` names samples."""
+    """``gain`` changes every picture; ``reject`` names samples; ``pause`` is how many seconds one takes."""
 
     gain: int = 1
     reject: tuple[str, ...] = ()
+    pause: float = 0.0
 
 
 def run(config, inputs, context):
@@ -28,6 +30,7 @@ def run(config, inputs, context):
     def work(key):
         if key in config.reject:
             raise Rejected("nothing to see")
+        time.sleep(config.pause)
         plan = inputs.plans.row(at[key])
         path = context.folder / "Images" / f"{key.replace('/', '_')}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

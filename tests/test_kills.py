@@ -1,0 +1,137 @@
+"""A build that is killed again and again, at any moment, ends as if nobody had touched it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_CONTENT = ("run.json", "log.jsonl", "workers.log", ".lock")
+TOY = "shard_size: 2\ningest: {people: %d}\nfit: {pause: 0.01}\nrender: {pause: 0.01}\n"
+WORKER, COORDINATOR, INTERRUPT, TERMINATE = "a worker", "the coordinator", "SIGINT", "SIGTERM"
+KINDS = (WORKER, COORDINATOR, INTERRUPT, TERMINATE)
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[bytes]:
+    """Start a build in a session of its own, as a terminal does: Ctrl-C goes to all its processes."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    with open(folder / "terminal.txt", "ab") as terminal:
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(out)): p.read_bytes()
+        for p in sorted(out.rglob("*"))
+        if p.is_file() and p.name not in NOT_CONTENT
+    }
+
+
+def finished(out: Path) -> int:
+    return sum(1 for _ in out.rglob("*.json"))
+
+
+def workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        below = psutil.Process(process.pid).children(recursive=True)
+        return [p for p in below if "spawn_main" in " ".join(p.cmdline())]
+    return []
+
+
+def strike(process: subprocess.Popen[bytes], kind: str, rng: random.Random) -> bool:
+    """Kill; tell whether the build itself ends by it."""
+    if kind == WORKER:
+        with contextlib.suppress(psutil.Error):
+            if found := workers(process):
+                rng.choice(found).kill()
+        return False
+    if kind == COORDINATOR:
+        process.kill()
+    elif kind == INTERRUPT:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    return True
+
+
+def listens(process: subprocess.Popen[bytes]) -> bool:
+    """Tell whether a process has a handler for SIGTERM; before that the system just ends it."""
+    with contextlib.suppress(OSError):
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return bool(int(status.split("SigCgt:")[1].split()[0], 16) >> (signal.SIGTERM - 1) & 1)
+    return True
+
+
+def torment(begin: Callable[..., subprocess.Popen[bytes]], out: Path, kinds: list[str], seed: int) -> list[str]:
+    """Kill a build once for each of ``kinds``, resuming it each time; return what it was killed by in mid-work."""
+    rng = random.Random(seed)
+    process, hit = begin(workers=2), []
+    for kind in kinds:
+        enough = finished(out) + rng.choice((0, 0, 1, 2, 4, 6))
+        until = time.monotonic() + rng.uniform(0.2, 6)
+        while process.poll() is None and finished(out) < enough and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.2))
+        while kind in (INTERRUPT, TERMINATE) and process.poll() is None and not listens(process):
+            time.sleep(0.01)
+        if process.poll() is None:
+            hit.append(kind)
+            if not strike(process, kind, rng):
+                continue
+            code = process.wait(60)
+            assert code == (-9 if kind == COORDINATOR else 130) or (code == 0 and kind != COORDINATOR), kind
+        process = begin()
+    assert process.wait(120) == 0
+    return hit
+
+
+def check_same(out: Path, reference: Path) -> None:
+    ours, theirs = files(out), files(reference)
+    assert not [name for name in ours if name.endswith((".tmp", ".old")) or ".tmp/" in name or ".old/" in name]
+    assert sorted(ours) == sorted(theirs)
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+
+
+def check_toy(folder: Path, kinds: list[str], seed: int, people: int, workers: int) -> None:
+    (folder / "toy.yaml").write_text(TOY % people)
+    command = (str(ROOT / "tests/toystages/command.py"), "build", "--config", "toy.yaml", "--out")
+    undisturbed = start(folder, *command, "reference", "--workers", "0")
+
+    def begin(workers: int = workers) -> subprocess.Popen[bytes]:
+        return start(folder, *command, "out", "--workers", str(workers))
+
+    hit = torment(begin, folder / "out", kinds, seed)
+    assert undisturbed.wait(60) == 0
+    shown = (folder / "terminal.txt").read_text()
+    assert "Traceback" not in shown
+    assert len(hit) >= 0.7 * len(kinds), shown
+    check_same(folder / "out", folder / "reference")
+
+
+def test_killed_once_in_every_way(tmp_path: Path) -> None:
+    """Two workers until one of them and then all is killed; what comes after is done by one process."""
+    check_toy(tmp_path, list(KINDS), seed=3, people=24, workers=0)
+
+
+@pytest.mark.slow
+def test_killed_thirty_times(tmp_path: Path) -> None:
+    kinds = list(KINDS) * 7 + [WORKER, COORDINATOR]
+    random.Random(7).shuffle(kinds)
+    check_toy(tmp_path, kinds, seed=11, people=120, workers=2)
