@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.geometry.skeleton import ROW
@@ -28,11 +28,11 @@ _LIMBS: tuple[tuple[str, str, float], ...] = (
 )
 """Pairs of input rows and the radius of the limb between them, as a share of the standing height."""
 WRISTS = (ROW["extra_left_wrist"], ROW["extra_right_wrist"])
+ELBOWS = (ROW["extra_left_elbow"], ROW["extra_right_elbow"])
 ANKLES = (ROW["extra_left_ankle"], ROW["extra_right_ankle"])
-SHADOW = -0.45
-"""A cast shadow's linear colour is at most exp(this) times the ground's."""
-HELD_SHARE = 0.6
-"""A held object is smaller than this share of the person."""
+HAND = 0.055
+"""Radius of the disc that holds a hand, share of the height, and below, shares of the forearm: radius and centre."""
+HAND_OF_FOREARM, HAND_BEYOND = 0.42, 0.45
 FOREGROUND_DEPTH = 0.02
 """An instance this far inside the silhouette (share of the height) is certainly in front of the person."""
 
@@ -70,92 +70,30 @@ def limb_capsules(
     return out > 0
 
 
-def held_objects(
-    person: Bool[ndarray, "h w"], objects: Sequence[Bool[ndarray, "h w"]], hands: Float[ndarray, "n 2"], reach: float
-) -> list[int]:
-    """Return the indices of objects in the person's hands.
-
-    An object is held if it touches the person, comes within ``reach`` px of a hand and is clearly smaller than the
-    person (a table that a hand rests on stays).
-    """
-    if not len(hands):
-        return []
-    near = grow(person, 2.0)
-    at_hand = discs(hands, reach, person.shape)
-    area = max(int(person.sum()), 1)
-    found = []
-    for i, thing in enumerate(objects):
-        size = int(thing.sum())
-        if 0 < size < HELD_SHARE * area and (thing & near).any() and (thing & at_hand).any():
-            found.append(i)
-    return found
-
-
-def cast_shadow(
-    rgb: UInt8[ndarray, "h w 3"],
-    person: Bool[ndarray, "h w"],
-    keep: Bool[ndarray, "h w"],
-    feet: Float[ndarray, "n 2"],
-    height: float,
+def hands(
+    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, int]
 ) -> Bool[ndarray, "h w"]:
-    """Return the shadow on the ground that hangs together with the feet; all false if none is found.
-
-    What is found counts only if it is a minor part of the searched ground.
+    """Return discs that hold the hands: no source marks where the fingers end, and masks like to cut them off.
 
     Args:
-        rgb: photo. person: mask to be removed. keep: pixels that must stay (other people).
-        feet: ankles or toes, px. height: standing height of the person, px.
+        keypoints: input rows, px. labelled: which of them exist. height: standing height of the person, px.
     """
-    none = np.zeros_like(person)
-    box = _ground_box(feet, height, person.shape)
-    if box is None:
-        return none
-    y0, y1, x0, x1 = box
-    body = grow(person, 0.03 * height)[y0:y1, x0:x1]
-    ground = ~(body | keep[y0:y1, x0:x1])
-    if ground.sum() < 0.2 * ground.size:
-        return none
-    dark = _shaded(rgb[y0:y1, x0:x1], ground)
-    seed = discs(feet - (x0, y0), 0.14 * height, dark.shape) & body
-    bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
-    joined = cv2.morphologyEx((dark | seed).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
-    _, labels = cv2.connectedComponents(joined)
-    found = np.isin(labels, np.unique(labels[seed])) & (joined > 0) & ground
-    if found.sum() > 0.35 * ground.sum() or found.sum() < 12:
-        return none
-    out = none
-    out[y0:y1, x0:x1] = found
+    out = np.zeros(shape, bool)
+    for wrist, elbow in zip(WRISTS, ELBOWS, strict=True):
+        if labelled[wrist] and labelled[elbow]:
+            forearm = keypoints[wrist] - keypoints[elbow]
+            length = min(float(np.linalg.norm(forearm)), 0.2 * height)
+            centre = keypoints[wrist] + HAND_BEYOND * length * forearm / max(float(np.linalg.norm(forearm)), 1e-6)
+            out |= discs(centre[None], max(HAND * height, HAND_OF_FOREARM * length), shape)
+        elif labelled[wrist]:
+            out |= discs(keypoints[None, wrist], 1.6 * HAND * height, shape)
     return out
 
 
-def _shaded(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Return ground that looks like the lit ground times one factor: darker by ``SHADOW``, of its hue or bluer.
-
-    Light from the sky fills a shadow, so its blue falls less than its red; grass beside sand differs in green.
-    """
-    smooth = cv2.GaussianBlur(rgb, (0, 0), 1.2).astype(np.float32) / 255
-    log = np.log(smooth**2.2 + 2e-3)
-    bright = log.mean(-1)
-    low, high = np.percentile(bright[ground], (50, 85))
-    lit = np.median(log[ground & (bright >= low) & (bright <= high)], axis=0)
-    red, green, blue = np.moveaxis(log - lit, -1, 0)
-    tint = (blue - red > -0.2) & (blue - red < 1.6) & (np.abs(green - (red + blue) / 2) < 0.35)
-    dark = ((red + green + blue) / 3 < SHADOW) & tint & ground
-    return cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-
-
-def _ground_box(feet: Float[ndarray, "n 2"], height: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Return y0, y1, x0, x1 of the ground searched for a shadow, or None if no foot is in the image."""
-    h, w = shape
-    inside = (feet >= 0).all(1) & (feet[:, 0] < w) & (feet[:, 1] < h)
-    if not inside.any():
-        return None
-    feet = feet[inside]
-    y0 = max(0, int(feet[:, 1].min() - 0.03 * height))
-    y1 = min(h, int(feet[:, 1].max() + 0.25 * height) + 1)
-    x0 = max(0, int(feet[:, 0].min() - 0.7 * height))
-    x1 = min(w, int(feet[:, 0].max() + 0.7 * height) + 1)
-    return (y0, y1, x0, x1) if y1 - y0 > 8 and x1 - x0 > 8 else None
+def inner(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
+    """Return the mask without its rim of ``radius`` px; what is too thin to keep anything keeps all."""
+    deep = mask & ~grow(~mask, radius)
+    return deep | (mask & ~grow(deep, radius + 1.5))
 
 
 def in_front(

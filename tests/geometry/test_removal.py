@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.geometry.removal import ANKLES, cast_shadow, discs, grow, held_objects, in_front, limb_capsules
+from a3dgen.geometry.cast_shadow import cast_shadow
+from a3dgen.geometry.held import held_objects
+from a3dgen.geometry.removal import ANKLES, discs, grow, in_front, limb_capsules
 from a3dgen.geometry.silhouette import silhouette
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 

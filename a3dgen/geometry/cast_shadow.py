@@ -1,0 +1,85 @@
+"""The shadow a person casts on the ground of the photo, found by its colour, so that it leaves with the person."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.geometry.removal import discs, grow
+
+SHADOW = -0.45
+"""A cast shadow's linear colour is at most exp(this) times the ground's ..."""
+DARKEST = -2.8
+"""... and at least exp(this) times."""
+BLUER = 0.9
+"""Its blue falls less than its red, by up to this (log)."""
+
+
+def cast_shadow(
+    rgb: UInt8[ndarray, "h w 3"],
+    person: Bool[ndarray, "h w"],
+    keep: Bool[ndarray, "h w"],
+    feet: Float[ndarray, "n 2"],
+    height: float,
+) -> Bool[ndarray, "h w"]:
+    """Return the shadow on the ground that hangs together with the feet; all false if none is found.
+
+    What is found counts only if it is a minor part of the searched ground.
+
+    Args:
+        rgb: photo. person: mask to be removed. keep: pixels that must stay (other people).
+        feet: ankles or toes, px. height: standing height of the person, px.
+    """
+    none = np.zeros_like(person)
+    box = _ground_box(feet, height, person.shape)
+    if box is None:
+        return none
+    y0, y1, x0, x1 = box
+    body = grow(person, 0.03 * height)[y0:y1, x0:x1]
+    ground = ~(body | keep[y0:y1, x0:x1])
+    if ground.sum() < 0.2 * ground.size:
+        return none
+    dark = _shaded(rgb[y0:y1, x0:x1], ground)
+    seed = discs(feet - (x0, y0), 0.14 * height, dark.shape) & body
+    bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
+    joined = cv2.morphologyEx((dark | seed).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
+    _, labels = cv2.connectedComponents(joined)
+    found = np.isin(labels, np.unique(labels[seed])) & (joined > 0) & ground
+    if found.sum() > 0.35 * ground.sum() or found.sum() < 12:
+        return none
+    out = none
+    out[y0:y1, x0:x1] = found
+    return out
+
+
+def _shaded(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return ground that looks like the lit ground times one factor: darker by ``SHADOW``, of its hue or bluer.
+
+    Light from the sky fills a shadow, so its blue falls less than its red; grass beside sand differs in green.
+    """
+    smooth = cv2.GaussianBlur(rgb, (0, 0), 1.2).astype(np.float32) / 255
+    log = np.log(smooth**2.2 + 2e-3)
+    bright = log.mean(-1)
+    low, high = np.percentile(bright[ground], (50, 85))
+    lit = np.median(log[ground & (bright >= low) & (bright <= high)], axis=0)
+    red, green, blue = np.moveaxis(log - lit, -1, 0)
+    tint = (blue - red > -0.2) & (blue - red < BLUER) & (np.abs(green - (red + blue) / 2) < 0.35)
+    depth = (red + green + blue) / 3
+    dark = (depth < SHADOW) & (depth > DARKEST) & tint & ground
+    return cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+
+
+def _ground_box(feet: Float[ndarray, "n 2"], height: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Return y0, y1, x0, x1 of the ground searched for a shadow, or None if no foot is in the image."""
+    h, w = shape
+    inside = (feet >= 0).all(1) & (feet[:, 0] < w) & (feet[:, 1] < h)
+    if not inside.any():
+        return None
+    feet = feet[inside]
+    y0 = max(0, int(feet[:, 1].min() - 0.03 * height))
+    y1 = min(h, int(feet[:, 1].max() + 0.25 * height) + 1)
+    x0 = max(0, int(feet[:, 0].min() - 0.7 * height))
+    x1 = min(w, int(feet[:, 0].max() + 0.7 * height) + 1)
+    return (y0, y1, x0, x1) if y1 - y0 > 8 and x1 - x0 > 8 else None

@@ -1,0 +1,132 @@
+"""What a person holds, or stands on, and takes along: outlined objects, and thin things that nobody has outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.geometry.removal import discs, grow
+
+HELD_SHARE = 0.6
+"""A held object is smaller than this share of the person."""
+
+
+def held_objects(
+    person: Bool[ndarray, "h w"], objects: Sequence[Bool[ndarray, "h w"]], hands: Float[ndarray, "n 2"], reach: float
+) -> list[int]:
+    """Return the indices of objects in the person's hands.
+
+    An object is held if it touches the person, comes within ``reach`` px of a hand and is clearly smaller than the
+    person (a table that a hand rests on stays).
+    """
+    if not len(hands):
+        return []
+    near = grow(person, 2.0)
+    at_hand = discs(hands, reach, person.shape)
+    area = max(int(person.sum()), 1)
+    found = []
+    for i, thing in enumerate(objects):
+        size = int(thing.sum())
+        if 0 < size < HELD_SHARE * area and (thing & near).any() and (thing & at_hand).any():
+            found.append(i)
+    return found
+
+
+THIN_SIDE = 360
+"""Height of a person, px, at which thin things are looked for."""
+WIDEST = 0.055
+"""A thin thing is at most this wide, share of the height ..."""
+SHORTEST, LONGEST = 0.1, 1.3
+"""... and this long."""
+CONTRAST = 22.0
+"""It differs at least this much from what lies to both its sides, grey levels."""
+
+
+def thin_things(
+    rgb: UInt8[ndarray, "h w 3"],
+    person: Bool[ndarray, "h w"],
+    keep: Bool[ndarray, "h w"],
+    ends: Float[ndarray, "n 2"],
+    height: float,
+) -> Bool[ndarray, "h w"]:
+    """Return straight, thin things that stick out of the person at a hand or foot: poles, bats, skis, rackets' shafts.
+
+    They stand out against what lies on both sides of them (black and white top hat), and they end at the person: what
+    goes on in the same line on the person's other side is a fence or a kerb.
+
+    Args:
+        rgb: photo. person: mask to be removed. keep: pixels that must stay (other people).
+        ends: wrists and ankles, px. height: standing height of the person, px.
+    """
+    out = np.zeros_like(person)
+    if not len(ends) or not person.any():
+        return out
+    y0, y1, x0, x1 = _around(person, 0.9 * height)
+    scale = min(1.0, THIN_SIDE / height)
+    size = (max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale)))
+    picture = cv2.resize(rgb[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+
+    def small(mask: ndarray) -> Bool[ndarray, "a b"]:
+        return cv2.resize(mask[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+
+    body, stay, tall = small(person), small(keep), height * scale
+    found = _outstanding(picture, grow(body, 1.0) | stay, tall)
+    hands = discs((ends - (x0, y0)) * scale, 0.13 * tall, body.shape)
+    kept = _sticks(found, grow(body, 3.0) & hands, tall)
+    if kept.any():
+        full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
+        out[y0:y1, x0:x1] = full & ~keep[y0:y1, x0:x1]
+    return out
+
+
+def _around(mask: Bool[ndarray, "h w"], margin: float) -> tuple[int, int, int, int]:
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    h, w = mask.shape
+    return (
+        max(0, int(rows[0] - margin)),
+        min(h, int(rows[-1] + margin) + 1),
+        max(0, int(cols[0] - margin)),
+        min(w, int(cols[-1] + margin) + 1),
+    )
+
+
+def _outstanding(rgb: UInt8[ndarray, "h w 3"], person: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return what is narrower than ``WIDEST`` and unlike both its sides, more so than is usual in this photo."""
+    side = max(5, int(WIDEST * height) | 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    # The person is painted over with what lies around, lest a narrow gap beside them looks like a thing.
+    filled = cv2.inpaint(rgb, person.astype(np.uint8), 3, cv2.INPAINT_TELEA) if person.mean() < 0.5 else rgb
+    white, black = (cv2.morphologyEx(filled, op, disc) for op in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+    strength = np.maximum(white, black).max(-1).astype(np.float32)
+    usual = float(np.percentile(strength[~person], 70)) if not person.all() else 255.0
+    return (strength > max(CONTRAST, 2.0 * usual)) & ~person
+
+
+def _sticks(found: Bool[ndarray, "h w"], touch: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return the components that are straight, thin, and start at the person's hands or feet."""
+    _, labels = cv2.connectedComponents(found.astype(np.uint8))
+    kept = np.zeros_like(found)
+    for label in np.unique(labels[touch & found]):
+        y, x = np.nonzero(labels == label)
+        points = np.stack([x, y], 1).astype(np.float64)
+        centre = points.mean(0)
+        axis = np.linalg.svd(points - centre, full_matrices=False)[2][0]
+        along = (points - centre) @ axis
+        across = np.abs((points - centre) @ np.array([-axis[1], axis[0]]))
+        length = float(np.ptp(along)) + 1
+        if not SHORTEST * height < length < LONGEST * height:
+            continue
+        if np.percentile(across, 90) > 0.5 * WIDEST * height or len(points) / length > WIDEST * height:
+            continue
+        # What is held begins at the hand; what passes by it stays.
+        contact = along[touch[y, x]]
+        nearest = min(float(np.abs(contact - along.min()).max()), float(np.abs(along.max() - contact).max()))
+        edge = (y == 0) | (x == 0) | (y == found.shape[0] - 1) | (x == found.shape[1] - 1)
+        if nearest > 0.25 * length or edge.any():
+            continue
+        kept |= labels == label
+    return kept
