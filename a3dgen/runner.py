@@ -26,6 +26,7 @@ from a3dgen.tasks import Task, run_task
 from a3dgen.threads import ONE_THREAD, limit_threads
 
 CLOSE_SECONDS = 5
+CONNECT_SECONDS = 10.0
 WORKERS_SECONDS = 60
 POLL_SECONDS = 0.5
 MAP_RETRIES = 3
@@ -141,7 +142,7 @@ class Cluster:
         from distributed import Client
 
         try:
-            self._client = Client(scheduler or self._own, timeout=10, set_as_default=False)
+            self._client = Client(scheduler or self._own, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ConfigError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler'") from error
         if scheduler:

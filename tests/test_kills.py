@@ -7,45 +7,17 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from toystages.processes import check_same, finished, start_build
 
-ROOT = Path(__file__).resolve().parents[1]
-NOT_CONTENT = ("run.json", "log.jsonl", "workers.log", ".lock")
 TOY = "shard_size: 2\ningest: {people: %d}\nfit: {pause: 0.01}\nrender: {pause: 0.01}\n"
 WORKER, COORDINATOR, INTERRUPT, TERMINATE = "a worker", "the coordinator", "SIGINT", "SIGTERM"
 KINDS = (WORKER, COORDINATOR, INTERRUPT, TERMINATE)
-
-
-def start(folder: Path, *command: str) -> subprocess.Popen[bytes]:
-    """Start a build in a session of its own, as a terminal does: Ctrl-C goes to all its processes."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-    with open(folder / "terminal.txt", "ab") as terminal:
-        return subprocess.Popen(
-            [sys.executable, *command],
-            cwd=folder,
-            env=environment,
-            stdout=terminal,
-            stderr=terminal,
-            start_new_session=True,
-        )
-
-
-def files(out: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(out)): p.read_bytes()
-        for p in sorted(out.rglob("*"))
-        if p.is_file() and p.name not in NOT_CONTENT
-    }
-
-
-def finished(out: Path) -> int:
-    return sum(1 for _ in out.rglob("*.json"))
 
 
 def workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -102,20 +74,12 @@ def torment(begin: Callable[..., subprocess.Popen[bytes]], out: Path, kinds: lis
     return hit
 
 
-def check_same(out: Path, reference: Path) -> None:
-    ours, theirs = files(out), files(reference)
-    assert not [name for name in ours if name.endswith((".tmp", ".old")) or ".tmp/" in name or ".old/" in name]
-    assert sorted(ours) == sorted(theirs)
-    assert [name for name in ours if ours[name] != theirs[name]] == []
-
-
 def check_toy(folder: Path, kinds: list[str], seed: int, people: int, workers: int) -> None:
     (folder / "toy.yaml").write_text(TOY % people)
-    command = (str(ROOT / "tests/toystages/command.py"), "build", "--config", "toy.yaml", "--out")
-    undisturbed = start(folder, *command, "reference", "--workers", "0")
+    undisturbed = start_build(folder, "reference", "--workers", "0")
 
     def begin(workers: int = workers) -> subprocess.Popen[bytes]:
-        return start(folder, *command, "out", "--workers", str(workers))
+        return start_build(folder, "out", "--workers", str(workers))
 
     hit = torment(begin, folder / "out", kinds, seed)
     assert undisturbed.wait(60) == 0
