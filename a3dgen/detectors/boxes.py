@@ -47,6 +47,13 @@ def person_boxes(config: DetectorConfig) -> Callable[[UInt8[ndarray, "h w 3"]], 
     return boxes
 
 
+def silence() -> None:
+    """Keep the bars of the transformers library, which shows one for every file it loads, off the terminal."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 class TransformersBoxes:
     """An object detector of the transformers library (RT-DETR, D-FINE, DETR ...), from a local folder."""
 
@@ -59,6 +66,7 @@ class TransformersBoxes:
             from transformers import AutoImageProcessor, AutoModelForObjectDetection
         except ImportError:
             raise MissingDependency("transformers", "--person-weights", "pip install 'transformers>=5'") from None
+        silence()
         try:
             processor = AutoImageProcessor.from_pretrained(self._folder, local_files_only=True)
             model = AutoModelForObjectDetection.from_pretrained(self._folder, local_files_only=True)

@@ -1,4 +1,9 @@
-"""Faces in photos: where they are, and making them unrecognisable."""
+"""Faces in photos: where they are or may be, and making them unrecognisable.
+
+A face that shows is worse than a blurred bush, so everything that may be a face counts: the heads of all people found,
+the heads of poses that were seen but not believed, and what two face detectors see, the near-range one only where the
+pose network sees some person. A face that none of them sees stays clear.
+"""
 
 from __future__ import annotations
 
@@ -7,56 +12,128 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import Person
-from a3dgen.detectors.mediapipe import quiet
+from a3dgen.detectors.mediapipe import glance, quiet
 from a3dgen.detectors.poses import extent, windows
 from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import ROW
 
 _HEAD = [ROW[f"body_{n}"] for n in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+_TOP = [ROW["extra_head_top_lsp"], ROW["extra_neck_lsp"]]
 _SHOULDERS = [ROW["extra_left_shoulder"], ROW["extra_right_shoulder"]]
+_HIPS = [ROW["extra_left_hip"], ROW["extra_right_hip"]]
 _LIMBS = [ROW[f"extra_{s}_{j}"] for s in ("left", "right") for j in ("shoulder", "elbow", "hip", "knee", "ankle")]
 CELLS = 5
 """A blurred face is made of this many cells a side: nothing of a face is left at that size."""
+SHARES = (0.6, 0.35, 0.2, 0.12)
+"""Sides of the windows in which faces are looked for."""
+FAR, NEAR = 1, 0
+"""MediaPipe's two face detectors: for people up to 5 m and up to 2 m away."""
+SURE = {FAR: 0.25, NEAR: 0.25}
+ERASED = 0.7
+"""A circle with this share on the person's own outline is erased with them."""
+ROUND = 0.8
+"""Radius of a face's circle in shares of the longer side of its box."""
 
 
 def head_circles(people: list[Person]) -> Float[ndarray, "n 3"]:
-    """Return x, y, radius (px) of a circle around every person's head, as their keypoints have it."""
-    circles = []
-    for person in people:
-        head = person.keypoints[_HEAD]
-        head = head[head[:, 2] > 0, :2]
-        if not len(head):
-            continue
-        limbs = person.keypoints[_LIMBS]
-        size = extent(limbs[limbs[:, 2] > 0.3, :2])
-        shoulders = person.keypoints[_SHOULDERS]
-        width = float(np.linalg.norm(np.diff(shoulders[:, :2], axis=0))) if (shoulders[:, 2] > 0).all() else 0.0
-        radius = max(0.9 * extent(head), 0.4 * width, 0.09 * size, 6.0)
-        circles.append([*head.mean(0), min(radius, 0.3 * max(size, 20.0))])
-    return np.array(circles, np.float64).reshape(-1, 3)
+    """Return x, y, radius (px) of a circle around every person's head, as their keypoints have it.
+
+    Without a point of the face: around head top and neck, above the shoulders, or in the upper part of the box.
+    """
+    return np.array([_head(person) for person in people], np.float64).reshape(-1, 3)
 
 
-def face_circles(rgb: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "n 3"]:
+def _head(person: Person) -> list[float]:
+    size = max(extent(_known(person, _LIMBS, 0.3)), 20.0)
+    face, top = _known(person, _HEAD), _known(person, _TOP)
+    shoulders, hips = _known(person, _SHOULDERS), _known(person, _HIPS)
+    width = float(np.linalg.norm(shoulders[0] - shoulders[1])) if len(shoulders) == 2 else 0.0
+    if len(face):
+        radius = max(0.9 * extent(face), 0.4 * width, 0.09 * size, 6.0)
+        return [*face.mean(0), min(radius, 0.3 * size)]
+    if len(top) == 2:
+        return [*top.mean(0), max(0.7 * float(np.linalg.norm(top[0] - top[1])), 6.0)]
+    if len(shoulders) and len(hips):
+        up = shoulders.mean(0) - hips.mean(0)
+        return [*(shoulders.mean(0) + 0.4 * up), max(0.4 * float(np.linalg.norm(up)), 0.5 * width, 6.0)]
+    x0, y0, x1, y1 = person.box
+    reach = 0.5 * min(x1 - x0, y1 - y0)
+    return [(x0 + x1) / 2, y0 + 0.7 * reach, max(reach, 6.0)]
+
+
+def _known(person: Person, rows: list[int], least: float = 0.0) -> Float[ndarray, "k 2"]:
+    points = person.keypoints[rows]
+    return points[points[:, 2] > least, :2]
+
+
+def face_circles(rgb: UInt8[ndarray, "h w 3"], people: Bool[ndarray, "h w"]) -> Float[ndarray, "n 3"]:
     """Return x, y, radius (px) around every face that a face detector sees, whoever it belongs to.
+
+    Args:
+        rgb: the photo. people: where there may be people: the near-range detector is believed only there.
 
     Raises:
         MissingDependency: if mediapipe is not installed.
     """
     found = []
     h, w = rgb.shape[:2]
-    for x0, y0, x1, y1 in windows(w, h, (0.6, 0.35, 0.2)):
+    for x0, y0, x1, y1 in windows(w, h, SHARES):
         if min(x1 - x0, y1 - y0) < 24:
             continue
-        result = _network().process(np.ascontiguousarray(rgb[y0:y1, x0:x1]))
-        for detection in result.detections or ():
-            box = detection.location_data.relative_bounding_box
-            bw, bh = box.width * (x1 - x0), box.height * (y1 - y0)
-            found.append([x0 + box.xmin * (x1 - x0) + bw / 2, y0 + box.ymin * (y1 - y0) + bh / 2, 0.8 * max(bw, bh)])
+        part = np.ascontiguousarray(rgb[y0:y1, x0:x1])
+        for kind in (FAR, NEAR):
+            for detection in _network(kind).process(part).detections or ():
+                box = detection.location_data.relative_bounding_box
+                bw, bh = box.width * (x1 - x0), box.height * (y1 - y0)
+                x, y = x0 + box.xmin * (x1 - x0) + bw / 2, y0 + box.ymin * (y1 - y0) + bh / 2
+                if kind == FAR or _on(people, x, y):
+                    found.append([x, y, ROUND * max(bw, bh)])
     return np.array(found, np.float64).reshape(-1, 3)
+
+
+def _on(mask: Bool[ndarray, "h w"], x: float, y: float) -> bool:
+    h, w = mask.shape
+    return bool(mask[min(max(int(y), 0), h - 1), min(max(int(x), 0), w - 1)])
+
+
+def possible_faces(
+    rgb: UInt8[ndarray, "h w 3"], people: list[Person]
+) -> tuple[Float[ndarray, "n 3"], Float[ndarray, "m 3"]]:
+    """Return circles around faces that somebody saw, and around heads of poses that nobody believed.
+
+    Raises:
+        MissingDependency: if mediapipe is not installed.
+    """
+    doubtful, region = glance(rgb)
+    for person in people:
+        if person.mask is not None and person.mask.shape == region.shape:
+            region |= person.mask
+    return face_circles(rgb, region), head_circles(doubtful)
+
+
+def of_others(
+    own: Person, others: list[Person], faces: Float[ndarray, "n 3"], doubtful: Float[ndarray, "m 3"]
+) -> Float[ndarray, "k 3"]:
+    """Return the circles to blur in the photo of one person: everybody's head but their own.
+
+    What lies on the person's own outline is left out: the samples show nothing of it.
+    """
+    (mine,) = head_circles([own])
+    loose = np.concatenate([faces, doubtful])
+    away = np.linalg.norm(loose[:, :2] - mine[:2], axis=1) > np.maximum(mine[2], 0.7 * loose[:, 2])
+    if own.mask is not None:
+        away &= np.array([_share_on(own.mask, circle) < ERASED for circle in loose], bool)
+    return np.concatenate([head_circles(others), loose[away]])
+
+
+def _share_on(mask: Bool[ndarray, "h w"], circle: Float[ndarray, "3"]) -> float:
+    disc = np.zeros(mask.shape, np.uint8)
+    cv2.circle(disc, (round(circle[0]), round(circle[1])), max(1, round(circle[2])), 1, -1)
+    return float(mask[disc > 0].mean()) if disc.any() else 1.0
 
 
 def blur(rgb: UInt8[ndarray, "h w 3"], circles: Float[ndarray, "n 3"]) -> UInt8[ndarray, "h w 3"]:
@@ -78,7 +155,7 @@ def blur(rgb: UInt8[ndarray, "h w 3"], circles: Float[ndarray, "n 3"]) -> UInt8[
 
 
 @cache
-def _network() -> Any:
+def _network(kind: int) -> Any:
     try:
         from mediapipe.python.solutions.face_detection import FaceDetection
     except ImportError:
@@ -86,6 +163,6 @@ def _network() -> Any:
             "mediapipe", "privacy.blur_bystanders", "pip install 'a3dgen[mediapipe]', or set it to false"
         ) from None
     with quiet():
-        network = FaceDetection(model_selection=1, min_detection_confidence=0.4)
+        network = FaceDetection(model_selection=kind, min_detection_confidence=SURE[kind])
         network.process(np.zeros((64, 64, 3), np.uint8))
     return network

@@ -50,6 +50,11 @@ class GivenDetector:
         if not files:
             raise ConfigError(f"--keypoints: no JSON file in '{config.keypoints}'")
 
+    @property
+    def names(self) -> set[str]:
+        """What the files call the photos they speak of."""
+        return set(self._people)
+
     def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
         """Return the people of the photo ``name``, the best first."""
         found: list[Person] = []

@@ -44,6 +44,9 @@ FACE = [r for r, k in LANDMARK_OF_ROW.items() if k <= 8]
 HIDDEN_FACE = 0.4
 """BlazePose calls the face visible even of people seen from behind: their face points count this much."""
 
+HEAD_END = 11
+"""Landmarks 0..10 are of the face."""
+
 SHARES = (0.8, 0.55, 0.38, 0.26)
 """Sides of the windows."""
 CLOSE_UPS = (1.25, 1.5, 1.8)
@@ -84,13 +87,42 @@ class MediapipeDetector:
 
     def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
         """Find everybody; the best first."""
-        height, width = rgb.shape[:2]
-        hits = [h for box in windows(width, height, SHARES) if (h := look(rgb, box)) is not None and plausible(h)]
+        hits = overview(rgb)
         if not hits:
             return []
         groups = thin([h.limbs for h in hits], np.array([h.quality for h in hits]), 0.15)
         found = [p for i, same in groups if (p := verify(rgb, hits[i], len(same))) is not None]
         return share_out([p for p in _distinct(found) if p.score >= self._min_score])
+
+
+_last: list[tuple[UInt8[ndarray, "h w 3"], list[Hit]]] = []
+"""The photo looked at last, with what was seen: its faces are looked for right after its people."""
+
+
+def overview(rgb: UInt8[ndarray, "h w 3"]) -> list[Hit]:
+    """Return every plausible pose in windows of all scales; a person is in it several times, or not at all."""
+    if not (_last and _last[0][0] is rgb):
+        height, width = rgb.shape[:2]
+        hits = [h for box in windows(width, height, SHARES) if (h := look(rgb, box)) is not None and plausible(h)]
+        _last[:] = [(rgb, hits)]
+    return _last[0][1]
+
+
+def glance(rgb: UInt8[ndarray, "h w 3"]) -> tuple[list[Person], Bool[ndarray, "h w"]]:
+    """Return everybody who may be in a photo, most of them wrongly, and where any person was seen.
+
+    Raises:
+        MissingDependency: if mediapipe is not installed.
+    """
+    height, width = rgb.shape[:2]
+    hits = overview(rgb)
+    region = np.zeros((height, width), bool)
+    for hit in hits:
+        (x, y), (h, w) = hit.corner, hit.segmentation.shape
+        region[y : y + h, x : x + w] |= hit.segmentation > 0.3
+    groups = thin([h.limbs for h in hits], np.array([h.quality for h in hits]), 0.15)
+    heads = [hits[i] for i, _ in groups if hits[i].inside[:HEAD_END].mean() > 0.6]
+    return [_person(hit.landmarks, hit, 0.0, height, width) for hit in heads], region
 
 
 def plausible(hit: Hit) -> bool:

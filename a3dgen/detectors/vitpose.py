@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.boxes import local_folder, person_boxes, to_person
+from a3dgen.detectors.boxes import local_folder, person_boxes, silence, to_person
 from a3dgen.detectors.poses import WHOLEBODY_ROWS, to_rows
 from a3dgen.errors import ConfigError, MissingDependency
 from a3dgen.geometry.skeleton import COCO_ROWS
@@ -37,6 +37,7 @@ class VitPoseDetector:
             processor_class = _processor_class()
         except ImportError:
             raise MissingDependency("transformers", "detector vitpose", "pip install 'transformers>=5' scipy") from None
+        silence()
         try:
             model = VitPoseForPoseEstimation.from_pretrained(self._folder, local_files_only=True)
             if (self._folder / "preprocessor_config.json").is_file():

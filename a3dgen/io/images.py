@@ -110,31 +110,36 @@ def _rgb_pixels(image: Image.Image) -> ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def read_rgb(path: str | Path, limit: int = MAX_PIXELS) -> UInt8[ndarray, "h w 3"]:
+def read_rgb(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UInt8[ndarray, "h w 3"]:
     """Read a photo as RGB, EXIF orientation applied.
 
     Args:
         path: the file. limit: most pixels it may have.
+        enough: a JPEG may be decoded at a half, a quarter or an eighth of its size as long as its longer side keeps
+            this many px; 0 = at its own size. A large photo then never lies in memory whole.
 
     Raises:
         DataError: if it is missing, no image, truncated or above ``limit``.
     """
     with _opened(path, limit) as image:
         orientation = _orientation(image)
+        if enough and max(image.size) > enough:
+            width, height = (-(-side * enough // max(image.size)) for side in image.size)
+            image.draft(None, (width, height))
         image.load()
         check_end(path, image.format)
         return _upright(_rgb_pixels(image), orientation)
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
+def image_size(path: str | Path, limit: int = MAX_PIXELS) -> tuple[int, int]:
     """Return (width, height) in px after EXIF orientation, without decoding.
 
     A JPEG or PNG cut short is noticed by its missing end marker.
 
     Raises:
-        DataError: if the file is missing, no image, truncated or above ``MAX_PIXELS``.
+        DataError: if the file is missing, no image, truncated or above ``limit`` pixels.
     """
-    with _opened(path) as image:
+    with _opened(path, limit) as image:
         width, height = image.size
         check_end(path, image.format)
         return (height, width) if _orientation(image) >= 5 else (width, height)

@@ -29,11 +29,14 @@ class Source:
         read: yields every person of a config. Raises ConfigError if what was asked for is not there and
             DataError if an annotation file cannot be read.
         fingerprint: hexadecimal digest of the annotation files' contents; it changes when they do.
+        prepare: does what takes long ahead of ``read``, through a parallel ``map`` (in order), and reports
+            (done, total); None if nothing does.
     """
 
     Config: type
     read: Callable[[Any], Iterator[Found]]
     fingerprint: Callable[[Any], str]
+    prepare: Callable[[Any, Callable[..., Any], Callable[[int, int], None]], None] | None = None
 
 
 SOURCES: dict[str, str] = {

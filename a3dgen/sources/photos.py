@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from a3dgen.records import OUTSIDE, UNLABELLED
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import box_of, digest_files, root_folder
 from a3dgen.sources.photos_files import PhotoFile, list_files
+from a3dgen.sources.photos_pictures import HEIF, can_read_heif
 from a3dgen.sources.photos_review import Verdicts
-from a3dgen.sources.photos_shots import VERSION, Shot, Studio
+from a3dgen.sources.photos_shots import VERSION, Mapper, Shot, Studio, make_all
 
 log = logging.getLogger("a3dgen")
 
@@ -94,11 +95,35 @@ class Config:
 def fingerprint(config: Config) -> str:
     """Return the digest of all photos, finished detections, weights and what the user said of people."""
     root = _root(config)
-    found = [f"{f.name} {f.sha}" if isinstance(f, PhotoFile) else " ".join(f) for f in _files(config, root)]
+    files_found = list(_files(config, root))
+    found = [f"{f.name} {f.sha}" if isinstance(f, PhotoFile) else " ".join(f) for f in files_found]
+    if any(isinstance(f, PhotoFile) and f.path.suffix.lower() in HEIF for f in files_found):
+        found.append(f"HEIC {can_read_heif()}")
     verdicts = Verdicts(config.present_regions, config.review)
     extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
     files = sorted(f for p in extra for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
     return digest_files(files, "\n".join([*found, verdicts.digest(), f"version {VERSION}"]))
+
+
+def prepare(config: Config, mapper: Mapper, report: Callable[[int, int], None]) -> None:
+    """Look for people in all photos, wherever ``mapper`` works; ``read`` finds the results on disk.
+
+    Raises:
+        ConfigError: for a folder, weights or table that cannot be used.
+        MissingDependency: if the detector's package is not installed.
+    """
+    root = _root(config)
+    Verdicts(config.present_regions, config.review)  # a mistake in a table is said before hours of detection
+    files = [f for f in _remembered(config, root) if isinstance(f, PhotoFile) and not f.same_as]
+    make_all(config, files, mapper, report)
+
+
+def _remembered(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
+    """Yield the files of people who did not ask to be forgotten."""
+    forgotten = read_forgotten(_work(config).parent.parent)
+    for file in _files(config, root):
+        if not (isinstance(file, PhotoFile) and fact("stem", f"{config.subset}/{file.stem}") in forgotten):
+            yield file
 
 
 def read(config: Config) -> Iterator[Found]:
@@ -112,12 +137,9 @@ def read(config: Config) -> Iterator[Found]:
     """
     root = _root(config)
     verdicts = Verdicts(config.present_regions, config.review)
-    studio = Studio(config.detection, _work(config), config)
+    studio = Studio(config)
     start = f"custom/{config.subset.split('/', 1)[1]}"
-    forgotten = read_forgotten(_work(config).parent.parent)
-    for file in _files(config, root):
-        if isinstance(file, PhotoFile) and fact("stem", f"{config.subset}/{file.stem}") in forgotten:
-            continue
+    for file in _remembered(config, root):
         if not isinstance(file, PhotoFile):
             yield f"{start}/{file[0]}", file[1]
             continue
@@ -190,4 +212,4 @@ def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts) 
     return row
 
 
-SOURCE = Source(Config, read, fingerprint)
+SOURCE = Source(Config, read, fingerprint, prepare)

@@ -35,6 +35,11 @@ class PhotoFile:
     def is_video(self) -> bool:
         return self.path.suffix.lower() in VIDEOS
 
+    @property
+    def path_is_text(self) -> bool:
+        """Whether the path can be stored as text: file names may hold any bytes."""
+        return str(self.path).isprintable()
+
 
 def list_files(root: Path, without: Path | None, hash_names: bool) -> Iterator[PhotoFile | tuple[str, str]]:
     """Yield every picture and video below a folder in the order of their names; hidden files are passed over.
@@ -50,7 +55,7 @@ def list_files(root: Path, without: Path | None, hash_names: bool) -> Iterator[P
     seen: dict[str, str] = {}
     stems: set[str] = set()
     for path in sorted(_walk(root, without), key=lambda p: p.relative_to(root).as_posix()):
-        name = path.relative_to(root).as_posix().encode("utf-8", "replace").decode()
+        name = printable(path.relative_to(root).as_posix())
         try:
             if not is_picture(path):
                 continue
@@ -65,6 +70,11 @@ def list_files(root: Path, without: Path | None, hash_names: bool) -> Iterator[P
         same = seen.setdefault(sha, name)
         stem = "" if same != name else _stem(name, sha, hash_names, stems)
         yield PhotoFile(path, name, sha, stem, same if same != name else "")
+
+
+def printable(name: str) -> str:
+    """Return a file name with a question mark for every character that no table or message can hold."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _walk(root: Path, without: Path | None) -> Iterator[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.errors import DataError
-from a3dgen.io.images import read_rgb
+from a3dgen.io.images import image_size, read_rgb
 
 LARGEST = 250_000_000
 """px; beyond this a file is taken for a decompression bomb."""
@@ -21,29 +23,44 @@ HEIF = (".heic", ".heif")
 TIFF = (".tif", ".tiff")
 
 
-def load_photo(path: Path) -> UInt8[ndarray, "h w 3"]:
-    """Read a photo upright, as RGB.
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photo, upright: RGB pixels, no larger than asked for, and the size (width, height) of the file."""
+
+    rgb: UInt8[ndarray, "h w 3"]
+    size: tuple[int, int]
+
+
+def load_photo(path: Path, max_side: int) -> Photo:
+    """Read a photo upright, as RGB, scaled down to ``max_side`` px on its longer side if it is larger.
 
     Raises:
         DataError: if it cannot be read, or needs a package that is not installed.
     """
     suffix = path.suffix.lower()
     if suffix in HEIF:
-        return _heif(path)
+        rgb = _heif(path)
+        return Photo(fit_size(rgb, max_side), _size(rgb))
     try:
-        return read_rgb(path, LARGEST)
+        size = image_size(path, LARGEST)
+        return Photo(fit_size(read_rgb(path, LARGEST, max_side), max_side), size)
     except DataError:
-        if suffix not in TIFF:
-            raise
-        deep = _deep_tiff(path)
+        deep = _deep_tiff(path) if suffix in TIFF else None
         if deep is None:
             raise
-        return deep
+        return Photo(fit_size(deep, max_side), _size(deep))
+
+
+def _size(rgb: UInt8[ndarray, "h w 3"]) -> tuple[int, int]:
+    return int(rgb.shape[1]), int(rgb.shape[0])
 
 
 def _deep_tiff(path: Path) -> UInt8[ndarray, "h w 3"] | None:
     """Read a TIFF with 16-bit colour channels, which Pillow does not know; None if OpenCV does not either."""
-    data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    try:
+        data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None
     if data is None:
         return None
     if data.dtype == np.uint16:
@@ -53,14 +70,24 @@ def _deep_tiff(path: Path) -> UInt8[ndarray, "h w 3"] | None:
     return np.ascontiguousarray(data[..., ::-1])
 
 
+def can_read_heif() -> bool:
+    """Whether the optional package for HEIC files is installed."""
+    return find_spec("pillow_heif") is not None
+
+
 def _heif(path: Path) -> UInt8[ndarray, "h w 3"]:
     try:
         import pillow_heif
     except ImportError:
-        raise DataError(f"{path.name}: HEIC needs the package 'pillow-heif': pip install pillow-heif") from None
+        raise DataError("HEIC needs the package 'pillow-heif': pip install 'a3dgen[heic]', then run again") from None
     try:
-        return np.array(pillow_heif.open_heif(str(path)).to_pillow().convert("RGB"))
-    except (ValueError, OSError, EOFError, RuntimeError) as error:
+        # libheif turns the picture upright itself, and brings 10 and 12 bits down to 8
+        picture = pillow_heif.open_heif(str(path))
+        width, height = picture.size
+        if width * height > LARGEST:
+            raise ValueError(f"{width}x{height} px is above the limit of {LARGEST / 1e6:.0f} megapixels")
+        return np.array(picture.to_pillow().convert("RGB"))
+    except (ValueError, OSError, EOFError, RuntimeError, SyntaxError) as error:
         raise DataError(f"{path.name}: the image cannot be decoded: {error}") from None
 
 

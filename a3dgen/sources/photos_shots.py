@@ -1,34 +1,39 @@
-"""What was made of every photo: detections, and work copies where the photo itself cannot be used. Kept on disk."""
+"""What was made of every photo, kept on disk: detections, and work copies where the photo itself cannot be used."""
 
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
-from numpy import ndarray
 
-from a3dgen.detectors import Detector, DetectorConfig, Person, get_detector
-from a3dgen.errors import DataError, MissingDependency
+from a3dgen.detectors import Detector, Person, get_detector
+from a3dgen.errors import A3dgenError, ConfigError, DataError
 from a3dgen.io import masks
-from a3dgen.io.images import replace_file, write_image
-from a3dgen.sources.photos_files import LOSSLESS, PhotoFile
-from a3dgen.sources.photos_pictures import HEIF, SMALLEST, TIFF, fit_size, load_photo, video_frames
+from a3dgen.io.images import replace_file
+from a3dgen.sources.photos_files import PhotoFile
+from a3dgen.sources.photos_make import make_facts
 
 if TYPE_CHECKING:
     from a3dgen.sources.photos import Config
 
-VERSION = 2
+VERSION = 3
 """Of what is kept on disk: detections of another version are made anew."""
+FEW = 3
+"""So few photos are not worth handing out."""
 log = logging.getLogger("a3dgen")
+
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Like ``map``, in order; a pool's map works in parallel."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +59,42 @@ class Studio:
     """Makes shots of files, or takes them from the work folder.
 
     Args:
-        detection: the detector. work: the work folder. config: of the source.
+        config: of the source; its ``work`` is a folder.
     """
 
-    def __init__(self, detection: DetectorConfig, work: Path, config: Config) -> None:
-        self._detection, self._work, self._config = detection, work, config
+    def __init__(self, config: Config) -> None:
+        self._config, self._detection, self._work = config, config.detection, Path(config.work)
         self._names: list[tuple[str, str, int, str]] = []
         self._kept: set[Path] = set()
 
     @cached_property
     def detector(self) -> Detector:
-        return get_detector(self._detection)
+        """The detector, loaded at the first photo that needs it.
+
+        Raises:
+            ConfigError: if its weights or files cannot be used: no photo is to blame.
+        """
+        try:
+            return get_detector(self._detection)
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+
+    def make(self, file: PhotoFile) -> list[dict[str, Any]]:
+        """Return the facts of a file, made and kept if they are not there yet.
+
+        Raises:
+            DataError: if the file cannot be read.
+        """
+        path = self._facts_path(file)
+        facts = _stored(path, self._work)
+        if facts is None:
+            facts = make_facts(self._config, file, self.detector, self._work)
+            replace_file(path, json.dumps(facts).encode())
+        return facts
+
+    def missing(self, files: Iterable[PhotoFile]) -> list[PhotoFile]:
+        """Return the files of which nothing is kept."""
+        return [f for f in files if _stored(self._facts_path(f), self._work) is None]
 
     def shots(self, file: PhotoFile) -> list[Shot]:
         """Return the shots of one file: one of a photo, several of a video.
@@ -72,12 +102,8 @@ class Studio:
         Raises:
             DataError: if it cannot be read.
         """
-        facts_path = self._work / "facts" / f"{file.stem}-{self._digest(file)}.json"
-        facts = _stored(facts_path, self._work)
-        if facts is None:
-            facts = self._make(file)
-            replace_file(facts_path, json.dumps(facts).encode())
-        self._kept.add(facts_path)
+        facts = self.make(file)
+        self._kept.add(self._facts_path(file))
         shots = [self._shot(file, f) for f in facts]
         for shot in shots:
             self._kept.update(shot.images)
@@ -97,74 +123,39 @@ class Studio:
             for path in (self._work / folder).glob("*"):
                 if path.is_file() and path not in self._kept:
                     path.unlink()
+        self._warn_of_other_names()
+
+    def _warn_of_other_names(self) -> None:
+        """Say so if finished detections are of other photos altogether."""
+        named = getattr(self.detector, "names", None) if self._detection.name == "given" else None
+        if named and self._names and not any(people for _, _, people, _ in self._names):
+            log.warning(
+                "none of the photos is found in %s: it speaks of '%s', the photos are called e.g. '%s'",
+                self._detection.keypoints, sorted(named)[0], self._names[0][1],
+            )  # fmt: skip
+
+    def _facts_path(self, file: PhotoFile) -> Path:
+        return self._work / "facts" / f"{file.stem}-{self._digest(file)}.json"
 
     def _digest(self, file: PhotoFile) -> str:
         c = self._config
         facts = [VERSION, file.sha, file.name, asdict(self._detection), c.max_side, c.video_fps, c.video_frames]
         facts.append(c.blur_bystanders)
-        facts += [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in _model_files(self._detection)]
+        facts += self._models
         return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
-    def _make(self, file: PhotoFile) -> list[dict[str, Any]]:
-        if file.is_video:
-            frames = video_frames(file.path, self._config.video_fps, self._config.video_frames)
-            return [self._facts(file, rgb, f"{file.name}@{n}", f"{file.stem}-f{n:06d}", True) for n, rgb in frames]
-        rgb = load_photo(file.path)
-        copied = file.path.suffix.lower() in (*HEIF, *TIFF)
-        return [self._facts(file, rgb, file.name, file.stem, copied)]
-
-    def _facts(
-        self, file: PhotoFile, rgb: UInt8[ndarray, "h w 3"], name: str, stem: str, copied: bool
-    ) -> dict[str, Any]:
-        h, w = rgb.shape[:2]
-        if min(h, w) < SMALLEST:
-            raise DataError(f"the picture is {w}x{h} px; {SMALLEST} px are the least on either side")
-        small = fit_size(rgb, self._config.max_side)
-        remark = ""
-        if small.shape != rgb.shape:
-            remark, copied = f"scaled down from {w}x{h} to {small.shape[1]}x{small.shape[0]} px", True
-        people = sorted(
-            self.detector.detect(small, file.name if not copied else name), key=lambda p: p.box[0] + p.box[2]
-        )
-        suffix = ".png" if file.path.suffix.lower() in LOSSLESS else ".jpg"
-        return {
-            "name": name, "stem": stem, "size": [small.shape[1], small.shape[0]], "remark": remark,
-            "images": self._pictures(small, people, stem, suffix, copied),
-            "people": [_plain(p, _outline(p, small)) for p in people],
-        }  # fmt: skip
-
-    def _pictures(
-        self, rgb: UInt8[ndarray, "h w 3"], people: list[Person], stem: str, suffix: str, copied: bool
-    ) -> list[str]:
-        """Return for every person the copy to use, or an empty text for the photo itself."""
-        if not people:
-            return []
-        folder = self._work / "images"
-        shared = ""
-        if copied:
-            shared = f"images/{stem}{suffix}"
-            write_image(self._work / shared, rgb)
-        if not self._config.blur_bystanders:
-            return [shared] * len(people)
-        from a3dgen.detectors.faces import blur, face_circles, head_circles
-
-        faces = face_circles(rgb)
-        heads = [head_circles([p]) for p in people]
-        pictures = []
-        for i, own in enumerate(heads):
-            others = np.concatenate([np.zeros((0, 3)), *(h for j, h in enumerate(heads) if j != i), _apart(faces, own)])
-            if not len(others):
-                pictures.append(shared)
-                continue
-            path = folder / f"{stem}_{i + 1}_faces{suffix}"
-            write_image(path, blur(rgb, others))
-            pictures.append(f"images/{path.name}")
-        return pictures
+    @cached_property
+    def _models(self) -> list[list[Any]]:
+        """Name, size and time of every file that the detector reads."""
+        d = self._detection
+        paths = [Path(p).expanduser() for p in (d.weights, d.person_weights, d.keypoints, d.config) if p]
+        files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+        return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
 
     def _shot(self, file: PhotoFile, facts: dict[str, Any]) -> Shot:
         images = [self._work / p if p else file.path for p in facts["images"]]
         people = [
-            Person(np.array(p["box"]), np.array(p["keypoints"], np.float64).reshape(-1, 3), p["score"])
+            Person(np.array(p["box"], np.float64), np.array(p["keypoints"], np.float64).reshape(-1, 3), p["score"])
             for p in facts["people"]
         ]
         size = (int(facts["size"][0]), int(facts["size"][1]))
@@ -173,34 +164,41 @@ class Studio:
         )
 
 
-def _apart(faces: Float[ndarray, "n 3"], own: Float[ndarray, "m 3"]) -> Float[ndarray, "k 3"]:
-    """Return the faces that are not the person's own."""
-    if not len(own):
-        return faces
-    distance = np.linalg.norm(faces[:, :2] - own[0, :2], axis=1)
-    return faces[distance > np.maximum(own[0, 2], faces[:, 2])]
+def make_all(config: Config, files: list[PhotoFile], mapper: Mapper, report: Callable[[int, int], None]) -> None:
+    """Look for people in all files that need it, wherever ``mapper`` works; what comes of it is kept on disk.
+
+    Every photo is worked on alone: the files are the same bytes whoever makes them. What cannot be read is left to
+    ``Studio.shots``, which says so.
+
+    Args:
+        config: of the source. files: without copies of another. mapper: like ``map``.
+        report: called with (photos done, photos in all).
+
+    Raises:
+        ConfigError: if the detector cannot be used.
+    """
+    studio = Studio(config)
+    todo = studio.missing(files)
+    if len(todo) <= FEW:
+        return
+    studio.detector  # noqa: B018  what is wrong with it is said once, before anything is handed out
+    report(0, len(todo))
+    # the review table and the folder do not matter here: workers need not load the detector anew for another one
+    plain = replace(config, review="", present_regions="")
+    for done, _ in enumerate(mapper(functools.partial(_make_one, config=plain), todo), 1):
+        report(done, len(todo))
 
 
-def _outline(person: Person, rgb: UInt8[ndarray, "h w 3"]) -> masks.Rle | None:
-    """Return the person's mask; a detector without masks gets mediapipe's, where that is installed."""
-    mask = person.mask
-    if mask is None:
-        try:
-            from a3dgen.detectors.mediapipe import segment
-
-            mask = segment(rgb, person.box)
-        except MissingDependency:
-            return None
-    return masks.encode(mask) if mask is not None and mask.any() else None
+def _make_one(file: PhotoFile, config: Config) -> None:
+    try:
+        _studio(config).make(file)
+    except (A3dgenError, OSError):
+        return  # the caller comes to this file again, and says what is wrong
 
 
-def _plain(person: Person, mask: masks.Rle | None) -> dict[str, Any]:
-    return {
-        "box": np.round(person.box, 3).tolist(),
-        "keypoints": np.round(person.keypoints, 3).tolist(),
-        "score": round(float(person.score), 4),
-        "mask": mask,
-    }
+@functools.lru_cache(maxsize=1)
+def _studio(config: Config) -> Studio:
+    return Studio(config)
 
 
 def _stored(path: Path, work: Path) -> list[dict[str, Any]] | None:
@@ -211,8 +209,3 @@ def _stored(path: Path, work: Path) -> list[dict[str, Any]] | None:
         return facts if whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _model_files(detection: DetectorConfig) -> list[Path]:
-    paths = [Path(p).expanduser() for p in (detection.weights, detection.person_weights, detection.keypoints) if p]
-    return sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())

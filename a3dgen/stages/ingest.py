@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,21 @@ def fingerprint(config: Config) -> str:
         source, own = open_source(name, settings)
         found[name] = source.fingerprint(own)
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def prepare(config: Config, mapper: Callable[..., Any], report: Callable[[int, int], None]) -> None:
+    """Let sources do what takes long (looking for people in photos) through a parallel ``map``, ahead of ``run``.
+
+    Args:
+        config: as for ``run``. mapper: like ``map``, in order. report: called with (done, total).
+
+    Raises:
+        ConfigError: if a source is set up wrongly.
+    """
+    for name, settings in _sources(config).items():
+        source, own = open_source(name, settings)
+        if source.prepare is not None:
+            source.prepare(own, mapper, report)
 
 
 def run(config: Config, context: Context) -> Iterator[Found]:

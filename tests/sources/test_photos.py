@@ -55,7 +55,7 @@ def split(found):
 
 
 def test_every_kind_of_file_is_a_person_or_a_reason(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_shots._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     rgb = picture()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -97,17 +97,17 @@ def test_every_kind_of_file_is_a_person_or_a_reason(tmp_path, folder, monkeypatc
 
 
 def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_shots._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     Image.fromarray(picture(900, 600)).save(folder / "a.png")
     settings = config(tmp_path, keypoints=detections(tmp_path / "d.json", "a.png"), max_side=300)
     first, _ = split(SOURCE.read(settings))
     assert tuple(first[0]["image_size"]) == (300, 200)
-    monkeypatch.setattr("a3dgen.sources.photos_shots.load_photo", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr("a3dgen.sources.photos_make.load_photo", lambda *given: pytest.fail("read again"))
     again, _ = split(SOURCE.read(settings))
     assert again[0]["image"] == first[0]["image"]
     np.testing.assert_array_equal(again[0]["keypoints"], first[0]["keypoints"])
     monkeypatch.undo()
-    monkeypatch.setattr("a3dgen.sources.photos_shots._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     (folder / "a.png").unlink()
     Image.fromarray(picture(200, 300, seed=2)).save(folder / "b.png")
     rows, refused = split(SOURCE.read(settings))
@@ -117,7 +117,7 @@ def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, fo
 
 
 def test_videos_are_sampled(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_shots._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     writer = cv2.VideoWriter(str(folder / "walk.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (160, 240))
     if not writer.isOpened():
         pytest.skip("this OpenCV cannot write mp4")
@@ -131,7 +131,7 @@ def test_videos_are_sampled(tmp_path, folder, monkeypatch):
 
 
 def test_hashed_names_tell_nothing(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_shots._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     Image.fromarray(picture()).save(folder / "Jane Doe.png")
     settings = config(tmp_path, keypoints=detections(tmp_path / "d.json", "Jane Doe.png"), hash_names=True)
     (row,), _ = split(SOURCE.read(settings))
@@ -147,7 +147,7 @@ def test_names_that_differ_in_odd_characters_only_stay_apart(tmp_path, folder):
 
 
 def test_the_user_drops_people_and_names_missing_limbs(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_shots._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     Image.fromarray(picture()).save(folder / "a.png")
     Image.fromarray(picture(seed=1)).save(folder / "b.png")
     given = detections(tmp_path / "d.json", "a.png", "b.png", per_photo=2)
