@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.given import make_person
+from a3dgen.detectors.poses import peak_confidence
 from a3dgen.errors import ConfigError, MissingDependency
 
 
 class Detectron2Detector:
     """A detectron2 model with a keypoint head: ``config`` is its YAML file, ``weights`` its .pkl or .pth.
+
+    Written to detectron2's documentation (``DefaultPredictor``, "Model Output Format") and tested with a stand-in of
+    that interface; it has not been run with the package itself.
 
     Raises:
         ConfigError: if a file is not there.
@@ -47,9 +51,17 @@ class Detectron2Detector:
         found = self._predict(np.ascontiguousarray(rgb[..., ::-1]))["instances"].to("cpu")
         masks = found.pred_masks.numpy() if found.has("pred_masks") else [None] * len(found)
         people = [
-            make_person(np.asarray(k, np.float64), float(s), np.asarray(b, np.float64), m)
+            make_person(_points(k), float(s), np.asarray(b, np.float64), m)
             for k, s, b, m in zip(
                 found.pred_keypoints.numpy(), found.scores.numpy(), found.pred_boxes.tensor.numpy(), masks, strict=True
             )
         ]
         return sorted(people, key=lambda p: -p.score)
+
+
+def _points(found: ndarray) -> Float[ndarray, "n 3"]:
+    """Return x, y (px, pixel centres whole numbers, half a pixel less than detectron2's) and confidence 0..1."""
+    points = np.asarray(found, np.float64).copy()
+    points[:, :2] -= 0.5
+    points[:, 2] = peak_confidence(points[:, 2])
+    return points

@@ -16,13 +16,22 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.poses import WHOLEBODY_ROWS, body25_rows, extent, to_rows
+from a3dgen.detectors.poses import (
+    HALPE26_POINTS,
+    WHOLEBODY_ROWS,
+    body25_rows,
+    extent,
+    peak_confidence,
+    to_rows,
+)
 from a3dgen.errors import ConfigError, DataError
 from a3dgen.geometry.skeleton import COCO_ROWS, MPII_ROWS
 from a3dgen.io import masks
 
 OPENPOSE = "_keypoints"
 """OpenPose writes ``<photo>_keypoints.json``."""
+DETECTRON2 = "coco_instances_results.json"
+"""detectron2's evaluator calls its file so; the confidences in it are heights of heat maps."""
 COCO18 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 """OpenPose's COCO model -> BODY_25."""
 
@@ -117,7 +126,7 @@ def _known(data: Any, name: str, path: Path) -> Iterator[tuple[str, Person]]:
     if isinstance(data, dict) and "predictions" in data:
         return _mmpose(_flat(data["predictions"]), name)
     if isinstance(data, list) and (not data or "image_id" in data[0]):
-        return _coco(data, {})
+        return _coco(data, {}, path.name == DETECTRON2)
     if isinstance(data, list) and isinstance(data[0], dict | list):
         return _mmpose(_flat(data), name)
     raise DataError(
@@ -129,7 +138,7 @@ def _image_names(images: Any) -> dict[str, str]:
     return {str(i["id"]): str(PurePosixPath(str(i["file_name"]))) for i in images or []}
 
 
-def _coco(rows: list[dict[str, Any]], names: dict[str, str]) -> Iterator[tuple[str, Person]]:
+def _coco(rows: list[dict[str, Any]], names: dict[str, str], peaks: bool = False) -> Iterator[tuple[str, Person]]:
     """COCO keypoint results or annotations, detectron2's results, ViTPose's and WholeBody's 133 points."""
     for row in rows:
         if "keypoints" not in row:
@@ -139,8 +148,9 @@ def _coco(rows: list[dict[str, Any]], names: dict[str, str]) -> Iterator[tuple[s
             points = np.concatenate([points, np.asarray(row["foot_kpts"], np.float64).reshape(-1, 3)])
         image = str(row["image_id"])
         name = names.get(image, image)
-        # annotations count visibility 0, 1, 2; detectron2's confidences are heat map peaks that may exceed 1
-        if "score" not in row:
+        if peaks:
+            points[:, 2] = peak_confidence(points[:, 2])
+        if "score" not in row:  # annotations count visibility 0, 1, 2
             points[:, 2] = np.array([0.0, 0.5, 1.0])[np.clip(points[:, 2], 0, 2).astype(int)]
         score = float(row.get("score", 1.0))
         box = row.get("bbox")
@@ -189,12 +199,15 @@ def _mmpose_video(frames: list[dict[str, Any]], name: str) -> Iterator[tuple[str
 def make_person(
     points: Float[ndarray, "n 3"], score: float, box: Float[ndarray, "4"] | None, mask: Any = None
 ) -> Person:
-    """Return a person from points in the order their number tells: 17 COCO, 23 with feet, 133 WholeBody, 16 MPII.
+    """Return a person from points in the order their number tells: 17 COCO, 23 with feet, 133 WholeBody, 26 Halpe,
+    16 MPII.
 
     Raises:
         ValueError: for another number of points.
     """
-    layouts = {17: COCO_ROWS, 23: WHOLEBODY_ROWS, 133: WHOLEBODY_ROWS, 16: MPII_ROWS, 26: WHOLEBODY_ROWS[:17]}
+    layouts = {17: COCO_ROWS, 23: WHOLEBODY_ROWS, 133: WHOLEBODY_ROWS, 16: MPII_ROWS}
+    if len(points) == len(HALPE26_POINTS) + 3:
+        points = points[list(HALPE26_POINTS)]
     if len(points) not in layouts:
         raise ValueError(f"{len(points)} keypoints a person; known are 16, 17, 23, 26 and 133")
     rows = to_rows(points, layouts[len(points)])

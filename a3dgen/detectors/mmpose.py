@@ -15,7 +15,10 @@ from a3dgen.errors import ConfigError, MissingDependency
 
 
 class MmposeDetector:
-    """A top-down mmpose model: ``config`` is its Python file, ``weights`` its .pth; boxes as for ViTPose.
+    """A top-down mmpose 1.x model: ``config`` is its Python file, ``weights`` its .pth; boxes as for ViTPose.
+
+    Written to mmpose's documentation (``init_model``, ``inference_topdown``, ``PoseDataSample``) and tested with a
+    stand-in of that interface; it has not been run with the package itself.
 
     Raises:
         ConfigError: if a file is not there.
@@ -36,7 +39,8 @@ class MmposeDetector:
             if not Path(path).expanduser().is_file():
                 raise ConfigError(f"{option}: no file '{path}'")
         self._infer = inference_topdown
-        self._model = init_model(config.config, config.weights, device="cpu")
+        paths = [str(Path(p).expanduser()) for p in (config.config, config.weights)]
+        self._model = init_model(*paths, device="cpu")
         self._boxes = person_boxes(config)
         self._min_score = config.min_score
 

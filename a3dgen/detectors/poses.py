@@ -14,6 +14,8 @@ OPENPOSE_25_ROWS = tuple(range(25))
 """OpenPose BODY_25 is rows 0-24 by definition; its limbs are the extra rows' joints too, see ``to_rows``."""
 WHOLEBODY_ROWS = (*COCO_ROWS, *COCO_FOOT_ROWS)
 """COCO-WholeBody 0-22 -> row: body, then feet; face and hands are not used."""
+HALPE26_POINTS = (*range(17), 20, 22, 24, 21, 23, 25)
+"""Halpe's 26 points (RTMPose "body26"): which of them are COCO-WholeBody's 0-22; head, neck and hip are not used."""
 BODY25_LIMBS = {2: 33, 3: 32, 4: 31, 5: 34, 6: 35, 7: 36, 9: 27, 10: 26, 11: 25, 12: 28, 13: 29, 14: 30}
 """BODY_25 limb -> the input row of the same joint (input fills the extra rows, the body twins stay unlabelled)."""
 BODY25_FACE_FEET = (0, 15, 16, 17, 18, *range(19, 25))
@@ -36,6 +38,15 @@ def body25_rows(points: Float[ndarray, "25 3"]) -> Float[ndarray, "44 3"]:
             out[row] = points[k]
     out[:, 2] = np.minimum(out[:, 2], 1.0)
     return out
+
+
+def peak_confidence(peak: Float[ndarray, " n"]) -> Float[ndarray, " n"]:
+    """Turn heights of Keypoint R-CNN's heat maps into confidences 0..1.
+
+    The heights are above 0 and may exceed 1; detectron2 itself draws points from 0.05 up, and points that plainly show
+    often have 0.1 (its documentation of ``pred_keypoints`` and its visualizer; not measured here).
+    """
+    return np.interp(peak, [0.0, 0.05, 0.1, 0.3, 1.0], [0.0, 0.2, 0.5, 0.8, 1.0])
 
 
 def extent(points: Float[ndarray, "n 2"]) -> float:

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.boxes import person_boxes, to_person
+from a3dgen.detectors.boxes import Boxes, person_boxes, to_person
 from a3dgen.detectors.given import make_person
 from a3dgen.errors import ConfigError, MissingDependency
 
@@ -26,6 +26,19 @@ def onnx_file(option: str, path: str) -> Path:
     if not path or not file.is_file():
         raise ConfigError(f"{option}: no file '{path}'; give a local ONNX file")
     return file
+
+
+def _session(onnxruntime: Any, path: Path) -> Any:
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has its own errors, outside any hierarchy
+        raise ConfigError(f"{path}: cannot be loaded as ONNX: {str(error).splitlines()[0]}") from None
+
+
+def input_size(session: Any, usual: tuple[int, int]) -> tuple[int, int]:
+    """Return (width, height) px of a network's input picture, ``usual`` if any will do."""
+    shape = session.get_inputs()[0].shape
+    return (shape[3], shape[2]) if all(isinstance(v, int) for v in shape[2:]) else usual
 
 
 class RtmlibDetector:
@@ -54,16 +67,22 @@ class RtmlibDetector:
             raise MissingDependency(
                 "rtmlib", "detector rtmlib", "pip install onnxruntime tqdm && pip install --no-deps rtmlib"
             ) from None
-        shape = onnxruntime.InferenceSession(str(self._weights)).get_inputs()[0].shape
-        size = (int(shape[3]), int(shape[2])) if all(isinstance(v, int) for v in shape[2:]) else (192, 256)
-        pose = RTMPose(str(self._weights), model_input_size=size, backend="onnxruntime", device="cpu")
+        pose = RTMPose(str(self._weights), input_size(_session(onnxruntime, self._weights), (192, 256)))
         if not self._config.person_weights:
             return pose, person_boxes(self._config)
-        yolox = YOLOX(self._config.person_weights, backend="onnxruntime", device="cpu")
+        path = Path(self._config.person_weights).expanduser()
+        session = _session(onnxruntime, path)
+        yolox = YOLOX(str(path), input_size(session, (640, 640))[::-1])
+        # of a detector of many things rtmlib gives the boxes of all of them, unless asked for their classes
+        classes = session.get_outputs()[0].shape[-1]
+        if isinstance(classes, int) and classes > 6:
+            yolox.det_mode = yolox.mode = "multiclass"
 
-        def boxes(rgb: UInt8[ndarray, "h w 3"]) -> list[tuple[ndarray, float, Any]]:
-            found = np.asarray(yolox(np.ascontiguousarray(rgb[..., ::-1])), np.float64).reshape(-1, 4)
-            return [(box, 1.0, None) for box in found]
+        def boxes(rgb: UInt8[ndarray, "h w 3"]) -> Boxes:
+            found = yolox(np.ascontiguousarray(rgb[..., ::-1]))
+            if isinstance(found, tuple):
+                found = np.asarray(found[0]).reshape(-1, 4)[np.asarray(found[1], int).ravel() == 0]
+            return [(box, 1.0, None) for box in np.asarray(found, np.float64).reshape(-1, 4)]
 
         return pose, boxes
 

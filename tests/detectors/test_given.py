@@ -78,6 +78,30 @@ def test_mmpose_predictions(tmp_path):
     assert len(detector(tmp_path / "v").detect(RGB, "walk.mp4@10")) == 1
 
 
+def test_detectron2_results_have_heights_of_heat_maps_for_confidences(tmp_path):
+    peaks = points(17)
+    peaks[:, 2] = np.linspace(0.01, 1.6, 17)
+    row = {
+        "image_id": 785,
+        "category_id": 1,
+        "score": 0.99,
+        "bbox": [1, 2, 30, 40],
+        "keypoints": peaks.ravel().tolist(),
+    }
+    path = written(tmp_path / "coco_instances_results.json", [row, {"image_id": 785, "bbox": [0, 0, 1, 1]}])
+    (person,) = detector(path).detect(RGB, "000000000785.jpg")
+    confidence = person.keypoints[list(COCO_ROWS), 2]
+    assert confidence[np.searchsorted(peaks[:, 2], 0.1)] >= 0.5
+    assert confidence.max() <= 1
+
+
+def test_halpe_points_bring_feet(tmp_path):
+    one = {"keypoints": points(26)[:, :2].tolist(), "keypoint_scores": [0.8] * 26}
+    (person,) = detector(written(tmp_path / "x.json", [one])).detect(RGB, "x.jpg")
+    np.testing.assert_allclose(person.keypoints[ROW["body_right_small_toe"]], points(26)[23])
+    np.testing.assert_allclose(person.keypoints[ROW["body_left_heel"]], points(26)[24])
+
+
 def test_photos_without_detections_hold_nobody(tmp_path):
     assert detector(written(tmp_path / "d.json", [])).detect(RGB, "x.jpg") == []
 
