@@ -13,6 +13,8 @@ SHADOW = -0.45
 """A cast shadow's linear colour is at most exp(this) times the ground's ..."""
 DARKEST = -2.8
 """... and at least exp(this) times."""
+LARGEST = 0.8
+"""What is larger than this share of the person is the shadow of something else, or dark ground."""
 BLUER = 0.9
 """Its blue falls less than its red, by up to this (log)."""
 
@@ -42,12 +44,14 @@ def cast_shadow(
     if ground.sum() < 0.2 * ground.size:
         return none
     dark = _shaded(rgb[y0:y1, x0:x1], ground)
+    lowest = np.flatnonzero(body.any(1))[-1] if body.any() else 0
     seed = discs(feet - (x0, y0), 0.14 * height, dark.shape) & body
+    seed[max(0, lowest - round(0.1 * height)) :] |= body[max(0, lowest - round(0.1 * height)) :]
     bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
     joined = cv2.morphologyEx((dark | seed).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
     _, labels = cv2.connectedComponents(joined)
     found = np.isin(labels, np.unique(labels[seed])) & (joined > 0) & ground
-    if found.sum() > 0.35 * ground.sum() or found.sum() < 12:
+    if found.sum() > 0.35 * ground.sum() or found.sum() > LARGEST * person.sum() or found.sum() < 12:
         return none
     out = none
     out[y0:y1, x0:x1] = found
@@ -78,8 +82,8 @@ def _ground_box(feet: Float[ndarray, "n 2"], height: float, shape: tuple[int, in
     if not inside.any():
         return None
     feet = feet[inside]
-    y0 = max(0, int(feet[:, 1].min() - 0.03 * height))
+    y0 = max(0, int(feet[:, 1].min() - 0.06 * height))
     y1 = min(h, int(feet[:, 1].max() + 0.25 * height) + 1)
-    x0 = max(0, int(feet[:, 0].min() - 0.7 * height))
-    x1 = min(w, int(feet[:, 0].max() + 0.7 * height) + 1)
+    x0 = max(0, int(feet[:, 0].min() - 1.0 * height))
+    x1 = min(w, int(feet[:, 0].max() + 1.0 * height) + 1)
     return (y0, y1, x0, x1) if y1 - y0 > 8 and x1 - x0 > 8 else None

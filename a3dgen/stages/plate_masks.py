@@ -77,7 +77,8 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
         core = core | scene.objects[i]
     hole = grow(person, max(2.0, claim.dilate * scene.height))
     if config.remove_held:
-        thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, _ends(scene), scene.height)
+        ends = _at(scene, WRISTS), _at(scene, ANKLES)
+        thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
         hole |= grow(thin, max(2.0, 0.012 * scene.height))
         source += ", thin things" if thin.any() else ""
     if config.remove_shadow:
@@ -141,6 +142,8 @@ def _estimated(config: Config, scene: Scene) -> Claim:
     rim = max(3.0, RIM_ESTIMATED * height)
     core = outline & (~everyone | in_doubt)
     core |= _rim(scene, core, [m & ~core for m in others], rim)
+    if config.refine:
+        core |= grow(core, 1.0) & everyone  # colours were compared at reduced size
     person = outline | (reach & ~everyone)
     others = [m & ~core for m in others]
     if strangers.any():
@@ -253,11 +256,6 @@ def _held(config: Config, scene: Scene) -> list[int]:
         return []
     person = scene.own if scene.own.any() else scene.body
     return held_objects(person, scene.objects, _at(scene, WRISTS), config.hand_reach * scene.height)
-
-
-def _ends(scene: Scene) -> Float[ndarray, "n 2"]:
-    """Return hands and feet: where things are held or stood on."""
-    return _at(scene, (*WRISTS, *ANKLES))
 
 
 def _at(scene: Scene, rows: Sequence[int]) -> Float[ndarray, "n 2"]:
