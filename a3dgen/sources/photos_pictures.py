@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -106,6 +107,7 @@ def video_frames(path: Path, rate: float, most: int) -> Iterator[tuple[int, UInt
     Raises:
         DataError: if the video cannot be opened or has no frame.
     """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a video is said below, in words
     capture = cv2.VideoCapture(str(path))
     try:
         if not capture.isOpened():

@@ -94,7 +94,7 @@ def tiny_d_fine(folder):
     RTDetrImageProcessor(size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
-@pytest.mark.parametrize("make", [tiny_rt_detr, tiny_d_fine])
+@pytest.mark.parametrize("make", [tiny_rt_detr, pytest.param(tiny_d_fine, marks=pytest.mark.slow)])
 def test_people_come_from_a_local_person_detector(make, weights, tmp_path, monkeypatch):
     import torch
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -12,6 +15,7 @@ from PIL import Image
 
 from a3dgen.errors import ConfigError
 from a3dgen.io.images import read_rgb
+from a3dgen.io.shards import read_shard, write_shard
 from a3dgen.records import UNLABELLED, Persons
 from a3dgen.sources import open_source
 from a3dgen.sources.photos import SOURCE, Config
@@ -96,6 +100,91 @@ def test_every_kind_of_file_is_a_person_or_a_reason(tmp_path, folder, monkeypatc
     assert tuple(turned["image_size"]) == (300, 200)
 
 
+def test_file_names_may_hold_anything(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    odd = ["two\nlines.jpg", "tab\tand 'quote\".png", "-rf --help.png", "名前.webp", "a%20b;c.jpg", "..dots..png"]
+    for i, name in enumerate(odd):
+        Image.fromarray(picture(seed=i)).save(folder / name)
+    Image.fromarray(picture(seed=20)).save(tmp_path / "latin.jpg")
+    (tmp_path / "latin.jpg").rename(os.fsdecode(os.fsencode(str(folder)) + b"/caf\xe9.jpg"))
+    (folder / "copy\nof.jpg").write_bytes((folder / "a%20b;c.jpg").read_bytes())
+    given = [{"image_id": n, "keypoints": np.ravel(COCO17).tolist(), "score": 0.9} for n in everything(folder)]
+    (tmp_path / "d.json").write_text(json.dumps(given))
+    rows, refused = split(SOURCE.read(config(tmp_path, keypoints=str(tmp_path / "d.json"))))
+    assert len(rows) == 6  # a file that begins with a dot is hidden
+    assert "same picture" in "".join(refused.values())
+    (tmp_path / "out").mkdir(exist_ok=True)
+    write_shard(tmp_path / "out" / "000000.h5", {"Persons": Persons.from_rows(rows)}, {})
+    back = read_shard(tmp_path / "out" / "000000.h5")["Persons"]
+    for row in (back.row(i) for i in range(len(back))):
+        assert read_rgb(row["image"]).shape[1::-1] == tuple(row["image_size"])
+        assert row["key"].isprintable()
+    assert all(key.isprintable() and why.isprintable() for key, why in refused.items())
+
+
+def everything(folder):
+    return [f.name for f in list_files(folder, None, False) if isinstance(f, PhotoFile)]
+
+
+@pytest.mark.parametrize("size", [(200, 150), (64, 64)])
+def test_small_photos_are_kept_as_they_are(tmp_path, folder, monkeypatch, size):
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    Image.fromarray(picture(*size)).save(folder / "s.png")
+    points = [[size[0] * 0.3 + k, size[1] * 0.2 + 2 * k, 0.9] for k in range(17)]
+    (row,), _ = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "s.png", points=points))))
+    assert tuple(row["image_size"]) == size
+    assert row["image"] == str(folder / "s.png")
+
+
+def test_heic(tmp_path, folder, monkeypatch):
+    heif = pytest.importorskip("pillow_heif")
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    rgb = np.zeros((300, 200, 3), np.uint8)
+    rgb[:150] = (200, 60, 60)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, as phones do
+    heif.from_pillow(Image.fromarray(rgb)).save(str(folder / "upright.heic"))
+    heif.from_pillow(Image.fromarray(rgb[:, :190])).save(str(folder / "turned.heic"), exif=exif.tobytes())
+    (folder / "cut.heic").write_bytes((folder / "upright.heic").read_bytes()[:200])
+    given = detections(tmp_path / "d.json", "upright.heic", "turned.heic", "cut.heic")
+    rows, refused = split(SOURCE.read(config(tmp_path, keypoints=given)))
+    sizes = {r["stem"]: tuple(r["image_size"]) for r in rows}
+    assert sizes == {"upright": (200, 300), "turned": (300, 190)}
+    assert list(refused) == ["custom/clinic/cut"]
+    for row in rows:
+        pixels = read_rgb(row["image"])  # a copy that every later stage can read
+        assert row["image"].endswith(".jpg")
+        assert pixels.shape[1::-1] == tuple(row["image_size"])
+    turned = read_rgb(next(r["image"] for r in rows if r["stem"] == "turned")).astype(int)
+    assert turned[95, 280, 0] > turned[95, 20, 0] + 100  # the top went to the right
+
+
+def test_heic_without_its_package_names_it(tmp_path, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (folder / "x.heic").write_bytes(b"hello")
+    _, refused = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "x.heic"))))
+    assert "pip install 'a3dgen[heic]'" in next(iter(refused.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_photo_of_60_megapixels_is_scaled_down_in_bounded_memory(tmp_path, kind):
+    path = tmp_path / f"large.{kind}"
+    script = (
+        "import resource, sys\nfrom pathlib import Path\nfrom a3dgen.sources.photos_pictures import load_photo\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "photo = load_photo(Path(sys.argv[1]), 4096)\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
+        "print(*photo.size, *photo.rgb.shape, used // 1024)"
+    )
+    tile = cv2.resize(picture(60, 40), (1200, 800))
+    Image.fromarray(np.tile(tile, (8, 8, 1))[:6336, :9504]).save(path)
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    width, height, h, w, _, megabytes = (int(v) for v in done.stdout.split())
+    assert (width, height, w, h) == (9504, 6336, 4096, 2731)
+    assert megabytes < (200 if kind == "jpg" else 700)
+
+
 def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, folder, monkeypatch):
     monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
     Image.fromarray(picture(900, 600)).save(folder / "a.png")
@@ -116,18 +205,26 @@ def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, fo
     assert not list((tmp_path / "out" / "ingest" / "photos" / "images").glob("*"))
 
 
-def test_videos_are_sampled(tmp_path, folder, monkeypatch):
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+def test_videos_are_sampled(tmp_path, folder, monkeypatch, suffix):
     monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
-    writer = cv2.VideoWriter(str(folder / "walk.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (160, 240))
+    writer = cv2.VideoWriter(str(folder / f"walk.{suffix}"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (160, 240))
     if not writer.isOpened():
-        pytest.skip("this OpenCV cannot write mp4")
+        pytest.skip("this OpenCV cannot write videos")
     for k in range(25):
         writer.write(np.full((240, 160, 3), 10 * k, np.uint8))
     writer.release()
-    names = [f"walk.mp4@{k}" for k in (0, 10, 20)]
+    names = [f"walk.{suffix}@{k}" for k in (0, 10, 20)]
     rows, refused = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", *names))))
     assert [r["stem"] for r in rows] == ["walk-f000000", "walk-f000010", "walk-f000020"]
     assert not refused
+    assert all(read_rgb(r["image"]).shape == (240, 160, 3) for r in rows)
+    broken = folder / f"cut.{suffix}"
+    broken.write_bytes((folder / f"walk.{suffix}").read_bytes()[:300])
+    _, refused = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", *names))))
+    assert "cannot be opened" in refused["custom/clinic/cut"]
+    faster, _ = split(SOURCE.read(config(tmp_path, keypoints=str(tmp_path / "d.json"), video_fps=2.0, video_frames=2)))
+    assert [r["stem"] for r in faster] == ["walk-f000000"]  # of frames 0 and 5 the file knows one
 
 
 def test_hashed_names_tell_nothing(tmp_path, folder, monkeypatch):
