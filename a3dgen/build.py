@@ -155,7 +155,10 @@ class Build:
         """Read the sources into shards unless that is done; return the number of shards."""
         self.progress.start(spec.name)
         depends = self.fresh.ingest_depends(spec)
-        facts = None if spec.name in self.force else self.fresh.ingest(spec, depends).facts
+        verdict = self.fresh.ingest(spec, depends)
+        if verdict.damage:
+            self._trouble(f"{spec.name}, {verdict.why}; it is made again")
+        facts = None if spec.name in self.force else verdict.facts
         if facts is not None:
             for shard in range(facts["shards"]):
                 self._book(spec, self.fresh.sidecar(spec, shard), made=False)
@@ -261,7 +264,10 @@ class Build:
         for spec in [s for s in self._stages if s.kind == GATHER]:
             self.progress.start(spec.name, count)
             depends = self.fresh.gather_depends(spec, count)
-            facts = None if spec.name in self.force else self.fresh.gather(spec, depends).facts
+            verdict = self.fresh.gather(spec, depends)
+            if verdict.damage:
+                self._trouble(f"{spec.name}: {verdict.why}; it is made again")
+            facts = None if spec.name in self.force else verdict.facts
             made, start = facts is None, time.perf_counter()
             if facts is None:
                 self.ledger.write(self._how())

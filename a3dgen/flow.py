@@ -72,15 +72,23 @@ class Flow:
         for at in range(position, len(self.chain)):
             spec = self.chain[at]
             depends = self.fresh.shard_depends(spec, shard)
-            facts = None if spec.name in self.force else self.fresh.shard(spec, shard, depends).facts
-            if facts is not None and self.retry_failed and facts["counts"].get("failed"):
-                facts = None
+            facts = self._keep(spec, shard, depends)
             if facts is None:
                 config = self.config.stages[spec.name]
                 task = Task(spec, shard, config, self.context(spec), depends or {})
                 heapq.heappush(self._queue, (shard, at, task))
                 return
             self.book(spec, facts, False)
+
+    def _keep(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return the facts of a shard that can be kept; damage is told, what merely changed is not."""
+        if spec.name in self.force:
+            return None
+        verdict = self.fresh.shard(spec, shard, depends)
+        if verdict.damage:
+            self.trouble(f"{spec.name}, shard {shard}: {verdict.why}; it is made again")
+        failed = verdict.facts is not None and verdict.facts["counts"].get("failed")
+        return None if self.retry_failed and failed else verdict.facts
 
     def _fill(self) -> None:
         """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers."""

@@ -13,9 +13,8 @@ from a3dgen.errors import ConfigError
 from a3dgen.io.shards import sweep
 from a3dgen.stage_table import StageSpec
 from a3dgen.stages import Inputs
-from a3dgen.tasks import load_inputs
+from a3dgen.tasks import LOCK, load_inputs, require_folder
 
-LOCK = ".lock"
 RAW, TRUTH = "raw", "truth"
 """Where the demo's data lie below the build folder; the pipeline reads the first and only the report the second."""
 
@@ -38,6 +37,7 @@ class Shards:
 
     def __iter__(self) -> Iterator[Inputs]:
         for shard in interrupts.checked(range(self._count)):
+            require_folder(self._out)
             yield load_inputs(self._out, shard, self._spec.needs)
             self._report()
 

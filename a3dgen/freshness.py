@@ -13,20 +13,26 @@ from typing import Any
 from a3dgen.config import BuildConfig
 from a3dgen.digests import changed, dependencies, digest
 from a3dgen.errors import A3dgenError, DataError
-from a3dgen.io.shards import is_intact, read_shard, read_sidecar
+from a3dgen.io.shards import is_intact, read_shard, read_sidecar, sidecar_path
+from a3dgen.records import SCHEMA_VERSION
 from a3dgen.stage_table import GATHER, StageSpec, StageTable
 from a3dgen.tasks import files_of, shape_path, shard_path
 
+NOT_MADE, NOT_FINISHED = "not made yet", "not finished"
 DONE = "done.json"
 """In the folder of ingest and of every gathering stage: written last, holds what it depends on and its facts."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a result can be kept: its facts if so, else None and the reason."""
+    """Whether a result can be kept: its facts if so, else None and the reason.
+
+    ``damage`` if it was made, for these settings, and something happened to it since.
+    """
 
     facts: dict[str, Any] | None
     why: str = ""
+    damage: bool = False
 
 
 class Freshness:
@@ -58,7 +64,7 @@ class Freshness:
         """Tell whether ingest is complete; its facts hold the number of ``shards``."""
         facts = read_done(self.out, spec.name)
         if facts is None:
-            return Verdict(None, "not finished")
+            return Verdict(None, NOT_FINISHED if (self.out / spec.name).is_dir() else NOT_MADE)
         why = changed(facts.get("depends"), depends)
         if why:
             return Verdict(None, why)
@@ -66,7 +72,8 @@ class Freshness:
             path = shard_path(self.out, spec.name, shard)
             sidecar = read_sidecar(path)
             if sidecar is None or not is_intact(path, sidecar):
-                return Verdict(None, f"shard {shard} is missing or corrupted")
+                found = problem(path)
+                return Verdict(None, f"shard {shard}: {found.why}", damage=found.damage)
         return Verdict(facts)
 
     def sidecar(self, spec: StageSpec, shard: int) -> dict[str, Any]:
@@ -98,13 +105,14 @@ class Freshness:
         path = shard_path(self.out, spec.name, shard)
         facts = read_sidecar(path)
         if facts is None:
-            return Verdict(None, "not made yet")
+            return problem(path)
         why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
-        if not why and not is_intact(path, facts):
-            why = "the shard is corrupted"
-        if not why:
-            why = self._missing_file(path, facts)
-        return Verdict(None, why) if why else Verdict(facts)
+        if why:
+            return Verdict(None, why)
+        if not is_intact(path, facts):
+            return problem(path)
+        why = self._missing_file(path, facts)
+        return Verdict(None, why, damage=True) if why else Verdict(facts)
 
     def _missing_file(self, path: Path, facts: Mapping[str, Any]) -> str:
         if not facts.get("files"):
@@ -141,10 +149,10 @@ class Freshness:
         """Tell whether a gathering stage's result can be kept."""
         facts = read_done(self.out, spec.name)
         if facts is None:
-            return Verdict(None, "not made yet")
+            return Verdict(None, NOT_MADE)
         why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
         if not why and spec.output and count_files(self.out / spec.output) != facts.get("files"):
-            why = f"files of {spec.output} are missing"
+            return Verdict(None, f"files of {spec.output} are missing", damage=True)
         return Verdict(None, why) if why else Verdict(facts)
 
     def _all_shards(self, stage: str, count: int) -> str | None:
@@ -155,6 +163,22 @@ class Freshness:
                 return None
             shas.append(sidecar["sha256"])
         return digest(shas)
+
+
+def problem(path: Path) -> Verdict:
+    """Say what is wrong with a shard that cannot be kept."""
+    sidecar = sidecar_path(path)
+    try:
+        facts = json.loads(sidecar.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Verdict(None, NOT_FINISHED if path.exists() else NOT_MADE)
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or not {"schema", "sha256"} <= set(facts):
+        return Verdict(None, f"{sidecar.name} is truncated or damaged", damage=True)
+    if facts["schema"] != SCHEMA_VERSION:
+        return Verdict(None, f"made by another version (schema {facts['schema']}, now {SCHEMA_VERSION})")
+    return Verdict(None, f"{path.name} is {'corrupted' if path.exists() else 'missing'}", damage=True)
 
 
 def plan(config: BuildConfig, table: StageTable, body_digest: Callable[[], str]) -> dict[str, list[str]]:

@@ -23,7 +23,10 @@ FIELD_OF = {"ingest": "persons", "fit": "bodies", "amputate": "plans", "backgrou
 FILE_COLUMNS = {"Plates": ("image", "mask", "occluders"), "Renders": ("image", "mask", "parts")}
 """Columns that name files below the build folder, which belong to the shard as much as its rows."""
 INTACT = "intact"
+LOCK = ".lock"
+"""In the build folder while and after something is built there."""
 MAX_REASONS = 30
+RESUME = "fix it and run again to resume"
 
 
 class StorageError(A3dgenError):
@@ -81,6 +84,7 @@ def run_task(task: Task) -> dict[str, Any]:
     start = time.perf_counter()
     spec, out = task.spec, task.context.out
     try:
+        require_folder(out)
         inputs = load_inputs(out, task.shard, spec.needs)
         if spec.name == "fit" and shape_path(out).exists():
             inputs = replace(inputs, shapes=read_shard(shape_path(out))["Shapes"])
@@ -92,6 +96,7 @@ def run_task(task: Task) -> dict[str, Any]:
             return _trial(task, part)
         result = spec.code().run(task.config, part, task.context)
         check_outcome(spec, wanted, result)
+        require_folder(out)
         result = with_poison(result, task.poison)
         return {
             **write_result(task, inputs, result),
@@ -113,10 +118,16 @@ def _trial(task: Task, part: Inputs) -> dict[str, Any]:
     return {}
 
 
+def require_folder(out: Path) -> None:
+    """Raise StorageError if the build folder is not there any more, rather than make it anew below a lost mount."""
+    if not (out / LOCK).exists():
+        raise StorageError(f"{out}: the build folder has vanished (unmounted?); finished shards are safe: {RESUME}")
+
+
 def storage_error(out: Path, error: OSError) -> StorageError:
     """Return the one line for an error of the disk below the build."""
     where = error.filename or out
-    return StorageError(f"{where}: {error.strerror or error}; finished shards are safe: fix it and run again to resume")
+    return StorageError(f"{where}: {error.strerror or error}; finished shards are safe: {RESUME}")
 
 
 def load_inputs(out: Path, shard: int, needs: Iterable[str]) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -127,7 +128,8 @@ def reset_renderer(name: str = "gl") -> Renderer:
     """Throw this process's renderer away (its context may have died) and return a fresh one."""
     old = _OPEN.pop(name, None)
     if old is not None:
-        old.close()
+        with contextlib.suppress(Exception):  # what is dead need not be closed
+            old.close()
     return get_renderer(name)
 
 

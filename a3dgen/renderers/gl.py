@@ -78,6 +78,8 @@ class GlRenderer(DeferredRenderer):
         depth = np.empty((grid.rows, grid.columns), np.float32)
         target.read_into(ids, viewport=box, components=4, alignment=1)
         target.read_into(depth, viewport=box, components=1, attachment=-1, alignment=1, dtype="f4")
+        if self._context.error != "GL_NO_ERROR":  # lost, or out of memory: the pixels are worth nothing
+            raise RuntimeError("the OpenGL context failed")
         near, far = grid.near, grid.far
         depth *= np.float32((near - far) / (near * far))
         depth += np.float32(1 / near)
