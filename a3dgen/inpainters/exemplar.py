@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Int16, UInt8
 from numpy import ndarray
 
 from a3dgen.inpainters import Inpainter, NoSource
+from a3dgen.inpainters.grain import add_grain
 from a3dgen.inpainters.patchmatch import SIDE, R, first_fill, search, vote
 
 MARGIN = 0.75
@@ -65,7 +66,7 @@ def fill(
     patch = rgb[y0:y1, x0:x1]
     inner, avoid = hole[y0:y1, x0:x1], (forbidden & ~hole)[y0:y1, x0:x1]
     filled = _solve(patch, inner, avoid, rng)
-    filled = _add_grain(patch, filled, inner, avoid, rng)
+    filled = add_grain(patch, filled, inner, avoid, rng)
     out = rgb.copy()
     out[y0:y1, x0:x1][inner] = filled[inner]
     return out
@@ -274,30 +275,3 @@ def _upsampled(
     field = np.full((*ok.shape, 2), -1, np.int32)
     field[targets[:, 0], targets[:, 1]] = np.where(found >= 0, child, -1)
     return _completed(field, ok, where, targets, rng)
-
-
-def _add_grain(
-    rgb: UInt8[ndarray, "h w 3"],
-    filled: UInt8[ndarray, "h w 3"],
-    hole: Bool[ndarray, "h w"],
-    forbidden: Bool[ndarray, "h w"],
-    rng: np.random.Generator,
-) -> UInt8[ndarray, "h w 3"]:
-    """Add the fine noise that voting has averaged away, measured as the robust spread of the high-pass residual."""
-    near = cv2.dilate(hole.astype(np.uint8), np.ones((61, 61), np.uint8)) > 0
-    near &= ~(hole | forbidden)
-    if near.sum() < 100:
-        return filled
-    photo, fill_in = _spread(rgb, near), _spread(filled, hole)
-    missing = np.sqrt(max(photo**2 - fill_in**2, 0.0))
-    noise = rng.standard_normal(hole.shape).astype(np.float32)  # one field for all channels: grey photos stay grey
-    noise = cv2.GaussianBlur(noise, (0, 0), 0.5) * 1.35
-    noisy = filled.astype(np.float32) + 0.5
-    noisy[hole] += missing * noise[hole][:, None]
-    return np.clip(noisy, 0, 255).astype(np.uint8)
-
-
-def _spread(image: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> float:
-    grey = image.astype(np.float32).mean(-1)
-    residual = (grey - cv2.GaussianBlur(grey, (0, 0), 1.2))[where]
-    return 1.4826 * float(np.median(np.abs(residual)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.errors import DataError, Rejected
+from a3dgen.geometry.camera import undistort_image
 from a3dgen.inpainters import NoSource, get_inpainter
+from a3dgen.inpainters.grain import add_grain
 from a3dgen.records import Plates
 from a3dgen.rng import generator_for
 from a3dgen.stages import Context, Inputs, Output, each
 from a3dgen.stages.background_config import Config
 from a3dgen.stages.plate_files import cached_row, facts_path, plate_digest, safe_name, store_row, write_plate
 from a3dgen.stages.plate_masks import Removal, plan_removal
-from a3dgen.stages.plate_scene import load_scene
+from a3dgen.stages.plate_median import Studio, frames_digest, from_studio, pick_frames, studio
+from a3dgen.stages.plate_scene import Scene, load_scene
 from a3dgen.stages.segment import segmenter_name
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
@@ -47,7 +51,8 @@ def make_plate(config: Config, person: dict[str, Any], body: dict[str, Any], con
     """
     key = str(person["key"])
     facts = facts_path(context, key)
-    settings = [VERSION, context.seed, asdict(config), asdict(context.body), segmenter_name()]
+    recording = _recording(config, person, context.seed)
+    settings = [VERSION, context.seed, asdict(config), asdict(context.body), segmenter_name(), frames_digest(recording)]
     digest = plate_digest(settings, person, body)
     row = cached_row(facts, digest, context.out)
     if row is not None:
@@ -59,10 +64,45 @@ def make_plate(config: Config, person: dict[str, Any], body: dict[str, Any], con
         raise Rejected("neither a mask, nor the fitted body, nor a keypoint lies inside the photo")
     if share > config.max_filled:
         raise Rejected(f"removing the person would leave {share:.0%} of the photo to be invented")
-    plate, method = _fill(config, scene.rgb, removal, generator_for(context.seed, "plate", key))
+    empty = studio(recording, config.studio_least) if recording else None
+    rng = generator_for(context.seed, "plate", key)
+    if empty is None:
+        plate, method = _fill(config, scene.rgb, removal, rng)
+    else:
+        plate, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
     row = write_plate(context, key, plate, removal, f"{method}; {removal.source}")
     store_row(facts, digest, row)
     return row
+
+
+def _recording(config: Config, person: dict[str, Any], seed: int) -> list[Path]:
+    """Return the frames that may show the empty studio: of one subject, by one calibrated camera, or none."""
+    if not (config.studio_frames and person.get("subject") and person.get("K_known")):
+        return []
+    frames = pick_frames(Path(person["image"]), config.studio_frames, seed)
+    return frames if len(frames) >= config.studio_least else []
+
+
+def _straight(empty: Studio, person: dict[str, Any]) -> Studio:
+    """Return the empty studio with the lens distortion removed."""
+    K, dist = person["K"], person["dist"]
+    sure = undistort_image(empty.sure.astype(np.uint8), K, dist, nearest=True) > 0
+    return Studio(undistort_image(empty.rgb, K, dist), sure, empty.frames)
+
+
+def _fill_studio(
+    config: Config, scene: Scene, removal: Removal, empty: Studio, rng: np.random.Generator
+) -> tuple[UInt8[ndarray, "h w 3"], str]:
+    """Fill from the empty studio, and what it does not show as in any photo."""
+    if empty.rgb.shape != scene.rgb.shape:
+        return _fill(config, scene.rgb, removal, rng)
+    filled, rest = from_studio(scene.rgb, empty.rgb, empty.sure, removal.hole, removal.person, scene.height)
+    filled = add_grain(scene.rgb, filled, removal.hole & ~rest, removal.avoid | rest, rng)
+    method = f"median of {empty.frames} frames"
+    if not rest.any():
+        return filled, method
+    plate, other = _fill(config, filled, replace(removal, hole=rest), rng)
+    return plate, f"{method}, {other} ({rest.sum() / removal.hole.sum():.0%})"
 
 
 def _fill(
