@@ -12,6 +12,8 @@ from a3dgen.renderers.context import open_context
 from a3dgen.renderers.deferred import SHADOW_SIZE, DeferredRenderer, Grid, clip_matrix
 from a3dgen.renderers.prepare import Batch, Topology
 
+_FATAL = ("GL_OUT_OF_MEMORY", "GL_UNKNOWN_ERROR")
+"""Errors after which the pixels are worth nothing; moderngl knows no name for that of a lost context."""
 _STEP = 128
 """Targets grow in steps of so many samples."""
 
@@ -78,8 +80,9 @@ class GlRenderer(DeferredRenderer):
         depth = np.empty((grid.rows, grid.columns), np.float32)
         target.read_into(ids, viewport=box, components=4, alignment=1)
         target.read_into(depth, viewport=box, components=1, attachment=-1, alignment=1, dtype="f4")
-        if self._context.error != "GL_NO_ERROR":  # lost, or out of memory: the pixels are worth nothing
-            raise RuntimeError("the OpenGL context failed")
+        error = self._context.error
+        if error in _FATAL:
+            raise RuntimeError(f"the OpenGL context failed ({error})")
         near, far = grid.near, grid.far
         depth *= np.float32((near - far) / (near * far))
         depth += np.float32(1 / near)
