@@ -60,13 +60,14 @@ def _common(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:
     bodies, renders, removed = samples.bodies, samples.renders, samples.plans.removed
     absent = absent_rows(removed)
     root = renders.keypoints[:, ROOT_ROW]
-    pixels = np.nan_to_num(project(renders.keypoints, bodies.K))
+    projected = project(renders.keypoints, bodies.K)  # not finite behind the camera
+    pixels = np.nan_to_num(projected)
     state = renders.state
     shown = (state == VISIBLE) | ((state == OCCLUDED) & convention.keep_occluded)
     present = ~absent
     plain_2d = np.concatenate([pixels, present[..., None]], -1) * present[..., None]
     points_3d = (renders.keypoints - root[:, None]) * present[..., None]
-    center, scale = _boxes(pixels, present, samples.persons.image_size)
+    center, scale = _boxes(pixels, present & np.isfinite(projected).all(-1), samples.persons.image_size)
     return {
         "root": root,
         "present": present.astype(np.float64),
@@ -170,7 +171,7 @@ def _extension(samples: Samples, c: dict[str, np.ndarray]) -> dict[str, np.ndarr
         "a3dgen_stump_girth_m": renders.stump_girth,
         "a3dgen_skin": plans.skin,
         "a3dgen_garments": plans.garments,
-        "a3dgen_mask": np.array([_below_images(p, samples.subset) for p in renders.mask], object),
+        "a3dgen_mask": np.array([_below_images(p, samples.subset) if p else "" for p in renders.mask], object),
         "a3dgen_parts": np.array([_below_images(p, samples.subset) if p else "" for p in renders.parts], object),
         "a3dgen_source_license": persons.license,
     }

@@ -94,11 +94,21 @@ def load_subset(folder: Path, subset: str) -> Columns:
 
 def betas_are_smpl(folder: str | Path) -> bool:
     """Whether dataset.json names SMPL as the body model; a dataset without one was made with SMPL."""
-    path = Path(folder) / "dataset.json"
+    return _fact(Path(folder), "body_model", "smpl") == "smpl"
+
+
+def keeps_occluded(folder: str | Path) -> bool:
+    """Whether occluded 2D points of a dataset keep their place and confidence (``annotate.occluded: keep``)."""
+    return "kept" in str(dict(_fact(Path(folder), "conventions", {})).get("occluded_keypoints", ""))
+
+
+def _fact(folder: Path, name: str, without: Any) -> Any:
+    """Return an entry of dataset.json, or ``without`` if there is no such file."""
+    path = folder / "dataset.json"
     if not path.is_file():
-        return True
+        return without
     try:
-        return json.loads(path.read_text())["body_model"] == "smpl"
+        return json.loads(path.read_text())[name]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
 

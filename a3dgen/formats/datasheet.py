@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -17,6 +18,10 @@ from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.records import SCHEMA_VERSION, STATE_NAMES
 
 INTACT_NAME = "intact"
+_GEOMETRY = {
+    "residual": "residual: a limb ends in a closed, rounded residual limb whose tip lies where a3dgen_residual says",
+    "collapse": "collapse: everything below the removed joint is one point, as in A3D; there is no stump, girth is 0",
+}
 
 
 @dataclass
@@ -30,12 +35,14 @@ class Tally:
     garments: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
+    inputs: dict[str, Any] = field(default_factory=lambda: defaultdict(lambda: hashlib.blake2b(digest_size=16)))
 
     def add(self, samples: Samples) -> None:
         """Count the samples of one block."""
         plans, n = samples.plans, len(samples.plans)
         self.rows[samples.subset] += n
         self.people[samples.subset] += len(set(plans.parent))
+        self._digest(samples)
         for name, count in zip(REGION_NAMES, plans.removed.sum(0), strict=True):
             self.regions[name] += int(count)
         self.regions[INTACT_NAME] += int((~plans.removed.any(1)).sum())
@@ -45,14 +52,32 @@ class Tally:
         self.garments.update(g.get("kind", "?") for row in plans.garments for g in json.loads(row or "[]"))
         self.licenses.update(str(x) or "not stated" for x in samples.persons.license)
 
+    def _digest(self, samples: Samples) -> None:
+        """Add what the source says of each sample's person; a subset's order, so the sum, is the sources' own."""
+        digest, persons = self.inputs[samples.subset], samples.persons
+        for i, key in enumerate(samples.plans.key):
+            digest.update(f"{key} {samples.plans.parent[i]}".encode())
+            for column in (persons.keypoints, persons.state, persons.image_size, persons.K):
+                digest.update(np.ascontiguousarray(column[i]).tobytes())
+
 
 def dataset_facts(
-    seed: int, settings: Mapping[str, Any], convention: Convention, body_name: str, tally: Tally
+    seed: int,
+    settings: Mapping[str, Any],
+    convention: Convention,
+    body: tuple[str, str],
+    tally: Tally,
 ) -> dict[str, Any]:
-    """Return the content of dataset.json: a function of config, inputs, seed and code version only."""
+    """Return the content of dataset.json: a function of config, inputs, seed and code version only.
+
+    Args:
+        body: name of the body model, and the digest of its arrays.
+    """
+    geometry = settings.get("amputate", {}).get("geometry", "residual")
     return {
         "generator": {"name": "a3dgen", "version": a3dgen.__version__, "schema": SCHEMA_VERSION},
-        "body_model": body_name,
+        "body_model": body[0],
+        "digests": {"body": body[1], "inputs": {k: v.hexdigest() for k, v in sorted(tally.inputs.items())}},
         "seed": seed,
         "config": _without_folders(dict(settings)),
         "counts": {
@@ -64,13 +89,14 @@ def dataset_facts(
             "garments": dict(sorted(tally.garments.items())),
         },
         "licenses": dict(sorted(tally.licenses.items())),
-        "conventions": conventions(convention),
+        "conventions": conventions(convention, geometry),
     }
 
 
-def conventions(convention: Convention) -> dict[str, str]:
-    """Return every convention that a reader cannot guess, in words."""
+def conventions(convention: Convention, geometry: str = "residual") -> dict[str, str]:
+    """Return every convention that a reader cannot guess, in words; ``geometry`` as in Plans."""
     return {
+        "geometry": _GEOMETRY[geometry],
         "occluded_keypoints": "kept with confidence 1" if convention.keep_occluded else "written as (0, 0, 0)",
         "amputated_keypoints": "written as (0, 0, 0); 3D confidence 0, opt flag 0",
         "outside_keypoints": "2D written as (0, 0, 0); 3D kept",

@@ -66,22 +66,27 @@ def parse_label(name: str) -> int:
 
 
 class NameBook:
-    """All names of one dataset, each given once."""
+    """All names of one dataset, each given once. Holds eight bytes a name, as a dataset may have millions."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, str] = {}
+        self._taken: set[int] = set()
 
     def take(self, path: str, key: str) -> str:
         """Register the path of a sample and return it.
 
         Args:
             path: subset folder and name; compared without regard to case, as some file systems do.
-            key: the sample's key; the same key may take its path again.
+            key: the sample's key, for the message.
 
         Raises:
-            DataError: if another sample has it.
+            DataError: if a sample has it.
         """
-        other = self._taken.setdefault(path.lower(), key)
-        if other != key:
-            raise DataError(f"the samples '{other}' and '{key}' would both be called '{path}'; rename one source photo")
+        digest = hashlib.blake2b(path.lower().encode("utf-8", "replace"), digest_size=8).digest()
+        number = int.from_bytes(digest, "little")
+        if number in self._taken:
+            raise DataError(
+                f"'{key}' and another sample would both be called '{path}'; rename one source photo, or give the "
+                f"sources different subsets"
+            )
+        self._taken.add(number)
         return path

@@ -119,13 +119,16 @@ def _write_header(member: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
 
 
 def _write_strings_object(member: Any, values: list[str]) -> None:
-    """Readers of this family expect an object array here, which numpy stores as a pickle of strings."""
+    """Readers of this family expect an object array here, which numpy stores as a pickle of strings.
+
+    numpy 2 would name its new module in it, which numpy 1 cannot open; the old name opens in both.
+    """
     array = np.empty(len(values), object)
     array[:] = values
     _write_header(member, array.dtype, array.shape)
     buffer = io.BytesIO()
     pickle.dump(array, buffer, protocol=3)
-    member.write(buffer.getvalue())
+    member.write(buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n", 1))
 
 
 def link_or_copy(source: Path, target: Path) -> None:

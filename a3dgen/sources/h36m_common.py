@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from a3dgen.sources.h36m_cameras import Camera
 LICENSE = "Human3.6M (academic research only)"
 RIGHT_FIRST_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
 """The 17 joints among the 32 of the original skeleton, in the order of ``skeleton.H36M_RIGHT_FIRST_ROWS``."""
-KNOWN_BAD = {("S9", "Greeting"), ("S9", "SittingDown_1"), ("S9", "Waiting")}
+KNOWN_BAD = {"Greeting", "SittingDown_1", "Waiting_1"}
+"""Takes of S9 whose 3D is shifted against the video, by the names of the official release and mmpose."""
+KNOWN_BAD_FETCH = {"Greeting_2", "SittingDown_2", "Waiting_1"}
+"""The same takes by action and subaction, as h36m-fetch names them (``s_09_act_05_subact_02`` and so on)."""
 MAX_MISFIT = 10.0
 """2D and 3D joints further apart than this on average (px) belong to different cameras or frames."""
 _NAME = re.compile(r"(?P<subject>S\d+)_(?P<take>.+)\.(?P<camera>\d{8})_(?P<frame>\d{6})\.(?:jpg|png)")
@@ -135,7 +138,7 @@ def person(
     }
 
 
-def refuse_known_bad(config: Any, frame: Frame) -> None:
+def refuse_known_bad(config: Any, frame: Frame, takes: Set[str] = KNOWN_BAD) -> None:
     """Raise Rejected for takes whose 3D is known to be shifted against the video, unless they are asked for."""
-    if not config.keep_known_bad and (frame.subject, frame.take) in KNOWN_BAD:
+    if not config.keep_known_bad and frame.subject == "S9" and frame.take in takes:
         raise Rejected("the 3D of this take is shifted against the video (sources.h36m.keep_known_bad: true keeps it)")

@@ -16,6 +16,7 @@ from a3dgen.sources import Found
 from a3dgen.sources.common import first_existing, numbers
 from a3dgen.sources.h36m_cameras import Camera, load_cameras
 from a3dgen.sources.h36m_common import (
+    KNOWN_BAD_FETCH,
     RIGHT_FIRST_32,
     Frame,
     person,
@@ -51,7 +52,7 @@ def read_fetch(config: Any, files: list[Path], cameras: Path | None) -> Iterator
             if not wanted.has(subject, frame.camera, frame.number):
                 continue
             try:
-                refuse_known_bad(config, frame)
+                refuse_known_bad(config, frame, KNOWN_BAD_FETCH)
                 yield _person(path, frame, content, row, table)
             except Rejected as error:
                 yield frame.key, str(error)

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.bodies import load_body
-from a3dgen.errors import DataError
+from a3dgen.bodies import body_digest, load_body
 from a3dgen.formats.a3d import Convention, Samples, encode
 from a3dgen.formats.datasheet import Tally, dataset_facts, datasheet
+from a3dgen.formats.names import NameBook
 from a3dgen.formats.npz_stream import NpzStream, link_or_copy
 from a3dgen.formats.schema import annotation_path, image_root, is_h36m, keys_of
 from a3dgen.records import Plans
 from a3dgen.stages import Context, Inputs
 
-VERSION = 1
+VERSION = 2
 DATASET = "A3D_Dataset"
 MIN_ROWS = 2
 """A reader of this family fails on an npz of one row."""
@@ -67,7 +67,8 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
             for samples in by_subset(shard):
                 writer.add(samples)
         dropped = writer.finish()
-    facts = dataset_facts(context.seed, context.settings, convention, body.name, writer.tally)
+    model = body.name, body_digest(context.body)
+    facts = dataset_facts(context.seed, context.settings, convention, model, writer.tally)
     (fresh / "dataset.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
     (fresh / "README.md").write_text(datasheet(facts))
     _swap(fresh, target)
@@ -110,7 +111,7 @@ class _Writer:
     stack: ExitStack
     streams: dict[str, NpzStream] = field(default_factory=dict)
     waiting: dict[str, Samples] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    names: NameBook = field(default_factory=NameBook)
     tally: Tally = field(default_factory=Tally)
 
     def add(self, samples: Samples) -> None:
@@ -131,15 +132,10 @@ class _Writer:
             stream = NpzStream(path, keys_of(subset, self.convention.strict), scratch)
             self.streams[subset] = self.stack.enter_context(stream)
         self.streams[subset].append(columns)
-        for name in columns["imgname"]:
-            self._claim(f"{image_root(subset)}/{name}")
+        for name, key in zip(columns["imgname"], samples.plans.key, strict=True):
+            self.names.take(f"{image_root(subset)}/{name}", str(key))
         self._link(samples)
         self.tally.add(samples)
-
-    def _claim(self, name: str) -> None:
-        if name in self.names:
-            raise DataError(f"two samples would both be called {name}; give the sources different subsets or stems")
-        self.names.add(name)
 
     def _link(self, samples: Samples) -> None:
         """H36M keeps its subject as a folder below Images/; all other subsets are flat."""

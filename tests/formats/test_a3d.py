@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,9 +12,13 @@ import pytest
 from made_up_dataset import SUBSETS, build
 
 from a3dgen.errors import DataError
+from a3dgen.formats import a3d
 from a3dgen.formats.npz_read import read
 from a3dgen.formats.schema import annotation_path, image_root, keys_of
-from a3dgen.formats.validation import validate
+from a3dgen.formats.validation import row_rules, validate
+from a3dgen.formats.validation.columns import Columns, view
+from a3dgen.formats.validation.findings import Findings
+from a3dgen.geometry.regions import find_region
 from a3dgen.stages import annotate
 
 
@@ -133,4 +138,50 @@ def test_two_samples_of_one_name_are_an_error(tmp_path: Path, monkeypatch: pytes
 def test_dataset_json_names_no_folder_of_the_builder(written: Path) -> None:
     text = (written / "dataset.json").read_text()
     assert "/somewhere" not in text
-    assert json.loads(text)["config"]["root"] == "coco"
+    facts = json.loads(text)
+    assert facts["config"]["root"] == "coco"
+    assert set(facts["digests"]["inputs"]) == set(SUBSETS)
+    assert len(set(facts["digests"]["inputs"].values())) == len(SUBSETS)
+
+
+def test_a_collapsed_limb_has_no_stump_to_measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, shards = build(tmp_path)
+    context.settings["amputate"] = {"geometry": "collapse"}
+    for shard in shards:
+        shard.renders.stump_girth[:] = 0
+    monkeypatch.setattr(annotate, "load_body", lambda c: SimpleNamespace(name="anny24-adults", smpl_betas=False))
+    annotate.run(annotate.Config(), context, shards)
+    assert not validate(tmp_path / annotate.DATASET).items
+
+
+def test_who_really_lacks_a_limb_lacks_it_in_both_twins(written: Path) -> None:
+    """All lack the right hand; of each pair one lacks the left knee and the rest of the right forearm besides."""
+    hand, elbow, knee = (find_region(n)[0].index for n in ("right_hand", "right_elbow", "left_knee"))
+    columns = view(read(written / annotation_path("MPII")), "MPII", "x.npz")
+    kept = [i for i, n in enumerate(columns.names) if not n.startswith(f"amp_{hand}")]
+    gone = columns.removed[kept]
+    amputee = gone[:, knee]
+    gone[~amputee, hand], gone[amputee, elbow] = True, True
+    pairs = replace(
+        columns,
+        removed=gone,
+        names=[columns.names[i] for i in kept],
+        extra={k: v[kept] for k, v in columns.extra.items()},
+    )
+    assert twin_findings(pairs) == []
+    gone[amputee, elbow] = False  # now each lacks something that the other has
+    assert len(twin_findings(pairs)) == 1
+
+
+def twin_findings(columns: Columns) -> list[str]:
+    found = Findings()
+    row_rules._looks(columns, found)
+    return [f.line() for f in found.items]
+
+
+def test_points_behind_the_camera_do_not_stretch_the_box() -> None:
+    size, present = np.array([[640, 480]]), np.array([[True, True, False]])
+    pixels = np.array([[[345.0, 265.0], [395.0, 315.0], [0.0, 0.0]]])
+    center, scale = a3d._boxes(pixels, present, size)
+    np.testing.assert_allclose(center[0, 0], [370, 290])
+    assert scale[0, 0] == pytest.approx(60)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
+from a3dgen import data as module
 from a3dgen.data import A3DDataset, Augmentation, flip, heads_of, rotate
 from a3dgen.errors import DataError
 from a3dgen.formats.dataset_rows import find_subsets
@@ -97,3 +99,19 @@ def test_an_unknown_subset_names_the_nearest(written: Path) -> None:
     assert find_subsets(written) == ["COCO_train", "COCO_val", "H36M/S1", "H36M/S11", "MPII"]
     with pytest.raises(DataError, match="did you mean 'COCO_train'"):
         A3DDataset(written, ["coco_train"])
+
+
+def test_a_smaller_crop_is_averaged_not_sampled() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (400, 400, 3), np.uint8)
+    zoom, offset = 0.25, np.array([[3.0], [5.0]])
+    affine = np.concatenate([zoom * np.eye(2), offset], 1)
+    assert (
+        module._warp(noise, affine, zoom, 80)[20:60, 20:60].std() < 25
+    )  # 74 without averaging, 18 with ideal averaging
+    spot = np.zeros((400, 400, 3), np.uint8)
+    cv2.circle(spot, (200, 120), 12, (255, 255, 255), -1)
+    found = module._warp(spot, affine, zoom, 80)[..., 0].astype(float)
+    rows, columns = np.mgrid[:80, :80]
+    centre = (found * columns).sum() / found.sum(), (found * rows).sum() / found.sum()
+    np.testing.assert_allclose(centre, affine @ [200, 120, 1], atol=0.02)

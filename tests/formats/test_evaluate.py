@@ -63,6 +63,9 @@ def test_licc_of_the_true_scores_is_one(written: Path, tmp_path: Path) -> None:
 def test_mve_counts_present_parts_only(written: Path, tmp_path: Path, body: BodyData) -> None:
     data, vertices = perfect(written), []
     absent_part = np.isin(body.mesh.weights.argmax(1), REGIONS[7].joints)
+    hip, knee = body.joints_template[list(REGIONS[7].segment), 1]
+    thigh = body.mesh.weights.argmax(1) == REGIONS[7].segment[0]
+    absent_part |= thigh & (body.mesh.vertices[:, 1] < knee + 0.4 * (hip - knee))  # beyond the stump at one half
     for row in rows(written):
         posed = pose_body(body, row.extra("pose"), row.extra("betas"), row.extra("transl"))
         found = posed.vertices(body.mesh, row.extra("betas")) - row.extra("root") + 0.7
@@ -74,6 +77,14 @@ def test_mve_counts_present_parts_only(written: Path, tmp_path: Path, body: Body
     np.savez(tmp_path / "q.npz", **data, vertices=np.zeros((30, 9, 3)))
     with pytest.raises(DataError, match="has 9 vertices"):
         evaluate(written, tmp_path / "q.npz")
+
+
+def test_samples_without_a_prediction_are_counted(written: Path, tmp_path: Path) -> None:
+    data = {k: v[:20] for k, v in perfect(written).items()}
+    data["key"][0] = "of another dataset"
+    np.savez(tmp_path / "p.npz", **data)
+    found = evaluate(written, tmp_path / "p.npz")
+    assert (found["n"], found["unpredicted"], found["unknown"]) == (19, 11, 1)
 
 
 def test_wrong_files_are_named(written: Path, tmp_path: Path) -> None:

@@ -94,6 +94,14 @@ def test_spin_npz(written: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(data["part"][:, :19], source["gt_2d_kpts"][:, 0, 25:])
     np.testing.assert_array_equal(data["part"][:, 20], source["gt_2d_kpts"][:, 0, 16])
     assert (written / str(data["imgname"][0])).is_file()
+    assert not data["has_smpl"].any()  # the open body's betas are not SMPL's
+
+
+def test_coco_needs_to_know_which_tips_are_hidden(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / "dataset.json"
+    path.write_text(json.dumps({"conventions": {"occluded_keypoints": "kept with confidence 1"}}))
+    with pytest.raises(DataError, match=r"annotate\.occluded=mask"):
+        resolve("export", EXPORTS, "coco")(dataset, tmp_path / "c.json")
 
 
 def test_an_unknown_subset_is_named(written: Path, tmp_path: Path) -> None:

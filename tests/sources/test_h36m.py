@@ -6,6 +6,7 @@ import contextlib
 import pickle
 import shutil
 import struct
+from types import SimpleNamespace
 
 import cv2
 import h5py
@@ -27,13 +28,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_trees import photo, split_found
 
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.errors import ConfigError, DataError, Rejected
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, ROW
 from a3dgen.records import OUTSIDE, VISIBLE, Persons
 from a3dgen.sources.h36m import Config, fingerprint, read
 from a3dgen.sources.h36m_cameras import CAMERA_IDS, load_cameras, read_metadata
-from a3dgen.sources.h36m_common import Frame
+from a3dgen.sources.h36m_common import KNOWN_BAD_FETCH, Frame, refuse_known_bad
 from a3dgen.sources.h36m_official import read_pose
 
 FIRST, SECOND = CAMERA_IDS[:2]
@@ -129,12 +130,22 @@ def test_cameras_missing_wrong_or_elsewhere(root):
 
 
 def test_known_bad_takes(tmp_path):
-    write_npz(tmp_path, [("S9", "Greeting", FIRST, 1), ("S9", "Greeting_1", FIRST, 1)])
+    good, bad = ("Greeting_1", "SittingDown", "Waiting"), ("Greeting", "SittingDown_1", "Waiting_1")
+    write_npz(tmp_path, [("S9", take, FIRST, 1) for take in good + bad])
     write_cameras_json(tmp_path / "cameras.json")
     rows, refused = _read(tmp_path)
-    assert list(rows) == [f"h36m/S9/Greeting_1/000001/{FIRST}"]
-    assert "shifted" in refused[f"h36m/S9/Greeting/000001/{FIRST}"]
-    assert len(_read(tmp_path, keep_known_bad=True)[0]) == 2
+    assert set(rows) == {f"h36m/S9/{take}/000001/{FIRST}" for take in good}
+    for take in bad:
+        assert "shifted" in refused[f"h36m/S9/{take}/000001/{FIRST}"]
+    assert len(_read(tmp_path, keep_known_bad=True)[0]) == 6
+
+
+@pytest.mark.parametrize(("take", "bad"), [("Greeting_2", True), ("SittingDown_1", False), ("Waiting_1", True)])
+def test_known_bad_takes_by_subaction(take, bad):
+    frame = Frame("S9", take, FIRST, 1)
+    config = SimpleNamespace(keep_known_bad=False)
+    with pytest.raises(Rejected, match="shifted") if bad else contextlib.nullcontext():
+        refuse_known_bad(config, frame, KNOWN_BAD_FETCH)
 
 
 def test_bad_rows_cost_one_person(tmp_path):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from a3dgen.formats.dataset_rows import Row, rows
+from a3dgen.errors import DataError
+from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import REGION_NAMES, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
@@ -41,8 +42,14 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
     (0 absent or outside, 1 in the picture but hidden, 2 visible), and ``amputations`` (region and residual).
 
     Raises:
-        DataError: if the dataset lacks extension keys or masks.
+        DataError: if the dataset lacks extension keys or masks, or was written with ``annotate.occluded: keep``,
+            which leaves no trace of whether a stump's tip is hidden.
     """
+    if keeps_occluded(folder):
+        raise DataError(
+            f"{folder}: written with annotate.occluded=keep, so nothing tells which stump tips are hidden; run "
+            f"'a3dgen annotate --set annotate.occluded=mask' and export again"
+        )
     images, annotations = [], []
     for i, row in enumerate(rows(folder, subsets), start=1):
         with Image.open(row.image) as picture:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from a3dgen.errors import DataError
-from a3dgen.formats.dataset_rows import find_subsets, load_subset
+from a3dgen.formats.dataset_rows import betas_are_smpl, find_subsets, load_subset
 from a3dgen.formats.schema import image_root
 from a3dgen.geometry.regions import absent_joints
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, NUM_ROWS, ROW
@@ -21,11 +21,13 @@ SPIN_24 = [*range(NUM_BODY_ROWS, NUM_ROWS), *FACE]
 def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Path]:
     """Write ``out/<subset>.npz`` (slashes become underscores); imgname is relative to the dataset folder.
 
+    ``has_smpl`` is 1 only where pose and shape are SMPL's own; with the open body trainers use the keypoints alone.
+
     Raises:
         DataError: if the dataset was written without extension keys.
     """
     out.mkdir(parents=True, exist_ok=True)
-    written = []
+    written, has_smpl = [], betas_are_smpl(folder)
     for subset in subsets or find_subsets(folder):
         c = load_subset(folder, subset)
         if "pose" not in c.extra:
@@ -43,7 +45,7 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
             openpose=c.points_2d[:, :NUM_BODY_ROWS],
             pose=pose.astype(np.float32),
             shape=c.betas.astype(np.float32),
-            has_smpl=np.ones(len(c.names), np.uint8),
+            has_smpl=np.full(len(c.names), has_smpl, np.uint8),
             removed=c.removed,
         )
         written.append(path)

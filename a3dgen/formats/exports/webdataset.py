@@ -22,7 +22,10 @@ HEIGHT_UNIT_PX = 200.0
 
 
 def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Path]:
-    """Write ``out/000000.tar`` and so on, 1000 samples each, the same bytes for the same dataset."""
+    """Write ``out/000000.tar`` and so on, 1000 samples each, the same bytes for the same dataset.
+
+    ``has_betas`` is 1 only for SMPL's own betas, whatever ``annotate.has_betas`` made the npz say.
+    """
     out.mkdir(parents=True, exist_ok=True)
     has_betas = betas_are_smpl(folder)
     written: list[Path] = []

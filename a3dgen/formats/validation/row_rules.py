@@ -21,8 +21,12 @@ STUMP_TOL = 0.15
 """Relative: the tip lies where ``residual`` says in the mean shape; under other shapes the ratio moves a little."""
 
 
-def check_rows(c: Columns, keeps_occluded: bool, found: Findings) -> None:
-    """Run every rule that needs no image on one npz."""
+def check_rows(c: Columns, keeps_occluded: bool, found: Findings, collapsed: bool = False) -> None:
+    """Run every rule that needs no image on one npz.
+
+    Args:
+        keeps_occluded: occluded keypoints keep their place. collapsed: limbs end by joint collapse, without a stump.
+    """
     _labels(c, found)
     _keypoint_values(c, found)
     _absence(c, found)
@@ -32,7 +36,7 @@ def check_rows(c: Columns, keeps_occluded: bool, found: Findings) -> None:
         _extension_equals_base(c, found)
         _states(c, keeps_occluded, found)
         _projection(c, found)
-        _stumps(c, found)
+        _stumps(c, collapsed, found)
         _looks(c, found)
 
 
@@ -168,7 +172,7 @@ def _projection(c: Columns, found: Findings) -> None:
     found.rows("projection", c.file, seen & far, c.names, "a residual-limb end in 2D is not its 3D point projected")
 
 
-def _stumps(c: Columns, found: Findings) -> None:
+def _stumps(c: Columns, collapsed: bool, found: Findings) -> None:
     e, removed = c.extra, c.removed
     residual = e["residual"]
     found.rows("residual", c.file, (residual <= 0) | (residual > 1), c.names, "a residual lies outside (0, 1]")
@@ -184,7 +188,8 @@ def _stumps(c: Columns, found: Findings) -> None:
         expected = residual[:, k] * e["segment_m"][:, k]
         off = np.abs(e["stump_m"][:, k] - expected) > STUMP_TOL * np.maximum(e["segment_m"][:, k], 0.05)
         found.rows("stump", c.file, gone & off, c.names, f"{region.name}: a3dgen_stump_m is not residual x segment")
-        found.rows("stump", c.file, gone & (e["stump_girth_m"][:, k] <= 0), c.names, f"{region.name}: no stump girth")
+        thin = (e["stump_girth_m"][:, k] <= 0) & ~np.bool_(collapsed)
+        found.rows("stump", c.file, gone & thin, c.names, f"{region.name}: no stump girth")
     found.rows("stump", c.file, (e["stump_m"] != 0) & ~removed, c.names, "a stump length where nothing is removed")
     flagged = e["residual_ends_3d"][..., 3] > 0
     found.rows("residual ends", c.file, flagged != present, c.names, "residual-limb ends do not match the regions")
@@ -206,8 +211,9 @@ def _looks(c: Columns, found: Findings) -> None:
     bad = np.zeros(len(twin), bool)
     bad[has] = (e["parent"][has] != e["parent"][twin[has]]) | (e["skin"][has] != e["skin"][twin[has]])
     found.rows("twin", c.file, bad, c.names, "a twin is another person, or has another skin")
-    bad[has] = c.removed[has].any(1) == c.removed[twin[has]].any(1)
-    found.rows("twin", c.file, bad & (twin >= 0), c.names, "neither or both of a pair of twins are intact")
+    mine, other = absent_joints(c.removed[has]), absent_joints(c.removed[twin[has]])
+    bad[has] = (mine & ~other).any(1) == (other & ~mine).any(1)  # who really lacks a limb lacks it in the twin too
+    found.rows("twin", c.file, bad & (twin >= 0), c.names, "of a pair of twins, not just one lacks more than the other")
 
 
 def _is_json_list(text: str) -> bool:

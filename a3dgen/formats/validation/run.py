@@ -36,12 +36,13 @@ def validate(folder: str | Path) -> Findings:
         raise DataError(f"{root}: no <subset>/annotation/*.npz below it; give the path of an A3D_Dataset")
     found = Findings()
     facts = _facts(root, found)
-    keeps = "kept" in str(facts.get("conventions", {}).get("occluded_keypoints", "")) if facts else False
+    keeps = "kept" in str(facts["conventions"].get("occluded_keypoints", "")) if facts else False
+    collapsed = "collapse" in str(facts["conventions"].get("geometry", "")) if facts else False
     rows: dict[str, int] = {}
     regions = np.zeros(len(REGION_NAMES), int)
     for path in paths:
         subset = _subset(path.relative_to(root))
-        rows[subset], removed = _check_npz(root, path, subset, keeps, found)
+        rows[subset], removed = _check_npz(root, path, subset, (keeps, collapsed), found)
         regions += removed
     check_stray(root, list(rows), found)
     if facts is not None:
@@ -55,7 +56,9 @@ def _subset(relative: Path) -> str:
     return f"{owner}/{relative.stem}" if owner == "H36M" else owner
 
 
-def _check_npz(root: Path, path: Path, subset: str, keeps: bool, found: Findings) -> tuple[int, np.ndarray]:
+def _check_npz(
+    root: Path, path: Path, subset: str, conventions: tuple[bool, bool], found: Findings
+) -> tuple[int, np.ndarray]:
     file = path.relative_to(root).as_posix()
     none = np.zeros(len(REGION_NAMES), int)
     if file != annotation_path(subset):
@@ -73,7 +76,8 @@ def _check_npz(root: Path, path: Path, subset: str, keeps: bool, found: Findings
     columns = view(data, subset, file)
     found.samples += len(columns.names)
     check_names(columns.names, columns.labels, subset, file, found)
-    check_rows(columns, keeps, found)
+    keeps, collapsed = conventions
+    check_rows(columns, keeps, found, collapsed)
     check_files(columns, root, found)
     return len(columns.names), columns.removed.sum(0)
 
