@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,36 @@ from a3dgen.stages.background import safe_name
 DATASET, REPORT = "A3D_Dataset", "report.html"
 LINES = (".jsonl", ".log", ".csv")
 """Text files of which lines are dropped; others hold no line that could be missed."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Texts that name a person or photo, and how to tell them from other people's.
+
+    Attributes:
+        words: keys, names and file names of the person and the photo.
+        others: the same of everybody else, as far as one of ``words`` stands in them: ``IMG_1_b`` is not ``IMG_1``.
+    """
+
+    words: frozenset[str]
+    others: frozenset[str] = frozenset()
+
+    def of_others(self, every: Iterable[str]) -> Traces:
+        """Return this with the texts among ``every`` that only look like one of ours."""
+        alike = {text for text in every if text not in self.words and any(w in text for w in self.words)}
+        return Traces(self.words, frozenset(alike))
+
+    def __contains__(self, text: str) -> bool:
+        """Whether a text names the person: one of the words in it, whole, and not as a part of another's name."""
+        for other in sorted(self.others, key=len, reverse=True):
+            text = text.replace(other, " ")
+        return any(pattern.search(text) for pattern in self._patterns)
+
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        # shorter words (a photo called "a1.jpg") stand in too many texts by chance; their rows and files go by key
+        long = [re.escape(w) for w in sorted(self.words) if len(w) >= 4]
+        return [re.compile(rf"(?<![A-Za-z0-9]){w}(?![A-Za-z0-9])") for w in long]
 
 
 def stored_config(out: Path, workers: int | None) -> BuildConfig:
@@ -43,11 +76,11 @@ def stored_config(out: Path, workers: int | None) -> BuildConfig:
     return build_config(tree, out.name, str(out / "config.json"), run=run)
 
 
-def words_of(out: Path, key: str) -> tuple[set[str], set[str]]:
+def words_of(out: Path, key: str) -> tuple[Traces, set[str]]:
     """Find a person in a build.
 
     Returns:
-        Texts that name the person or the photo (keys, names, file names), and the digests of the photo.
+        What names the person or the photo (keys, names, file names), and the digests of the photo.
 
     Raises:
         ConfigError: if nobody has this key.
@@ -63,12 +96,17 @@ def words_of(out: Path, key: str) -> tuple[set[str], set[str]]:
         raise ConfigError(f"{out}: nobody is called '{key}'{nearest(key, [r['key'] for r in every][:10_000])}")
     digests = facts_of(mine["image"], mine["subset"], mine["stem"], mine["group"])
     same = [r for r in every if facts_of(r["image"], r["subset"], r["stem"], r["group"]) & digests]
-    words = {w for r in same for w in (r["key"], r["image"], safe_name(r["key"]))}
-    stems = {shot_of(r["stem"]) for r in same}
-    words |= _photo_names(out, stems)
+    found = Traces(frozenset(_names(out, same)))
+    mine_too = {row["key"] for row in same}
     for row in same:
         digests |= facts_of(row["image"], row["subset"], row["stem"], row["group"])
-    return words, digests
+    return found.of_others(_names(out, [r for r in every if r["key"] not in mine_too])), digests
+
+
+def _names(out: Path, rows: Iterable[Mapping[str, str]]) -> set[str]:
+    rows = list(rows)
+    names = {w for r in rows for w in (r["key"], r["image"], safe_name(r["key"]))}
+    return names | _photo_names(out, {shot_of(r["stem"]) for r in rows})
 
 
 def _photo_names(out: Path, stems: Iterable[str]) -> set[str]:
@@ -77,7 +115,8 @@ def _photo_names(out: Path, stems: Iterable[str]) -> set[str]:
     if not path.is_file():
         return set()
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if shot_of(row["stem"]) in set(stems)]
+        wanted = set(stems)
+        rows = [row for row in csv.DictReader(file) if shot_of(row["stem"]) in wanted]
     return {row["photo"].partition("@")[0] for row in rows} | {row["stem"] for row in rows}
 
 
@@ -111,35 +150,33 @@ def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfi
     return {"words": words, "ledger": ledger, "left": traces(out, words)}
 
 
-def scrub(out: Path, words: set[str]) -> None:
+def scrub(out: Path, words: Traces) -> None:
     """Delete pictures and facts named after the person or photo, and lines of text files that name them."""
-    long = {w for w in words if len(w) >= 4}
     for root, _, files in os.walk(out):
         for name in files:
             path = Path(root) / name
-            if any(w in name for w in long if "/" not in w) and path.suffix != ".h5":
+            if name in words and path.suffix != ".h5":
                 path.unlink()
             elif path.suffix in LINES:
                 text = path.read_text(encoding="utf-8", errors="replace")
-                lines = [line for line in text.splitlines(keepends=True) if not any(w in line for w in long)]
+                lines = [line for line in text.splitlines(keepends=True) if line not in words]
                 if len(lines) != text.count("\n") + (not text.endswith("\n") and bool(text)):
                     replace_file(path, "".join(lines).encode())
 
 
-def traces(out: Path, words: set[str]) -> list[str]:
-    """Return the files of a build that still hold one of these texts in their name, their bytes or their records."""
-    long = {w.encode() for w in words if len(w) >= 4}
+def traces(out: Path, words: Traces) -> list[str]:
+    """Return the files of a build that still name the person in their name, their bytes or their records."""
     found = []
     for root, _, files in os.walk(out):
         for name in files:
             path = Path(root) / name
-            content = path.read_bytes() + name.encode()
+            content = path.read_bytes() + b"\n" + name.encode() + b"\n"
             if path.suffix == ".h5":
                 content += _texts(path)
             elif path.suffix == ".npz":
                 texts = [v for v in read(path).values() if v.dtype.kind in "UO"]
                 content += "\n".join(str(t) for v in texts for t in v.ravel()).encode()
-            if any(word in content for word in long):
+            if content.decode("utf-8", "replace") in words:
                 found.append(path.relative_to(out).as_posix())
     return sorted(found)
 

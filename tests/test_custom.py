@@ -19,7 +19,7 @@ from a3dgen.detectors.poses import pose_distance, thin, windows
 from a3dgen.errors import ConfigError
 from a3dgen.geometry.skeleton import ROW
 from a3dgen.io.forgotten import add_forgotten, facts_of, read_forgotten, shot_of
-from a3dgen.privacy import scrub, traces
+from a3dgen.privacy import Traces, scrub, traces
 from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
 
 
@@ -117,11 +117,26 @@ def test_the_forgotten_are_remembered_without_a_name(tmp_path):
 def test_scrubbing_drops_lines_and_files(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"a": "custom/x/jane/1"}\n{"b": 2}\n')
     (tmp_path / "jane_1.png").write_bytes(b"x")
-    words = {"custom/x/jane/1", "jane"}
+    words = Traces(frozenset({"custom/x/jane/1", "jane"}))
     assert traces(tmp_path, words) == ["jane_1.png", "log.jsonl"]
     scrub(tmp_path, words)
     assert traces(tmp_path, words) == []
     assert json.loads((tmp_path / "log.jsonl").read_text()) == {"b": 2}
+
+
+def test_scrubbing_spares_people_of_similar_names(tmp_path):
+    for name in ("IMG_1", "IMG_10", "IMG_1_b", "XIMG_1"):
+        (tmp_path / f"amp_7_{name}_1_v0.jpg").write_bytes(b"x")
+    (tmp_path / "review.csv").write_text(
+        "key,photo\nc/IMG_1/1,IMG_1.jpg\nc/IMG_10/1,IMG_10.jpg\nc/IMG_1_b/1,IMG_1_b.jpg\n"
+    )
+    words = Traces(frozenset({"c/IMG_1/1", "IMG_1", "IMG_1.jpg"})).of_others({"IMG_1_b", "IMG_1_b.jpg", "c/IMG_1_b/1"})
+    scrub(tmp_path, words)
+    assert sorted(p.name for p in tmp_path.glob("*.jpg")) == [
+        f"amp_7_{n}_1_v0.jpg" for n in ("IMG_10", "IMG_1_b", "XIMG_1")
+    ]
+    assert (tmp_path / "review.csv").read_text().count("\n") == 3
+    assert traces(tmp_path, words) == []
 
 
 @pytest.mark.slow
@@ -149,4 +164,4 @@ def test_photos_become_a_dataset_and_people_can_be_forgotten(tmp_path, samples, 
     assert len(changed) == 1
     assert main(["forget", str(out), keys["000000000785.jpg"], "--workers", "0", "--quiet"]) == 0
     assert main(["validate", str(out / "A3D_Dataset")]) == 0
-    assert traces(out, {"000000000785", keys["000000000785.jpg"]}) == []
+    assert traces(out, Traces(frozenset({"000000000785", keys["000000000785.jpg"]}))) == []

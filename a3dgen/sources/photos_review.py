@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from a3dgen.errors import ConfigError
 from a3dgen.geometry.regions import NUM_REGIONS, find_region, most_proximal
+from a3dgen.plan import SHORTEST
 
 COLUMNS = ("key", "photo", "keep", "removed", "residual", "found", "status", "reason")
 """Columns of review.csv; only keep, removed and residual are the user's to change."""
@@ -23,11 +24,15 @@ _YES = ("", "yes", "y", "1", "true", "keep")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of one person: dropped, and the regions they lack with the place of the stump's tip (12,)."""
+    """What is said of one person: dropped, and the regions they lack with the place of the stump's tip (12,).
+
+    ``whole``: said to lack nothing (``none`` under removed), whatever another file says.
+    """
 
     drop: bool = False
     removed: Bool[ndarray, "12"] = field(default_factory=lambda: np.zeros(NUM_REGIONS, bool))
     residual: Float[ndarray, "12"] = field(default_factory=lambda: np.ones(NUM_REGIONS))
+    whole: bool = False
 
     def plain(self) -> list[object]:
         """Return it as JSON."""
@@ -92,7 +97,7 @@ def _read(path: Path) -> dict[str, Verdict]:
         if key in found:
             raise ConfigError(f"{where}: '{key}' comes twice")
         found[key] = _verdict(row, where)
-    return {n: v for n, v in found.items() if v.drop or v.removed.any()}
+    return {n: v for n, v in found.items() if v.drop or v.whole or v.removed.any()}
 
 
 def _verdict(row: dict[str, str | None], where: str) -> Verdict:
@@ -100,8 +105,9 @@ def _verdict(row: dict[str, str | None], where: str) -> Verdict:
     if keep not in (*_YES, *_NO):
         raise ConfigError(f"{where}: keep is '{keep}'; write yes or no")
     names = [n.strip() for n in (row.get("removed") or "").replace("+", ";").replace(",", ";").split(";") if n.strip()]
+    whole = [n.lower() for n in names] == ["none"]
     regions = []
-    for name in names:
+    for name in [] if whole else names:
         try:
             regions.append(find_region(name))
         except ConfigError as error:
@@ -114,7 +120,7 @@ def _verdict(row: dict[str, str | None], where: str) -> Verdict:
         residual[region.index] = (tip if tip is not None else (0.6 if through else 1.0)) if cut else 1.0
     kept = most_proximal(np.flatnonzero(removed).tolist())
     removed = np.isin(np.arange(NUM_REGIONS), kept)
-    return Verdict(keep in _NO, removed, np.where(removed, residual, 1.0))
+    return Verdict(keep in _NO, removed, np.where(removed, residual, 1.0), whole)
 
 
 def _tips(text: str, count: int, where: str) -> list[float | None]:
@@ -124,7 +130,12 @@ def _tips(text: str, count: int, where: str) -> list[float | None]:
     try:
         tips = [float(p) for p in parts]
     except ValueError:
-        raise ConfigError(f"{where}: residual is '{text}'; write a number from 0 to 1 for each region") from None
-    if any(not 0 <= t <= 1 for t in tips) or len(tips) not in (1, count):
-        raise ConfigError(f"{where}: residual is '{text}'; write one number from 0 to 1, or one for each region")
+        raise ConfigError(
+            f"{where}: residual is '{text}'; write a number from {SHORTEST:g} to 1 for each region"
+        ) from None
+    if any(not SHORTEST <= t <= 1 for t in tips) or len(tips) not in (1, count):
+        raise ConfigError(
+            f"{where}: residual is '{text}'; write one number from {SHORTEST:g} (the shortest stump there is) to 1, or "
+            f"one for each region"
+        )
     return [*tips * count][:count] if len(tips) == 1 else [*tips]

@@ -260,6 +260,9 @@ def test_the_user_drops_people_and_names_missing_limbs(tmp_path, folder, monkeyp
     assert [bool(r["dropped"]) for r in rows] == [False, True, False, False]
     assert rows[2]["present_removed"].sum() == 1
     assert SOURCE.fingerprint(settings) != before
+    (tmp_path / "out" / "review.csv").write_text("key,keep,removed\ncustom/clinic/b/1,yes,none\n")
+    rows, _ = split(SOURCE.read(settings))
+    assert not rows[2]["present_removed"].any()  # said to be whole, whatever person.csv says
 
 
 @pytest.mark.parametrize(
@@ -268,7 +271,8 @@ def test_the_user_drops_people_and_names_missing_limbs(tmp_path, folder, monkeyp
         ("name,keep\nx,no\n", "must name the columns"),
         ("key,keep\nx,perhaps\n", "write yes or no"),
         ("key,removed\nx,left_tail\n", "unknown amputation region"),
-        ("key,removed,residual\nx,left_knee,2\n", "number from 0 to 1"),
+        ("key,removed,residual\nx,left_knee,2\n", "number from 0.2 .* to 1"),
+        ("key,removed,residual\nx,left_knee,0\n", "number from 0.2 .* to 1"),
         ("key,keep\nx,no\nx,yes\n", "comes twice"),
     ],
 )
