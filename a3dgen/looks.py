@@ -39,14 +39,18 @@ EYE_COLOURS = {
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
 
 _CLOTH_COLOURS = (
-    (232, 230, 224), (40, 42, 48), (122, 124, 128), (34, 52, 104), (150, 34, 36), (44, 92, 62), (196, 168, 60),
-    (92, 58, 110), (176, 96, 48), (96, 140, 172), (206, 140, 148), (112, 110, 70), (64, 34, 38), (30, 92, 100),
+    (240, 239, 236), (24, 24, 27), (150, 152, 156), (26, 38, 82), (164, 28, 34), (40, 96, 62), (226, 188, 60),
+    (92, 52, 116), (196, 100, 44), (140, 184, 216), (226, 164, 170), (112, 110, 70), (64, 30, 36), (28, 98, 108),
+    (240, 239, 236), (24, 24, 27), (222, 214, 196), (196, 200, 206),  # named twice is drawn twice as often
 )  # fmt: skip
 _TROUSER_COLOURS = (
-    (38, 40, 48), (70, 66, 60), (140, 122, 94), (58, 62, 44), (88, 92, 98), (30, 36, 60), (104, 80, 60),
+    (24, 24, 28), (24, 24, 28), (70, 66, 60), (188, 168, 134), (58, 62, 44), (122, 126, 132), (26, 32, 56),
+    (104, 80, 60), (222, 216, 204), (206, 206, 206),
 )  # fmt: skip
-_DENIM_COLOURS = ((56, 78, 122), (38, 48, 74), (98, 124, 158), (46, 46, 52))
-_SHOE_COLOURS = ((36, 34, 34), (226, 224, 218), (92, 58, 36), (120, 40, 36), (52, 62, 88), (128, 128, 126))
+_DENIM_COLOURS = ((56, 78, 122), (30, 38, 62), (138, 162, 192), (34, 34, 38))
+_SHOE_COLOURS = ((28, 26, 26), (238, 237, 234), (92, 58, 36), (120, 40, 36), (44, 54, 82), (190, 190, 188))
+_CONTRAST = 0.14
+"""Least difference in linear luminance between a pattern's first two colours: prints are made to be seen."""
 _CAMOUFLAGE = (((92, 98, 62), (48, 54, 36), (122, 106, 76)), ((128, 124, 112), (74, 74, 70), (168, 160, 140)))
 _LINER_COLOURS = ((226, 222, 212), (196, 190, 180), (206, 172, 146), (70, 70, 74))
 
@@ -264,7 +268,8 @@ def _draw_fabric(rng: Generator, config: LooksConfig, where: str) -> dict[str, o
     order = rng.permutation(len(_CLOTH_COLOURS))
     first = table[int(rng.integers(len(table)))]
     variant = int(rng.integers(4))
-    others = [_CLOTH_COLOURS[i] for i in order if _CLOTH_COLOURS[i] != first]
+    others = list(dict.fromkeys(_CLOTH_COLOURS[i] for i in order if _CLOTH_COLOURS[i] != first))
+    others.sort(key=lambda c: abs(_luminance(c) - _luminance(first)) < _CONTRAST)  # a stable sort keeps the drawn order
     colours = [first, *others[:2]]
     if fabric == "denim":
         colours = [_DENIM_COLOURS[variant]]
@@ -272,6 +277,10 @@ def _draw_fabric(rng: Generator, config: LooksConfig, where: str) -> dict[str, o
         colours = list(_CAMOUFLAGE[variant % 2])
     seed = int(rng.integers(4))  # few seeds, lengths and fits, so that meshes and patterns are pooled
     return {"fabric": fabric, "colors": [list(c) for c in colours], "seed": seed}
+
+
+def _luminance(colour: Sequence[int]) -> float:
+    return sum(w * (c / 255) ** 2.2 for w, c in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
 
 
 def _end_over_stumps(

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.geometry.clip import clip
+from a3dgen.geometry.folds import fold_heights
 from a3dgen.geometry.limbs import LIMB_JOINTS, limb_coordinate, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.sheets import boundary_loops, clear_of, cylinder_uv, drape, index_uv, with_rings
@@ -21,11 +22,13 @@ from a3dgen.geometry.skeleton import JOINT
 
 TILE = 0.32
 """Size of a fabric tile on the cloth, m."""
-BASE = 0.004
+BASE = 0.003
 """Least distance of cloth from its shell, m."""
-CLEARANCE = {"top": 0.006, "trousers": 0.008, "skirt": 0.010}
+SLACK = 0.004
+"""How much nearer to the skin than their shell tops and trousers may lie, m: the shell itself stands about 6 mm off."""
+CLEARANCE = {"top": 0.004, "trousers": 0.005, "skirt": 0.008, "shoe": 0.004}
 """Least distance of cloth from the skin in the rest pose, m."""
-HEM = 0.011
+HEM = 0.006
 """How far a hem turns inwards, m."""
 LIMB_MARGIN = 0.09
 """Skin is hidden from this far inside a sleeve or leg, in limb coordinates (about 23 mm of an arm, 35 mm of a leg)."""
@@ -178,16 +181,30 @@ def build_garment(
         mesh, carried = cut.mesh, cut.origin.apply(carried)
     coordinates = {k: carried[:, len(fields) + i] for i, k in enumerate(LIMB_JOINTS)}
     passes = {"skirt": 6, "shoe": 8}.get(spec.kind, 16)
-    mesh = drape(mesh, _ease(spec, mesh, coordinates, joints), passes, 0.5 * BASE)
+    snug = SLACK if limbs else 0.0
+    mesh = drape(mesh, _ease(spec, mesh, coordinates, joints) - snug, passes, 0.5 * BASE - snug)
     if spec.kind in CLEARANCE:
-        mesh = clear_of(mesh, skin, CLEARANCE[spec.kind] * (0.5 if spec.tucked else 1.0))
+        mesh = clear_of(mesh, skin, _clearance(spec, mesh, joints))
     if spec.kind == "shoe":
         mesh = _sole(mesh, joints, spec)
+    if limbs:
+        low = waist_height(joints) + 0.01 if spec.tucked else float(mesh.vertices[:, 1].min()) + 0.01
+        folds = fold_heights(mesh.vertices.astype(np.float64), coordinates, limbs, joints, spec.fit, low)
+        lifted = mesh.vertices + folds[:, None] * vertex_normals(mesh.vertices, mesh.faces)
+        mesh = replace(mesh, vertices=lifted.astype(np.float32))
     loops = boundary_loops(mesh.faces)
     normals = vertex_normals(mesh.vertices, mesh.faces)
     mesh, owner = with_rings(mesh, loops, [mesh.vertices[loop] - HEM * normals[loop] for loop in loops])
     coordinates = {k: v[owner] for k, v in coordinates.items()}
     return Garment(spec, _unwrap(spec, mesh, coordinates, joints), coordinates)
+
+
+def _clearance(spec: Spec, mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) -> Float[ndarray, " v"]:
+    """Least distance of the cloth from the skin, m: a shirt that hangs over a waistband clears that, too."""
+    out = np.full(len(mesh.vertices), CLEARANCE[spec.kind] * (0.5 if spec.tucked else 1.0))
+    if spec.kind == "top" and not spec.tucked:
+        out += 0.009 * smoothstep((waist_height(joints) + 0.02 - mesh.vertices[:, 1]) / 0.05)
+    return out
 
 
 def _ease(
@@ -208,24 +225,20 @@ def _ease(
         hug = 0.35 + 0.65 * smoothstep(inside / 0.06)  # a collar lies on the skin
         arm = np.maximum(*(limbs[k] for k in ends))
         near = np.max([np.where(limbs[k] > 0, limbs[k] - e + 0.45, -1) for k, e in ends.items()], axis=0)
-        out += 0.004 + 0.007 * spec.fit
-        out += (0.004 + 0.014 * spec.fit) * smoothstep(near / 0.45) * (arm > 0.05)
+        out += 0.001 + 0.005 * spec.fit
+        out += (0.001 + 0.010 * spec.fit) * smoothstep(near / 0.45) * (arm > 0.05)
         if not spec.tucked:
             top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
-            out += (0.008 + 0.010 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
+            out += (0.007 + 0.007 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
         else:  # below a waistband cloth lies flat
             hug = hug * (0.3 + 0.7 * smoothstep((y - waist_height(joints) - 0.02) / 0.08))
         return out * hug
     leg = np.maximum(*(limbs[k] for k in ends))
     near = np.max([limbs[k] - e for k, e in ends.items()], axis=0)
-    tucked = 0.006  # room for a shirt below the waistband
-    return (
-        out
-        + tucked
-        + 0.006 * spec.fit
-        + (0.002 + 0.012 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
-        + (0.003 + 0.008 * spec.fit) * smoothstep((near + 0.5) / 0.5)
-    )
+    hip = joints[JOINT["left_hip"], 1]
+    below = 0.003 + 0.003 * spec.fit + (0.001 + 0.008 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
+    below += (0.001 + 0.006 * spec.fit) * smoothstep((near + 0.5) / 0.5)
+    return out + 0.001 + below * smoothstep((hip - 0.02 - y) / 0.09)  # flat where a shirt may hang over it
 
 
 def _sole(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"], spec: Spec) -> SkinnedMesh:

@@ -129,7 +129,8 @@ def estimate_light(
     seen = _facing_the_camera()
     seen = seen[np.abs(seen @ up) < 0.5]
     lit = irradiance(sh, seen) @ _LUMINANCE + key * np.maximum(seen @ key_dir, 0)
-    scale = white / max(float(lit.max()), 1e-6)
+    # exposed for what is seen of the person, not for the brightest edge alone: backlit people keep their faces
+    scale = white / max(0.6 * float(lit.max()) + 0.64 * float(lit.mean()), 1e-6)
     return Light(sh * scale, key_dir, color * (key * scale))
 
 
@@ -174,7 +175,7 @@ def _turn(direction: ndarray, axis: ndarray, degrees: float) -> ndarray:
 
 def _white_level(luminance: ndarray, brightness: float | None) -> float:
     """Return the value of a well lit white surface: grey world, bright surfaces, and the removed person."""
-    by_mean = float(luminance.mean()) / 0.18
+    by_mean = float(luminance.mean()) / 0.15
     by_bright = float(np.quantile(luminance, 0.9)) / 0.65
     level = np.sqrt(max(by_mean, 1e-4) * max(by_bright, 1e-4))
     if brightness is not None and brightness > 0:

@@ -56,7 +56,7 @@ def creases(seed: int) -> Float[ndarray, "s s"]:
     rng = generator_for(seed, "creases")
     kx, ky, _ = _wavenumbers()
     height = np.zeros((SIZE, SIZE), np.float32)
-    for angle, weight in ((0.62, 1.0), (-0.58, 1.0), (0.05, 0.6)):
+    for angle, weight in ((0.80, 1.0), (-0.33, 0.55), (0.12, 0.7)):
         c, s = np.cos(angle), np.sin(angle)
         k = np.hypot((kx * c + ky * s) * 4.5, -kx * s + ky * c) + 1e-6
         window = np.exp(-((k / 5.0) ** 2)) * (1 - np.exp(-((k / 1.2) ** 2))) / k
@@ -180,7 +180,7 @@ def pattern(kind: str, seed: int) -> Pattern:
     shares, shade, height = _MAKERS[kind](rng)
     fibre = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     folds = creases(seed % 4)
-    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.025 * fibre + 0.03 * folds
+    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.07 * folds
     height = height + 0.15 * fibre + 1.6 * folds
     return (
         np.round(255 * shares[..., 1:]).astype(np.uint8),

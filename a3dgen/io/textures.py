@@ -22,6 +22,7 @@ from a3dgen.io import fabric as fabrics
 from a3dgen.io.colour import to_linear, to_srgb
 from a3dgen.io.painted import read_painted
 from a3dgen.io.pool import Pool
+from a3dgen.io.shoe_texture import shoe as shoe_texture
 from a3dgen.io.skin_maps import SkinMaps, skin_maps
 from a3dgen.io.skin_texture import skin_texture
 from a3dgen.looks import HAIR_COLOURS
@@ -65,23 +66,9 @@ def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> Texture:
 
 
 def shoe(colours: Sequence[Sequence[int]], seed: int) -> Texture:
-    """Return a shoe from the pool: v is the height above the ground in tiles, with a sole at the bottom."""
+    """Return a shoe from the pool; see ``shoe_texture``."""
     key = ("shoe", tuple(map(tuple, colours)), seed)
-    return _FABRICS.get(key, lambda: _shoe(colours, seed))
-
-
-def _shoe(colours: Sequence[Sequence[int]], seed: int) -> Texture:
-    out = fabrics.fabric("plain", colours, seed)
-    height = (1 - (np.arange(fabrics.SIZE) + 0.5) / fabrics.SIZE) * fabrics.TILE
-    light = seed % 2 == 0
-    sole = to_linear((214, 210, 200) if light else (46, 44, 42))
-    band = height < 0.024
-    shade = to_linear(out[band][..., :3]).mean(-1, keepdims=True)
-    out[band, :, :3] = to_srgb(sole * (0.9 + 0.2 * shade / max(float(shade.mean()), 1e-3)))
-    seam = (height > 0.024) & (height < 0.028)
-    out[seam, :, :3] = (out[seam, :, :3] * 0.45).astype(np.uint8)
-    out[seam, :, 3] = 96
-    return out
+    return _FABRICS.get(key, lambda: shoe_texture(colours, seed))
 
 
 def hair(colour: str, seed: int, curly: bool) -> Texture:

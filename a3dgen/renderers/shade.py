@@ -159,7 +159,7 @@ def _reflected(material, key_dir, nx, ny, nz, nl, x, y, z):
 @no_type_check
 def _developed(value):
     """Return a value after a camera's tone curve: a toe, middle grey kept, a shoulder."""
-    value *= (value + 0.04) / (0.60 * value + 0.112)
+    value *= (value + 0.09) / (0.62 * value + 0.1584)
     return min(value / (1.0 + 0.75 * max(0.0, value - 0.8)), 1.0)
 
 
@@ -215,6 +215,7 @@ def shade_item(
         nx, ny, nz = _bumped(nx, ny, nz, hu, hv, e1, e2, du1, dv1, du2, dv2)
 
         sky = _open_sky(hollow, hollow_place, px, py)
+        near = 0.5 + 0.5 * sky  # part of a lamp or of the sun's aureole hides behind what shades a hollow, too
         nl = nx * key_dir[0] + ny * key_dir[1] + nz * key_dir[2]
         turned_away = nl <= -max(material[5], material[6], material[7])
         seen = 0.0 if turned_away else _lit(shadow, to_shadow, x + nx * 0.013, y + ny * 0.013, z + nz * 0.013)
@@ -224,5 +225,5 @@ def shade_item(
             wrap = material[5 + c]
             diffuse = min(max((nl + wrap) / ((1.0 + wrap) * (1.0 + wrap)), 0.0), 1.0)
             shadowed = min(1.0, seen + 0.12) if is_skin and c == 0 else seen  # red light creeps into skin's shadows
-            value = base[c] * (light + key_color[c] * diffuse * shadowed) + key_color[c] * highlight * seen
+            value = base[c] * (light + key_color[c] * diffuse * shadowed * near) + key_color[c] * highlight * seen
             color[r, c] = _developed(value + light * grazing)

@@ -28,6 +28,7 @@ from a3dgen.geometry.garments import (
 )
 from a3dgen.geometry.hair import CROPPED, build_hair
 from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io import textures
 from a3dgen.io.pool import Pool
 from a3dgen.renderers import Item
@@ -50,6 +51,8 @@ CLOSURE_REACH, CLOSURE_LIFT = 0.12, 0.009
 """How far cloth over a closed shoulder or hip runs under the rest of the garment (limb coordinate); lift, m."""
 LINING_TILES = 5.0
 """Fabric tiles over the whole texture of the body (which spans about 1.6 m of skin)."""
+
+_BEHIND_THE_EYES = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
 _MEASURES: Pool[Measure] = Pool(128)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
@@ -92,6 +95,7 @@ def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> 
     items += [_liner(shared, amputee, g, worn, stumps) for g in liners]
     if not painted:
         items += _hair(shared, amputee, hair, seed)
+    items.append(_inner(amputee, layers.skull, items[0]))
     return items
 
 
@@ -105,7 +109,8 @@ def _with_eyes(body: BodyData, amputee: Amputee) -> Float[ndarray, "t 2"]:
 
 @dataclass(frozen=True)
 class _Lining:
-    """Skin that a garment hides, drawn as cloth: where a pose presses cloth into the body, no gap opens in the outline.
+    """Skin drawn once more behind what hides it: as cloth, where a pose presses a garment into the body; or the back of
+    the head, seen from inside, where a slit beside an eyeball would show through. No gap opens in the outline.
 
     Attributes:
         used: (W,) vertices of the cut body. faces, uv, face_uv, labels: as in Item.
@@ -127,6 +132,7 @@ class _Layers:
     face_uv: Integer[ndarray, "f 3"]
     labels: UInt8[ndarray, " f"]
     linings: tuple[_Lining | None, ...]
+    skull: _Lining
 
 
 def _layers(
@@ -160,26 +166,28 @@ def _sort_faces(
         covered = free & (origin.apply(under.astype(np.float32))[mesh.faces].min(1) > 0.999)
         free &= ~covered
         if covered.any() and spec.kind != "shoe":
-            linings[i] = _lining(mesh, covered)
+            linings[i] = _lining(mesh, covered, LINING_TILES)
     labels = (mesh.face_part + 1).astype(np.uint8)
-    return _Layers(amputee.topology, mesh.faces[free], mesh.face_uv[free], labels[free], tuple(linings))
+    skull = _lining(mesh, ~mesh.hidden & np.isin(mesh.face_part, _BEHIND_THE_EYES), 1.0)
+    skull = replace(skull, faces=skull.faces[:, ::-1].copy(), face_uv=skull.face_uv[:, ::-1].copy())
+    return _Layers(amputee.topology, mesh.faces[free], mesh.face_uv[free], labels[free], tuple(linings), skull)
 
 
-def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"]) -> _Lining:
+def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"], tiles: float) -> _Lining:
     used, rows = np.unique(mesh.faces[covered], return_inverse=True)
     texels, columns = np.unique(mesh.face_uv[covered], return_inverse=True)
     return _Lining(
         used,
         rows.reshape(-1, 3).astype(np.int32),
-        (mesh.uv[texels] * LINING_TILES).astype(np.float32),
+        (mesh.uv[texels] * tiles).astype(np.float32),
         columns.reshape(-1, 3).astype(np.int32),
         (mesh.face_part[covered] + 1).astype(np.uint8),
     )
 
 
-def _inner(amputee: Amputee, lining: _Lining, cloth: Item) -> Item:
+def _inner(amputee: Amputee, lining: _Lining, over: Item) -> Item:
     vertices = amputee.vertices[lining.used]
-    return Item(vertices, lining.faces, lining.uv, lining.face_uv, lining.labels, cloth.texture, cloth.material)
+    return Item(vertices, lining.faces, lining.uv, lining.face_uv, lining.labels, over.texture, over.material)
 
 
 def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v"]:
@@ -245,14 +253,8 @@ def _closure(shared: Shared, amputee: Amputee, stump: Stump, over: Sequence[Worn
     coordinate = shared.skin.limbs[stump.limb].copy()
     for outer in over:
         coordinate[_under(shared, outer.spec)] = -9.0
-    piece = sock(
-        amputee.mesh,
-        amputee.vertices,
-        amputee.origin.apply(coordinate),
-        stump,
-        stump.ring - CLOSURE_REACH,
-        CLOSURE_LIFT,
-    )
+    coordinate = amputee.origin.apply(coordinate)
+    piece = sock(amputee.mesh, amputee.vertices, coordinate, stump, stump.ring - CLOSURE_REACH, CLOSURE_LIFT)
     return _draw(piece, cloth.texture, "cloth")
 
 
@@ -263,11 +265,7 @@ def _under(shared: Shared, spec: Spec) -> Bool[ndarray, " v"]:
 
 
 def _liner(
-    shared: Shared,
-    amputee: Amputee,
-    entry: Mapping[str, Any],
-    worn: Sequence[Worn],
-    stumps: Mapping[str, Stump],
+    shared: Shared, amputee: Amputee, entry: Mapping[str, Any], worn: Sequence[Worn], stumps: Mapping[str, Stump]
 ) -> Item:
     stump = stumps[entry["limb"]]
     start = stump.tip - LINER_REACH

@@ -122,7 +122,7 @@ def dress(garments: Sequence[Mapping[str, Any]], stumps: Mapping[str, Stump], sk
             else:
                 worn.append(Worn(Spec("trousers", left, right, fit=fit), g, ends))
         elif kind == "shoes":
-            rim = 1.80 if g.get("height") == "boot" else 1.92
+            rim = 1.80 if g.get("height") == "boot" else 1.975
             sides = [s for s in ("left", "right") if f"{s}_leg" not in stumps]
             worn += [Worn(Spec("shoe", rim, rim, side=s), g, {}) for s in sides]
     return worn

@@ -58,7 +58,7 @@ def test_dressed_person_has_skin_clothes_shoes_and_hair(body):
     amputee, plan = person(body, worn())
     items = build_subject(body, amputee, plan)
     check(items)
-    assert [i.material for i in items] == ["skin", *["cloth"] * 4, "shoe", "shoe", "hair"]
+    assert [i.material for i in items] == ["skin", *["cloth"] * 4, "shoe", "shoe", "hair", "skin"]
     skin = items[0]
     kept = np.unique(skin.faces)
     below = kept[np.abs(amputee.mesh.vertices[kept, 1] - body.joints_template[JOINT["spine1"], 1]) < 0.05]
@@ -149,7 +149,8 @@ def test_painted_texture_replaces_clothes(body, tmp_path):
     path = tmp_path / "person.png"
     cv2.imwrite(str(path), np.full((32, 32, 3), 90, np.uint8))
     amputee, plan = person(body, [{"kind": "texture", "file": str(path)}])
-    (item,) = build_subject(body, amputee, plan)
+    item, skull = build_subject(body, amputee, plan)
+    assert skull.texture is item.texture
     assert item.texture.shape == (32, 32, 4)
     assert item.uv is amputee.mesh.uv
 
@@ -162,5 +163,5 @@ def test_bodies_without_shells_are_dressed_from_their_skin(body, caplog):
     items = build_subject(bare, amputee, plan)
     check(items)
     build_subject(bare, amputee, plan)
-    assert len(items) == 8
+    assert len(items) == 9
     assert len([r for r in caplog.records if "shells" in r.message]) == 1

@@ -1,0 +1,78 @@
+"""Folds of worn cloth, as heights above its smooth shape: at elbows, knees and the waist, and stacked above a hem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.geometry.limbs import LIMB_JOINTS, smoothstep
+from a3dgen.geometry.skeleton import JOINT
+
+HEIGHT_M = {"arm": 0.0055, "leg": 0.0080, "torso": 0.0065}
+"""Height of the deepest folds of loose cloth, m."""
+WAVE_M = {"arm": 0.038, "leg": 0.058, "torso": 0.075}
+"""Distance from fold to fold along a limb or the torso, m."""
+
+
+def fold_heights(
+    points: Float[ndarray, "v 3"],
+    limbs: Mapping[str, Float[ndarray, " v"]],
+    ends: Mapping[str, float],
+    joints: Float[ndarray, "24 3"],
+    fit: float,
+    flat_below: float,
+) -> Float[ndarray, " v"]:
+    """Return how far folds rise from a garment in the rest pose, m, never negative: cloth does not sink into the skin.
+
+    Args:
+        points: the garment's vertices, m. limbs: their limb coordinates. ends: limb -> coordinate of sleeve or leg end.
+        joints: rest joints, m. fit: 0 close to the body to 1 loose.
+        flat_below: height (m) at which the folds of the torso end, above a hem or a waistband.
+    """
+    out = np.zeros(len(points))
+    for limb, end in ends.items():
+        coordinate = limbs[limb]
+        root, mid, last = (joints[j] for j in LIMB_JOINTS[limb])
+        length = np.where(coordinate < 1, np.linalg.norm(mid - root), np.linalg.norm(last - mid))
+        bend = np.exp(-(((coordinate - 1.0) / 0.30) ** 2))
+        hem = 0.8 * smoothstep((coordinate - end + 0.35) / 0.25) * (end > 1.3)
+        where = np.maximum(np.maximum(bend, hem), 0.22) * smoothstep((coordinate - 0.12) / 0.2)
+        out += where * _ridges(points, root, last - root, coordinate * length, limb.split("_")[1])
+    top = "left_arm" in ends
+    torso = _torso(points, joints, np.max([limbs[k] for k in ends], axis=0), top)
+    out += torso * smoothstep((points[:, 1] - flat_below) / 0.07) if top else torso
+    return out * (0.35 + 0.65 * fit)
+
+
+def _ridges(points: ndarray, origin: ndarray, along: ndarray, distance: ndarray, limb: str) -> Float[ndarray, " v"]:
+    """Slanting ridges around a limb, m: no two meet all the way round."""
+    axis = along / np.linalg.norm(along)
+    q = points - origin
+    wide = np.cross(axis, [0.0, 0.0, 1.0])
+    wide /= np.linalg.norm(wide)
+    turn = np.arctan2(q @ wide, q @ np.cross(wide, axis))
+    phase = distance / WAVE_M[limb]
+    slant = 0.55 * np.sin(turn + 0.7 + 0.8 * np.sin(0.8 * phase)) + 0.4 * np.sin(2 * turn + 1.9 * np.sin(0.9 * phase))
+    wave = np.sin(2 * np.pi * (phase + slant))
+    fading = 0.5 + 0.5 * np.sin(2 * turn + 2.3 * phase + 1.5 * np.sin(1.1 * phase))
+    return HEIGHT_M[limb] * np.clip(0.55 + 0.45 * wave, 0, 1) ** 1.6 * (0.25 + 0.75 * fading)
+
+
+def _torso(points: ndarray, joints: ndarray, limb: ndarray, top: bool) -> Float[ndarray, " v"]:
+    """Folds that drag from the armpits to the waist and gather there; of trousers, from the crotch over the hips."""
+    pelvis, chest = joints[JOINT["pelvis"], 1], joints[JOINT["spine3"], 1]
+    x, y, z = (points - joints[JOINT["pelvis"]]).T
+    side = np.abs(x)
+    rise = y / max(chest - pelvis, 1e-6)
+    if top:
+        where = smoothstep((1.15 - rise) / 0.7) * (limb < 0.15)
+        phase = (y + 0.55 * side * np.where(z > 0, 1, 0.6)) / WAVE_M["torso"]
+    else:
+        where = np.exp(-(((rise + 0.50) / 0.14) ** 2)) * smoothstep((0.35 - limb) / 0.3)  # below a shirt's hem
+        phase = (y - 0.9 * side) / (0.7 * WAVE_M["torso"])
+    wave = np.sin(2 * np.pi * (phase + 0.30 * np.sin(9 * x + 1) + 0.18 * np.sin(23 * x + 4 * np.sign(z))))
+    fading = 0.5 + 0.5 * np.sin(14 * x + 9 * y + 2 * np.sign(z))
+    return HEIGHT_M["torso"] * where * np.clip(0.5 + 0.5 * wave, 0, 1) ** 1.7 * (0.2 + 0.8 * fading)
