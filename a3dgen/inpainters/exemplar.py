@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Int16, UInt8
 from numpy import ndarray
 
 from a3dgen.inpainters import Inpainter, NoSource
+from a3dgen.inpainters.blend import level_seams
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.inpainters.patchmatch import SIDE, R, first_fill, search, vote
 
@@ -112,6 +113,7 @@ def _solve(
             vote(level.image, pixels, field, np.ones(ok.shape, np.float32), _kernel(1.5))
         field = _optimise(level, depth, ok, field, targets, pixels, prior, state)
     top = levels[0]
+    level_seams(top.image, pixels, field, top.inside & ~top.forbidden)
     inner = top.image[_PAD:-_PAD, _PAD:-_PAD, :3]
     return np.clip(inner, 0, 255).astype(np.uint8)
 
