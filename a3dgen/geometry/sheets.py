@@ -81,7 +81,7 @@ def drape(mesh: SkinnedMesh, offset: Float[ndarray, " v"], passes: int, clearanc
 
 
 def clear_of(mesh: SkinnedMesh, skin: SkinnedMesh, clearance: Float[ndarray, " v"]) -> SkinnedMesh:
-    """Push a surface out until its vertices are ``clearance`` (m) outside the nearest ones of the skin (both in rest)."""
+    """Push a surface out until it is ``clearance`` (m) outside the nearest vertices of the skin (both in rest)."""
     shown = np.unique(skin.faces[~skin.hidden])
     tree, normals = cKDTree(skin.vertices[shown]), vertex_normals(skin.vertices, skin.faces)[shown]
     points = mesh.vertices.astype(np.float64)

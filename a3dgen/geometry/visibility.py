@@ -208,11 +208,10 @@ def region_visibility(
         joints: posed joints, camera frame, m.
         residual: place of the tip for each region, 1 where nothing is removed.
     """
-    out = np.zeros(NUM_REGIONS, np.float32)
-    for r in REGIONS:
-        points, part = _segment_points(joints, r.index, float(residual[r.index]))
-        out[r.index] = np.mean(_states(points, buffers, part, np.full(len(part), reach.segments[r.index])) == VISIBLE)
-    return out
+    found = [_segment_points(joints, r.index, float(residual[r.index])) for r in REGIONS]
+    points, part = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    state = _states(points, buffers, part, np.repeat(reach.segments, SEGMENT_POINTS))
+    return (state.reshape(NUM_REGIONS, SEGMENT_POINTS) == VISIBLE).mean(1).astype(np.float32)
 
 
 MIN_SEGMENT = 0.5

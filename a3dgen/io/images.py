@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,7 +220,7 @@ def write_mask(path: str | Path, mask: Bool[ndarray, "h w"]) -> None:
 def write_labels(path: str | Path, labels: UInt8[ndarray, "h w"]) -> None:
     """Write small integers as an 8-bit greyscale PNG, atomically."""
     buffer = BytesIO()
-    Image.fromarray(labels).save(buffer, "PNG", compress_level=6)
+    Image.fromarray(labels).save(buffer, "PNG", compress_level=6, compress_type=zlib.Z_RLE)  # large even areas
     replace_file(path, buffer.getvalue())
 
 

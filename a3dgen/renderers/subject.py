@@ -58,6 +58,7 @@ _MEASURES: Pool[Measure] = Pool(128)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
 _TRIMMED: Pool[Garment] = Pool(256)
 _VISIBLE: Pool["_Layers"] = Pool(48)
+_LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
 _HAIR: Pool[list[SkinnedMesh]] = Pool(64)
 
 
@@ -245,7 +246,7 @@ def _of_what_is_left(piece: Piece, stumps: Mapping[str, Stump]) -> Piece:
     part = piece.part
     for stump in stumps.values():
         part = np.where(np.isin(part, stump.absent), stump.carrier, part).astype(piece.part.dtype)
-    return replace(piece, part=part)
+    return replace(piece, part=part) if stumps else piece
 
 
 def _closure(shared: Shared, amputee: Amputee, stump: Stump, over: Sequence[Worn], cloth: Item) -> Item:
@@ -280,7 +281,8 @@ def _liner(
 
 
 def _draw(piece: Piece, texture: ndarray, material: str) -> Item:
-    labels = (piece.part + 1).astype(np.uint8)
+    # renderers know a surface again by its arrays: those of pooled meshes keep their labels
+    _, labels = _LABELS.get(id(piece.part), lambda: (piece.part, (piece.part + 1).astype(np.uint8)))
     vertices = np.ascontiguousarray(piece.vertices, np.float32)
     return Item(vertices, piece.faces, piece.uv, piece.face_uv, labels, texture, material, None, True)
 
