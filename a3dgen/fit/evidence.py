@@ -19,14 +19,14 @@ class PriorArrays(NamedTuple):
 
     Attributes:
         means: (K, 72) f4 gravity in the pelvis frame (3), then the 69 pose variables below the root.
-        precisions: (K, 72, 72) f4. roots: (K, 72, 72) f4 upper triangular,
-            roots' roots = precisions. energies: (K,) what a component costs at its mean (least = 0).
+        precisions: (K, 72, 72) f4. whiten: (K, 72, 72) f4 upper triangular, whiten whiten' = precisions.
+        energies: (K,) what a component costs at its mean (least = 0).
         lower, upper: (69,) rad joint limits. stiffness: cost 0.5 * stiffness * excess**2.
     """
 
     means: ndarray
     precisions: ndarray
-    roots: ndarray
+    whiten: ndarray
     energies: ndarray
     lower: ndarray
     upper: ndarray

@@ -17,7 +17,8 @@ from a3dgen.fit.model import num_betas, num_variables, pack
 from a3dgen.fit.pose_prior import prior_energy
 from a3dgen.fit.prediction import as_start
 from a3dgen.fit.residuals import evaluate
-from a3dgen.fit.search import Search, Settings, distinct_minima, laplace, search
+from a3dgen.fit.search import Search, Settings, distinct_minima, search
+from a3dgen.fit.uncertainty import laplace
 from a3dgen.geometry.body import BodyData, pose_body
 
 DOWN = np.array([0.0, 1.0, 0.0])

@@ -1,4 +1,8 @@
-"""Compiled kinematics of one person: joints, keypoints as blends of joint transforms, and their derivatives."""
+"""Compiled kinematics of one person: joints, keypoints as blends of joint transforms, and their derivatives.
+
+A joint a turns about its axes (the columns of ``axes[a]``) through its centre: a twist of six numbers for each axis,
+turn and velocity of the point at the origin (Featherstone, Rigid Body Dynamics Algorithms, 2008, chapter 2).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,11 @@ from numpy import ndarray
 
 from a3dgen.compiled import kernel
 from a3dgen.fit.model import FitModel
+from a3dgen.fit.vectors import LANES, padded
 
 SMALL_ANGLE = 1e-3
+ROOM = 160
+"""Residuals whose derivatives are collected at a time."""
 
 
 class Workspace(NamedTuple):
@@ -18,13 +25,13 @@ class Workspace(NamedTuple):
 
     local, left: (24, 3, 3) rotation of each joint and its left Jacobian. world: (24, 3, 3) chained rotations.
     rest, joints: (24, 3) m. axes: (24, 3, 3) columns are the axes a joint turns about, in the camera frame.
-    joint_betas: (24, 3, B) derivative of the posed joints. terms: (P, 3), points: (44, 3) m. lever: (24, 3).
-    point_betas: (3, B). rows: (3, D) f4 Jacobian rows of one point,
-    other: (2, D) f4 of its pixel in another camera. normal: (D, D) f4 upper triangle of J'WJ,
-    gradient: (D,). step: (D,). feature, pull: (72,) f4 of the pose prior. turn: (3, 3) derivative of gravity.
-    active: (24,), chain: (24,) joints that move the point in hand. component: (1,) the last
-    mixture component's number. tail: (1,) first column after the pose
-    that is wanted: 72, or 72 + B while the betas are held.
+    twists: (24, 6, 8) f4, the first three columns of each joint are the twists about its axes.
+    joint_betas: (24, 3, B) derivative of the posed joints. terms: (P, 3), points: (44, 3) m. point_betas: (3, B).
+    lines (ROOM, L) f4, owner (ROOM,), sums (24, 6, L) f4, touched (24,), force (6, 8) f4: of ``normal``.
+    normal: (D, >= D + 8) f4 upper triangle of J'WJ, gradient: (D,).
+    feature, delta, white, pull: (1, 72) f4 of the pose prior. turn: (3, 3) derivative of gravity.
+    component: (1,) the last mixture component's number.
+    factor: (>= D + 8, >= D + 8), step: (1, >= D + 8), kept: as normal, slope: as gradient, trial: (D,) of the solver.
     """
 
     local: ndarray
@@ -33,39 +40,50 @@ class Workspace(NamedTuple):
     rest: ndarray
     joints: ndarray
     axes: ndarray
+    twists: ndarray
     joint_betas: ndarray
     terms: ndarray
     points: ndarray
-    lever: ndarray
     point_betas: ndarray
-    rows: ndarray
-    other: ndarray
+    lines: ndarray
+    owner: ndarray
+    sums: ndarray
+    touched: ndarray
+    force: ndarray
     normal: ndarray
     gradient: ndarray
     feature: ndarray
+    delta: ndarray
+    white: ndarray
     pull: ndarray
     turn: ndarray
-    active: ndarray
-    chain: ndarray
     component: ndarray
-    tail: ndarray
+    factor: ndarray
+    step: ndarray
+    kept: ndarray
+    slope: ndarray
+    trial: ndarray
 
 
 def workspace(model: FitModel) -> Workspace:
     """Allocate the scratch arrays for a model."""
     b, p = model.joint_dirs.shape[2], model.joint.shape[0]
     d = 72 + b + 4
+    wide, lanes = padded(d + LANES), padded(LANES + b + 4)
+    single = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     return Workspace(
-        np.zeros((24, 3, 3)), np.zeros((24, 3, 3)), np.zeros((24, 3, 3)), np.zeros((24, 3)), np.zeros((24, 3)),
-        np.zeros((24, 3, 3)), np.zeros((24, 3, b)), np.zeros((p, 3)), np.zeros((44, 3)), np.zeros((24, 3)),
-        np.zeros((3, b)), np.zeros((3, d), np.float32), np.zeros((2, d), np.float32),
-        np.zeros((d, d), np.float32), np.zeros(d),
-        np.zeros(72, np.float32), np.zeros(72, np.float32), np.zeros((3, 3)),
-        np.zeros(24, bool), np.zeros(24, np.int64), np.zeros(1, np.int64), np.full(1, 72, np.int64),
+        local=np.zeros((24, 3, 3)), left=np.zeros((24, 3, 3)), world=np.zeros((24, 3, 3)), rest=np.zeros((24, 3)),
+        joints=np.zeros((24, 3)), axes=np.zeros((24, 3, 3)), twists=single(24, 6, LANES),
+        joint_betas=np.zeros((24, 3, b)), terms=np.zeros((p, 3)), points=np.zeros((44, 3)),
+        point_betas=np.zeros((3, b)), lines=single(ROOM, lanes), owner=np.zeros(ROOM, np.int64),
+        sums=single(24, 6, lanes), touched=np.zeros(24, bool), force=single(6, LANES), normal=single(d, wide),
+        gradient=np.zeros(d), feature=single(1, 72), delta=single(1, 72), white=single(1, 72), pull=single(1, 72),
+        turn=np.zeros((3, 3)), component=np.zeros(1, np.int64), factor=single(wide, wide), step=single(1, wide),
+        kept=single(d, wide), slope=np.zeros(d), trial=np.zeros(d),
     )  # fmt: skip
 
 
-@kernel
+@kernel(inline=True)
 def rotation(x: float, y: float, z: float, out: ndarray, left: ndarray) -> None:
     """Write exp([v]) and the left Jacobian of SO(3) at v (Sola et al., A micro Lie theory, eq. 145)."""
     angle2 = x * x + y * y + z * z
@@ -91,7 +109,7 @@ def rotation(x: float, y: float, z: float, out: ndarray, left: ndarray) -> None:
         left[j, i] += b * v[k]
 
 
-@kernel
+@kernel(inline=True)
 def multiply(a: ndarray, b: ndarray, out: ndarray) -> None:
     """Write the product of two 3x3 matrices."""
     for i in range(3):
@@ -110,8 +128,10 @@ def forward(model: FitModel, x: ndarray, w: Workspace) -> None:
                 value += model.joint_dirs[j, a, b] * x[72 + b]
             w.rest[j, a] = value
         rotation(x[3 * j], x[3 * j + 1], x[3 * j + 2], w.local[j], w.left[j])
-    w.world[0] = w.local[0]
-    w.joints[0] = w.rest[0]
+    for a in range(3):
+        w.joints[0, a] = w.rest[0, a]
+        for c in range(3):
+            w.world[0, a, c] = w.local[0, a, c]
     for j in range(1, 24):
         p = model.parents[j]
         multiply(w.world[p], w.local[j], w.world[j])
@@ -122,15 +142,14 @@ def forward(model: FitModel, x: ndarray, w: Workspace) -> None:
             w.joints[j, a] = value
 
 
-@kernel
+@kernel(inline=True)
 def keypoint(model: FitModel, x: ndarray, row: int, w: Workspace) -> None:
     """One keypoint (m, without translation) from posed joints, keeping the terms of its pairs."""
     nb = model.joint_dirs.shape[2]
     w.points[row, :] = 0.0
     for n in range(model.start[row], model.start[row + 1]):
         j = model.joint[n]
-        o = (model.offset[n, 0], model.offset[n, 1], model.offset[n, 2])
-        o0, o1, o2 = o
+        o0, o1, o2 = model.offset[n, 0], model.offset[n, 1], model.offset[n, 2]
         for b in range(nb):
             o0 += model.dirs[n, 0, b] * x[72 + b]
             o1 += model.dirs[n, 1, b] * x[72 + b]
@@ -142,88 +161,47 @@ def keypoint(model: FitModel, x: ndarray, row: int, w: Workspace) -> None:
             w.points[row, a] += value
 
 
-@kernel
-def differentiate(model: FitModel, w: Workspace) -> None:
-    """Axes of all joints and derivatives of the posed joints by betas, after ``forward``."""
+@kernel(inline=True)
+def differentiate(model: FitModel, w: Workspace, betas: bool) -> None:
+    """Axes and twists of all joints, and derivatives of the posed joints by betas if wanted, after ``forward``."""
     nb = model.joint_dirs.shape[2]
-    w.axes[0] = w.left[0]
-    w.joint_betas[0] = model.joint_dirs[0]
-    for j in range(1, 24):
+    for a in range(3):
+        for c in range(3):
+            w.axes[0, a, c] = w.left[0, a, c]
+        for b in range(nb):
+            w.joint_betas[0, a, b] = model.joint_dirs[0, a, b]
+    for j in range(24):
         p = model.parents[j]
-        multiply(w.world[p], w.left[j], w.axes[j])
-        for a in range(3):
-            for b in range(nb if w.tail[0] == 72 else 0):
-                value = w.joint_betas[p, a, b]
-                for c in range(3):
-                    value += w.world[p, a, c] * (model.joint_dirs[j, c, b] - model.joint_dirs[p, c, b])
-                w.joint_betas[j, a, b] = value
+        if j > 0:
+            multiply(w.world[p], w.left[j], w.axes[j])
+        q0, q1, q2 = w.joints[j, 0], w.joints[j, 1], w.joints[j, 2]
+        for k in range(3):
+            e0, e1, e2 = w.axes[j, 0, k], w.axes[j, 1, k], w.axes[j, 2, k]
+            twist = w.twists[j]
+            twist[0, k], twist[1, k], twist[2, k] = e0, e1, e2
+            twist[3, k], twist[4, k], twist[5, k] = q1 * e2 - q2 * e1, q2 * e0 - q0 * e2, q0 * e1 - q1 * e0
+        if betas and j > 0:
+            for a in range(3):
+                g0, g1, g2 = w.world[p, a, 0], w.world[p, a, 1], w.world[p, a, 2]
+                for b in range(nb):
+                    w.joint_betas[j, a, b] = w.joint_betas[p, a, b] + (
+                        g0 * (model.joint_dirs[j, 0, b] - model.joint_dirs[p, 0, b])
+                        + g1 * (model.joint_dirs[j, 1, b] - model.joint_dirs[p, 1, b])
+                        + g2 * (model.joint_dirs[j, 2, b] - model.joint_dirs[p, 2, b])
+                    )
 
 
-@kernel
-def point_jacobian(model: FitModel, row: int, w: Workspace) -> int:
-    """Write d point / d x of one keypoint into ``rows``; return how many joints move it (``chain``, ascending).
-
-    Only the columns of those joints and the columns from ``tail`` on are written.
-    """
+@kernel(inline=True)
+def keypoint_betas(model: FitModel, row: int, w: Workspace) -> None:
+    """Derivative of one keypoint by betas into ``point_betas``, after ``differentiate``."""
     nb = model.joint_dirs.shape[2]
-    betas = w.tail[0] == 72
-    w.active[:] = False
     w.point_betas[:, :] = 0.0
     for n in range(model.start[row], model.start[row + 1]):
         j, share = model.joint[n], model.weight[n]
-        a = j
-        while a >= 0:
-            if not w.active[a]:
-                w.active[a] = True
-                w.lever[a, :] = 0.0
-            for c in range(3):
-                w.lever[a, c] += w.terms[n, c] - share * w.joints[a, c]
-            a = model.parents[a]
-        for c in range(3 if betas else 0):
+        for c in range(3):
             g0, g1, g2 = w.world[j, c, 0], w.world[j, c, 1], w.world[j, c, 2]
             for b in range(nb):
                 w.point_betas[c, b] += (
                     g0 * model.dirs[n, 0, b] + g1 * model.dirs[n, 1, b] + g2 * model.dirs[n, 2, b]
                     + share * w.joint_betas[j, c, b]
                 )  # fmt: skip
-    return _fill_rows(w, nb)
-
-
-@kernel
-def joint_jacobian(parents: ndarray, joint: int, w: Workspace) -> int:
-    """As ``point_jacobian`` for the centre of a joint; all columns are written."""
-    nb = w.joint_betas.shape[2]
-    w.active[:] = False
-    w.rows[:, :] = np.float32(0.0)
-    a = parents[joint]
-    while a >= 0:
-        w.active[a] = True
-        for c in range(3):
-            w.lever[a, c] = w.joints[joint, c] - w.joints[a, c]
-        a = parents[a]
-    w.point_betas[:, :] = w.joint_betas[joint]
-    return _fill_rows(w, nb)
-
-
-@kernel
-def _fill_rows(w: Workspace, nb: int) -> int:
-    count = 0
-    for j in range(24):
-        if not w.active[j]:
-            continue
-        w.chain[count] = j
-        count += 1
-        d0, d1, d2 = w.lever[j, 0], w.lever[j, 1], w.lever[j, 2]
-        for k in range(3):  # axis x lever
-            e0, e1, e2 = w.axes[j, 0, k], w.axes[j, 1, k], w.axes[j, 2, k]
-            w.rows[0, 3 * j + k] = e1 * d2 - e2 * d1
-            w.rows[1, 3 * j + k] = e2 * d0 - e0 * d2
-            w.rows[2, 3 * j + k] = e0 * d1 - e1 * d0
-    for c in range(3):
-        if w.tail[0] == 72:
-            for b in range(nb):
-                w.rows[c, 72 + b] = w.point_betas[c, b]
-        for e in range(3):
-            w.rows[c, 72 + nb + e] = np.float32(1.0 if c == e else 0.0)
-        w.rows[c, 75 + nb] = np.float32(0.0)
-    return count

@@ -10,6 +10,7 @@ from a3dgen.fit.evidence import Evidence, PriorArrays
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.residuals import evaluate
+from a3dgen.fit.vectors import LANES, add_scaled, dot, subtract_down
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-7, 1e6
 EASE, TIGHTEN = 0.25, 6.0
@@ -25,61 +26,51 @@ SETTLE = 1
 def cholesky(a: ndarray, n: int) -> bool:
     """Factor the upper triangle of ``a[:n, :n]`` in place into U with U'U = a; False if not positive definite.
 
-    Four rows at a time, so that the inner loop updates a row once for every four.
+    ``a`` is f4 and has at least 8 more columns than n, which are zero in these rows. A few rows at a time, so that
+    the inner loop updates a row once for all of them.
     """
     whole = n - n % PANEL
     for k in range(0, n, PANEL):
-        size = PANEL if k < whole else n - whole
-        for p in range(k, k + size):
-            row = a[p]
+        for p in range(k, min(k + PANEL, n)):
             for q in range(k, p):
-                above = a[q]
-                f = above[p]
-                for b in range(p, n):
-                    row[b] -= f * above[b]
-            if not row[p] > np.float32(1e-12):
+                add_scaled(a, p, p, -a[q, p], a, q, p, (n - p + LANES - 1) // LANES)
+            if not a[p, p] > np.float32(1e-12):
                 return False
-            inverse = np.float32(1.0) / np.sqrt(row[p])
+            inverse = np.float32(1.0) / np.sqrt(a[p, p])
+            row = a[p]
             for b in range(p, n):
                 row[b] *= inverse
-        if size < PANEL:
-            break
-        r0, r1, r2, r3 = a[k], a[k + 1], a[k + 2], a[k + 3]
-        for i in range(k + PANEL, n):
-            target = a[i]
-            f0, f1, f2, f3 = r0[i], r1[i], r2[i], r3[i]
-            for b in range(i, n):
-                target[b] -= f0 * r0[b] + f1 * r1[b] + f2 * r2[b] + f3 * r3[b]
+        if k < whole:
+            for i in range(k + PANEL, n):
+                subtract_down(a, i, i, a, k, i, a, k, i, 4, (n - i + LANES - 1) // LANES)
     return True
 
 
 @kernel
 def solve_factored(u: ndarray, rhs: ndarray, n: int) -> None:
-    """Solve U'U y = rhs in place, for the leading n rows."""
+    """Solve U'U y = rhs in place, rhs (1, >= n + 8) f4 with zeros after n."""
     for k in range(n):
-        rhs[k] /= u[k, k]
-        f = rhs[k]
-        row = u[k]
-        for b in range(k + 1, n):
-            rhs[b] -= f * row[b]
+        rhs[0, k] /= u[k, k]
+        add_scaled(rhs, 0, k + 1, -rhs[0, k], u, k, k + 1, (n - k + LANES - 2) // LANES)
     for k in range(n - 1, -1, -1):
-        row = u[k]
-        value = rhs[k]
-        for b in range(k + 1, n):
-            value -= row[b] * rhs[b]
-        rhs[k] = value / row[k]
+        rest = dot(u, k, k + 1, rhs, 0, k + 1, (n - k + LANES - 2) // LANES)
+        rhs[0, k] = (rhs[0, k] - rest) / u[k, k]
 
 
 @kernel
 def damped(normal: ndarray, gradient: ndarray, free: ndarray, damping: float, factor: ndarray, step: ndarray) -> bool:
-    """Factor the damped normal equations of the free variables (their numbers) and write their step."""
+    """Factor the damped normal equations of the free variables (their numbers) and write their step (1, n)."""
     n = free.shape[0]
     for i in range(n):
         row, target = normal[free[i]], factor[i]
         for j in range(i, n):
-            target[j] = row[free[j]]
+            target[j] = row[np.uintp(free[j])]
+        for j in range(n, n + LANES):
+            target[j] = np.float32(0.0)
         target[i] += np.float32(damping) * target[i] + FLOOR
-        step[i] = -gradient[free[i]]
+        step[0, i] = -gradient[free[i]]
+    for j in range(n, n + LANES):
+        step[0, j] = np.float32(0.0)
     if not cholesky(factor, n):
         return False
     solve_factored(factor, step, n)
@@ -107,18 +98,20 @@ def minimise(
         limit: give up when even twice the gain that the next step promises would not come below this cost.
     """
     d, n = x.shape[0], free.shape[0]
-    factor, step = np.zeros((n, n), np.float32), np.zeros(n, np.float32)
-    normal, gradient, trial = np.empty((d, d), np.float32), np.empty(d), x.copy()
+    normal, gradient, trial = w.kept, w.slope, w.trial
+    for i in range(d):
+        trial[i] = x[i]
     cost, damping, count = np.inf, FIRST_DAMPING, 0
     for iteration in range(steps + 1):
         new = evaluate(model, prior, ev, trial, w)
         count += 1
         if new < cost:
             gain = (cost - new) / (cost + 1e-9) if iteration > 0 else 1.0
-            x[:] = trial
             cost = new
-            normal[:, :] = w.normal
-            gradient[:] = w.gradient
+            for i in range(d):
+                x[i], gradient[i] = trial[i], w.gradient[i]
+                for j in range(i, d):
+                    normal[i, j] = w.normal[i, j]
             damping = max(damping * EASE, LEAST_DAMPING) if iteration > 0 else damping
             if iteration > SETTLE and gain < tolerance:
                 break
@@ -126,14 +119,14 @@ def minimise(
             damping *= TIGHTEN
         if iteration == steps or not np.isfinite(cost):
             break
-        while not damped(normal, gradient, free, damping, factor, step) and damping <= MOST_DAMPING:
+        while not damped(normal, gradient, free, damping, w.factor, w.step) and damping <= MOST_DAMPING:
             damping *= TIGHTEN
         if damping > MOST_DAMPING:
             break
         promise = 0.0
         for i in range(n):
-            trial[free[i]] = x[free[i]] + step[i]
-            promise -= 0.5 * gradient[free[i]] * step[i]
+            trial[free[i]] = x[free[i]] + w.step[0, i]
+            promise -= 0.5 * gradient[free[i]] * w.step[0, i]
         if iteration > 0 and cost - 2 * promise > limit:
             break
     return cost, count

@@ -35,12 +35,12 @@ class Mixture:
         energies = -np.log(self.weights) + 0.5 * logdet
         precisions = np.linalg.inv(self.covariances)
         precisions = 0.5 * (precisions + precisions.transpose(0, 2, 1))
-        roots = np.linalg.cholesky(precisions).transpose(0, 2, 1)
+        flipped = np.linalg.cholesky(precisions[:, ::-1, ::-1])
         lower, upper = joint_limits()
         return PriorArrays(
             means=np.ascontiguousarray(self.means, np.float32),
             precisions=np.ascontiguousarray(precisions, np.float32),
-            roots=np.ascontiguousarray(roots, np.float32),
+            whiten=np.ascontiguousarray(flipped[:, ::-1, ::-1], np.float32),
             energies=(energies - energies.min()).astype(np.float32),
             lower=lower,
             upper=upper,

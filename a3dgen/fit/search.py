@@ -10,8 +10,8 @@ from numpy import ndarray
 from a3dgen.compiled import kernel
 from a3dgen.fit.evidence import Evidence, PriorArrays
 from a3dgen.fit.initial import Starts, best_yaws, place, place_points
-from a3dgen.fit.kinematics import Workspace, forward, joint_jacobian, multiply, rotation, workspace
-from a3dgen.fit.lm import FLOOR, cholesky, minimise
+from a3dgen.fit.kinematics import Workspace, forward, multiply, rotation, workspace
+from a3dgen.fit.lm import minimise
 from a3dgen.fit.model import FitModel
 from a3dgen.geometry.skeleton import JOINT
 
@@ -121,7 +121,6 @@ class Search:
 
     def __init__(self, model: FitModel, prior: PriorArrays, ev: Evidence, how: Settings, w: Workspace) -> None:
         self.model, self.prior, self.ev, self.how, self.w = model, prior, ev, how, w
-        self.free = np.flatnonzero(ev.free)
         self.costs: list[float] = []
         self.variables: list[ndarray] = []
         self.spent = 0
@@ -131,39 +130,11 @@ class Search:
         """Number of the cheapest minimum."""
         return int(np.argmin(self.costs))
 
-    def solve(self, x: ndarray) -> None:
-        """Improve x in place, fully, and keep it."""
-        cost, spent = minimise(
-            self.model, self.prior, self.ev, self.free, x, self.how.steps, self.how.tolerance, np.inf, self.w
-        )
-        self.spent += spent
-        self.add(x, cost)
-
     def add(self, x: ndarray, cost: float) -> None:
         """Keep a minimum."""
         if np.isfinite(cost):
             self.costs.append(cost)
             self.variables.append(x)
-
-    def try_starts(self, starts: Starts, size: float) -> None:
-        """Solve roughly from the likeliest headings, then fully from the best of those.
-
-        Args:
-            size: the person's size in px, for ranking the headings.
-        """
-        wide = rougher(self.ev, self.ev.robust * self.how.wide)
-        few = np.flatnonzero(wide.free)
-        rough: list[tuple[float, int, ndarray]] = []
-        least = np.inf
-        for n, x in enumerate(self.placed(starts, size)):
-            cost, spent = minimise(
-                self.model, self.prior, wide, few, x, self.how.rough_steps, ROUGH, least + HOPELESS, self.w
-            )
-            self.spent += spent
-            least = min(least, cost)
-            rough.append((cost, n, x))
-        for _, _, x in sorted(rough, key=lambda r: r[:2])[: self.how.kept]:
-            self.solve(x)
 
     def placed(self, starts: Starts, size: float) -> list[ndarray]:
         """Return the likeliest starts, at most one a heading, placed in front of the camera."""
@@ -184,20 +155,86 @@ class Search:
             out.append(x)
         return out
 
-    def try_flips(self) -> None:
-        """Reflect each limb bone of the best minimum so far; a better one becomes the best at once."""
-        held = rougher(self.ev, self.ev.robust)
-        few = np.flatnonzero(held.free)
-        for joint, child in FLIPS:
-            best = self.best
-            x = np.empty_like(self.variables[best])
-            if reflect(self.model, self.variables[best], joint, child, x, self.w) < MIN_FLIP:
+
+@kernel
+def _held(ev: Evidence, robust: float) -> Evidence:
+    """As ``rougher``, compiled."""
+    free = np.empty(ev.free.shape[0], np.bool_)
+    for a in range(free.shape[0]):
+        free[a] = ev.free[a] and not 72 <= a < free.shape[0] - 4
+    for joint in HELD:
+        for c in range(3):
+            free[3 * joint + c] = False
+    return Evidence(
+        ev.pixels, ev.pixel_weight, ev.camera, ev.points, ev.point_weight, robust, ev.down, ev.anchor,
+        ev.anchor_weight, free, ev.prior_weight, ev.views,
+    )  # fmt: skip
+
+
+@kernel
+def _explore(
+    model: FitModel,
+    prior: PriorArrays,
+    ev: Evidence,
+    placed: ndarray,
+    first: ndarray,
+    how: Settings,
+    w: Workspace,
+    costs: ndarray,
+    variables: ndarray,
+) -> tuple[int, int]:
+    """Solve all starts, then reflect limbs; return the number of minima kept and of evaluations.
+
+    Args:
+        placed: (H, D) headings, solved roughly first, and the best of them in full. Changed.
+        first: (S, D) starts that are all solved in full.
+        costs, variables: (M,), (M, D) are filled with the minima; M = S + kept + number of ``FLIPS``.
+    """
+    d, count, spent, starts = ev.free.shape[0], 0, 0, placed.shape[0]
+    wide, held, free = _held(ev, ev.robust * how.wide), _held(ev, ev.robust), np.flatnonzero(ev.free)
+    few = np.flatnonzero(held.free)
+    rough, least = np.empty(starts), np.inf
+    for n in range(starts):
+        rough[n], used = minimise(model, prior, wide, few, placed[n], how.rough_steps, ROUGH, least + HOPELESS, w)
+        least, spent = min(least, rough[n]), spent + used
+    trial, best, chosen = np.empty(d), -1, 0
+    reflections = FLIPS.shape[0] if how.flip_steps > 0 else 0
+    for n in range(first.shape[0] + min(how.kept, starts) + reflections):
+        if n < first.shape[0]:
+            _copy(first[n], trial)
+        elif n < first.shape[0] + min(how.kept, starts):
+            for i in range(starts):
+                if rough[i] < rough[chosen]:
+                    chosen = i
+            _copy(placed[chosen], trial)
+            rough[chosen] = np.inf
+        elif best < 0:
+            break
+        else:
+            joint, child = FLIPS[n - first.shape[0] - min(how.kept, starts)]
+            if reflect(model, variables[best], joint, child, trial, w) < MIN_FLIP:
                 continue
-            limit = self.costs[best] + self.how.margin
-            cost, spent = minimise(self.model, self.prior, held, few, x, self.how.flip_steps, ROUGH, limit, self.w)
-            self.spent += spent
-            if cost < limit and np.abs(x - self.variables[best])[:72].max() > SAME:
-                self.solve(x)
+            limit, apart = costs[best] + how.margin, 0.0
+            cost, used = minimise(model, prior, held, few, trial, how.flip_steps, ROUGH, limit, w)
+            spent += used
+            for a in range(72):
+                apart = max(apart, abs(trial[a] - variables[best, a]))
+            if not (cost < limit and apart > SAME):
+                continue
+        costs[count], used = minimise(model, prior, ev, free, trial, how.steps, how.tolerance, np.inf, w)
+        spent += used
+        if np.isfinite(costs[count]):
+            _copy(trial, variables[count])
+            if best < 0 or costs[count] < costs[best]:
+                best = count
+            count += 1
+    return count, spent
+
+
+@kernel(inline=True)
+def _copy(source: ndarray, target: ndarray) -> None:
+    for a in range(source.shape[0]):
+        target[a] = source[a]
 
 
 def search(
@@ -210,12 +247,13 @@ def search(
         first: (S, D) starts from outside, tried besides the headings; may have no rows.
     """
     found = Search(model, prior, ev, how, workspace(model))
-    for x in first:
-        found.solve(x.copy())
-    if how.starts > 0:
-        found.try_starts(starts, size)
-    if how.flip_steps > 0 and found.costs:
-        found.try_flips()
+    placed = found.placed(starts, size) if how.starts > 0 else []
+    room, d = len(first) + how.kept + len(FLIPS), first.shape[1]
+    costs, variables = np.empty(room), np.empty((room, d))
+    rows = np.array(placed) if placed else np.empty((0, d))
+    count, found.spent = _explore(model, prior, ev, rows, first, how, found.w, costs, variables)
+    for n in range(count):
+        found.add(variables[n], float(costs[n]))
     return found
 
 
@@ -238,51 +276,3 @@ def distinct_minima(found: Search, different: float, wanted: int) -> list[int]:
             kept.append(i)
             joints.append(here)
     return kept
-
-
-@kernel
-def laplace(ev: Evidence, parents: ndarray, x: ndarray, w: Workspace, joints: ndarray, sigma: ndarray) -> float:
-    """Laplace approximation at a minimum, after ``evaluate`` there with all betas free.
-
-    Args:
-        parents: (24,) joint tree.
-        joints: (24, 3) is filled with the posed joints, camera frame, m.
-        sigma: (24,) is filled with standard deviations (m): entry 0 of the pelvis in the camera frame, the others of
-            the joints relative to the pelvis; inf where the normal matrix is singular.
-
-    Returns:
-        Half the logarithm of the determinant of the normal matrix, over the free variables.
-    """
-    d = x.shape[0]
-    factor = w.normal.astype(np.float64)
-    for a in range(d):
-        factor[a, a] += FLOOR
-        if not ev.free[a]:
-            factor[a, a:] = 0.0
-            factor[:a, a] = 0.0
-            factor[a, a] = 1.0
-    sound = cholesky(factor, d)
-    volume = 0.0
-    for a in range(d):
-        volume += np.log(max(factor[a, a], 1e-12))
-    y = np.empty(d)
-    for j in range(24):
-        for c in range(3):
-            joints[j, c] = w.joints[j, c] + x[d - 4 + c]
-        joint_jacobian(parents, j, w)
-        variance = 0.0
-        for c in range(3):
-            for a in range(d):
-                y[a] = w.rows[c, a] if ev.free[a] else 0.0
-            if j > 0:  # relative to the pelvis: the translation drops out, and so do the pelvis' betas
-                y[d - 4 + c] = 0.0
-                for b in range(72, d - 4):
-                    y[b] -= w.joint_betas[0, c, b - 72] if ev.free[b] else 0.0
-            for k in range(d):
-                y[k] /= factor[k, k]
-                f = y[k]
-                variance += f * f
-                for b in range(k + 1, d):
-                    y[b] -= f * factor[k, b]
-        sigma[j] = np.sqrt(variance) if sound else np.inf
-    return volume

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,12 @@ from a3dgen.stages.fit_groups import Member, carried, find_groups, together
 from a3dgen.stages.fit_labels import observe, reprojection
 from a3dgen.stages.fit_swaps import refuse_swapped
 
-VERSION = 2
+VERSION = 3
+
+
+def user_files(config: Config) -> list[Path]:
+    """Return the user's files whose content the fits depend on."""
+    return [Path(name).expanduser() for name in (config.prior, config.init) if name]
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:

@@ -12,11 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toy import toy_body
 
 from a3dgen.fit.evidence import Evidence, Views
-from a3dgen.fit.kinematics import forward, joint_jacobian, keypoint, workspace
+from a3dgen.fit.kinematics import forward, keypoint, workspace
 from a3dgen.fit.lm import cholesky, minimise, solve_factored
 from a3dgen.fit.mixture import Mixture
 from a3dgen.fit.model import num_variables, pack
 from a3dgen.fit.residuals import evaluate
+from a3dgen.fit.uncertainty import joint_rows, laplace
+from a3dgen.fit.vectors import padded
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.rotations import rotvec_to_matrix
 
@@ -72,20 +74,63 @@ def test_gradient_of_every_block_matches_differences(scene):
     np.testing.assert_allclose(gradient, numeric, atol=2e-5 * np.abs(gradient).max() + 0.05)
 
 
-def test_joint_jacobian_matches_differences(scene):
+def test_normal_matrix_is_that_of_the_jacobian(scene):
+    """Against J'J from differences of the residuals of a scene without priors; blends, views and 3D points included."""
     _, model, prior, ev, x, _ = scene
-    w = workspace(model)
+    w, d = workspace(model), len(x)
+    plain = ev._replace(robust=1e9, anchor_weight=np.zeros(d), prior_weight=0.0)
+    inside = np.clip(x, np.r_[[-9] * 3, prior.lower, [-9] * (d - 72)], np.r_[[9] * 3, prior.upper, [9] * (d - 72)])
+    evaluate(model, prior, plain, inside, w)
+    found = np.triu(w.normal[:, :d].astype(float))
+
+    def residuals(y):
+        forward(model, y, w)
+        for row in range(44):
+            keypoint(model, y, row, w)
+        p = w.points + y[-4:-1]
+        pixel = p[:, :2] / p[:, 2:] * ev.camera[:2] * np.exp(y[-1]) * ev.pixel_weight[:, None]
+        there = p @ ev.views.turns[0].T + ev.views.shifts[0]
+        other = there[:, :2] / there[:, 2:] * ev.views.cameras[0, :2] * ev.views.pixel_weight[0][:, None]
+        return np.concatenate([a.ravel() for a in (pixel, p * ev.point_weight[:, None], other)])
+
+    jacobian = np.stack([(residuals(inside + e) - residuals(inside - e)) / 2e-6 for e in 1e-6 * np.eye(d)], 1)
+    wanted = np.triu(jacobian.T @ jacobian)
+    np.testing.assert_allclose(found, wanted, atol=2e-5 * np.abs(wanted).max())
+
+
+def test_held_betas_leave_the_other_blocks_alone(scene):
+    _, model, prior, ev, x, _ = scene
+    w, d = workspace(model), len(x)
+    evaluate(model, prior, ev, x, w)
+    full, slope = w.normal[:, :d].copy(), w.gradient.copy()
+    free = np.ones(d, bool)
+    free[72:-4] = False
+    evaluate(model, prior, ev._replace(free=free), x, w)
+    upper = np.triu(np.ones((d, d), bool)) & free[:, None] & free
+    np.testing.assert_allclose(w.normal[:, :d][upper], full[upper], rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(w.gradient[free], slope[free], rtol=1e-5, atol=1e-2)
+
+
+def test_uncertainty_is_that_of_the_normal_matrix(scene):
+    _, model, prior, ev, x, _ = scene
+    w, d = workspace(model), len(x)
+    evaluate(model, prior, ev, x, w)
+    normal = np.triu(w.normal[:, :d].astype(float))
+    normal += np.triu(normal, 1).T + 1e-6 * np.eye(d)
+    rows, joints, sigma = np.empty((d, 72), np.float32), np.empty((24, 3)), np.empty(24)
+    joint_rows(model.parents, w, rows)
+    laplace(ev, model.parents, x, w, joints, sigma)
+    variance = np.einsum("dj,de,ej->j", rows, np.linalg.inv(normal), rows).reshape(24, 3).sum(1)
+    np.testing.assert_allclose(sigma, np.sqrt(variance), rtol=1e-3)
     for joint in (0, 7, 15, 20):
-        evaluate(model, prior, ev, x, w)
-        joint_jacobian(model.parents, joint, w)
-        rows = w.rows.astype(float)
         for i in (1, 4, 14, 40, 59, 73, 77):
-            e = np.zeros(len(x))
-            e[i] = 1e-6
-            forward(model, x + e, w)
-            above = w.joints[joint] + (x + e)[76:79]
-            forward(model, x - e, w)
-            np.testing.assert_allclose(rows[:, i], (above - w.joints[joint] - (x - e)[76:79]) / 2e-6, atol=1e-5)
+            places = []
+            for sign in (1, -1):
+                y = x + sign * 1e-6 * (np.arange(d) == i)
+                forward(model, y, w)
+                places.append(w.joints[joint] + (y[-4:-1] if joint == 0 else -w.joints[0]))
+            difference = (places[0] - places[1]) / 2e-6
+            np.testing.assert_allclose(rows[i, 3 * joint : 3 * joint + 3], difference, atol=1e-5)
 
 
 def test_cholesky_solves_and_refuses_indefinite():
@@ -93,12 +138,13 @@ def test_cholesky_solves_and_refuses_indefinite():
     for n in (1, 3, 4, 7, 30):
         a = rng.normal(size=(n, n))
         a = a @ a.T + np.eye(n)
-        u, rhs = a.copy(), rng.normal(size=n)
-        y = rhs.copy()
+        rhs = rng.normal(size=n)
+        u, y = np.zeros((n, padded(n + 8)), np.float32), np.zeros((1, padded(n + 8)), np.float32)
+        u[:, :n], y[0, :n] = a, rhs
         assert cholesky(u, n)
         solve_factored(u, y, n)
-        np.testing.assert_allclose(a @ y, rhs, atol=1e-9)
-    assert not cholesky(-np.eye(5), 5)
+        np.testing.assert_allclose(a @ y[0, :n], rhs, atol=1e-4)
+    assert not cholesky(np.pad(-np.eye(5, dtype=np.float32), ((0, 0), (0, 11))), 5)
 
 
 def test_minimise_lowers_the_cost_and_keeps_frozen_variables(scene):
