@@ -13,7 +13,7 @@ SHADOW = -0.45
 """A cast shadow's linear colour is at most exp(this) times the ground's ..."""
 DARKEST = -2.8
 """... and at least exp(this) times."""
-LARGEST = 0.8
+LARGEST = 0.5
 """What is larger than this share of the person is the shadow of something else, or dark ground."""
 BLUER = 0.9
 """Its blue falls less than its red, by up to this (log)."""

@@ -32,7 +32,7 @@ COSTLY, TOO_COSTLY = 60_000, 200_000
 """Hole sizes (px) above which a level gets one round of search less, or none."""
 TEXTURE = 0.7
 """Weight of the texture channel (mean gradient) against a colour channel."""
-PRIOR = 200
+PRIOR = 2000
 """Weight of the distance prior at full resolution, 1/256 weighted grey level squared per px squared."""
 _PAD = R + 2
 

@@ -14,6 +14,7 @@ from a3dgen.errors import DataError, Rejected
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
+from a3dgen.io.contents import contents
 from a3dgen.records import Plates
 from a3dgen.rng import generator_for
 from a3dgen.stages import Context, Inputs, Output, each
@@ -26,7 +27,12 @@ from a3dgen.stages.segment import segmenter_name
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 5
+VERSION = 6
+
+
+def user_files(config: Config) -> list[Path]:
+    """Return the user's files whose content the plates depend on."""
+    return [Path(config.inpainter_path).expanduser()] if config.inpainter_path else []
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -53,6 +59,7 @@ def make_plate(config: Config, person: dict[str, Any], body: dict[str, Any], con
     facts = facts_path(context, key)
     recording = _recording(config, person, context.seed)
     settings = [VERSION, context.seed, asdict(config), asdict(context.body), segmenter_name(), frames_digest(recording)]
+    settings += contents(user_files(config))
     digest = plate_digest(settings, person, body)
     row = cached_row(facts, digest, context.out)
     if row is not None:
