@@ -13,6 +13,7 @@ from typing import Any
 from a3dgen.config import BuildConfig
 from a3dgen.digests import changed, dependencies, digest
 from a3dgen.errors import A3dgenError, DataError
+from a3dgen.io.contents import contents
 from a3dgen.io.shards import is_intact, read_shard, read_sidecar, sidecar_path
 from a3dgen.records import SCHEMA_VERSION
 from a3dgen.stage_table import GATHER, StageSpec, StageTable
@@ -92,8 +93,21 @@ class Freshness:
             inputs[need] = sidecar["sha256"]
             if spec.name == "fit" and sidecar.get("subjects"):
                 inputs["shape"] = self._shapes(sidecar["subjects"])
-        config = self.config.stages[spec.name]
-        return dependencies(spec.code().VERSION, config, self.config.seed, self.body_digest(), inputs)
+        config, code = self.config.stages[spec.name], spec.code()
+        more = {"files": self._user_files[spec.name]} if self._user_files[spec.name] else {}
+        return dependencies(code.VERSION, config, self.config.seed, self.body_digest(), inputs, **more)
+
+    @functools.cached_property
+    def _user_files(self) -> dict[str, list[str]]:
+        """Stage -> hashes of the user's files that its configuration names (priors, textures, networks).
+
+        A stage's module names them in ``user_files(config)``; a file that is not there is the stage's to complain of.
+        """
+        found = {}
+        for name, spec in self.table.items():
+            listed = getattr(spec.code(), "user_files", None)
+            found[name] = contents(listed(self.config.stages[name])) if listed is not None else []
+        return found
 
     def _shapes(self, subjects: Mapping[str, int]) -> str:
         """Return a hash of the shapes of these subjects, as far as they are known."""

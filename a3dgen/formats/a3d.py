@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import SimpleNamespace
@@ -170,7 +171,7 @@ def _extension(samples: Samples, c: dict[str, np.ndarray]) -> dict[str, np.ndarr
         "a3dgen_stump_m": renders.stump_length,
         "a3dgen_stump_girth_m": renders.stump_girth,
         "a3dgen_skin": plans.skin,
-        "a3dgen_garments": plans.garments,
+        "a3dgen_garments": np.array([_without_folder(g) for g in plans.garments], object),
         "a3dgen_mask": np.array([_below_images(p, samples.subset) if p else "" for p in renders.mask], object),
         "a3dgen_parts": np.array([_below_images(p, samples.subset) if p else "" for p in renders.parts], object),
         "a3dgen_source_license": persons.license,
@@ -180,6 +181,14 @@ def _extension(samples: Samples, c: dict[str, np.ndarray]) -> dict[str, np.ndarr
 def _ten(betas: np.ndarray) -> np.ndarray:
     """First ten betas, zero-padded."""
     return np.pad(betas[:, :NUM_BETAS], ((0, 0), (0, max(0, NUM_BETAS - betas.shape[1]))))
+
+
+def _without_folder(garments: str) -> str:
+    """Leave of a whole-person texture its file's name: where it lay on the builder's machine is nobody's business."""
+    if '"file"' not in garments:
+        return garments
+    worn = [g | {"file": PurePosixPath(g["file"]).name} if "file" in g else g for g in json.loads(garments)]
+    return json.dumps(worn, sort_keys=True, separators=(",", ":"))
 
 
 def _below_images(path: str, subset: str) -> str:

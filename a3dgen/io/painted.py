@@ -11,11 +11,14 @@ from numpy import ndarray
 
 from a3dgen.errors import DataError
 from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io.atlas import build_atlas
+from a3dgen.io.colour import monk_albedo, to_linear
 
 SMPL_UV = "smpl_uv.obj"
 """If a folder of textures holds this file (from the SMPL site), its textures are in SMPL's UV layout."""
 MAX_SIZE = 2048
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def layout_note(folder: str, model: str) -> str:
@@ -27,8 +30,8 @@ def layout_note(folder: str, model: str) -> str:
     if not folder or model != "smpl" or (Path(folder).expanduser() / SMPL_UV).exists():
         return ""
     return (
-        f"looks.textures '{folder}' holds no {SMPL_UV}: its pictures are read in the open body's UV layout; if they are "
-        f"in SMPL's, put {SMPL_UV} from the SMPL site (Downloads, UV map in OBJ format) beside them"
+        f"looks.textures '{folder}' holds no {SMPL_UV}: its pictures are read in the open body's UV layout; if they "
+        f"are in SMPL's, put {SMPL_UV} from the SMPL site (Downloads, UV map in OBJ format) beside them"
     )
 
 
@@ -51,6 +54,26 @@ def read_painted(path: str, body: BodyData) -> UInt8[ndarray, "h w 4"]:
     out = np.full((*image.shape[:2], 4), 128, np.uint8)
     out[..., :3] = image[..., ::-1]
     return out
+
+
+def painted_tone(texture: UInt8[ndarray, "h w 4"], body: BodyData) -> int:
+    """Return the Monk tone 1..10 that a person's painted face comes nearest to in luminance.
+
+    Args:
+        texture: from ``read_painted``.
+    """
+    mesh = body.mesh
+    hidden = sum((body.masks[n] for n in ("scalp", "brows", "lips", "eyes", "beard") if n in body.masks), np.zeros(1))
+    bare = (np.broadcast_to(hidden, len(mesh.vertices)) < 0.1)[mesh.faces].all(1)
+    front = mesh.vertices[mesh.faces, 2].mean(1)
+    face = (mesh.face_part == JOINT["head"]) & ~mesh.hidden & bare
+    face &= front > np.median(front[face])
+    u, v = mesh.uv[mesh.face_uv[face]].mean(1).T
+    height, width = texture.shape[:2]
+    x, y = np.clip(u * width, 0, width - 1).astype(int), np.clip((1 - v) * height, 0, height - 1).astype(int)
+    luminance = float(np.median(to_linear(texture[y, x, :3]) @ _LUMINANCE))
+    tones = np.array([monk_albedo(t) @ _LUMINANCE for t in range(1, 11)])
+    return 1 + int(np.abs(np.log(tones) - np.log(max(luminance, 1e-4))).argmin())
 
 
 def read_uv(path: Path) -> tuple[Float[ndarray, "t 2"], Integer[ndarray, "f 3"], Integer[ndarray, "f 3"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import masks
+from a3dgen.io.painted import SMPL_UV, painted_tone, read_painted
 from a3dgen.looks import LooksConfig, draw_look
 from a3dgen.plan import Amputation, PlanConfig, draw_amputation, draw_stump, sample_key
 from a3dgen.records import VISIBLE, Plans
@@ -45,6 +47,12 @@ class Config(PlanConfig):
 
     check_visibility: bool = True
     looks: LooksConfig = field(default_factory=LooksConfig)
+
+
+def user_files(config: Config) -> list[Path]:
+    """Return the user's files whose content the samples depend on (the plans name them, the renders show them)."""
+    folder = Path(config.looks.textures).expanduser()
+    return sorted([*folder.glob("*.png"), folder / SMPL_UV]) if config.looks.textures else []
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -92,6 +100,7 @@ class _Planner:
     body: BodyData
     reach: Reach
     textures: list[str]
+    tones: dict[str, int] = field(default_factory=dict)
 
     def plan(self, person: dict[str, Any], fit: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the Plans rows of one person."""
@@ -163,6 +172,7 @@ class _Planner:
         seed = self.context.seed
         stump = draw_stump(generator_for(seed, "stump", f"{key}#{look}"), self.config)
         rng = generator_for(seed, "look", f"{key}#{look}")
+        style = draw_look(rng, self.config.looks, removed, residual, self.textures)
         return {
             "key": sample_key(key, removed, variant),
             "parent": key,
@@ -171,8 +181,19 @@ class _Planner:
             "residual": residual,
             "geometry": self.config.geometry,
             "stump": stump,
-            **draw_look(rng, self.config.looks, removed, residual, self.textures),
+            **style,
+            "skin": self._tone(str(style["garments"])) or style["skin"],
         }
+
+    def _tone(self, garments: str) -> int:
+        """Return the skin tone that a whole-person texture has of itself, 0 for drawn clothes."""
+        first = json.loads(garments)[:1]
+        if not first or first[0]["kind"] != "texture":
+            return 0
+        file = first[0]["file"]
+        if file not in self.tones:
+            self.tones[file] = painted_tone(read_painted(file, self.body), self.body)
+        return self.tones[file]
 
 
 def other_people(person: dict[str, Any], K: ndarray) -> Bool[ndarray, "h w"] | None:

@@ -124,3 +124,10 @@ def test_textures_of_an_unknown_layout_are_spoken_of(tmp_path):
     assert painted.layout_note("", "smpl") == painted.layout_note(folder, "anny") == ""
     (tmp_path / painted.SMPL_UV).touch()
     assert painted.layout_note(folder, "smpl") == ""
+
+
+def test_the_tone_of_a_painted_person_is_read_off_the_face(body):
+    for tone in (1, 4, 6, 8, 10):
+        texture = np.full((64, 64, 4), 128, np.uint8)
+        texture[..., :3] = to_srgb(monk_albedo(tone))
+        assert abs(painted.painted_tone(texture, body) - tone) <= (tone < 5)  # the light tones differ by little

@@ -1,12 +1,15 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.geometry.regions import REGIONS
 from a3dgen.io import masks
+from a3dgen.io.colour import monk_albedo, to_srgb
+from a3dgen.looks import LooksConfig
 from a3dgen.records import Bodies, Persons
 from a3dgen.stages import Context, Inputs
 from a3dgen.stages.amputate import Config, other_people, run
@@ -163,6 +166,16 @@ def test_other_people_spare_the_person_itself():
     assert not found[244:257, 247:254].any()
     assert found[60, 160]
     assert found[280, 290]
+
+
+def test_the_tone_of_a_painted_person_is_that_of_the_picture(tmp_path):
+    for name, tone in (("fair", 3), ("dark", 9)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((32, 32, 3), to_srgb(monk_albedo(tone))[::-1], np.uint8))
+    looks = LooksConfig(textures=str(tmp_path), texture_share=1.0)
+    plans = run(Config(per_person=6, looks=looks), inputs(), context()).record
+    files = [Path(json.loads(g)[0]["file"]).name for g in plans.garments]
+    shown = dict(zip(files, plans.skin.tolist(), strict=True))
+    assert shown == {"fair.png": pytest.approx(3, abs=1), "dark.png": 9}
 
 
 def test_present_amputation_stays_in_every_sample():
