@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from a3dgen.errors import ConfigError, nearest
 from a3dgen.folder import folder_lock
 from a3dgen.formats.npz_read import read
 from a3dgen.freshness import DONE, read_done
-from a3dgen.io.forgotten import add_forgotten, facts_of, shot_of
+from a3dgen.io.forgotten import add_forgotten, fact, facts_of, shot_of
 from a3dgen.io.images import replace_file
 from a3dgen.io.shards import read_shard
 from a3dgen.stages.background import safe_name
@@ -35,18 +35,22 @@ class Traces:
     Attributes:
         words: keys, names and file names of the person and the photo.
         others: the same of everybody else, as far as one of ``words`` stands in them: ``IMG_1_b`` is not ``IMG_1``.
+        samples: middles of the names of the person's samples, which are theirs whatever else is called alike.
     """
 
     words: frozenset[str]
     others: frozenset[str] = frozenset()
+    samples: frozenset[str] = frozenset()
 
     def of_others(self, every: Iterable[str]) -> Traces:
         """Return this with the texts among ``every`` that only look like one of ours."""
         alike = {text for text in every if text not in self.words and any(w in text for w in self.words)}
-        return Traces(self.words, frozenset(alike))
+        return replace(self, others=frozenset(alike))
 
     def __contains__(self, text: str) -> bool:
         """Whether a text names the person: one of the words in it, whole, and not as a part of another's name."""
+        if any(sample in text for sample in self.samples):
+            return True
         for other in sorted(self.others, key=len, reverse=True):
             text = text.replace(other, " ")
         return any(pattern.search(text) for pattern in self._patterns)
@@ -54,7 +58,8 @@ class Traces:
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
         # shorter words (a photo called "a1.jpg") stand in too many texts by chance; their rows and files go by key
-        long = [re.escape(w) for w in sorted(self.words) if len(w) >= 4]
+        spelled = {text for w in self.words if len(w) >= 4 for text in (w, json.dumps(w)[1:-1])}
+        long = [re.escape(w) for w in sorted(spelled)]
         return [re.compile(rf"(?<![A-Za-z0-9]){w}(?![A-Za-z0-9])") for w in long]
 
 
@@ -77,47 +82,63 @@ def stored_config(out: Path, workers: int | None) -> BuildConfig:
 
 
 def words_of(out: Path, key: str) -> tuple[Traces, set[str]]:
-    """Find a person in a build.
+    """Find a person in a build, or somebody who was detected on a photo but refused.
 
     Returns:
-        What names the person or the photo (keys, names, file names), and the digests of the photo.
+        What names the person or the photo (keys, names, file names, copies), and the digests of the photo.
 
     Raises:
         ConfigError: if nobody has this key.
     """
-    shards = sorted((out / "ingest").glob("[0-9]*.h5"))
-    every: list[dict[str, Any]] = []
-    for path in shards:
-        persons = read_shard(path)["Persons"]
-        columns = ("key", "image", "subset", "stem", "group")
+    every: list[dict[str, str]] = []
+    refused: set[str] = set()
+    for path in sorted((out / "ingest").glob("[0-9]*.h5")):
+        records = read_shard(path)
+        persons = records["Persons"]
+        columns = ("key", "image", "subset", "stem", "group", "person_id")
         every += [{c: str(getattr(persons, c)[i]) for c in columns} for i in range(len(persons))]
+        refused |= {str(k) for k in records["Outcome"].key}
     mine = next((row for row in every if row["key"] == key), None)
+    mine = mine or (_refused(out, key) if key in refused else None)
     if mine is None:
         raise ConfigError(f"{out}: nobody is called '{key}'{nearest(key, [r['key'] for r in every][:10_000])}")
     digests = facts_of(mine["image"], mine["subset"], mine["stem"], mine["group"])
     same = [r for r in every if facts_of(r["image"], r["subset"], r["stem"], r["group"]) & digests]
-    found = Traces(frozenset(_names(out, same)))
-    mine_too = {row["key"] for row in same}
     for row in same:
         digests |= facts_of(row["image"], row["subset"], row["stem"], row["group"])
-    return found.of_others(_names(out, [r for r in every if r["key"] not in mine_too])), digests
+    keys, stems = {row["key"] for row in same}, {shot_of(r["stem"]) for r in [mine, *same]}
+    photos = [row for row in _listed(out) if shot_of(row["stem"]) in stems]
+    digests |= {fact("photo", row["sha256"]) for row in photos if row.get("sha256")}
+    rest = [row for row in _listed(out) if shot_of(row["stem"]) not in stems]
+    samples = {f"_{row['stem']}_{row['person_id']}_v" for row in same if row["person_id"]}
+    found = Traces(frozenset(_names([mine, *same], photos) | stems), samples=frozenset(samples))
+    return found.of_others(_names([r for r in every if r["key"] not in keys], rest)), digests
 
 
-def _names(out: Path, rows: Iterable[Mapping[str, str]]) -> set[str]:
-    rows = list(rows)
-    names = {w for r in rows for w in (r["key"], r["image"], safe_name(r["key"]))}
-    return names | _photo_names(out, {shot_of(r["stem"]) for r in rows})
+def _names(rows: Iterable[Mapping[str, str]], photos: Iterable[Mapping[str, str]]) -> set[str]:
+    names = {w for r in rows for w in (r["key"], r["image"], safe_name(r["key"])) if w}
+    return names | {w for p in photos for w in (p["photo"].partition("@")[0], p["stem"])}
 
 
-def _photo_names(out: Path, stems: Iterable[str]) -> set[str]:
-    """Return what the list of names of a photo folder says of these photos."""
+def _refused(out: Path, key: str) -> dict[str, str] | None:
+    """Return what is known of a photo of which nobody was kept; None if the key is of no photo folder."""
+    parts = key.split("/", 2)
+    if parts[0] != "custom" or len(parts) < 3:
+        return None
+    for row in _listed(out):
+        if parts[2] in (row["stem"], row["photo"]) or parts[2].rpartition("/")[0] == row["stem"]:
+            nothing = {"image": "", "group": "", "person_id": ""}
+            return {"key": key, "subset": f"CUSTOM/{parts[1]}", "stem": row["stem"], **nothing}
+    return None
+
+
+def _listed(out: Path) -> list[dict[str, str]]:
+    """Return the list of names of a photo folder: stem, photo, people, remark, sha256."""
     path = out / "ingest" / "photos" / "names.csv"
     if not path.is_file():
-        return set()
+        return []
     with path.open(newline="", encoding="utf-8") as file:
-        wanted = set(stems)
-        rows = [row for row in csv.DictReader(file) if shot_of(row["stem"]) in wanted]
-    return {row["photo"].partition("@")[0] for row in rows} | {row["stem"] for row in rows}
+        return list(csv.DictReader(file))
 
 
 def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfig], Any]) -> dict[str, Any]:
@@ -130,7 +151,8 @@ def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfi
         out: the build folder. key: of the person. workers: processes. build: brings a configuration up to date.
 
     Returns:
-        ``photo`` (path), ``people`` (keys on the photo), ``left`` (files that still name the person: should be none).
+        ``words`` (what names the person), ``ledger`` of the build, ``left``: files that still name the person. There
+        should be none.
 
     Raises:
         ConfigError: if there is no such build or person.

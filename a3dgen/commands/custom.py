@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,37 @@ import numpy as np
 
 from a3dgen.build import Build
 from a3dgen.commands.build import _show_warnings, digest_of_body, executor_for, show
-from a3dgen.config import BuildConfig, load_config
+from a3dgen.config import BuildConfig, load_config, packaged_configs
 from a3dgen.errors import ConfigError
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.images import replace_file
 from a3dgen.io.shards import read_shard
 from a3dgen.progress import make_progress
 from a3dgen.records import OK, Outcome, Persons
-from a3dgen.sources.photos_review import COLUMNS
+from a3dgen.sources.photos_files import PHOTOS, VIDEOS, has_photos
+from a3dgen.sources.photos_review import COLUMNS, read_table
 from a3dgen.tasks import shard_path
 
 DATASET = "A3D_Dataset"
 SHOWN = ("fit", "amputate", "background")
 """Stages that say something of a person, after ``ingest``."""
+OPTIONS = {
+    "sources.photos.detector": "--detector",
+    "amputate: unknown amputation region": "--regions: unknown region",
+    "amputate: residual": "--residual",
+    "amputate: per_person": "--per-person",
+}
+"""Beginning of a message -> the option that it is about."""
 NAMES = Path("ingest") / "photos" / "names.csv"
 
 
 def run(args: argparse.Namespace) -> int:
     """Build from photos; return the exit code. A folder without people is no error."""
     config = configure(args)
+    if not has_photos(Path(args.photos).expanduser(), config.out):
+        shutil.rmtree(config.out / DATASET, ignore_errors=True)
+        print(f"nobody found in {args.photos}: no photo or video in it ({', '.join((*PHOTOS, *VIDEOS))} are read)")
+        return 0
     progress = make_progress(args.quiet)
     handler = _show_warnings(progress)
     try:
@@ -55,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"review: {review} ({count} people: write 'no' under keep, or regions under removed, and run again)")
         if not ledger.stages["render"].rows["Renders"]:
             print("no sample could be made: see the reasons above")
-    return 1 if ledger.failed else 0
+    left = ledger.stages["report"].facts.get("left_over", {})
+    for key, count in left.items():
+        print(f"a3dgen: {key}: {count} px of the person removed are left in the background", file=sys.stderr)
+    return 1 if ledger.failed or left else 0
 
 
 def configure(args: argparse.Namespace) -> BuildConfig:
@@ -65,6 +81,8 @@ def configure(args: argparse.Namespace) -> BuildConfig:
         ConfigError: if the folder is not there, or an option is wrong.
     """
     folder = Path(args.photos).expanduser()
+    if folder.is_file():
+        raise ConfigError(f"{args.photos}: a file; give the folder that holds the photos")
     if not folder.is_dir():
         raise ConfigError(f"{args.photos}: no such folder; give the folder that holds the photos")
     given = {
@@ -85,7 +103,19 @@ def configure(args: argparse.Namespace) -> BuildConfig:
         sets.append(f"amputate.residual={args.residual}")
     if args.per_person is not None:
         sets.append(f"amputate.per_person={args.per_person}")
-    return load_config("custom", [*sets, *args.set], out=args.out, workers=args.workers)
+    try:
+        return load_config("custom", [*sets, *args.set], out=args.out, workers=args.workers)
+    except ConfigError as error:
+        raise ConfigError(_as_option(str(error))) from None
+
+
+def _as_option(text: str) -> str:
+    """Return a message about a configuration key in the words of the command line."""
+    text = text.removeprefix(f"{packaged_configs()['custom']}: ").replace("sources.photos: sources.", "sources.")
+    for start, option in OPTIONS.items():
+        if text.startswith(start):
+            return f"{option}: {text.removeprefix(start).removeprefix(': ')}"
+    return text
 
 
 def _path(text: str | None) -> str:
@@ -150,15 +180,8 @@ def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
 
 
 def _names(out: Path) -> dict[str, str]:
-    return {row["stem"]: row["photo"] for row in _read(out / NAMES)}
+    return {row["stem"]: row["photo"] for row in read_table(out / NAMES)}
 
 
 def _rows(path: Path) -> dict[str, dict[str, str]]:
-    return {row["key"]: row for row in _read(path) if row.get("key")}
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file))
+    return {row["key"]: row for row in read_table(path) if row.get("key")}

@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     finally:
         progress.close()
     if not args.quiet:
-        print(f"{args.key}: forgotten, with every sample of the photo; the photo itself is yours to delete")
+        print(f"{args.key}: forgotten, with every sample of the photo; the photo itself, and tables of your own that "
+              "name it, are yours to delete")  # fmt: skip
     for name in facts["left"]:
         print(f"a3dgen: a trace is left in {name}", file=sys.stderr)
     return 1 if facts["left"] else 0

@@ -121,9 +121,18 @@ def prepare(config: Config, mapper: Mapper, report: Callable[[int, int], None]) 
 def _remembered(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
     """Yield the files of people who did not ask to be forgotten."""
     forgotten = read_forgotten(_work(config).parent.parent)
+    gone: set[str] = set()
     for file in _files(config, root):
-        if not (isinstance(file, PhotoFile) and fact("stem", f"{config.subset}/{file.stem}") in forgotten):
+        if not isinstance(file, PhotoFile):
             yield file
+        elif file.same_as in gone or _facts(config, file) & forgotten:
+            gone.add(file.name)
+        else:
+            yield file
+
+
+def _facts(config: Config, file: PhotoFile) -> set[str]:
+    return {fact("stem", f"{config.subset}/{file.stem}"), fact("photo", file.sha)}
 
 
 def read(config: Config) -> Iterator[Found]:
@@ -139,16 +148,21 @@ def read(config: Config) -> Iterator[Found]:
     verdicts = Verdicts(config.present_regions, config.review)
     studio = Studio(config)
     start = f"custom/{config.subset.split('/', 1)[1]}"
+    stems: dict[str, str] = {}
     for file in _remembered(config, root):
         if not isinstance(file, PhotoFile):
             yield f"{start}/{file[0]}", file[1]
             continue
         if file.same_as:
-            yield f"{start}/{file.name}", f"the same picture as '{file.same_as}'"
+            why = f"the same picture as '{file.same_as}'"
+            studio.note(file, stems[file.same_as], why)
+            yield f"{start}/{file.name}", why
             continue
+        stems[file.name] = file.stem
         try:
             shots = studio.shots(file)
         except DataError as error:
+            studio.note(file, file.stem, str(error))
             yield f"{start}/{file.stem}", str(error)
             continue
         for shot in shots:

@@ -72,6 +72,11 @@ def list_files(root: Path, without: Path | None, hash_names: bool) -> Iterator[P
         yield PhotoFile(path, name, sha, stem, same if same != name else "")
 
 
+def has_photos(root: Path, without: Path | None) -> bool:
+    """Whether there is any picture or video below a folder, readable or not."""
+    return any(is_picture(path) for path in _walk(root, without))
+
+
 def printable(name: str) -> str:
     """Return a file name with a question mark for every character that no table or message can hold."""
     return "".join(c if c.isprintable() else "?" for c in name)

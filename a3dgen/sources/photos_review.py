@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +65,9 @@ class Verdicts:
     def of(self, key: str, photo: str, number: int, people: int) -> Verdict:
         """Return what is said of one person of a photo."""
         names = [key, f"{photo}#{number}", *([photo] if people == 1 else [])]
-        for name in names:
-            if name in self._by_name:
-                self._used.add(name)
-                return self._by_name[name]
-        return Verdict()
+        said = [name for name in names if name in self._by_name]
+        self._used.update(said)
+        return self._by_name[said[0]] if said else Verdict()
 
     def unused(self) -> list[str]:
         """Return names that no person asked for, where they said something."""
@@ -80,12 +79,34 @@ class Verdicts:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _read(path: Path) -> dict[str, Verdict]:
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file as spreadsheets write it: with commas, semicolons (then 0,5 is a number) or tabs; UTF-8, or
+    Windows' western characters. No file is an empty table; cells that are not there are empty.
+
+    Raises:
+        ConfigError: if it is no such file.
+    """
+    if not path.is_file():
+        return []
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252")
+        head = text.partition("\n")[0]
+        delimiter = max(",;\t", key=head.count)
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: cannot be read as CSV: {error}") from None
+    if delimiter == ";":
+        for row in rows:
+            row["residual"] = (row.get("residual") or "").replace(",", ".")
+    return rows
+
+
+def _read(path: Path) -> dict[str, Verdict]:
+    rows = read_table(path)
     if rows and "key" not in rows[0]:
         raise ConfigError(f"{path}: the first line must name the columns, 'key' among them: {', '.join(COLUMNS[:5])}")
     found: dict[str, Verdict] = {}
@@ -100,7 +121,7 @@ def _read(path: Path) -> dict[str, Verdict]:
     return {n: v for n, v in found.items() if v.drop or v.whole or v.removed.any()}
 
 
-def _verdict(row: dict[str, str | None], where: str) -> Verdict:
+def _verdict(row: dict[str, str], where: str) -> Verdict:
     keep = (row.get("keep") or "").strip().lower()
     if keep not in (*_YES, *_NO):
         raise ConfigError(f"{where}: keep is '{keep}'; write yes or no")

@@ -64,7 +64,7 @@ class Studio:
 
     def __init__(self, config: Config) -> None:
         self._config, self._detection, self._work = config, config.detection, Path(config.work)
-        self._names: list[tuple[str, str, int, str]] = []
+        self._names: list[tuple[str, str, int, str, str]] = []
         self._kept: set[Path] = set()
 
     @cached_property
@@ -107,16 +107,20 @@ class Studio:
         shots = [self._shot(file, f) for f in facts]
         for shot in shots:
             self._kept.update(shot.images)
-            self._names.append((shot.stem, shot.name, len(shot.people), shot.remark))
+            self._names.append((shot.stem, shot.name, len(shot.people), shot.remark, file.sha))
             if shot.remark:
                 log.warning("%s: %s", shot.name, shot.remark)
         return shots
+
+    def note(self, file: PhotoFile, stem: str, remark: str) -> None:
+        """Put a file of which there is no shot into the list of names: ``forget`` must know it."""
+        self._names.append((stem, file.name, 0, remark, file.sha))
 
     def finish(self) -> None:
         """Write the list of names, and delete copies and detections that belong to no photo any more."""
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(("stem", "photo", "people", "remark"))
+        writer.writerow(("stem", "photo", "people", "remark", "sha256"))
         writer.writerows(self._names)
         replace_file(self._work / "names.csv", text.getvalue().encode())
         for folder in ("facts", "images"):
@@ -128,7 +132,7 @@ class Studio:
     def _warn_of_other_names(self) -> None:
         """Say so if finished detections are of other photos altogether."""
         named = getattr(self.detector, "names", None) if self._detection.name == "given" else None
-        if named and self._names and not any(people for _, _, people, _ in self._names):
+        if named and self._names and not any(people for _, _, people, *_ in self._names):
             log.warning(
                 "none of the photos is found in %s: it speaks of '%s', the photos are called e.g. '%s'",
                 self._detection.keypoints, sorted(named)[0], self._names[0][1],

@@ -23,8 +23,9 @@ from a3dgen.rng import generator_for
 from a3dgen.stages import SHARD_STAGES, Context, Inputs
 from a3dgen.stages.errors_mm import fit_errors
 from a3dgen.stages.gallery import Entry, panels_of
+from a3dgen.stages.report_photos import PhotoFacts, photo_cards
 
-VERSION = 1
+VERSION = 2
 FILE = "report.html"
 MAX_REASONS = 12
 
@@ -38,10 +39,12 @@ class Config:
     Attributes:
         people: how many people the contact sheet shows, each with its samples; chosen by the seed.
         samples: how many samples of one person are shown at most.
+        photos: how many photos of photo folders are shown with everybody found on them.
     """
 
     people: int = 24
     samples: int = 4
+    photos: int = 100
 
 
 @dataclass
@@ -56,6 +59,7 @@ class Facts:
     errors: dict[str, list[float]] = field(default_factory=dict)
     entries: list[tuple[float, Entry]] = field(default_factory=list)
     rejected: list[tuple[str, str, str]] = field(default_factory=list)
+    photos: PhotoFacts = field(default_factory=PhotoFacts)
 
     def add_outcome(self, stage: str, outcome: Outcome) -> None:
         """Count statuses and reasons; digits are dropped from reasons so that alike ones group."""
@@ -79,13 +83,17 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     for _, entry in sorted(facts.entries, key=lambda item: item[0]):
         cards.append(panels_of(entry, body, context.out))
     summary = _summary(facts)
+    photos, count = photo_cards(context, facts.photos, body, config.photos)
     html = _template().render(
         facts=facts, summary=summary, cards=cards, stages=("ingest", *SHARD_STAGES), states=STATE_NAMES,
         regions=[(r.name, r.clinical(0.5), facts.regions[r.name]) for r in REGIONS],
         intact=facts.regions[_INTACT], histograms=_histograms(facts), max_reasons=MAX_REASONS,
-        settings=context.settings, seed=context.seed, body=body.name,
+        settings=context.settings, seed=context.seed, body=body.name, photos=photos, photo_count=count,
     )  # fmt: skip
     replace_file(context.out / FILE, html.encode())
+    if facts.photos.plates:
+        summary["left_over"] = dict(sorted(facts.photos.left.items()))
+        summary["plates_checked"] = facts.photos.plates
     return {"report": FILE, **summary}
 
 
@@ -95,6 +103,7 @@ _INTACT = "intact"
 def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> None:
     for stage, outcome in shard.outcomes.items():
         facts.add_outcome(stage, outcome)
+    facts.photos.add(context, shard)
     if shard.renders is not None and len(shard.renders):
         rows = shard.plans.index()
         for i, key in enumerate(shard.renders.key):

@@ -32,7 +32,8 @@ class Scene:
     """One person's place, as a pinhole camera sees it.
 
     Attributes:
-        photo: the source photo, lens distortion removed. plate: the same without the person.
+        photo: the source photo, lens distortion removed; with ``front``, only there, and the plate elsewhere.
+        plate: the photo without the person.
         K: camera, px. front: opacity of what stands before the person, or None. hidden: ``front`` as a mask.
         up: direction against gravity. ground: plane the person stands on.
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
@@ -79,6 +80,8 @@ def load_scene(
     posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
     vertices = posed.vertices(body.mesh, fitted["betas"])
     shading, brightness = _read_person(person, fitted["K"], photo, vertices, body)
+    if hidden is not None:  # the soft edge of what stands in front must not bring back the person behind it
+        photo = np.where(hidden[..., None], photo, filled)
     return Scene(
         photo=photo,
         plate=filled,
