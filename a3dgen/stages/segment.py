@@ -95,8 +95,8 @@ def refine(
 ) -> Bool[ndarray, "h w"]:
     """Fit a rough outline to the photo's colours (GrabCut; Rother et al. 2004), at reduced size.
 
-    On the 10 fitted people of the COCO samples it raises the mean IoU with the drawn masks from 0.74 to 0.79 (without
-    a detector from 0.71 to 0.79) and the recall after growing by 5 % of the height from 0.998 to 0.999.
+    On 10 fitted people of COCO val2017 it raises the mean IoU with the drawn masks from 0.80 to 0.83 (without a
+    detector from 0.76 to 0.83); grown by 5 % of the height, both outlines hold 0.999 of the drawn pixels.
 
     Args:
         outline: where the person probably is. certain: always part of the result.

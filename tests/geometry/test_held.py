@@ -1,0 +1,66 @@
+"""Thin things in hands and under feet, and what only looks like them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from a3dgen.geometry.held import thin_things
+
+HEIGHT = 200.0
+HAND, FOOT = np.array([[170.0, 140.0]]), np.array([[150.0, 245.0]])
+NOBODY = np.zeros((0, 2))
+
+
+@pytest.fixture
+def person() -> np.ndarray:
+    out = np.zeros((300, 400), np.uint8)
+    cv2.rectangle(out, (130, 50), (160, 250), 1, -1)
+    cv2.line(out, (160, 90), (170, 140), 1, 12)
+    return out > 0
+
+
+def _photo(person: np.ndarray, *lines: tuple[tuple[int, int], tuple[int, int], int]) -> np.ndarray:
+    rgb = np.full((*person.shape, 3), 190, np.uint8)
+    for start, end, width in lines:
+        cv2.line(rgb, start, end, (40, 45, 60), width)
+    rgb[person] = (200, 30, 30)
+    noise = np.random.default_rng(0).normal(0, 3, rgb.shape)
+    return np.clip(rgb + noise, 0, 255).astype(np.uint8)
+
+
+def _drawn(person: np.ndarray, start: tuple[int, int], end: tuple[int, int], width: int) -> np.ndarray:
+    out = np.zeros(person.shape, np.uint8)
+    cv2.line(out, start, end, 1, width)
+    return (out > 0) & ~person
+
+
+def test_a_pole_in_the_hand_is_found_and_nothing_else(person: np.ndarray) -> None:
+    pole, none = ((172, 140), (260, 230), 4), np.zeros_like(person)
+    found = thin_things(_photo(person, pole), person, none, HAND, NOBODY, HEIGHT)
+    drawn = _drawn(person, *pole)
+    assert (found & drawn).sum() > 0.9 * drawn.sum()
+    assert (found & ~drawn).sum() < drawn.sum()
+    assert not found[person].any()
+    assert not thin_things(_photo(person), person, none, HAND, FOOT, HEIGHT).any()
+    assert not thin_things(_photo(person, pole), person, none, NOBODY, NOBODY, HEIGHT).any()
+    assert not thin_things(_photo(person, pole), person, none, np.array([[60.0, 60.0]]), NOBODY, HEIGHT).any()
+    assert not thin_things(_photo(person, pole), person, drawn, HAND, NOBODY, HEIGHT).any(), "what must stay stays"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [((176, 60), (176, 280), 4), ((60, 140), (350, 140), 4), ((176, 140), (399, 140), 4), ((176, 140), (300, 200), 30)],
+    ids=["a post beside the hand", "a rail behind the person", "a rail that leaves the photo", "too wide"],
+)
+def test_what_is_not_held_stays(person: np.ndarray, line: tuple[tuple[int, int], tuple[int, int], int]) -> None:
+    none = np.zeros_like(person)
+    assert not thin_things(_photo(person, line), person, none, HAND, NOBODY, HEIGHT).any()
+
+
+def test_a_ski_goes_on_before_and_behind(person: np.ndarray) -> None:
+    ski, none = ((60, 254), (250, 254), 5), np.zeros_like(person)
+    found = thin_things(_photo(person, ski), person, none, NOBODY, FOOT, HEIGHT)
+    drawn = _drawn(person, *ski)
+    assert (found & drawn).sum() > 0.8 * drawn.sum()
