@@ -48,6 +48,37 @@ def test_a_missing_folder_is_a_usage_error(tmp_path, capsys):
     assert "no such folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--detector", "vitpos"], "--detector: unknown detector 'vitpos'; did you mean 'vitpose'?"),
+        (["--regions", "left_nee"], "--regions: unknown amputation region 'left_nee'"),
+        (["--residual", "0.3-0.6"], "--residual '0.3-0.6'"),
+        (["--keypoints", "nowhere.json"], "--keypoints: no file or folder"),
+        (["--present-regions", "none.csv"], "--present-regions: no file"),
+        (["--detector", "vitpose", "--weights", "nowhere"], "--weights: no folder"),
+    ],
+)
+def test_mistakes_are_said_in_the_words_of_the_command(tmp_path, photos, capsys, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["custom", str(photos), "--out", str(tmp_path / "out"), "--workers", "0", *options]) == 2
+    printed = capsys.readouterr().err
+    assert f"a3dgen: {message}" in printed
+    assert "Traceback" not in printed
+    assert "custom.yaml" not in printed
+
+
+def test_a_folder_without_photos_ends_with_one_line(tmp_path, capsys):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("x")
+    assert main(["custom", str(tmp_path / "notes"), "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 1
+    assert "no photo or video" in printed.out
+    (tmp_path / "one.jpg").write_bytes(b"x")
+    assert main(["custom", str(tmp_path / "one.jpg"), "--out", str(tmp_path / "out")]) == 2
+
+
 def test_privacy_is_on_for_custom_and_needs_photos():
     photos = load_config("custom").sources["photos"]
     assert photos.hash_names

@@ -31,7 +31,7 @@ SHOWN = ("fit", "amputate", "background")
 """Stages that say something of a person, after ``ingest``."""
 OPTIONS = {
     "sources.photos.detector": "--detector",
-    "amputate: unknown amputation region": "--regions: unknown region",
+    "amputate: unknown": "--regions: unknown",
     "amputate: residual": "--residual",
     "amputate: per_person": "--per-person",
 }
@@ -114,7 +114,7 @@ def _as_option(text: str) -> str:
     text = text.removeprefix(f"{packaged_configs()['custom']}: ").replace("sources.photos: sources.", "sources.")
     for start, option in OPTIONS.items():
         if text.startswith(start):
-            return f"{option}: {text.removeprefix(start).removeprefix(': ')}"
+            return f"{option}{text.removeprefix(start)}"
     return text
 
 

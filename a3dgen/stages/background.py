@@ -27,7 +27,7 @@ from a3dgen.stages.segment import segmenter_name
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 6
+VERSION = 7
 
 
 def user_files(config: Config) -> list[Path]:
@@ -116,6 +116,8 @@ def _fill(
     config: Config, rgb: UInt8[ndarray, "h w 3"], removal: Removal, rng: np.random.Generator
 ) -> tuple[UInt8[ndarray, "h w 3"], str]:
     """Return the plate and the name of what filled it."""
+    rgb = rgb.copy()
+    rgb[removal.hole] = 0  # no filler can let a pixel of the person through, not even by rounding
     try:
         filler = get_inpainter(config.inpainter, config.inpainter_path)
         return filler(rgb, removal.hole, removal.avoid, rng), config.inpainter

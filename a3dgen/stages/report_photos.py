@@ -91,8 +91,11 @@ class PhotoFacts:
                 self.refused.setdefault(str(key), (str(status), f"{stage}: {reason}"))
 
 
-def photo_cards(context: Context, facts: PhotoFacts, body: BodyData, most: int) -> tuple[list[PhotoCard], int]:
-    """Return the cards of the first ``most`` photos in the order of their names, and how many photos there are."""
+def photo_cards(context: Context, facts: PhotoFacts, body: BodyData | None, most: int) -> tuple[list[PhotoCard], int]:
+    """Return the cards of the first ``most`` photos in the order of their names, and how many photos there are.
+
+    Without a body no fits are drawn.
+    """
     if not facts.images and not facts.refused:
         return [], 0
     keys = {tuple(k.rsplit("/", 2)[1:]): k for k in (*facts.images, *facts.refused)}
@@ -134,7 +137,7 @@ def _found(facts: PhotoFacts, keys: Mapping[tuple[str, ...], str], shot: dict[st
 
 
 def _panels(
-    context: Context, facts: PhotoFacts, body: BodyData, shot: dict[str, Any], people: list[Found]
+    context: Context, facts: PhotoFacts, body: BodyData | None, shot: dict[str, Any], people: list[Found]
 ) -> list[tuple[str, str]]:
     try:
         rgb = _picture(context, facts, shot, people)
@@ -147,7 +150,7 @@ def _panels(
     small = window.cut(rgb)
     panels = [("detections", data_uri(_draw(small, window, shot, people)))]
     fitted = [facts.bodies[p.key] for p in people if p.key in facts.bodies]
-    if fitted:
+    if fitted and body is not None:
         over = small
         for row in sorted(fitted, key=lambda r: -float(r["transl"][2])):
             over = draw_body(over, body, row, window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from a3dgen.errors import ConfigError
+from a3dgen.io.forgotten import add_forgotten, fact
 from a3dgen.io.images import read_rgb
 from a3dgen.io.shards import read_shard, write_shard
 from a3dgen.records import UNLABELLED, Persons
@@ -203,6 +205,80 @@ def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, fo
     assert not rows
     assert list(refused.values()) == ["nobody found in the photo"]
     assert not list((tmp_path / "out" / "ingest" / "photos" / "images").glob("*"))
+
+
+def test_whoever_makes_the_photos_ready_makes_the_same_files(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    names = [f"{k}.png" for k in range(5)]
+    for i, name in enumerate(names):
+        Image.fromarray(picture(300, 200, seed=i)).save(folder / name)
+    (folder / "x.jpg").write_bytes(b"no photo")
+    given = detections(tmp_path / "d.json", *names)
+    seen = []
+
+    def backwards(function, items):
+        done = [function(item) for item in reversed(list(items))]
+        return iter(done[::-1])
+
+    found = []
+    for out, mapper in (("one", map), ("two", backwards)):
+        work = tmp_path / out / "ingest" / "photos"
+        settings = config(tmp_path, keypoints=given, max_side=100, work=str(work))
+        SOURCE.prepare(settings, mapper, lambda done, total: seen.append((done, total)))
+        made = {p.relative_to(work): p.read_bytes() for p in work.rglob("*") if p.is_file()}
+        rows, refused = split(SOURCE.read(settings))
+        assert len(rows) == 5
+        assert list(refused) == ["custom/clinic/x"]
+        found.append(made)
+    assert found[0] == found[1]
+    assert len(found[0]) == 10
+    assert seen == [(k, 6) for k in range(7)] * 2
+    SOURCE.prepare(settings, pytest.fail, seen.append)  # one unreadable file is not worth a pool
+
+
+def test_detections_of_no_known_kind_are_the_users_mistake_not_a_photos(tmp_path, folder):
+    Image.fromarray(picture()).save(folder / "a.png")
+    (tmp_path / "d.json").write_text('{"a": 1}')
+    with pytest.raises(ConfigError, match=r"d\.json: known are COCO results"):
+        list(SOURCE.read(config(tmp_path, keypoints=str(tmp_path / "d.json"))))
+
+
+def test_detections_of_other_photos_are_said(tmp_path, folder, caplog):
+    Image.fromarray(picture()).save(folder / "a.png")
+    list(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "elsewhere.png"))))
+    assert "speaks of 'elsewhere.png', the photos are called e.g. 'a.png'" in caplog.text
+
+
+def test_forgotten_photos_stay_out_with_their_copies(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    Image.fromarray(picture()).save(folder / "jane.png")
+    (folder / "later.png").write_bytes((folder / "jane.png").read_bytes())
+    Image.fromarray(picture(seed=1)).save(folder / "joe.png")
+    settings = config(tmp_path, keypoints=detections(tmp_path / "d.json", "jane.png", "joe.png", "later.png"))
+    rows, refused = split(SOURCE.read(settings))
+    assert len(rows) == 2
+    assert len(refused) == 1
+    with (tmp_path / "out" / "ingest" / "photos" / "names.csv").open() as file:
+        sha = {row["photo"]: row["sha256"] for row in csv.DictReader(file)}
+    assert sha["jane.png"] == sha["later.png"]
+    add_forgotten(tmp_path / "out", {fact("photo", sha["jane.png"])})
+    for _ in range(2):
+        rows, refused = split(SOURCE.read(settings))
+        assert [r["stem"] for r in rows] == ["joe"]
+        assert not refused
+        (folder / "jane.png").unlink(missing_ok=True)  # the copy does not take its place
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_come_from_any_spreadsheet(tmp_path, encoding, delimiter):
+    number = "0,5" if delimiter == ";" else "0.5"
+    lines = [["key", "keep", "removed", "residual", "note"], ["Zoë.jpg", "yes", "left_transtibial", number, "ja"]]
+    path = tmp_path / "review.csv"
+    path.write_bytes("\r\n".join(delimiter.join(line) for line in lines).encode(encoding))
+    verdict = Verdicts("", str(path)).of("k", "Zoë.jpg", 1, 1)
+    assert verdict.removed.sum() == 1
+    assert verdict.residual.min() == 0.5
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])

@@ -1,0 +1,88 @@
+"""Whose heads are blurred, and where a head is when no detector has a point of the face."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from a3dgen.detectors import Person
+from a3dgen.detectors.faces import blur, head_circles, of_others
+from a3dgen.geometry.skeleton import ROW
+
+NONE = np.zeros((0, 3))
+
+
+def standing(x, face=True, top=False, shoulders=True, hips=True, mask=None):
+    """A person of 200 px whose head is around (x, 30)."""
+    keypoints = np.zeros((44, 3))
+
+    def put(name, dx, y):
+        keypoints[ROW[name]] = (x + dx, y, 0.9)
+
+    if face:
+        for name, dx, y in (("nose", 0, 32), ("left_eye", 5, 28), ("right_eye", -5, 28)):
+            put(f"body_{name}", dx, y)
+    if top:
+        put("extra_head_top_lsp", 0, 10)
+        put("extra_neck_lsp", 0, 48)
+    if shoulders:
+        put("extra_left_shoulder", 20, 55)
+        put("extra_right_shoulder", -20, 55)
+    if hips:
+        put("extra_left_hip", 14, 120)
+        put("extra_right_hip", -14, 120)
+        put("extra_left_ankle", 14, 210)
+    return Person(np.array([x - 30.0, 5, x + 30, 215]), keypoints, 0.9, mask)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"face": True},
+        {"face": False, "top": True},
+        {"face": False},
+        {"face": False, "shoulders": False},
+        {"face": False, "shoulders": False, "hips": False},
+    ],
+)
+def test_every_detected_person_has_a_head(known):
+    ((x, y, radius),) = head_circles([standing(100, **known)])
+    assert np.hypot(x - 100, y - 30) + 12 < radius + 8
+    assert 10 < radius < 60
+
+
+def test_everybody_but_the_person_is_blurred():
+    mask = np.zeros((220, 600), bool)
+    mask[40:215, 70:130] = True
+    own, other = standing(100, mask=mask), standing(300)
+    faces = np.array([[100.0, 30, 14], [301, 31, 12], [450, 60, 10], [100, 120, 15]])
+    doubtful = np.array([[520.0, 40, 12], [95, 30, 20], [100, 160, 20]])
+    circles = of_others(own, [other], faces, doubtful)
+    at = {tuple(np.round(c[:2]).astype(int)) for c in circles}
+    # their own head, and what lies on their own outline, is left; strangers are blurred, however doubtful
+    assert at >= {(301, 31), (450, 60), (520, 40)}
+    assert not at & {(100, 30), (95, 30), (100, 120), (100, 160)}
+    assert of_others(own, [], NONE, NONE).shape == (0, 3)
+
+
+def test_blurring_goes_on_at_the_border():
+    rgb = np.random.default_rng(0).integers(0, 255, (50, 60, 3), np.uint8)
+    out = blur(rgb, np.array([[0.0, 0, 20], [59, 49, 8], [-40, 10, 5]]))
+    assert out[:10, :10].std() < 0.4 * rgb[:10, :10].std()
+    np.testing.assert_array_equal(out[25:35, 25:35], rgb[25:35, 25:35])
+
+
+@pytest.mark.samples
+@pytest.mark.slow
+def test_faces_of_people_nobody_detected_are_found(samples):
+    pytest.importorskip("mediapipe")
+    from a3dgen.detectors import DetectorConfig, get_detector
+    from a3dgen.detectors.faces import possible_faces
+    from a3dgen.io.images import read_rgb
+
+    rgb = read_rgb(samples / "coco" / "val2017" / "000000197388.jpg")
+    people = get_detector(DetectorConfig()).detect(rgb)
+    faces, doubtful = possible_faces(rgb, people)
+    # the skier in red behind the one in blue is in no detection of the default detector
+    circles = of_others(people[0], people[1:], faces, doubtful)
+    assert any(np.hypot(x - 343, y - 85) < radius for x, y, radius in circles)
