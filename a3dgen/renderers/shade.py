@@ -32,6 +32,18 @@ def _weights(screen, inverse_z, i0, i1, i2, px, py):
 
 @kernel(inline=True)
 @no_type_check
+def _density(screen, i0, i1, i2, inv_area, du1, dv1, du2, dv2, width, height):
+    """Return texels a squared sample of a texture (width, height): those of its area, or half of those along the axis
+    in which it is squeezed most, where that is more (stretched cloth would sparkle)."""
+    ax, ay = screen[i1, 0] - screen[i0, 0], screen[i1, 1] - screen[i0, 1]
+    bx, by = screen[i2, 0] - screen[i0, 0], screen[i2, 1] - screen[i0, 1]
+    ux, uy = (du1 * by - du2 * ay) * inv_area * width, (du2 * ax - du1 * bx) * inv_area * width
+    vx, vy = (dv1 * by - dv2 * ay) * inv_area * height, (dv2 * ax - dv1 * bx) * inv_area * height
+    return max(abs(ux * vy - uy * vx), 0.5 * max(ux * ux + vx * vx, uy * uy + vy * vy))
+
+
+@kernel(inline=True)
+@no_type_check
 def _texels(levels, u, v, density):
     """Return the four texels around (u, v) on the level that suits the density (texels a pixel), the weights of the
     second column and row, and the level's size."""
@@ -198,7 +210,7 @@ def shade_item(
         t0, t1, t2 = face_uv[f, 0], face_uv[f, 1], face_uv[f, 2]
         u, v = uv[t0, 0], uv[t0, 1]
         du1, dv1, du2, dv2 = uv[t1, 0] - u, uv[t1, 1] - v, uv[t2, 0] - u, uv[t2, 1] - v
-        density = abs((du1 * dv2 - du2 * dv1) * inv_area) * levels[0, 1] * levels[0, 2] * step * step
+        density = _density(screen, i0, i1, i2, inv_area, du1, dv1, du2, dv2, levels[0, 2], levels[0, 1]) * step * step
         a, b, d, e, fx, fy, tw, th = _texels(levels, u + w1 * du1 + w2 * du2, v + w1 * dv1 + w2 * dv2, density)
         for c in range(3):
             top = decode[texels[a, c]] * (1 - fx) + decode[texels[b, c]] * fx

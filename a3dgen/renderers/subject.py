@@ -52,6 +52,7 @@ CLOSURE_REACH, CLOSURE_LIFT = 0.12, 0.009
 LINING_TILES = 5.0
 """Fabric tiles over the whole texture of the body (which spans about 1.6 m of skin)."""
 
+LINING_BACK_M = 0.02
 _BEHIND_THE_EYES = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
 _MEASURES: Pool[Measure] = Pool(128)
@@ -113,8 +114,7 @@ class _Lining:
     """Skin drawn once more behind what hides it: as cloth, where a pose presses a garment into the body; or the back of
     the head, seen from inside, where a slit beside an eyeball would show through. No gap opens in the outline.
 
-    Attributes:
-        used: (W,) vertices of the cut body. faces, uv, face_uv, labels: as in Item.
+    ``used``: (W,) vertices of the cut body; the rest as in Item.
     """
 
     used: Integer[ndarray, " w"]
@@ -188,6 +188,9 @@ def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"], tiles: float) -> _L
 
 def _inner(amputee: Amputee, lining: _Lining, over: Item) -> Item:
     vertices = amputee.vertices[lining.used]
+    if over.material == "cloth":  # further along the same viewing rays: seen only where no cloth is near
+        away = LINING_BACK_M / np.linalg.norm(vertices, axis=1, keepdims=True)
+        vertices = (vertices * (1 + away)).astype(np.float32)
     return Item(vertices, lining.faces, lining.uv, lining.face_uv, lining.labels, over.texture, over.material)
 
 
@@ -215,13 +218,8 @@ def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> Garment:
         mesh = garment.mesh
         under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
         shown = ~under[mesh.faces].all(1)
-        mesh = replace(
-            mesh,
-            faces=mesh.faces[shown],
-            face_uv=mesh.face_uv[shown],
-            face_part=mesh.face_part[shown],
-            hidden=mesh.hidden[shown],
-        )
+        kept = {name: getattr(mesh, name)[shown] for name in ("faces", "face_uv", "face_part", "hidden")}
+        mesh = replace(mesh, **kept)
         return replace(garment, mesh=mesh)
 
     return _TRIMMED.get((shared.token, item.spec, over), make)
@@ -292,9 +290,6 @@ def _hair(shared: Shared, amputee: Amputee, hair: Mapping[str, Any], seed: int) 
     key = (shared.token, style, length)
     meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, style, length))
     texture = textures.hair(str(hair["colour"]), seed, style in CROPPED)
-    out = []
-    for mesh in meshes:
-        vertices = amputee.posed.vertices(mesh, amputee.betas).astype(np.float32)
-        piece = Piece(vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
-        out.append(_draw(piece, texture, "hair"))
-    return out
+    posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
+    pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]
+    return [_draw(piece, texture, "hair") for piece in pieces]
