@@ -94,8 +94,12 @@ class Freshness:
             if spec.name == "fit" and sidecar.get("subjects"):
                 inputs["shape"] = self._shapes(sidecar["subjects"])
         config, code = self.config.stages[spec.name], spec.code()
-        more = {"files": self._user_files[spec.name]} if self._user_files[spec.name] else {}
+        more = self.user_files(spec.name)
         return dependencies(code.VERSION, config, self.config.seed, self.body_digest(), inputs, **more)
+
+    def user_files(self, stage: str) -> dict[str, list[str]]:
+        """Return what a result depends on because the stage's configuration names files of the user; may be empty."""
+        return {"files": self._user_files[stage]} if self._user_files[stage] else {}
 
     @functools.cached_property
     def _user_files(self) -> dict[str, list[str]]:

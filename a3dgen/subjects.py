@@ -49,7 +49,8 @@ class ShapePass:
     def depends(self) -> dict[str, Any]:
         """Return what the shapes depend on: the shards that hold subjects, and the fit stage's settings."""
         config, seed = self.fresh.config.stages[self.spec.name], self.fresh.config.seed
-        return dependencies(self.spec.code().VERSION, config, seed, self.fresh.body_digest(), self.inputs)
+        version, more = self.spec.code().VERSION, self.fresh.user_files(self.spec.name)
+        return dependencies(version, config, seed, self.fresh.body_digest(), self.inputs, **more)
 
     def due(self) -> bool:
         """Tell whether shapes must be found; shapes without any subject are removed."""

@@ -130,8 +130,14 @@ def fit_batch(
     return out
 
 
+def _stamps(config: Config) -> tuple[tuple[int, int], ...]:
+    """Return what tells one version of the user's files from another, within this process."""
+    stats = [path.stat() for path in user_files(config) if path.is_file()]
+    return tuple((s.st_mtime_ns, s.st_size) for s in stats)
+
+
 @functools.lru_cache(maxsize=2)
-def _predictions(path: str) -> Predictions:
+def _predictions(path: Path, stamps: tuple[tuple[int, int], ...]) -> Predictions:
     return load_predictions(path)
 
 
@@ -139,7 +145,7 @@ def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int,
     """Return the predicted pose of a person as a start (1, D), or None if there is none."""
     if not config.init:
         return None
-    predictions = _predictions(config.init)
+    predictions = _predictions(Path(config.init).expanduser(), _stamps(config))
     row = predictions.find(str(persons.image[i]), persons.bbox[i])
     if row is None:
         return None
@@ -150,9 +156,13 @@ def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int,
     return fitter.placed(seen, pose, betas)[None]
 
 
-@functools.lru_cache(maxsize=4)
 def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True) -> Fitter:
-    """Return the fitter of a configuration; one per process."""
+    """Return the fitter of a configuration; one per process, as long as its prior's file stays the same."""
+    return _fitter(config, body, known_camera, _stamps(config))
+
+
+@functools.lru_cache(maxsize=4)
+def _fitter(config: Config, body: BodyConfig, known_camera: bool, stamps: tuple[tuple[int, int], ...]) -> Fitter:
     options = FitOptions(
         starts=config.starts,
         steps=config.max_iterations,
@@ -163,7 +173,8 @@ def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True) -> F
         prior_weight=config.prior_weight,
         focal_sd=0.0 if known_camera else config.focal_sd,
     )
-    return Fitter(load_body(body), load_mixture(config.prior) if config.prior else None, options)
+    prior = load_mixture(Path(config.prior).expanduser()) if config.prior else None
+    return Fitter(load_body(body), prior, options)
 
 
 def fit_row(

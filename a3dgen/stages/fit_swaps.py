@@ -18,7 +18,7 @@ SWAP_GAIN = 9.0
 """Labels are taken for swapped if swapping them back costs this much less (natural-log units)."""
 SUSPECT_COST = 20.0
 """Cheaper fits than this are not asked whether their labels are swapped."""
-_SWAPS = {
+SWAPS: dict[str, ndarray] = {
     "labels": np.arange(NUM_ROWS),
     "arms": np.array([r for r in range(NUM_ROWS) if ANATOMICAL[r].split("_")[-1] in ("shoulder", "elbow", "wrist")]),
     "legs": np.array(
@@ -38,18 +38,19 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, visible_face: bo
     """
     cost = fit.best.cost
     if visible_face and _looks_away(fitter, fit.best):
-        other = fitter.fit(_swapped(seen, _SWAPS["labels"])).best
+        other = fitter.fit(swapped(seen, SWAPS["labels"])).best
         if other.cost < cost + SWAP_GAIN and not _looks_away(fitter, other):
             raise Rejected("left and right labels look swapped: the face is labelled visible, but the fit looks away")
     if cost < SUSPECT_COST:
         return
-    for name, rows in _SWAPS.items():
-        other_cost = fitter.fit(_swapped(seen, rows), quick=True).best.cost
+    for name, rows in SWAPS.items():
+        other_cost = fitter.fit(swapped(seen, rows), quick=True).best.cost
         if cost - other_cost > SWAP_GAIN:
             raise Rejected(f"left and right {name} look swapped: cost {cost:.0f} as labelled, {other_cost:.0f} if not")
 
 
-def _swapped(seen: Observation, rows: ndarray) -> Observation:
+def swapped(seen: Observation, rows: ndarray) -> Observation:
+    """Return an observation with the left and right labels of these rows exchanged."""
     order = np.arange(NUM_ROWS)
     order[rows] = ROW_FLIP[rows]
     others = tuple(replace(o, pixels=o.pixels[order], pixel_sd=o.pixel_sd[order]) for o in seen.others)
