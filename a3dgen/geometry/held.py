@@ -80,16 +80,15 @@ def thin_things(
 
     body, stay, tall = small(person), small(keep), height * scale
     found = _outstanding(picture, grow(body, 1.0) | stay, tall)
-    count, labels = cv2.connectedComponents(found.astype(np.uint8))
+    _, labels = cv2.connectedComponents(found.astype(np.uint8))
     beside = grow(body, 3.0) & found
     at_hand = beside & discs((hands - (x0, y0)) * scale, NEAR_HAND * tall, body.shape)
     at_foot = beside & discs((feet - (x0, y0)) * scale, NEAR_FOOT * tall, body.shape)
     kept = np.zeros_like(found)
-    for label in range(1, count) if (at_hand | at_foot).any() else ():
-        if label in labels[at_hand]:
-            kept |= _stick(picture, labels == label, at_hand, found, tall, held=True)
-        elif label in labels[at_foot]:
-            kept |= _stick(picture, labels == label, at_foot, found, tall, held=False)
+    by_hand = set(np.unique(labels[at_hand]).tolist())
+    for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
+        held = label in by_hand
+        kept |= _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
     if kept.any():
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
         out[y0:y1, x0:x1] = full & ~keep[y0:y1, x0:x1]

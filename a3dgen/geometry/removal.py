@@ -41,7 +41,13 @@ def grow(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     """Dilate by a disc of ``radius`` px (Euclidean, exact, in time independent of the radius)."""
     if radius <= 0 or not mask.any() or mask.all():
         return mask.copy()
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius + 1e-3
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    reach = int(radius) + 2
+    part = np.s_[max(0, rows[0] - reach) : rows[-1] + reach + 1, max(0, cols[0] - reach) : cols[-1] + reach + 1]
+    away = cv2.distanceTransform((~mask[part]).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    out = np.zeros_like(mask)
+    out[part] = away <= radius + 1e-3
+    return out
 
 
 def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
