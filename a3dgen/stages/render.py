@@ -21,7 +21,7 @@ from a3dgen.geometry.amputate import Amputee, rebuild, removed_regions
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
-from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
+from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints
 from a3dgen.geometry.visibility import (
     Buffers,
     end_states,
@@ -40,7 +40,7 @@ from a3dgen.stages.scene import Scene, load_scene
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 5
+VERSION = 6
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 _CLOTH_M = 0.12
@@ -144,9 +144,8 @@ def render_sample(
         plan["stump"].astype(np.float64),
     )
     items = build_subject(body, amputee, plan)
-    picture = draw(
-        config, items, scene, json.loads(str(plan["light"])), generator_for(context.seed, "grain", plan["key"])
-    )
+    twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
+    picture = draw(config, items, scene, json.loads(str(plan["light"])), generator_for(context.seed, "grain", twins))
     labels = _visible_labels(picture, scene)
     if not labels.any():
         raise Rejected("no pixel of the person can be seen")
@@ -171,10 +170,13 @@ def measure(amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Pi
     """Return what the picture shows of the body: the columns of Renders from ``state`` to ``residual_end_state``."""
     buffers = _buffers(scene, picture)
     residual = plan["residual"].astype(np.float64)
+    visible = region_visibility(amputee.posed.joints, residual, buffers, reach)
+    gone = absent_joints(plan["removed"])
+    visible[[bool(gone[r.segment[0]]) for r in REGIONS]] = 0  # nothing is left of the segment: it cannot be seen
     return {
         "state": keypoint_states(amputee.keypoints, amputee.present, buffers, reach),
         "keypoints": amputee.keypoints,
-        "visible": region_visibility(amputee.posed.joints, residual, buffers, reach),
+        "visible": visible,
         "residual_ends": amputee.ends,
         "residual_end_state": end_states(amputee.ends, buffers),
     }
