@@ -14,10 +14,11 @@ MONK_SWATCHES = (
 """Monk Skin Tone scale (Ellis Monk, Google; CC BY 4.0, skintone.google), sRGB hex, tone 1 to 10."""
 
 # The swatches are drawn tones, not diffuse albedo: 1-4 are near white and 9-10 neutral black, where real skin keeps
-# the chroma of haemoglobin and melanin. Factors: first tone they apply to -> linear RGB.
+# the chroma of haemoglobin and melanin, and reflects no less than about 4 % of light.
+# Factors: first tone they apply to -> linear RGB.
 _ALBEDO = {
-    1: (0.74, 0.585, 0.515), 5: (0.865, 0.72, 0.655), 7: (1.03, 0.93, 0.86), 9: (1.60, 1.18, 1.0),
-    10: (2.05, 1.45, 1.18),
+    1: (0.74, 0.585, 0.515), 5: (0.865, 0.72, 0.655), 7: (1.03, 0.93, 0.86), 9: (1.85, 1.36, 1.15),
+    10: (2.60, 1.88, 1.55),
 }  # fmt: skip
 
 _STEPS = 4095
