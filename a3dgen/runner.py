@@ -25,8 +25,9 @@ from a3dgen.preload import LOG_VARIABLE
 from a3dgen.tasks import Task, run_task
 from a3dgen.threads import ONE_THREAD, limit_threads
 
-CLOSE_SECONDS = 5
+CLOSE_SECONDS = 15
 CONNECT_SECONDS = 10.0
+log = logging.getLogger("a3dgen")
 WORKERS_SECONDS = 60
 POLL_SECONDS = 0.5
 MAP_RETRIES = 3
@@ -237,10 +238,12 @@ class Cluster:
     def close(self) -> None:
         if self._remote and self._under_way:
             self._client.cancel([future for _, future in self._under_way.values()], force=True)
-        if self._client is not None:
-            self._client.close(timeout=CLOSE_SECONDS)
-        if self._own is not None:
-            self._own.close(timeout=CLOSE_SECONDS)
+        for part in (self._client, self._own):
+            try:
+                if part is not None:
+                    part.close(timeout=CLOSE_SECONDS)
+            except Exception as error:  # nothing is lost: results are on disk, and workers end with this process
+                log.debug("closing the workers failed: %s", error)
 
 
 def _local_cluster(workers: int, log: str) -> Any:

@@ -1,103 +1,249 @@
-"""Benchmark of whole builds: ``a3dgen bench pipeline [--json] [--people N] [--peak N ...]``.
+"""Benchmark of whole builds: ``a3dgen bench pipeline [--json] [--quick] [--people N] [--samples DIR] [--cache DIR]``.
 
-Builds the demo's raw trees once, then times a build from them with one worker and with two (each after a warm-up
-that fills every cache), and measures the largest process of builds of several sizes.
+Three things are measured, each on builds that start from nothing in a folder of their own, after one build that fills
+the caches of compiled code, body and textures:
+
+- the demo, with one worker and with two: finished samples per second of the whole command (start of the workers and
+  writing of dataset and report included), the share of each stage, and how much two workers are faster;
+- the same for real COCO frames with eight variants a person, where ``--samples`` has them;
+- the largest process of builds of 200 and of 5,000 people seen in frames of 256 px, one variant each: it must not grow.
+
+Raw data are made beforehand, outside of what is timed: the demo's frames are drawn once, and the many people of the
+memory test are copies of them under other names, each with random numbers of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json as json_text
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 STAGES = ("ingest", "fit", "amputate", "background", "render", "annotate", "report")
+SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples" / "coco"
+VARIANTS = 8
+SMALL_PX = 256
+PEAKS = (200, 5000)
+POLL_SECONDS = 0.25
 
 
-def a3dgen(*arguments: str) -> None:
-    """Run one command of the package in a process of its own."""
-    subprocess.run([sys.executable, "-m", "a3dgen", *arguments], check=True, stdout=subprocess.DEVNULL)
+class Peaks(threading.Thread):
+    """Watches a process and those below it; keeps the largest resident size (MB) of the first and of the others."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._done = threading.Event()
+        self.coordinator = 0.0
+        self.worker = 0.0
+
+    def run(self) -> None:
+        """Look until told to stop. The system keeps each process's own maximum, so that nothing is missed between."""
+        while not self._done.wait(POLL_SECONDS):
+            self.coordinator = max(self.coordinator, _high_water(self._pid))
+            for process in _below(self._pid):
+                self.worker = max(self.worker, _high_water(process.pid))
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._done.set()
+        self.join()
 
 
-def make_sources(folder: Path, people: int) -> Path:
-    """Write the demo's raw trees and a configuration that reads them; return its path."""
-    a3dgen("demo", "--quiet", "--out", str(folder / "demo"), "--set", f"demo.people={people}")
-    raw = folder / "demo" / "raw"
-    sources = {name: {"root": str(raw / name)} for name in ("coco", "mpii", "h36m")}
-    config = folder / "bench.yaml"
-    config.write_text(json_text.dumps({"sources": sources, "shard_size": 4}))  # JSON is YAML
-    return config
+def _high_water(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
-def timed_build(config: Path, out: Path, workers: int, *options: str) -> dict[str, Any]:
-    """Build from nothing and return what run.json says."""
-    a3dgen("build", "--quiet", "--config", str(config), "--out", str(out), "--workers", str(workers), *options)
-    return json_text.loads((out / "run.json").read_text())
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
-def rate(run: dict[str, Any]) -> float:
-    """Return finished samples per second of the whole build, start of the workers included."""
-    return run["stages"]["render"]["rows"]["Renders"] / run["seconds"]
+def a3dgen(*arguments: str) -> Peaks:
+    """Run one command of the package in a process of its own; return how large its processes grew."""
+    command = [sys.executable, "-m", "a3dgen", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        peaks = Peaks(process.pid)
+        peaks.start()
+        code = process.wait()
+        peaks.stop()
+    if code not in (0, 1):
+        raise SystemExit(f"{' '.join(command)} ended with {code}")
+    return peaks
+
+
+def demo_sources(cache: Path, people: int) -> dict[str, Any]:
+    """Draw the demo's raw trees, unless the cache has them; return the sources that read them."""
+    folder = cache / f"demo_{people}"
+    a3dgen("demo", "--quiet", "--out", str(folder), "--set", f"demo.people={people}")
+    return {name: {"root": str(folder / "raw" / name)} for name in ("coco", "mpii", "h36m")}
+
+
+def small_sources(cache: Path, people: int, frames: int) -> dict[str, Any]:
+    """Write a COCO tree of ``people`` people in frames of 256 px, copied from the demo's COCO frames."""
+    import cv2
+
+    demo_sources(cache, frames)
+    source, target = cache / f"demo_{frames}" / "raw" / "coco", cache / f"small_{people}"
+    tree = json_text.loads((source / "annotations/person_keypoints_val2017.json").read_text())
+    scales = {}
+    folder = target / "val2017"
+    shutil.rmtree(target, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for image in tree["images"]:
+        pixels = cv2.imread(str(source / "val2017" / image["file_name"]))
+        scale = SMALL_PX / max(pixels.shape[:2])
+        size = tuple(round(v * scale) for v in pixels.shape[1::-1])
+        scales[image["id"]] = scale
+        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / f"frame_{image['id']}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        image["width"], image["height"] = size
+    images, annotations, copy = [], [], 0
+    while len(annotations) < people:
+        for image in tree["images"]:
+            number = copy * 1_000_000 + image["id"] % 1_000_000
+            name = f"{number:012d}.jpg"
+            os.link(folder / f"frame_{image['id']}.jpg", folder / name)
+            images.append({**image, "id": number, "file_name": name})
+            for person in [a for a in tree["annotations"] if a["image_id"] == image["id"]]:
+                annotations.append(_scaled(person, scales[image["id"]], number, len(annotations) + 1))
+        copy += 1
+    tree["images"], tree["annotations"] = images, annotations[:people]
+    (target / "annotations").mkdir()
+    (target / "annotations/person_keypoints_val2017.json").write_text(json_text.dumps(tree))
+    return {"coco": {"root": str(target)}}
+
+
+def _scaled(person: dict[str, Any], scale: float, image: int, number: int) -> dict[str, Any]:
+    points = [v if i % 3 == 2 else v * scale for i, v in enumerate(person["keypoints"])]
+    polygons = person.get("segmentation")
+    if isinstance(polygons, list):
+        polygons = [[v * scale for v in polygon] for polygon in polygons]
+    return {
+        **person,
+        "id": number,
+        "image_id": image,
+        "keypoints": points,
+        "bbox": [v * scale for v in person["bbox"]],
+        "area": person["area"] * scale**2,
+        "segmentation": polygons,
+    }
+
+
+def write_config(path: Path, sources: dict[str, Any], shard_size: int, **stages: dict[str, Any]) -> Path:
+    """Write a configuration; JSON is YAML."""
+    path.write_text(json_text.dumps({"sources": sources, "shard_size": shard_size, **stages}))
+    return path
+
+
+def timed_build(config: Path, out: Path, workers: int) -> dict[str, Any]:
+    """Build from nothing; return what run.json says, with the ``wall`` seconds of the command and its ``peaks``."""
+    shutil.rmtree(out, ignore_errors=True)
+    start = time.perf_counter()
+    peaks = a3dgen("build", "--quiet", "--config", str(config), "--out", str(out), "--workers", str(workers))
+    wall = time.perf_counter() - start
+    facts = json_text.loads((out / "run.json").read_text())
+    shutil.rmtree(out)
+    return {**facts, "wall": wall, "peaks": peaks}
+
+
+def made(run: dict[str, Any]) -> int:
+    """Return the number of finished samples."""
+    return int(run["stages"]["render"]["rows"]["Renders"])
 
 
 def shares(run: dict[str, Any]) -> dict[str, float]:
     """Return each stage's share of the time spent in stages."""
     seconds = {name: run["stages"][name]["seconds"] for name in STAGES}
-    total = sum(seconds.values())
-    return {name: round(value / total, 3) for name, value in seconds.items()}
+    return {name: round(value / sum(seconds.values()), 3) for name, value in seconds.items()}
 
 
-def peak_mb(people: int) -> float:
-    """Return the resident size (MB) of the largest process of a build with one variant a person."""
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        config = make_sources(Path(folder), people)
-        build = [sys.executable, "-m", "a3dgen", "build", "--quiet", "--config", str(config), "--out", f"{folder}/b"]
-        command = [
-            sys.executable,
-            "-c",
-            code,
-            *build,
-            "--workers",
-            "2",
-            "--set",
-            "amputate.per_person=1",
-            "--set",
-            "amputate.twins=none",
-        ]
-        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
-
-
-def run(people: int, peaks: list[int]) -> dict[str, Any]:
-    """Measure everything; see the module's docstring."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = make_sources(Path(folder), people)
-        timed_build(config, Path(folder) / "warm", 2)
-        one = timed_build(config, Path(folder) / "one", 1)
-        two = timed_build(config, Path(folder) / "two", 2)
+def per_sample(run: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return milliseconds and kilobytes of each stage, by finished sample."""
     return {
-        "people": people,
-        "samples_per_s": round(rate(two), 3),
-        "stage_share": shares(two),
-        "speedup_2_workers": round(one["seconds"] / two["seconds"], 2),
-        "peak_mb": {str(n): round(peak_mb(n)) for n in peaks},
+        name: {
+            "ms": round(1000 * run["stages"][name]["seconds"] / made(run), 2),
+            "kB": round(run["stages"][name]["bytes"] / 1000 / made(run), 2),
+        }
+        for name in STAGES
     }
+
+
+def speed(config: Path, work: Path) -> dict[str, Any]:
+    """Time one and two workers after a build that fills every cache."""
+    timed_build(config, work / "warm", 2)
+    one, two = timed_build(config, work / "one", 1), timed_build(config, work / "two", 2)
+    return {
+        "people": two["people"]["read"],
+        "samples": made(two),
+        "samples_per_s": round(made(two) / two["wall"], 3),
+        "stage_share": shares(two),
+        "speedup_2_workers": round(one["wall"] / two["wall"], 2),
+        "seconds": {"1": round(one["wall"], 1), "2": round(two["wall"], 1)},
+        "per_sample": per_sample(one),
+    }
+
+
+def memory(cache: Path, work: Path, sizes: list[int], frames: int) -> dict[str, Any]:
+    """Measure the largest process at several numbers of people."""
+    found: dict[str, dict[str, Any]] = {"peak_mb": {}, "peak_mb_coordinator": {}, "peak_mb_workers": {}, "seconds": {}}
+    for people in sizes:
+        sources = small_sources(cache, people, frames)
+        single = {"per_person": 1, "twins": "none"}
+        run = timed_build(write_config(work / "memory.yaml", sources, 64, amputate=single), work / "memory", 2)
+        peaks = run["peaks"]
+        found["peak_mb"][str(people)] = round(max(peaks.coordinator, peaks.worker))
+        found["peak_mb_coordinator"][str(people)] = round(peaks.coordinator)
+        found["peak_mb_workers"][str(people)] = round(peaks.worker)
+        found["seconds"][str(people)] = round(run["wall"], 1)
+        shutil.rmtree(cache / f"small_{people}")
+    return found
+
+
+def run(args: argparse.Namespace, cache: Path, work: Path) -> dict[str, Any]:
+    """Measure everything; see the module's docstring."""
+    demo = speed(write_config(work / "demo.yaml", demo_sources(cache, args.people), 4), work)
+    keys = ("samples_per_s", "stage_share", "speedup_2_workers")
+    figures: dict[str, Any] = {**{key: demo[key] for key in keys}, "peak_mb": {}, "demo": demo, "coco": None}
+    if args.samples.is_dir():
+        sources = {"coco": {"root": str(args.samples)}}
+        config = write_config(work / "coco.yaml", sources, 1, amputate={"per_person": VARIANTS})
+        figures["coco"] = speed(config, work)
+    sizes = [PEAKS[0]] if args.quick else args.peak
+    found = memory(cache, work, sizes, args.people) if sizes else {"peak_mb": {}}
+    return {**figures, "peak_mb": found.pop("peak_mb"), "memory": found}
 
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="a3dgen bench pipeline", description=__doc__.split("\n\n")[0])
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    parser.add_argument("--people", type=int, default=48, help="people of the timed build (48)")
-    parser.add_argument("--peak", type=int, nargs="*", default=[], help="also measure memory at these sizes")
+    parser.add_argument("--quick", action="store_true", help="no build of 5,000 people")
+    parser.add_argument("--people", type=int, default=48, help="people of the demo (48)")
+    parser.add_argument("--peak", type=int, nargs="*", default=list(PEAKS), help="people of the memory test (200 5000)")
+    parser.add_argument("--samples", type=Path, default=SAMPLES, help="COCO folder with real frames")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the demo's frames for the next time")
     args = parser.parse_args()
-    figures = run(args.people, args.peak)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        cache = args.cache or work / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        figures = run(args, cache.absolute(), work)
     print(json_text.dumps(figures) if args.json else json_text.dumps(figures, indent=1))
 
 

@@ -9,7 +9,7 @@ import a3dgen
 
 PACKAGE = Path(a3dgen.__file__).parent
 LAYERS = [
-    {"compiled", "errors", "interrupts", "records", "registry", "rng", "threads"},
+    {"compiled", "damage", "errors", "interrupts", "records", "registry", "rng", "threads"},
     {"geometry"},
     {"fit", "plan", "looks", "metrics"},
     {"io"},

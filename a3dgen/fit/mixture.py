@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.damage import DAMAGED_NPZ
 from a3dgen.errors import DataError
 from a3dgen.fit.evidence import PriorArrays
 from a3dgen.fit.limits import joint_limits
@@ -62,7 +63,7 @@ def load_mixture(path: str | Path = DEFAULT_PRIOR) -> Mixture:
     try:
         with np.load(path, allow_pickle=False) as z:
             weights, means, covariances = (z[k].astype(np.float64) for k in ("weights", "means", "covariances"))
-    except (OSError, KeyError, ValueError) as error:
+    except DAMAGED_NPZ as error:
         raise DataError(f"{path}: not a pose prior ({error}); make one with 'a3dgen fit-prior'") from error
     if means.ndim != 2 or means.shape[1] != 72 or covariances.shape != (*means.shape, 72):
         raise DataError(f"{path}: a pose prior has means (K, 72), found {means.shape}")

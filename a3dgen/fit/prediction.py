@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.damage import DAMAGED_NPZ
 from a3dgen.errors import DataError
 from a3dgen.fit.initial import Starts, row_weights
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
@@ -83,8 +84,15 @@ def load_predictions(path: str | Path) -> Predictions:
     try:
         with np.load(path, allow_pickle=False) as z:
             data = {k: z[k] for k in z.files}
-    except (OSError, ValueError) as error:
+    except DAMAGED_NPZ as error:
         raise DataError(f"{path}: cannot be read as npz without pickled objects ({error})") from error
+    try:
+        return _predictions(path, data)
+    except DAMAGED_NPZ as error:
+        raise DataError(f"{path}: its arrays do not fit together ({error})") from error
+
+
+def _predictions(path: str | Path, data: dict[str, ndarray]) -> Predictions:
     if "imgname" not in data:
         raise DataError(f"{path}: lacks 'imgname'; found {', '.join(sorted(data)[:8])}")
     try:

@@ -42,7 +42,10 @@ def read_forgotten(out: Path) -> frozenset[str]:
     if not path.is_file():
         return frozenset()
     try:
-        return frozenset(json.loads(path.read_text())["photos"])
+        photos = json.loads(path.read_text())["photos"]
+        if not isinstance(photos, list) or not all(isinstance(p, str) for p in photos):
+            raise ValueError
+        return frozenset(photos)
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path}: damaged; restore it, or people who were forgotten would come back") from None
 

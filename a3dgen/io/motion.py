@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.damage import DAMAGED_NPZ
 from a3dgen.errors import DataError
 from a3dgen.fit.poses import CAMERA_TILT
 from a3dgen.fit.prediction import load_predictions
@@ -67,7 +67,7 @@ def _poses(path: Path, lone: bool, rng: np.random.Generator) -> Iterator[Float[n
                 yield features(load_predictions(path).pose, DOWN_IN_CAMERA)
             elif lone:
                 raise DataError(f"{path}: lacks 'poses' (AMASS) or 'pose'; found {', '.join(sorted(names)[:8])}")
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGED_NPZ as error:
         raise DataError(f"{path}: cannot be read as npz without pickled objects ({error})") from error
 
 
