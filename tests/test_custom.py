@@ -17,10 +17,12 @@ from a3dgen.detectors.calibration import calibrate, point_sd, tables
 from a3dgen.detectors.faces import blur, head_circles
 from a3dgen.detectors.poses import pose_distance, thin, windows
 from a3dgen.errors import ConfigError
+from a3dgen.formats.npz_read import read
+from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW
 from a3dgen.io.forgotten import add_forgotten, facts_of, read_forgotten, shot_of
 from a3dgen.privacy import Traces, scrub, traces
-from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
+from a3dgen.records import AMPUTATED, OCCLUDED, UNLABELLED, VISIBLE
 
 
 @pytest.fixture
@@ -170,9 +172,31 @@ def test_scrubbing_spares_people_of_similar_names(tmp_path):
     assert traces(tmp_path, words) == []
 
 
+def stage_files(out, *stages):
+    """Bytes and time of every file of these stages."""
+    return {
+        p.relative_to(out).as_posix(): (p.read_bytes(), p.stat().st_mtime_ns)
+        for stage in stages
+        for p in sorted((out / stage).rglob("*"))
+        if p.is_file()
+    }
+
+
+def review_rows(out):
+    with (out / "review.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def write_review(out, rows):
+    with (out / "review.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 @pytest.mark.slow
 @pytest.mark.samples
-def test_photos_become_a_dataset_and_people_can_be_forgotten(tmp_path, samples, capsys):
+def test_the_review_table_changes_whom_it_names_and_nobody_else(tmp_path, samples):
     pytest.importorskip("mediapipe")
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
@@ -180,19 +204,64 @@ def test_photos_become_a_dataset_and_people_can_be_forgotten(tmp_path, samples, 
         shutil.copy(samples / "coco" / "val2017" / f"{name}.jpg", photos)
     arguments = ["custom", str(photos), "--out", str(out), "--workers", "0", "--per-person", "1", "--quiet"]
     assert main(arguments) == 0
-    assert main(["validate", str(out / "A3D_Dataset")]) == 0
+    assert main(["validate", "--strict", str(out / "A3D_Dataset")]) == 0
     names = [p.name for p in (out / "A3D_Dataset").rglob("*.jpg")]
     assert names
     assert not any("000000" in n for n in names)
-    with (out / "review.csv").open() as file:
-        keys = {row["photo"]: row["key"] for row in csv.DictReader(file)}
-    made = {p: p.stat().st_mtime_ns for p in (out / "fit").glob("*.h5")}
-    text = (out / "review.csv").read_text().splitlines(keepends=True)
-    last = text[-1].split(",")
-    (out / "review.csv").write_text("".join([*text[:-1], ",".join([*last[:2], "no", *last[3:]])]))
+    assert not any(Image.open(p).getexif() for p in (out / "A3D_Dataset").rglob("*.jpg"))
+    assert str(tmp_path) not in (out / "A3D_Dataset" / "dataset.json").read_text()
+
+    stages = ("fit", "amputate", "background", "render")
+    before, rows = stage_files(out, *stages), review_rows(out)
+    assert len(rows) >= 4
+    rows[1]["keep"] = "no"
+    rows[2]["removed"], rows[2]["residual"] = "left_transtibial", "0.5"
+    write_review(out, rows)
     assert main(arguments) == 0
-    changed = [p for p, when in made.items() if p.stat().st_mtime_ns != when]
-    assert len(changed) == 1
-    assert main(["forget", str(out), keys["000000000785.jpg"], "--workers", "0", "--quiet"]) == 0
-    assert main(["validate", str(out / "A3D_Dataset")]) == 0
-    assert traces(out, Traces(frozenset({"000000000785", keys["000000000785.jpg"]}))) == []
+    after = stage_files(out, *stages)
+    touched = ("000001.", "000002.", *(rows[i]["key"].rpartition("/")[0].rpartition("/")[2] for i in (1, 2)))
+    theirs = [f"{rows[i]['key'].split('/')[2]}_{rows[i]['key'].split('/')[3]}" for i in (1, 2)]
+    changed = {n for n in before.keys() | after.keys() if before.get(n) != after.get(n)}
+    assert changed
+    for name in changed:
+        assert any(text in name for text in (*touched[:2], *theirs)), name
+    assert not [n for n in after if theirs[0] in n and n.startswith(("render", "background"))]
+
+    facts = [read(p) for p in (out / "A3D_Dataset").rglob("*.npz")]
+    keys = np.concatenate([f["a3dgen_parent"] for f in facts]).astype(str)
+    removed = np.concatenate([f["a3dgen_removed"] for f in facts]).astype(bool)
+    state = np.concatenate([f["a3dgen_state"] for f in facts])
+    assert rows[1]["key"] not in keys
+    lacking = keys == rows[2]["key"]
+    assert lacking.any()
+    foot = REGION_NAMES.index("left_foot")
+    assert (removed[lacking][:, [foot, REGION_NAMES.index("left_knee"), REGION_NAMES.index("left_hip")]]).any(1).all()
+    assert (state[lacking][:, ROW["extra_left_ankle"]] == AMPUTATED).all()
+    assert main(["validate", "--strict", str(out / "A3D_Dataset")]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.samples
+@pytest.mark.parametrize("hashed", ["true", "false"])
+def test_nothing_is_left_of_somebody_forgotten_in_a_shard_of_several(tmp_path, samples, hashed):
+    pytest.importorskip("mediapipe")
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    shutil.copy(samples / "coco" / "val2017" / "000000000785.jpg", photos / "IMG_1.jpg")
+    shutil.copy(samples / "coco" / "val2017" / "000000000785.jpg", photos / "Jane.jpg")
+    shutil.copy(samples / "h36m" / "images" / "S1" / "S1_Directions_1.54138969" /
+                "S1_Directions_1.54138969_000001.jpg", photos / "IMG_10.jpg")  # fmt: skip
+    arguments = ["custom", str(photos), "--out", str(out), "--workers", "0", "--per-person", "1", "--quiet"]
+    assert main([*arguments, "--set", "shard_size=4", "--set", f"privacy.hash_names={hashed}"]) == 0
+    rows = {row["photo"]: row["key"] for row in review_rows(out)}
+    stem = rows["IMG_1.jpg"].split("/")[2]
+    words = Traces(frozenset({"IMG_1", "IMG_1.jpg", "Jane", "Jane.jpg", stem, rows["IMG_1.jpg"]}))
+    words = words.of_others({"IMG_10.jpg", rows["IMG_10.jpg"]})
+    assert len(traces(out, words)) > 10
+    assert main(["forget", str(out), rows["IMG_1.jpg"], "--workers", "0", "--quiet"]) == 0
+    assert traces(out, words) == []
+    assert main(["validate", "--strict", str(out / "A3D_Dataset")]) == 0
+    assert list((out / "A3D_Dataset").rglob("*.jpg"))
+    (photos / "IMG_1.jpg").unlink()
+    assert main([*arguments, "--set", "shard_size=4", "--set", f"privacy.hash_names={hashed}"]) == 0
+    assert traces(out, words) == []
