@@ -30,6 +30,8 @@ SHARE = 0.6
 """... and this share of them must."""
 STILL = 12.0
 """Inside the person's outline, a median this close to the photo (mean over channels) shows the person."""
+STILL_SHARE = 0.1
+"""Smaller parts of the person that seem to have stood still are background inside the outline."""
 KEPT = 4
 """Medians kept in memory: the cameras of one moment follow each other."""
 BAND = 64
@@ -107,6 +109,7 @@ def _median(frames: list[Path], least: int) -> Studio | None:
     pictures = [p for p in pictures if p.shape == max(shapes, key=shapes.count)]
     if len(pictures) < max(least, 1):
         return None
+    pictures = [_exposed(p, pictures[0]) for p in pictures]
     h, w = pictures[0].shape[:2]
     rgb, sure = np.empty((h, w, 3), np.uint8), np.empty((h, w), bool)
     for y in range(0, h, BAND):
@@ -116,6 +119,14 @@ def _median(frames: list[Path], least: int) -> Studio | None:
         rgb[y : y + BAND] = middle
         sure[y : y + BAND] = near.all(2).mean(-1) >= SHARE
     return Studio(rgb, sure, len(pictures))
+
+
+def _exposed(picture: UInt8[ndarray, "h w 3"], like: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
+    """Return a frame with the exposure of another: one factor a channel, the median over every eighth pixel."""
+    a, b = (p[::8, ::8].reshape(-1, 3).astype(np.float64) + 1 for p in (picture, like))
+    factor = np.median(b / a, axis=0)
+    table = np.clip(np.arange(256)[:, None] * factor + 0.5, 0, 255).astype(np.uint8)
+    return cv2.LUT(picture, table[None]).reshape(picture.shape)
 
 
 def from_studio(
@@ -136,9 +147,7 @@ def from_studio(
         The photo with the hole filled as far as the studio is known there, and the rest of the hole.
     """
     difference = np.abs(photo.astype(np.float32) - empty).mean(-1)
-    still = person & (difference < STILL)
-    side = max(3, round(0.02 * height))
-    still = cv2.morphologyEx(still.astype(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0
+    still = _still(difference, person, height)
     unknown = ~sure & hole
     # Single pixels on which frames disagree are noise; a person's rim is not.
     unknown = cv2.morphologyEx(unknown.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
@@ -147,6 +156,19 @@ def from_studio(
     taken = hole & ~rest
     matched = _matched(photo, empty, hole, height)
     return np.where(taken[..., None], matched, photo), rest
+
+
+def _still(difference: Float[ndarray, "h w"], person: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return where the studio shows the person, who stood still there; all false if that is but little of them.
+
+    The outline may hold some background, which stands still by nature: its rim, and small or few places, do not count.
+    """
+    deep = person & ~grow(~person, 0.012 * height)
+    side = max(3, round(0.02 * height))
+    still = (deep & (difference < STILL)).astype(np.uint8)
+    found = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0
+    stood = found.sum() > STILL_SHARE * deep.sum()
+    return person & (difference < STILL) if stood else np.zeros_like(found)
 
 
 def _matched(
