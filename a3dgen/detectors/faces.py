@@ -108,6 +108,7 @@ def possible_faces(
     Raises:
         MissingDependency: if mediapipe is not installed.
     """
+    _network(FAR)  # if mediapipe is missing, its message is the one that names the option
     doubtful, region = glance(rgb)
     for person in people:
         if person.mask is not None and person.mask.shape == region.shape:

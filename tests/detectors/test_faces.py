@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from a3dgen.detectors import Person
+from a3dgen.detectors import Person, faces
 from a3dgen.detectors.faces import blur, head_circles, of_others
+from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import ROW
 
 NONE = np.zeros((0, 3))
@@ -55,9 +58,9 @@ def test_everybody_but_the_person_is_blurred():
     mask = np.zeros((220, 600), bool)
     mask[40:215, 70:130] = True
     own, other = standing(100, mask=mask), standing(300)
-    faces = np.array([[100.0, 30, 14], [301, 31, 12], [450, 60, 10], [100, 120, 15]])
+    seen = np.array([[100.0, 30, 14], [301, 31, 12], [450, 60, 10], [100, 120, 15]])
     doubtful = np.array([[520.0, 40, 12], [95, 30, 20], [100, 160, 20]])
-    circles = of_others(own, [other], faces, doubtful)
+    circles = of_others(own, [other], seen, doubtful)
     at = {tuple(np.round(c[:2]).astype(int)) for c in circles}
     # their own head, and what lies on their own outline, is left; strangers are blurred, however doubtful
     assert at >= {(301, 31), (450, 60), (520, 40)}
@@ -72,6 +75,15 @@ def test_blurring_goes_on_at_the_border():
     np.testing.assert_array_equal(out[25:35, 25:35], rgb[25:35, 25:35])
 
 
+def test_without_mediapipe_the_option_is_named(monkeypatch):
+    monkeypatch.setattr("a3dgen.detectors.faces._network", faces._network.__wrapped__)
+    monkeypatch.setitem(sys.modules, "mediapipe.python.solutions.face_detection", None)
+    with pytest.raises(
+        MissingDependency, match=r"privacy\.blur_bystanders needs .* set it to false"
+    ):
+        faces.possible_faces(np.zeros((40, 40, 3), np.uint8), [])
+
+
 @pytest.mark.samples
 @pytest.mark.slow
 def test_faces_of_people_nobody_detected_are_found(samples):
@@ -82,7 +94,7 @@ def test_faces_of_people_nobody_detected_are_found(samples):
 
     rgb = read_rgb(samples / "coco" / "val2017" / "000000197388.jpg")
     people = get_detector(DetectorConfig()).detect(rgb)
-    faces, doubtful = possible_faces(rgb, people)
+    seen, doubtful = possible_faces(rgb, people)
     # the skier in red behind the one in blue is in no detection of the default detector
-    circles = of_others(people[0], people[1:], faces, doubtful)
+    circles = of_others(people[0], people[1:], seen, doubtful)
     assert any(np.hypot(x - 343, y - 85) < radius for x, y, radius in circles)
