@@ -237,6 +237,30 @@ def test_config_is_checked() -> None:
         Config(dilate=3.0)
 
 
+@pytest.mark.slow
+def test_other_inpainters_make_plates_too(world: World, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Grey(torch.nn.Module):
+        def forward(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            return image * (1 - mask) + 0.5 * mask
+
+    path = tmp_path / "grey.pt"
+    torch.jit.script(Grey()).save(str(path))
+    world.add("p", mask=_mask(world.outline))
+    for name, file in (("lama", str(path)), ("opencv", "ns")):
+        row = world.run(tmp_path / name, Config(segmenter="none", inpainter=name, inpainter_path=file)).record.row(0)
+        plate = images.read_rgb(tmp_path / name / row["image"])
+        hole = images.read_mask(tmp_path / name / row["mask"])
+        assert row["method"].startswith(f"{name}; source mask")
+        assert not _magenta(plate).any()
+        np.testing.assert_array_equal(plate[~hole], world.photo[~hole])
+        assert name != "lama" or (plate[hole] == 128).all()
+    outcome = world.run(tmp_path / "none", Config(segmenter="none", inpainter="lama", inpainter_path="x.pt")).outcome
+    assert outcome.status[0] == "failed"
+    assert "inpainter_path" in outcome.reason[0]
+
+
 @pytest.mark.samples
 def test_real_coco_person(samples: Path, tmp_path: Path, body: Any) -> None:
     notes = json.loads((samples / "coco/annotations/person_keypoints_val2017.json").read_text())

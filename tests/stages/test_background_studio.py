@@ -90,10 +90,8 @@ def test_somebody_who_stands_still_is_left_to_the_inpainter(tmp_path: Path, body
 def test_few_frames_or_a_moving_camera_are_filled_as_photos(tmp_path: Path, body: Any) -> None:
     recording = Recording(tmp_path, body, shift=9)
     for config, columns in (
-        (replace(CONFIG, studio_frames=0), {}),
         (replace(CONFIG, studio_frames=30, studio_least=21), {}),
         (CONFIG, {"K_known": False}),
-        (CONFIG, {"subject": ""}),
     ):
         row, plate, _ = recording.plate(tmp_path / "a", config, **columns)
         assert row["method"].startswith("exemplar;")
