@@ -216,6 +216,7 @@ class Fitter:
 
     def _solution(self, pool: Search, i: int) -> Solution:
         x, joints, sigma = pool.variables[i], np.zeros((24, 3)), np.zeros(24)
+        pool.w.component[1] = 0  # all components count
         cost = evaluate(self.model, self.prior, pool.ev, x, pool.w)
         laplace(pool.ev, self.model.parents, x, pool.w, joints, sigma)
         b = num_betas(self.model)
@@ -280,6 +281,8 @@ def _rooted(s: Solution) -> Float[ndarray, "24 3"]:
 
 def _widened(best: Solution, all_of_them: list[Solution]) -> Solution:
     """Add the spread of near-ties, each weighing exp(-cost), to the variance of the best one."""
+    if len(all_of_them) == 1:
+        return best
     weight = np.exp(best.cost - np.array([s.cost for s in all_of_them]))
     weight /= weight.sum()
     variance = sum(w * s.sigma**2 for w, s in zip(weight, all_of_them, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.compiled import kernel
@@ -136,7 +137,7 @@ class Search:
             self.costs.append(cost)
             self.variables.append(x)
 
-    def placed(self, starts: Starts, size: float) -> list[ndarray]:
+    def placed(self, starts: Starts, size: float) -> Float[ndarray, "h d"]:
         """Return the likeliest starts, at most one a heading, placed in front of the camera."""
         ev, d = self.ev, starts.variables.shape[1]
         cost, shift = np.empty(len(starts.points)), np.empty((len(starts.points), 3))
@@ -145,14 +146,13 @@ class Search:
         else:
             place(starts, ev, size, cost, shift)
         chosen = np.empty(self.how.starts, np.int64)
-        count = best_yaws(starts, cost, self.how.starts, chosen)
-        known = ((ev.anchor_weight > 0) & (np.arange(d) >= 72)) | ~ev.free
+        chosen = chosen[: best_yaws(starts, cost, self.how.starts, chosen)]
+        known = ~ev.free
+        known[72:] |= ev.anchor_weight[72:] > 0
         known[d - 4 : d - 1] = False
-        out = []
-        for i in chosen[:count]:
-            x = np.where(known, ev.anchor, starts.variables[i])
-            x[d - 4 : d - 1] = shift[i]
-            out.append(x)
+        out = starts.variables[chosen]
+        out[:, known] = ev.anchor[known]
+        out[:, d - 4 : d - 1] = shift[chosen]
         return out
 
 
@@ -247,11 +247,10 @@ def search(
         first: (S, D) starts from outside, tried besides the headings; may have no rows.
     """
     found = Search(model, prior, ev, how, workspace(model))
-    placed = found.placed(starts, size) if how.starts > 0 else []
     room, d = len(first) + how.kept + len(FLIPS), first.shape[1]
+    placed = found.placed(starts, size) if how.starts > 0 else np.empty((0, d))
     costs, variables = np.empty(room), np.empty((room, d))
-    rows = np.array(placed) if placed else np.empty((0, d))
-    count, found.spent = _explore(model, prior, ev, rows, first, how, found.w, costs, variables)
+    count, found.spent = _explore(model, prior, ev, placed, first, how, found.w, costs, variables)
     for n in range(count):
         found.add(variables[n], float(costs[n]))
     return found
