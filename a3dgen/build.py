@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from a3dgen import interrupts
 from a3dgen.config import BuildConfig
 from a3dgen.digests import digest
 from a3dgen.errors import ConfigError
+from a3dgen.executor import Executor
 from a3dgen.flow import Flow
 from a3dgen.folder import RAW, TRUTH, Shards, folder_lock, size_of, sweep_folder
 from a3dgen.freshness import DONE, Freshness, count_files
@@ -19,14 +19,13 @@ from a3dgen.io.shards import write_json, write_shard
 from a3dgen.ledger import Ledger, fed
 from a3dgen.orphans import remove_orphans, remove_shards_from
 from a3dgen.progress import Progress
-from a3dgen.runner import Executor
+from a3dgen.space import count_pixels, needed, require_space
 from a3dgen.stage_table import GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
 from a3dgen.stages import Context
 from a3dgen.subjects import ShapePass, count_subjects
 from a3dgen.tasks import cut_shards, shard_path, storage_error, summary
 from a3dgen.warmup import WarmUp
 
-log = logging.getLogger("a3dgen")
 
 PHOTOS = "photos"
 """What the bar is called while people are looked for."""
@@ -67,6 +66,7 @@ class Build:
         self._executor: Executor | None = None
         self._warm_up = WarmUp()
         self._totals: dict[str, int] = {}
+        self._pixels = 0
 
     def run(self) -> Ledger:
         """Make everything that is missing or out of date.
@@ -90,6 +90,7 @@ class Build:
                 if self.config.demo is not None:
                     self.make_demo()
                 count = self._ingest(self._stages[0])
+                self._check_space(count)
                 self._shard_stages(count)
                 self.ledger.check_balance()
                 self._gather_stages(count)
@@ -170,6 +171,7 @@ class Build:
         for count, output in enumerate(self._read_people(spec), 1):
             sidecar = {"stage": spec.name, "shard": count - 1, "depends": depends, **summary(output.outcome)}
             sidecar["subjects"] = count_subjects(output.record)
+            sidecar["pixels"] = count_pixels(output.record)
             records = {type(output.record).__name__: output.record, "Outcome": output.outcome}
             written = write_shard(shard_path(self.out, spec.name, count - 1), records, sidecar)
             self._book(spec, {**written, "seconds": time.perf_counter() - start}, made=True)
@@ -203,6 +205,12 @@ class Build:
         code.prepare(config, lambda function, items: self._pool().map(function, items), report)
         if seen >= 0:
             self.progress.finish(PHOTOS)
+
+    def _check_space(self, count: int) -> None:
+        """Stop if what is still to be written will not find room; what an earlier run has written needs none."""
+        if self.config.run.check_space and any(spec.name == "render" for spec in self._chain):
+            people = self.ledger.stages[self._stages[0].name].rows["Persons"]
+            require_space(self.out, needed(people, self._pixels, self.config.stages["amputate"]), count)
 
     # -- shard stages
 
@@ -247,6 +255,7 @@ class Build:
     def _book(self, spec: StageSpec, facts: Mapping[str, Any], made: bool) -> None:
         """Add a shard to the ledger and to the bars, and to the total of the stages that its rows feed."""
         self.ledger.add(spec.name, facts, made)
+        self._pixels += facts.get("pixels", 0)
         self.progress.advance(spec.name, sum(facts["counts"].values()))
         for later in self._chain:
             keys = fed(spec.name, facts, later.name)

@@ -66,6 +66,7 @@ class RunConfig:
         cluster: ``slurm`` = workers are jobs of that batch system; empty = local processes.
         slurm: what the jobs are like.
         shard_size: people in one shard (one task).
+        check_space: stop before work starts if the disk has less room than the build is estimated to need.
         max_shard_retries: how often a shard is retried after its worker died, before the cause is searched.
     """
 
@@ -75,6 +76,7 @@ class RunConfig:
     cluster: str = ""
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
     shard_size: int = 64
+    check_space: bool = True
     max_shard_retries: int = 2
 
     def __post_init__(self) -> None:

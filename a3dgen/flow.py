@@ -10,9 +10,9 @@ from typing import Any
 from a3dgen import interrupts
 from a3dgen.config import BuildConfig
 from a3dgen.errors import A3dgenError
+from a3dgen.executor import Done, Executor
 from a3dgen.freshness import Freshness
 from a3dgen.isolation import Isolation
-from a3dgen.runner import Done, Executor
 from a3dgen.stage_table import StageSpec
 from a3dgen.stages import Context
 from a3dgen.tasks import Task

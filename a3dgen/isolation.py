@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from a3dgen.errors import A3dgenError
-from a3dgen.runner import Done, Executor
+from a3dgen.executor import Done, Executor
 from a3dgen.tasks import Task, input_keys, load_inputs, trial_path
 
 POLL_SECONDS = 0.5

@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, in local worker processes, or on a running Dask cluster. The only Dask import."""
+"""Tasks on Dask workers: local processes, jobs of a batch system, or a running cluster. The only Dask import."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import a3dgen
 from a3dgen import interrupts
 from a3dgen.config import RunConfig
 from a3dgen.digests import digest
 from a3dgen.errors import A3dgenError, ConfigError
+from a3dgen.executor import Done, Executor, Inline
 from a3dgen.jobqueue import slurm_cluster
 from a3dgen.preload import LOG_VARIABLE
 from a3dgen.tasks import Task, run_task
@@ -35,65 +35,6 @@ START_TRIES = 3
 WORKER_LOG = "workers.log"
 SILENT = (*(f"distributed{part}" for part in ("", ".worker", ".nanny", ".scheduler")), "tornado", "asyncio")
 """What these log about lost connections and workers, the build says in its own words."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a task: its summary, or what it raised. ``died`` if its worker process was lost."""
-
-    task: Task
-    facts: dict[str, Any] | None
-    error: BaseException | None = None
-    died: bool = False
-
-
-@runtime_checkable
-class Executor(Protocol):
-    """Runs tasks. ``submit`` never waits; ``next`` returns one finished task, or None after ``timeout`` seconds.
-
-    ``map`` runs any picklable function over items, in parallel, and yields its results in order.
-    """
-
-    def submit(self, task: Task) -> None: ...
-    def next(self, timeout: float) -> Done | None: ...
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]: ...
-    def slots(self) -> int: ...
-    def describe(self) -> str: ...
-    def close(self) -> None: ...
-
-
-class Inline:
-    """Runs every task in this process, one after the other: easy to debug, and what the workers must agree with."""
-
-    def __init__(self, run: Callable[[Task], dict[str, Any]] = run_task) -> None:
-        limit_threads()
-        self._run = run
-        self._waiting: deque[Task] = deque()
-
-    def submit(self, task: Task) -> None:
-        self._waiting.append(task)
-
-    def next(self, timeout: float) -> Done | None:
-        if not self._waiting:
-            return None
-        interrupts.check()
-        task = self._waiting.popleft()
-        try:
-            return Done(task, self._run(task))
-        except Exception as error:
-            return Done(task, None, error)
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        return map(function, interrupts.checked(items))
-
-    def slots(self) -> int:
-        return 1
-
-    def describe(self) -> str:
-        return "in this process"
-
-    def close(self) -> None:
-        self._waiting.clear()
 
 
 class Cluster:

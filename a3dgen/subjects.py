@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from a3dgen.digests import changed, dependencies
+from a3dgen.executor import Executor
 from a3dgen.freshness import Freshness
 from a3dgen.io.shards import is_intact, read_shard, read_sidecar, remove_shard, write_shard
 from a3dgen.records import Persons, Shapes
 from a3dgen.rng import generator_for
-from a3dgen.runner import Executor
 from a3dgen.stage_table import StageSpec
 from a3dgen.stages import Context
 from a3dgen.tasks import shape_path, shard_path

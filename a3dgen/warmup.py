@@ -9,7 +9,7 @@ from typing import Any
 
 from a3dgen import interrupts
 from a3dgen.compiled import cache_folder
-from a3dgen.runner import Executor
+from a3dgen.executor import Executor
 
 log = logging.getLogger("a3dgen")
 STAMP = "fit.ready"

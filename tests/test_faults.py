@@ -208,6 +208,17 @@ def test_a_vanished_mount(disk: Callable[..., Path], reference: Path, monkeypatc
         build(folder / "b")
 
 
+def test_room_is_asked_for_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a3dgen.space.SMALL", 0)
+    monkeypatch.setattr("a3dgen.space.shutil.disk_usage", lambda _: SimpleNamespace(free=100_000))
+    with pytest.raises(A3dgenError, match=r"the build needs about 0 GB, 0.0 GB are free; make room, use --out"):
+        build(tmp_path / "b")
+    assert not (tmp_path / "b/fit").exists()
+    build(tmp_path / "b", check_space=False)
+    (tmp_path / "b/fit/000000.json").unlink()
+    build(tmp_path / "b")  # all pictures are there: nothing more is needed
+
+
 def triangle() -> list[Item]:
     corners = np.array([[-1, -1, 3], [1, -1, 3], [0, 1, 3]], np.float32)
     faces, labels, texture = np.array([[0, 2, 1]]), np.ones(1, np.uint8), np.full((8, 8, 4), 128, np.uint8)

@@ -16,11 +16,12 @@ from a3dgen.bodies.config import BodyConfig
 from a3dgen.build import Build
 from a3dgen.config import build_config
 from a3dgen.errors import ConfigError, DataError
+from a3dgen.executor import Inline
 from a3dgen.folder import folder_lock
 from a3dgen.freshness import plan
 from a3dgen.io import shards
 from a3dgen.progress import Lines, Quiet
-from a3dgen.runner import Inline, make_executor
+from a3dgen.runner import make_executor
 from a3dgen.stages import Context
 from a3dgen.tasks import StorageError, Task, cut_shards, mask_reason
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from a3dgen.build import Build
 from a3dgen.config import BuildConfig, load_config
 from a3dgen.errors import ConfigError
+from a3dgen.executor import Executor
 from a3dgen.ledger import Ledger, final_table
 from a3dgen.progress import Progress, make_progress
-from a3dgen.runner import Executor, make_executor
+from a3dgen.runner import make_executor
 from a3dgen.stage_table import STAGE_TABLE
 
 
