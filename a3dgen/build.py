@@ -26,7 +26,6 @@ from a3dgen.subjects import ShapePass, count_subjects
 from a3dgen.tasks import cut_shards, shard_path, storage_error, summary
 from a3dgen.warmup import WarmUp
 
-
 PHOTOS = "photos"
 """What the bar is called while people are looked for."""
 
