@@ -176,7 +176,7 @@ def cavities(depth, focal, out):
                 nearer = _nearer(depth, y + dy, x + dx, z) + _nearer(depth, y - dy, x - dx, z)
                 if nearer > 0 and (dx != 0 or dy != 0):
                     total += min(nearer * 0.5 / size, 1.0)
-            out[y, x] = min(total / 3.5, 1.0)
+            out[y, x] = min(total / 4.0, 1.0)
 
 
 @kernel

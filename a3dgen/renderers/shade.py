@@ -109,7 +109,7 @@ def _open_sky(hollow, place, px, py):
     y -= j
     x -= i
     share = (hollow[j, i] * (1 - x) + hollow[j, m] * x) * (1 - y) + (hollow[k, i] * (1 - x) + hollow[k, m] * x) * y
-    return 1.0 - 0.9 * share
+    return 1.0 - 0.84 * share
 
 
 @kernel(inline=True)

@@ -13,6 +13,7 @@ from a3dgen.geometry.visibility import (
     body_buffers,
     end_states,
     keypoint_states,
+    over_own_limb,
     region_visibility,
     why_not_removable,
 )
@@ -250,3 +251,26 @@ def test_raster_depth_and_owner():
     y, x = np.argwhere(face >= 0)[500]
     ray = np.array([(x - W / 2) / 560, (y - H / 2) / 560, 1]) * depth[y, x]
     assert abs(ray[2] - ray[0] - 3) < 1e-4  # the plane z = x + 3
+
+
+def test_a_keypoint_beside_the_body_is_not_seen(body, reach):
+    posed, buffers = look(body, standing())
+    toe = ROW["body_left_big_toe"]
+    assert keypoint_states(posed.keypoints, ALL, buffers, reach)[toe] == VISIBLE
+    moved = posed.keypoints.copy()
+    moved[toe, 0] += 0.5
+    assert keypoint_states(moved, ALL, buffers, reach)[toe] == OCCLUDED
+
+
+@pytest.mark.parametrize(("limbs", "found"), [({}, False), ({"left_arm": ((0.1, -1, 0.1), (0.05, 1, 0.2))}, True)])
+def test_a_limb_that_covers_the_place_of_what_is_gone(body, limbs, found):
+    """A forearm folded back: the wrist that is gone lies where the upper arm is seen."""
+    removed, residual = np.zeros(12, bool), np.ones(12)
+    region = REGION_NAMES.index("left_elbow")
+    removed[region], residual[region] = True, 0.9
+    amputee = rebuild(
+        body, standing(**limbs), np.zeros(body.num_betas), np.array([0.0, -0.1, 3.2]), removed, residual, RESIDUAL,
+        np.tile(DEFAULT_STUMP, (12, 1)),
+    )  # fmt: skip
+    buffers = body_buffers(amputee.mesh, amputee.vertices, K, W, H)
+    assert over_own_limb(amputee.posed.keypoints, removed, residual, buffers) == ([region] if found else [])
