@@ -1,8 +1,9 @@
 """Faces in photos: where they are or may be, and making them unrecognisable.
 
-A face that shows is worse than a blurred bush, so everything that may be a face counts: the heads of all people found,
-the heads of poses that were seen but not believed, and what two face detectors see, the near-range one only where the
-pose network sees some person. A face that none of them sees stays clear.
+A face that shows is worse than a blurred bush, so whatever may be a face counts: the heads of all people found, the
+heads of poses that were seen but not believed, if something else speaks for them, and what two face detectors see. The
+near-range one sees faces that nothing else sees, and many that are none: it is believed where the pose network sees
+people, and at the size of heads. A face that none of them sees stays clear.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ SHARES = (0.6, 0.35, 0.2, 0.12)
 FAR, NEAR = 1, 0
 """MediaPipe's two face detectors: for people up to 5 m and up to 2 m away."""
 SURE = {FAR: 0.25, NEAR: 0.25}
+PLAIN, CERTAIN = 0.65, 0.85
+"""Scores of the near-range detector from which a face seen once counts, and one of any size."""
+LARGER = 1.4
+"""A face may be this much larger than the largest head found."""
 ERASED = 0.7
 """A circle with this share on the person's own outline is erased with them."""
 ROUND = 0.8
@@ -70,65 +75,75 @@ def _known(person: Person, rows: list[int], least: float = 0.0) -> Float[ndarray
     return points[points[:, 2] > least, :2]
 
 
-def face_circles(rgb: UInt8[ndarray, "h w 3"], people: Bool[ndarray, "h w"]) -> Float[ndarray, "n 3"]:
-    """Return x, y, radius (px) around every face that a face detector sees, whoever it belongs to.
-
-    Args:
-        rgb: the photo. people: where there may be people: the near-range detector is believed only there.
+def face_circles(rgb: UInt8[ndarray, "h w 3"], kind: int) -> Float[ndarray, "n 4"]:
+    """Return x, y, radius (px), score of every face that a face detector (``FAR`` or ``NEAR``) sees in any window.
 
     Raises:
         MissingDependency: if mediapipe is not installed.
     """
+    network = _network(kind)
     found = []
     h, w = rgb.shape[:2]
     for x0, y0, x1, y1 in windows(w, h, SHARES):
         if min(x1 - x0, y1 - y0) < 24:
             continue
-        part = np.ascontiguousarray(rgb[y0:y1, x0:x1])
-        for kind in (FAR, NEAR):
-            for detection in _network(kind).process(part).detections or ():
-                box = detection.location_data.relative_bounding_box
-                bw, bh = box.width * (x1 - x0), box.height * (y1 - y0)
-                x, y = x0 + box.xmin * (x1 - x0) + bw / 2, y0 + box.ymin * (y1 - y0) + bh / 2
-                if kind == FAR or _on(people, x, y):
-                    found.append([x, y, ROUND * max(bw, bh)])
-    return np.array(found, np.float64).reshape(-1, 3)
+        for detection in network.process(np.ascontiguousarray(rgb[y0:y1, x0:x1])).detections or ():
+            box = detection.location_data.relative_bounding_box
+            bw, bh = box.width * (x1 - x0), box.height * (y1 - y0)
+            x, y = x0 + box.xmin * (x1 - x0) + bw / 2, y0 + box.ymin * (y1 - y0) + bh / 2
+            found.append([x, y, ROUND * max(bw, bh), detection.score[0]])
+    return np.array(found, np.float64).reshape(-1, 4)
 
 
-def _on(mask: Bool[ndarray, "h w"], x: float, y: float) -> bool:
-    h, w = mask.shape
-    return bool(mask[min(max(int(y), 0), h - 1), min(max(int(x), 0), w - 1)])
-
-
-def possible_faces(
-    rgb: UInt8[ndarray, "h w 3"], people: list[Person]
-) -> tuple[Float[ndarray, "n 3"], Float[ndarray, "m 3"]]:
-    """Return circles around faces that somebody saw, and around heads of poses that nobody believed.
+def possible_faces(rgb: UInt8[ndarray, "h w 3"], people: list[Person]) -> Float[ndarray, "n 3"]:
+    """Return x, y, radius (px) of everything that may be a face, besides the heads of the people found.
 
     Raises:
         MissingDependency: if mediapipe is not installed.
     """
-    _network(FAR)  # if mediapipe is missing, its message is the one that names the option
+    far, near = face_circles(rgb, FAR), face_circles(rgb, NEAR)
     doubtful, region = glance(rgb)
     for person in people:
         if person.mask is not None and person.mask.shape == region.shape:
             region |= person.mask
-    return face_circles(rgb, region), head_circles(doubtful)
+    heads = head_circles(people)
+    near = near[believed(near, region, heads[:, 2].max(initial=0.0))]
+    seen = np.concatenate([far[:, :3], near[:, :3]])
+    weak = head_circles(doubtful)
+    once = np.array([person.score == 0 for person in doubtful], bool)
+    return np.concatenate([seen, weak[~once | supported(weak, seen)]])
 
 
-def of_others(
-    own: Person, others: list[Person], faces: Float[ndarray, "n 3"], doubtful: Float[ndarray, "m 3"]
-) -> Float[ndarray, "k 3"]:
+def believed(near: Float[ndarray, "n 4"], region: Bool[ndarray, "h w"], largest: float) -> Bool[ndarray, " n"]:
+    """Tell which faces of the near-range detector count: on people, seen twice or plainly, no larger than heads are.
+
+    Args:
+        near: x, y, radius px, score. region: where there are people. largest: radius of the largest head found, px.
+    """
+    twice = supported(near[:, :3], np.zeros((0, 3))) | (near[:, 3] >= PLAIN)
+    size = (near[:, 2] <= LARGER * largest) | (near[:, 3] >= CERTAIN) | (largest == 0)
+    h, w = region.shape
+    x, y = np.clip(near[:, 0].astype(int), 0, w - 1), np.clip(near[:, 1].astype(int), 0, h - 1)
+    return twice & size & region[y, x]
+
+
+def supported(circles: Float[ndarray, "n 3"], others: Float[ndarray, "m 3"]) -> Bool[ndarray, " n"]:
+    """Tell which circles have the centre of another one, of either kind, inside them."""
+    every = np.concatenate([circles, others])
+    distance = np.linalg.norm(circles[:, None, :2] - every[None, :, :2], axis=2)
+    return (distance < circles[:, 2:3]).sum(1) > 1
+
+
+def of_others(own: Person, others: list[Person], faces: Float[ndarray, "n 3"]) -> Float[ndarray, "k 3"]:
     """Return the circles to blur in the photo of one person: everybody's head but their own.
 
     What lies on the person's own outline is left out: the samples show nothing of it.
     """
     (mine,) = head_circles([own])
-    loose = np.concatenate([faces, doubtful])
-    away = np.linalg.norm(loose[:, :2] - mine[:2], axis=1) > np.maximum(mine[2], 0.7 * loose[:, 2])
+    away = np.linalg.norm(faces[:, :2] - mine[:2], axis=1) > np.maximum(mine[2], 0.7 * faces[:, 2])
     if own.mask is not None:
-        away &= np.array([_share_on(own.mask, circle) < ERASED for circle in loose], bool)
-    return np.concatenate([head_circles(others), loose[away]])
+        away &= np.array([_share_on(own.mask, circle) < ERASED for circle in faces], bool)
+    return np.concatenate([head_circles(others), faces[away]])
 
 
 def _share_on(mask: Bool[ndarray, "h w"], circle: Float[ndarray, "3"]) -> float:

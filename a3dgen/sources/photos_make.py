@@ -83,10 +83,10 @@ class _Maker:
             return [shared] * len(people)
         from a3dgen.detectors.faces import blur, of_others, possible_faces
 
-        faces, doubtful = possible_faces(rgb, people)
+        faces = possible_faces(rgb, people)
         pictures = []
         for i, own in enumerate(people):
-            circles = of_others(own, [p for p in people if p is not own], faces, doubtful)
+            circles = of_others(own, [p for p in people if p is not own], faces)
             if not len(circles):
                 pictures.append(shared)
                 continue

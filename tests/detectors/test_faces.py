@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from a3dgen.detectors import Person, faces
-from a3dgen.detectors.faces import blur, head_circles, of_others
+from a3dgen.detectors.faces import believed, blur, head_circles, of_others
 from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import ROW
 
@@ -58,14 +58,26 @@ def test_everybody_but_the_person_is_blurred():
     mask = np.zeros((220, 600), bool)
     mask[40:215, 70:130] = True
     own, other = standing(100, mask=mask), standing(300)
-    seen = np.array([[100.0, 30, 14], [301, 31, 12], [450, 60, 10], [100, 120, 15]])
-    doubtful = np.array([[520.0, 40, 12], [95, 30, 20], [100, 160, 20]])
-    circles = of_others(own, [other], seen, doubtful)
+    seen = np.array([[100.0, 30, 14], [301, 31, 12], [450, 60, 10], [100, 120, 15], [95, 30, 20], [100, 160, 20]])
+    circles = of_others(own, [other], seen)
     at = {tuple(np.round(c[:2]).astype(int)) for c in circles}
-    # their own head, and what lies on their own outline, is left; strangers are blurred, however doubtful
-    assert at >= {(301, 31), (450, 60), (520, 40)}
+    # their own head, and what lies on their own outline, is left
+    assert at >= {(301, 31), (450, 60)}
     assert not at & {(100, 30), (95, 30), (100, 120), (100, 160)}
-    assert of_others(own, [], NONE, NONE).shape == (0, 3)
+    assert of_others(own, [], NONE).shape == (0, 3)
+
+
+def test_the_near_range_detector_is_believed_on_people_at_the_size_of_heads():
+    region = np.zeros((200, 200), bool)
+    region[:100] = True
+    near = np.array([
+        [50, 50, 20, 0.4], [52, 50, 21, 0.4],  # seen twice
+        [150, 50, 20, 0.7], [150, 90, 20, 0.5],  # once plainly, once not
+        [100, 20, 60, 0.7], [20, 20, 60, 0.9],  # large: only if certain
+        [50, 150, 20, 0.9],  # on nobody
+    ])  # fmt: skip
+    assert believed(near, region, 20.0).tolist() == [True, True, True, False, False, True, False]
+    assert believed(near, region, 0.0)[4]
 
 
 def test_blurring_goes_on_at_the_border():
@@ -78,9 +90,7 @@ def test_blurring_goes_on_at_the_border():
 def test_without_mediapipe_the_option_is_named(monkeypatch):
     monkeypatch.setattr("a3dgen.detectors.faces._network", faces._network.__wrapped__)
     monkeypatch.setitem(sys.modules, "mediapipe.python.solutions.face_detection", None)
-    with pytest.raises(
-        MissingDependency, match=r"privacy\.blur_bystanders needs .* set it to false"
-    ):
+    with pytest.raises(MissingDependency, match=r"privacy\.blur_bystanders needs .* set it to false"):
         faces.possible_faces(np.zeros((40, 40, 3), np.uint8), [])
 
 
@@ -94,7 +104,7 @@ def test_faces_of_people_nobody_detected_are_found(samples):
 
     rgb = read_rgb(samples / "coco" / "val2017" / "000000197388.jpg")
     people = get_detector(DetectorConfig()).detect(rgb)
-    seen, doubtful = possible_faces(rgb, people)
+    seen = possible_faces(rgb, people)
     # the skier in red behind the one in blue is in no detection of the default detector
-    circles = of_others(people[0], people[1:], seen, doubtful)
+    circles = of_others(people[0], people[1:], seen)
     assert any(np.hypot(x - 343, y - 85) < radius for x, y, radius in circles)
