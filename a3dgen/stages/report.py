@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from a3dgen.stages.report_photos import PhotoFacts, photo_cards
 VERSION = 2
 FILE = "report.html"
 MAX_REASONS = 12
+MAX_LEFT_OUT = 500
+"""People named one by one of those who were rejected or failed."""
 
 log = logging.getLogger("a3dgen")
 
@@ -49,16 +52,17 @@ class Config:
 
 @dataclass
 class Facts:
-    """What is gathered while streaming over the shards."""
+    """What is gathered while streaming over the shards; of a million people it holds a few numbers each."""
 
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     reasons: dict[str, Counter[str]] = field(default_factory=dict)
     regions: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
     subsets: Counter[str] = field(default_factory=Counter)
-    errors: dict[str, list[float]] = field(default_factory=dict)
+    errors: dict[str, array[float]] = field(default_factory=dict)
     entries: list[tuple[float, Entry]] = field(default_factory=list)
     rejected: list[tuple[str, str, str]] = field(default_factory=list)
+    left_out: int = 0
     photos: PhotoFacts = field(default_factory=PhotoFacts)
 
     def add_outcome(self, stage: str, outcome: Outcome) -> None:
@@ -70,7 +74,9 @@ class Facts:
                 while "##" in group:
                     group = group.replace("##", "#")
                 self.reasons.setdefault(stage, Counter())[f"{status}: {group}"] += 1
-                self.rejected.append((stage, str(key), f"{status}: {reason}"))
+                self.left_out += 1
+                if len(self.rejected) < MAX_LEFT_OUT:
+                    self.rejected.append((stage, str(key), f"{status}: {reason}"))
 
 
 def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str, Any]:
@@ -114,7 +120,7 @@ def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> No
     if shard.bodies is None or not len(shard.bodies):
         return
     for name, values in fit_errors(context, shard).items():
-        facts.errors.setdefault(name, []).extend(values)
+        facts.errors.setdefault(name, array("d")).extend(values)
     for i, key in enumerate(shard.bodies.key):
         rank = float(generator_for(context.seed, "report", str(key)).random())
         if len(facts.entries) < config.people or rank < facts.entries[-1][0]:
