@@ -180,7 +180,8 @@ def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
 
 
 def _names(out: Path) -> dict[str, str]:
-    return {row["stem"]: row["photo"] for row in read_table(out / NAMES)}
+    rows = read_table(out / NAMES)
+    return {row["stem"]: row["photo"] for row in reversed(rows)}  # a copy comes after the photo it is one of
 
 
 def _rows(path: Path) -> dict[str, dict[str, str]]:
