@@ -10,14 +10,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.bodies import load_body
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.demo import labels
 from a3dgen.demo.picture import Picture, Subject, take
-from a3dgen.demo.shots import COCO_TRAIN, COCO_VAL, H36M, MPII, Shot, arrange
+from a3dgen.demo.shots import COCO_TRAIN, COCO_VAL, H36M, MPII, STUDIO_DISTANCE, STUDIO_FOCAL, Shot, arrange
 from a3dgen.demo.truth import MASKS
 from a3dgen.demo.viewpoint import Viewpoint
 from a3dgen.geometry.camera import project, project_distorted
@@ -138,7 +138,7 @@ def _person(shot: Shot, index: int, subject: Subject, picture: Picture, view: Vi
         **{c: getattr(subject, c).tolist() for c in ("pose", "betas", "transl", "keypoints", "joints")},
     }
     if shot.source == H36M:
-        return {"truth": truth, "label": _motion_capture(rng, subject, view, job)}
+        return {"truth": truth, "label": motion_capture(shot, subject.keypoints, view, job)}
     rows = list(COCO_ROWS if shot.source != MPII else MPII_ROWS)
     pixels = project(subject.keypoints[None], view.K[None])[0][rows]
     xy, states = labels.clicks(rng, pixels, flags[rows], job.noise_px, size)
@@ -152,11 +152,16 @@ def _person(shot: Shot, index: int, subject: Subject, picture: Picture, view: Vi
     return {"truth": truth, "label": label}
 
 
-def _motion_capture(rng: np.random.Generator, subject: Subject, view: Viewpoint, job: Job) -> dict[str, Any]:
-    """Return 3D joints with the error that shows as ``noise_px`` in the image, and their distorted projections."""
-    joints = subject.keypoints[list(H36M_RIGHT_FIRST_ROWS)]
-    sigma = job.noise_px * joints[:, 2:] / view.K[0, 0]
-    measured = joints + rng.normal(0, 1, joints.shape) * sigma
+def motion_capture(shot: Shot, keypoints: Float[ndarray, "44 3"], view: Viewpoint, job: Job) -> dict[str, Any]:
+    """Return 3D joints (m, camera frame) and their distorted projections (px).
+
+    All cameras of an instant get what one motion capture measured; its error shows as ``noise_px`` in the image of a
+    person in the middle of the studio.
+    """
+    joints = keypoints[list(H36M_RIGHT_FIRST_ROWS)]
+    sigma = job.noise_px * STUDIO_DISTANCE / STUDIO_FOCAL
+    error = generator_for(job.seed, "demo.capture", shot.key).normal(0, sigma, joints.shape)
+    measured = joints + error @ view.rotation.T
     return {"S": measured.tolist(), "part": project_distorted(measured, view.K, view.dist).tolist()}
 
 

@@ -17,6 +17,8 @@ from a3dgen.demo.viewpoint import Viewpoint, look_at
 from a3dgen.geometry.body import BodyData
 from a3dgen.rng import generator_for
 
+STUDIO_DISTANCE, STUDIO_FOCAL = 4.6, 1146.0
+"""Of the studio's cameras: how far (m) from its middle, and their focal length (px)."""
 COCO_TRAIN, COCO_VAL, MPII, H36M = "coco_train", "coco_val", "mpii", "h36m"
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 _BLOCK = (
@@ -161,9 +163,9 @@ def studio_camera(seed: int, subject: str, index: int) -> Viewpoint:
     rng = generator_for(seed, "demo.camera", f"{subject}/{index}")
     height = 1002 if index in (0, 3) else 1000
     turn = np.deg2rad(45 + 90 * index) + rng.normal(0, 0.05)
-    centre = np.array([4.6 * np.sin(turn), rng.uniform(1.45, 1.7), 4.6 * np.cos(turn)])
+    centre = np.array([STUDIO_DISTANCE * np.sin(turn), rng.uniform(1.45, 1.7), STUDIO_DISTANCE * np.cos(turn)])
     rotation = look_at(centre, np.array([0.0, 0.85, 0.0]) + rng.normal(0, 0.05, 3), rng.normal(0, 0.01))
-    fx = 1146.0 + rng.normal(0, 2)
+    fx = STUDIO_FOCAL + rng.normal(0, 2)
     cx, cy = 512 + rng.normal(0, 4), 512 + rng.normal(0, 4)
     K = np.array([[fx, 0, cx], [0, fx - 1 + rng.normal(0, 1), cy], [0, 0, 1.0]])
     k1, k2, k3 = -0.20 + rng.normal(0, 0.004), 0.24 + rng.normal(0, 0.004), -0.003

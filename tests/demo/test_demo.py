@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,15 @@ from a3dgen.bodies import load_body
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.demo import labels, poses, trace
 from a3dgen.demo.people import draw_betas, draw_person_look, in_camera, stand
-from a3dgen.demo.shoot import Job, person_key, photo_path, shoot
-from a3dgen.demo.shots import H36M, arrange, list_shots, studio_camera
+from a3dgen.demo.shoot import Job, motion_capture, person_key, photo_path, shoot
+from a3dgen.demo.shots import CAMERAS, H36M, arrange, list_shots, studio_camera
 from a3dgen.demo.trees import SUBJECTS, write_trees
 from a3dgen.demo.truth import read_truth
 from a3dgen.demo.viewpoint import Viewpoint, look_at
 from a3dgen.errors import ConfigError, DataError
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, undistort_points
-from a3dgen.geometry.skeleton import JOINT
+from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, JOINT
 from a3dgen.io import images
 from a3dgen.records import VISIBLE
 from a3dgen.rng import generator_for
@@ -122,6 +123,22 @@ def test_studio_frames_go_through_a_lens(tmp_path: Path) -> None:
     R, T = (np.array(cameras[f"{shot.subject}_54138969"][n]) for n in "RT")
     assert np.linalg.det(R) == pytest.approx(1)
     assert T[2, 0] == pytest.approx(view.centre[1]), "Human3.6M's world has Z up"
+
+
+def test_cameras_of_an_instant_share_one_motion_capture() -> None:
+    """Its error is that of the instant: between two cameras the joints differ by a rigid motion and nothing else."""
+    shots = [s for s in list_shots(24) if s.source == H36M]
+    one, two = next((a, b) for a, b in pairwise(shots) if a.key == b.key)
+    points = np.random.default_rng(0).normal(0, 0.4, (44, 3))
+    job = Job(Path("raw"), Path("truth"), SEED, 3.0, BodyConfig(betas=demo.BETAS), "x")
+    measured, true = [], []
+    for shot in (one, two):
+        view = studio_camera(SEED, shot.subject, CAMERAS.index(shot.camera))
+        there = (points - view.centre) @ view.rotation.T
+        measured.append(np.array(motion_capture(shot, there, view, job)["S"]) @ view.rotation + view.centre)
+        true.append(points[list(H36M_RIGHT_FIRST_ROWS)])
+    np.testing.assert_allclose(measured[0], measured[1], atol=1e-9)
+    assert 0.006 < (measured[0] - true[0]).std() < 0.02
 
 
 def test_list_of_pictures() -> None:
