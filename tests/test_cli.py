@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from a3dgen import cli
+from a3dgen.commands import status
 from a3dgen.errors import DataError
 from a3dgen.explain import keys_help
 from a3dgen.stages import STAGES
@@ -112,6 +113,14 @@ def test_threads_are_limited_before_numpy(monkeypatch):
         monkeypatch.setenv(name, "8")
     assert cli.main(["status"]) == 0
     assert {os.environ[name] for name in ONE_THREAD} == {"1"}
+
+
+def test_status_names_the_keys_that_changed(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"seed": 0, "fit": {"max_iterations": 40, "prior": ""}}')
+    settings = {"seed": 0, "fit": {"max_iterations": 9, "prior": ""}, "render": {"shadow": True}}
+    assert status.changed_keys(path, settings) == ["fit.max_iterations: 40 -> 9", "render.shadow: unset -> True"]
+    assert status.changed_keys(tmp_path / "none.json", settings) == []
 
 
 DEAF = """

@@ -84,7 +84,7 @@ def check_toy(folder: Path, kinds: list[str], seed: int, people: int, workers: i
     hit = torment(begin, folder / "out", kinds, seed)
     assert undisturbed.wait(60) == 0
     shown = (folder / "terminal.txt").read_text()
-    assert "Traceback" not in shown
+    assert "a3dgen/cli.py" not in shown  # no traceback of the build; workers may complain that it is gone
     assert len(hit) >= 0.7 * len(kinds), shown
     check_same(folder / "out", folder / "reference")
 
