@@ -53,7 +53,7 @@ LINING_TILES = 5.0
 """Fabric tiles over the whole texture of the body (which spans about 1.6 m of skin)."""
 
 LINING_BACK_M = 0.02
-_BEHIND_THE_EYES = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
+_BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
 _MEASURES: Pool[Measure] = Pool(128)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
@@ -112,7 +112,7 @@ def _with_eyes(body: BodyData, amputee: Amputee) -> Float[ndarray, "t 2"]:
 @dataclass(frozen=True)
 class _Lining:
     """Skin drawn once more behind what hides it: as cloth, where a pose presses a garment into the body; or the back of
-    the head, seen from inside, where a slit beside an eyeball would show through. No gap opens in the outline.
+    the head, seen from inside, where the slit between the lips would show through. No gap opens in the outline.
 
     ``used``: (W,) vertices of the cut body; the rest as in Item.
     """
@@ -169,7 +169,7 @@ def _sort_faces(
         if covered.any() and spec.kind != "shoe":
             linings[i] = _lining(mesh, covered, LINING_TILES)
     labels = (mesh.face_part + 1).astype(np.uint8)
-    skull = _lining(mesh, ~mesh.hidden & np.isin(mesh.face_part, _BEHIND_THE_EYES), 1.0)
+    skull = _lining(mesh, ~mesh.hidden & np.isin(mesh.face_part, _BEHIND_THE_FACE), 1.0)
     skull = replace(skull, faces=skull.faces[:, ::-1].copy(), face_uv=skull.face_uv[:, ::-1].copy())
     return _Layers(amputee.topology, mesh.faces[free], mesh.face_uv[free], labels[free], tuple(linings), skull)
 
