@@ -43,14 +43,11 @@ _CLOTH_COLOURS = (
     (92, 52, 116), (196, 100, 44), (140, 184, 216), (226, 164, 170), (112, 110, 70), (64, 30, 36), (28, 98, 108),
     (240, 239, 236), (24, 24, 27), (222, 214, 196), (196, 200, 206),  # named twice is drawn twice as often
 )  # fmt: skip
-_TROUSER_COLOURS = (
-    (24, 24, 28), (24, 24, 28), (70, 66, 60), (188, 168, 134), (58, 62, 44), (122, 126, 132), (26, 32, 56),
-    (104, 80, 60), (222, 216, 204), (206, 206, 206),
-)  # fmt: skip
+_TROUSER_COLOURS = ((24, 24, 28), (24, 24, 28), (70, 66, 60), (188, 168, 134), (58, 62, 44), (122, 126, 132),
+                    (26, 32, 56), (104, 80, 60), (222, 216, 204), (206, 206, 206))  # fmt: skip
 _DENIM_COLOURS = ((56, 78, 122), (30, 38, 62), (138, 162, 192), (34, 34, 38))
 _SHOE_COLOURS = ((28, 26, 26), (238, 237, 234), (92, 58, 36), (120, 40, 36), (44, 54, 82), (190, 190, 188))
-_CONTRAST = 0.14
-"""Least difference in linear luminance between a pattern's first two colours: prints are made to be seen."""
+_CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
 _CAMOUFLAGE = (((92, 98, 62), (48, 54, 36), (122, 106, 76)), ((128, 124, 112), (74, 74, 70), (168, 160, 140)))
 _LINER_COLOURS = ((226, 222, 212), (196, 190, 180), (206, 172, 146), (70, 70, 74))
 
@@ -203,8 +200,7 @@ def _pick(rng: Generator, weights: Mapping[str, float | int]) -> str:
 
 def _allowed(weights: Mapping[str, float | int], allowed: Iterable[str]) -> dict[str, float | int]:
     allowed = list(allowed)
-    kept = {n: w for n, w in weights.items() if n in allowed and w > 0}
-    return kept or dict.fromkeys(allowed, 1.0)
+    return {n: w for n, w in weights.items() if n in allowed and w > 0} or dict.fromkeys(allowed, 1.0)
 
 
 def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) -> dict[str, object]:
