@@ -73,8 +73,8 @@ class Buffers:
         h, w = self.depth.shape
         inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
         xc, yc = np.clip(x, 0, w - 1), np.clip(y, 0, h - 1)
-        depth = np.where(inside, self.depth[yc, xc], np.inf).reshape(len(pixels), -1)
-        part = np.where(inside, self.part[yc, xc], 0).reshape(len(pixels), -1)
+        depth = np.where(inside, self.depth[yc, xc], np.inf).reshape(len(pixels), steps.size**2)
+        part = np.where(inside, self.part[yc, xc], 0).reshape(len(pixels), steps.size**2)
         return depth, part
 
 
