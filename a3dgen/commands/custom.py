@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
         show(ledger, config)
         print(f"review: {review} ({count} people: write 'no' under keep, or regions under removed, and run again)")
         if not ledger.stages["render"].rows["Renders"]:
-            print("no sample could be made: see the reasons above")
+            fit = ledger.stages["fit"]
+            print(f"no sample could be made: the fit rejected {fit.counts['rejected']} of {fit.read} people; "
+                  "the report shows everybody and why")  # fmt: skip
     left = ledger.stages["report"].facts.get("left_over", {})
     for key, count in left.items():
         print(f"a3dgen: {key}: {count} px of the person removed are left in the background", file=sys.stderr)
