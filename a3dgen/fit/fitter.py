@@ -216,7 +216,6 @@ class Fitter:
 
     def _solution(self, pool: Search, i: int) -> Solution:
         x, joints, sigma = pool.variables[i], np.zeros((24, 3)), np.zeros(24)
-        pool.w.component[1] = 0  # all components count
         cost = evaluate(self.model, self.prior, pool.ev, x, pool.w)
         laplace(pool.ev, self.model.parents, x, pool.w, joints, sigma)
         b = num_betas(self.model)

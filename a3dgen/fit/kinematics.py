@@ -30,7 +30,7 @@ class Workspace(NamedTuple):
     lines (ROOM, L) f4, owner (ROOM,), sums (24, 6, L) f4, touched (24,), force (6, 8) f4: of ``normal``.
     normal: (D, >= D + 8) f4 upper triangle of J'WJ, gradient: (D,).
     feature, delta, white, pull: (1, 72) f4 of the pose prior. turn: (3, 3) derivative of gravity.
-    component: (64,) numbers of mixture components, see there.
+    component: (1,) the last mixture component's number.
     factor: (>= D + 8, >= D + 8), step: (1, >= D + 8), kept: as normal, slope: as gradient, trial: (D,) of the solver.
     """
 
@@ -78,7 +78,7 @@ def workspace(model: FitModel) -> Workspace:
         point_betas=np.zeros((3, b)), lines=single(ROOM, lanes), owner=np.zeros(ROOM, np.int64),
         sums=single(24, 6, lanes), touched=np.zeros(24, bool), force=single(6, LANES), normal=single(d, wide),
         gradient=np.zeros(d), feature=single(1, 72), delta=single(1, 72), white=single(1, 72), pull=single(1, 72),
-        turn=np.zeros((3, 3)), component=np.zeros(64, np.int64), factor=single(wide, wide), step=single(1, wide),
+        turn=np.zeros((3, 3)), component=np.zeros(1, np.int64), factor=single(wide, wide), step=single(1, wide),
         kept=single(d, wide), slope=np.zeros(d), trial=np.zeros(d),
     )  # fmt: skip
 

@@ -102,7 +102,6 @@ def minimise(
     for i in range(d):
         trial[i] = x[i]
     cost, damping, count = np.inf, FIRST_DAMPING, 0
-    w.component[1] = 0
     for iteration in range(steps + 1):
         new = evaluate(model, prior, ev, trial, w)
         count += 1

@@ -14,8 +14,6 @@ from a3dgen.fit.vectors import LANES, add_scaled, dot, set_along
 BLOCKS = 3
 PART = BLOCKS * LANES
 """Variables whose energy is found at a time."""
-NEAR_ENERGY = np.float32(20.0)
-"""Components that cost this much more when a solve begins are left aside until it ends."""
 
 
 @kernel(inline=True)
@@ -52,29 +50,15 @@ def _energy(prior: PriorArrays, k: int, w: Workspace, limit: float) -> float:
 
 @kernel(inline=True)
 def _cheapest(prior: PriorArrays, w: Workspace) -> tuple[float, int]:
-    """Energy and index of the cheapest component; its precision times the deviation is left in ``pull``.
-
-    ``component`` holds that of the last call, most likely this one's, too; then one more than the number of others
-    that came near it when a solve began, and these. Only they are asked again, until the number is set to 0.
-    """
-    near, chosen, count = w.component, w.component[0], w.component[1]
+    """Energy and index of the cheapest component; its precision times the deviation is left in ``pull``."""
+    chosen = w.component[0]  # that of the last call, most likely
     best = _energy(prior, chosen, w, np.float32(3e38))
-    listed = np.int64(0)
-    for n in range(count - 1 if count > 0 else prior.means.shape[0]):
-        k = near[2 + n] if count > 0 else n
-        if k != near[0]:
-            energy = _energy(prior, k, w, best if count > 0 else best + NEAR_ENERGY)
-            if count == 0 and energy < best + NEAR_ENERGY and listed >= 0:
-                listed = listed + 1 if listed + 3 < near.shape[0] else np.int64(-1)
-                near[1 + max(listed, 1)] = k
+    for k in range(prior.means.shape[0]):
+        if k != w.component[0]:
+            energy = _energy(prior, k, w, best)
             if energy < best:
                 best, chosen = energy, k
-    if count == 0:
-        if listed >= 0:  # the first one stays among those that are asked
-            near[2 + listed] = near[0]
-            listed += 1
-        near[1] = listed + 1
-    near[0] = chosen
+    w.component[0] = chosen
     for b in range(72):
         w.delta[0, b] = w.feature[0, b] - prior.means[chosen, b]
     set_along(w.pull, 0, 0, w.delta, 0, 0, prior.precisions, 72 * chosen, 0, 72, 9)

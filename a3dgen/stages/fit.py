@@ -24,7 +24,7 @@ from a3dgen.stages.fit_groups import Member, carried, find_groups, together
 from a3dgen.stages.fit_labels import observe, reprojection
 from a3dgen.stages.fit_swaps import refuse_swapped
 
-VERSION = 4
+VERSION = 5
 
 
 def user_files(config: Config) -> list[Path]:
