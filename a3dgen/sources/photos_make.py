@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,8 +78,7 @@ class _Maker:
             return []
         shared = ""
         if copied:
-            shared = f"images/{stem}{suffix}"
-            write_image(self._work / shared, rgb)
+            shared = self._write(rgb, stem, suffix)
         if not self._config.blur_bystanders:
             return [shared] * len(people)
         from a3dgen.detectors.faces import blur, of_others, possible_faces
@@ -90,10 +90,15 @@ class _Maker:
             if not len(circles):
                 pictures.append(shared)
                 continue
-            name = f"images/{stem}_{i + 1}_faces{suffix}"
-            write_image(self._work / name, blur(rgb, circles))
-            pictures.append(name)
+            pictures.append(self._write(blur(rgb, circles), f"{stem}_{i + 1}_faces", suffix))
         return pictures
+
+    def _write(self, rgb: UInt8[ndarray, "h w 3"], name: str, suffix: str) -> str:
+        """Write a copy; its name tells its content, so that later stages notice another one."""
+        digest = hashlib.blake2b(rgb.tobytes(), digest_size=4).hexdigest()
+        path = f"images/{name}-{digest}{suffix}"
+        write_image(self._work / path, rgb)
+        return path
 
 
 def _outline(person: Person, rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"] | None:

@@ -26,7 +26,7 @@ from a3dgen.sources.photos_make import make_facts
 if TYPE_CHECKING:
     from a3dgen.sources.photos import Config
 
-VERSION = 4
+VERSION = 5
 """Of what is kept on disk: detections of another version are made anew."""
 FEW = 3
 """So few photos are not worth handing out."""
