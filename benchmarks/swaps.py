@@ -1,9 +1,9 @@
 """Swapped left and right labels noticed, right ones refused: ``a3dgen bench swaps [--people N] [--json]``.
 
-The people of the fitter's benchmark, with all of COCO's 17 keypoints and their noise. Eyes and nose count as visible
-where the true head faces the camera. ``none``: share of people refused although nothing was swapped (false alarms);
-``labels``, ``arms``, ``legs``: share of people refused where those labels were swapped; ``silent_mm``: the mean joint
-error of those that were swapped and not refused.
+The people of the fitter's benchmark, with COCO's 17 keypoints and their noise. Eyes and nose are labelled where the
+true head faces the camera; else the ears alone are. ``none``: share of people refused although nothing was swapped
+(false alarms); ``labels``, ``arms``, ``legs``: share of people refused where those labels were swapped; ``silent_mm``:
+the mean joint error of those that were swapped and not refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from a3dgen.bodies import load_body
 from a3dgen.errors import Rejected
-from a3dgen.fit.checks import faces_away
+from a3dgen.fit.checks import FACE_ROWS, faces_away
 from a3dgen.fit.fitter import Fitter, Observation
 from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
@@ -31,11 +31,13 @@ COCO_ROWS = [0, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
 """Rows of the benchmark's 25 that COCO labels: no neck, no hip centre, no feet."""
 
 
-def labelled(scene: Scene, i: int) -> Observation:
-    """Return one person with COCO's keypoints only."""
+def labelled(scene: Scene, i: int, face: bool) -> Observation:
+    """Return one person with COCO's keypoints only, without nose and eyes if the face is turned away."""
     seen = observe(scene, i)
     sd = np.full(44, np.inf)
     sd[COCO_ROWS] = seen.pixel_sd[COCO_ROWS]
+    if not face:
+        sd[FACE_ROWS] = np.inf
     return replace(seen, pixel_sd=sd)
 
 
@@ -54,11 +56,12 @@ def measure(people: int) -> dict[str, float]:
     for name in ("none", *SWAPS):
         refused = 0
         for i in range(people):
-            seen = labelled(scene, i)
+            face = face_is_visible(body, scene, i)
+            seen = labelled(scene, i, face)
             seen = seen if name == "none" else swapped(seen, SWAPS[name])
             fit = fitter.fit(seen)
             try:
-                refuse_swapped(fitter, seen, fit, face_is_visible(body, scene, i))
+                refuse_swapped(fitter, seen, fit, face)
             except Rejected:
                 refused += 1
                 continue

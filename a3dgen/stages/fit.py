@@ -13,18 +13,18 @@ from numpy import ndarray
 
 from a3dgen.bodies import load_body
 from a3dgen.errors import Rejected
-from a3dgen.fit.checks import FACE_ROWS, Gate, check_fit
+from a3dgen.fit.checks import Gate, check_fit
 from a3dgen.fit.fitter import Anchor, Fit, FitOptions, Fitter, Observation
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.prediction import Predictions, load_predictions
-from a3dgen.records import VISIBLE, Bodies, Persons
+from a3dgen.records import Bodies, Persons
 from a3dgen.stages import BodyConfig, Context, Inputs, Output, each
 from a3dgen.stages.fit_config import Config, check
 from a3dgen.stages.fit_groups import Member, carried, find_groups, together
 from a3dgen.stages.fit_labels import observe, reprojection
-from a3dgen.stages.fit_swaps import refuse_swapped
+from a3dgen.stages.fit_swaps import face_seen, refuse_swapped
 
-VERSION = 5
+VERSION = 6
 
 
 def user_files(config: Config) -> list[Path]:
@@ -92,7 +92,7 @@ def _shared_fits(
     out: dict[int, Callable[[], dict[str, Any]]] = {}
     for group in find_groups(config, persons):
         fitter = get_fitter(config, body, True)
-        face = _visible_face(persons, group[0].row)
+        face = face_seen(persons.state[group[0].row])
         seen = replace(together(group), anchor=anchors[group[0].row])
         fit = functools.cache(functools.partial(_fit_checked, config, fitter, persons, group[0].row, seen, face))
         for member in group:
@@ -104,10 +104,6 @@ def _member_row(
     config: Config, fitter: Fitter, persons: Persons, member: Member, fit: Callable[[], Fit]
 ) -> dict[str, Any]:
     return row_of(config, fitter, persons, member.row, member.seen, carried(fit(), member, fitter))
-
-
-def _visible_face(persons: Persons, i: int) -> bool:
-    return bool((persons.state[i][FACE_ROWS] == VISIBLE).sum() >= 2)
 
 
 def fit_batch(
@@ -191,12 +187,18 @@ def fit_row(
     """
     fitter = get_fitter(config, body, bool(persons.K_known[i]))
     seen = replace(observe(config, persons, i), anchor=anchor)
-    fit = _fit_checked(config, fitter, persons, i, seen, _visible_face(persons, i), fit)
+    fit = _fit_checked(config, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
     return row_of(config, fitter, persons, i, seen, fit)
 
 
 def _fit_checked(
-    config: Config, fitter: Fitter, persons: Persons, i: int, seen: Observation, face: bool, fit: Fit | None = None
+    config: Config,
+    fitter: Fitter,
+    persons: Persons,
+    i: int,
+    seen: Observation,
+    face: bool | None,
+    fit: Fit | None = None,
 ) -> Fit:
     """Fit, unless that is done, and refuse swapped labels."""
     if fit is None:

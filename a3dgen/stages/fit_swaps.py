@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.errors import Rejected
-from a3dgen.fit.checks import faces_away
+from a3dgen.fit.checks import FACE_ROWS, faces_away
 from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution
 from a3dgen.geometry.body import forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, NUM_ROWS, ROW_FLIP
+from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, NUM_ROWS, ROW, ROW_FLIP
+from a3dgen.records import VISIBLE
 
 SWAP_GAIN = 9.0
 """Labels are taken for swapped if swapping them back costs this much less (natural-log units)."""
@@ -27,20 +29,32 @@ SWAPS: dict[str, ndarray] = {
 }
 
 
-def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, visible_face: bool) -> None:
+def face_seen(state: UInt8[ndarray, "44"]) -> bool | None:
+    """Return what keypoint states say of the face: seen, turned away (an ear is seen and nothing else), or nothing."""
+    if (state[FACE_ROWS] == VISIBLE).sum() >= 2:
+        return True
+    ears = (state[[ROW["body_left_ear"], ROW["body_right_ear"]]] == VISIBLE).any()
+    return False if ears and not (state[FACE_ROWS] == VISIBLE).any() else None
+
+
+def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | None) -> None:
     """Refuse a person whose left and right labels look swapped, all of them or those of the arms or the legs.
 
     One view of a person and the same view with all labels swapped are explained equally well, facing the camera and
-    facing away; then only a face that is labelled visible tells them apart.
+    facing away; then only the face tells them apart.
+
+    Args:
+        face: of ``face_seen``.
 
     Raises:
-        Rejected: with both costs.
+        Rejected: with what contradicts the labels.
     """
     cost = fit.best.cost
-    if visible_face and _looks_away(fitter, fit.best):
+    if face is not None and _looks_away(fitter, fit.best) == face:
         other = fitter.fit(swapped(seen, SWAPS["labels"])).best
-        if other.cost < cost + SWAP_GAIN and not _looks_away(fitter, other):
-            raise Rejected("left and right labels look swapped: the face is labelled visible, but the fit looks away")
+        if other.cost < cost + SWAP_GAIN and _looks_away(fitter, other) != face:
+            said = "labelled visible, but the fit looks away" if face else "turned away, but the fit faces the camera"
+            raise Rejected(f"left and right labels look swapped: the face is {said}")
     if cost < SUSPECT_COST:
         return
     for name, rows in SWAPS.items():

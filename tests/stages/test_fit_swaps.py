@@ -12,6 +12,6 @@ from benchmarks.swaps import measure
 def test_swaps_are_noticed_without_false_alarms():
     found = measure(10)
     assert found["none"] == 0
-    assert found["labels"] >= 0.3  # whoever faces away has no visible face to tell it by
+    assert found["labels"] >= 0.6
     assert found["arms"] >= 0.5
     assert found["legs"] >= 0.5
