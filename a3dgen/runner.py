@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import queue
+import threading
 import time
 import uuid
 from collections import deque
@@ -32,6 +33,8 @@ WORKERS_SECONDS = 60
 POLL_SECONDS = 0.5
 MAP_RETRIES = 3
 START_TRIES = 3
+WORKERLESS_SECONDS = 30.0
+"""After this long without any local worker new ones are started. (Dask gives up on a worker that dies as it starts.)"""
 WORKER_LOG = "workers.log"
 SILENT = (*(f"distributed{part}" for part in ("", ".worker", ".nanny", ".scheduler")), "tornado", "asyncio")
 """What these log about lost connections and workers, the build says in its own words."""
@@ -56,7 +59,12 @@ class Cluster:
 
         self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._under_way: dict[str, tuple[Task, Any]] = {}
+        self._lost: deque[Task] = deque()
         self._count = 0
+        self._starts = 0
+        self._workerless: float | None = None
+        self._lock = threading.Lock()
+        self._run, self._folder = run, folder
         # Keys name the build and this process: two builds on one scheduler must not take each other's results.
         self._build = f"a3dgen-{digest(str(folder))[:12]}"
         self._name = f"{self._build}-{uuid.uuid4().hex[:8]}"
@@ -69,16 +77,40 @@ class Cluster:
         os.environ.update(ONE_THREAD)
         dask.config.set(_settings())
         try:
-            if run.cluster == "slurm":
-                self._own = slurm_cluster(run.slurm, run.workers, folder or Path())
-            elif not run.scheduler:
-                resource_tracker.ensure_running()  # which would undo what comes next
-                with interrupts.postponed():
-                    self._own = _local_cluster(run.workers, str(folder / WORKER_LOG) if folder else "")
-            self._connect(run.scheduler)
+            self._start()
         except BaseException:
             self.close()
             raise
+
+    def _start(self) -> None:
+        run, folder = self._run, self._folder
+        if run.cluster == "slurm":
+            self._own = slurm_cluster(run.slurm, run.workers, folder or Path())
+        elif not run.scheduler:
+            resource_tracker.ensure_running()  # which would undo what comes next
+            with interrupts.postponed():
+                self._own = _local_cluster(run.workers, str(folder / WORKER_LOG) if folder else "")
+        self._connect(run.scheduler)
+        self._starts += 1
+
+    def _watch(self) -> None:
+        """Start the local workers anew if none has been left for a while; what was under way is lost."""
+        if self._remote or self._kind:
+            return
+        with self._lock:
+            if self._workers():
+                self._workerless = None
+                return
+            now = time.monotonic()
+            self._workerless = self._workerless or now
+            if now - self._workerless < WORKERLESS_SECONDS:
+                return
+            log.warning("no worker process is left; starting new ones")
+            self._lost.extend(task for task, _ in self._under_way.values())
+            self._under_way.clear()
+            self.close()
+            self._start()
+            self._workerless = None
 
     def _connect(self, scheduler: str) -> None:
         from distributed import Client
@@ -121,11 +153,16 @@ class Cluster:
         from distributed.scheduler import KilledWorker
 
         interrupts.check()
+        if self._lost:
+            return Done(self._lost.popleft(), None, RuntimeError("no worker was left"), died=True)
         try:
             future = self._finished.get(timeout=timeout)
         except queue.Empty:
+            self._watch()
             return None
-        task, _ = self._under_way.pop(future.key)
+        task, _ = self._under_way.pop(future.key, (None, None))
+        if task is None:  # of workers that are no more: it counts as lost already
+            return None
         if future.status == "finished":
             done = Done(task, future.result())
         elif future.status == "cancelled":
@@ -151,13 +188,29 @@ class Cluster:
 
     def _result(self, function: Callable[[Any], Any], item: Any, future: Any) -> Any:
         """Wait for one call; a call whose worker died is made again."""
+        from distributed import CancelledError
         from distributed.scheduler import KilledWorker
 
-        for _ in range(MAP_RETRIES):
+        for left in reversed(range(MAP_RETRIES)):
             try:
-                return future.result()
-            except KilledWorker:
+                return self._wait(future)
+            except (KilledWorker, CancelledError):
+                if not left:
+                    raise
                 future = self._client.submit(_limited, function, item, key=self._call(), pure=False)
+        raise AssertionError
+
+    def _wait(self, future: Any) -> Any:
+        from distributed import CancelledError
+
+        while not future.done():
+            interrupts.check()
+            try:
+                return future.result(timeout=4 * POLL_SECONDS)
+            except TimeoutError:
+                self._watch()
+        if future.cancelled():
+            raise CancelledError(future.key)
         return future.result()
 
     def _call(self) -> str:

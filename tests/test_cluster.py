@@ -14,9 +14,13 @@ import pytest
 from distributed import LocalCluster
 from toystages.processes import check_same, finished, start, start_build
 
+from a3dgen.bodies.config import BodyConfig
 from a3dgen.config import RunConfig
 from a3dgen.errors import ConfigError
 from a3dgen.runner import Cluster
+from a3dgen.stage_table import STAGE_TABLE
+from a3dgen.stages import Context
+from a3dgen.tasks import Task
 
 TOY = "shard_size: 2\ningest: {people: 24}\nfit: {pause: 0.05}\nrender: {pause: 0.02}\n"
 
@@ -76,3 +80,28 @@ def test_no_scheduler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("a3dgen.runner.CONNECT_SECONDS", 0.2)
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9: start one with"):
         Cluster(RunConfig(scheduler="tcp://127.0.0.1:9"))
+
+
+def give_up(cluster: Cluster) -> None:
+    """End all local workers for good, as Dask does with one that dies while it starts."""
+    for nanny in list(cluster._own.workers.values()):
+        cluster._own.sync(nanny.close)
+
+
+def test_workers_that_are_gone_for_good_are_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a3dgen.runner.WORKERLESS_SECONDS", 0.5)
+    cluster = Cluster(RunConfig(workers=1), tmp_path)
+    try:
+        give_up(cluster)
+        assert list(cluster.map(abs, [-1, -2])) == [1, 2]
+        give_up(cluster)
+        task = Task(STAGE_TABLE["fit"], 0, None, Context(0, BodyConfig(), tmp_path, tmp_path), {})
+        cluster.submit(task)
+        done = None
+        while done is None:
+            done = cluster.next(0.2)
+        assert done.died
+        assert done.task is task
+        assert len(cluster._workers()) == 1
+    finally:
+        cluster.close()
