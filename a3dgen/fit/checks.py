@@ -73,12 +73,14 @@ def check_fit(
     """Refuse a bad fit.
 
     Args:
-        reprojection: mean reprojection error as a share of the person's size.
+        reprojection: mean reprojection error as a share of the person's size, NaN if a keypoint is behind the camera.
         prior: pose prior energy. betas: shape. joints: (24, 3) m.
 
     Raises:
         Rejected: with the number that is out of bounds.
     """
+    if not joints[:, 2].min() > 0 or np.isnan(reprojection):
+        raise Rejected("the fit reaches behind the camera")
     if not reprojection <= gate.max_reprojection:
         raise Rejected(
             f"keypoints are missed by {100 * reprojection:.1f} % of the person's size, "

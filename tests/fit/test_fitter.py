@@ -178,3 +178,5 @@ def test_bad_fits_are_refused_with_the_number(body):
     ):  # fmt: skip
         with pytest.raises(Rejected, match=reason):
             check_fit(gate, reprojection, float(prior), betas * 0 + shape, posed.joints * scale)
+    with pytest.raises(Rejected, match="behind the camera"):
+        check_fit(gate, 0.01, 20.0, betas, posed.joints - [0, 0, posed.joints[:, 2].min() + 0.01])
