@@ -26,6 +26,9 @@ RIM, RIM_ESTIMATED = 0.007, 0.012
 CLEARLY, WHOLLY = 0.5, 0.15
 """Where masks of two people touch, a pixel is the other's if it is this much nearer to their colour; the latter at the
 very border."""
+UNDRAWN, SPINE = 0.12, 0.02
+"""Colours of people known by lines only are taken this far inside the lines, share of the height,
+and must be the nearer ones by this much: in doubt the removed person's pixels go."""
 COPIED = 0.02
 """What borders on other people, within this share of the height, is not copied."""
 
@@ -102,7 +105,7 @@ def _drawn(config: Config, scene: Scene) -> Claim:
     shape, height = scene.own.shape, scene.height
     others = union(scene.others, shape)
     seen = scene.keypoints[scene.state == VISIBLE]
-    rim = max(2.5, RIM * height)
+    rim = max(3.2, RIM * height)
     # A pixel that two masks claim is the person's only near a keypoint of theirs, or where the masks only touch.
     core = scene.own & (~others | discs(seen, OWN_REACH * height, shape))
     core |= _rim(scene, core, scene.others, rim)
@@ -141,7 +144,8 @@ def _estimated(config: Config, scene: Scene) -> Claim:
         strangers = cv2.morphologyEx(strangers.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
     rim = max(3.0, RIM_ESTIMATED * height)
     core = outline & (~everyone | in_doubt)
-    core |= _rim(scene, core, [m & ~core for m in others], rim)
+    # Lines between clicks cover what lies beside the limb, too: only their middle has the neighbour's colours.
+    core |= _rim(scene, core, [m & ~core for m in others], 1.2 * rim, SPINE * height, UNDRAWN)
     if config.refine:
         core |= grow(core, 1.0) & everyone  # colours were compared at reduced size
     person = outline | (reach & ~everyone)
@@ -202,20 +206,29 @@ def _in_front(others: list[Any], core: Bool[ndarray, "h w"], shape: tuple[int, i
     return union([m for m in others if _lowest(m) > _lowest(core)], shape)
 
 
-def _rim(scene: Scene, core: Bool[ndarray, "h w"], others: list[Any], width: float) -> Bool[ndarray, "h w"]:
+def _rim(
+    scene: Scene,
+    core: Bool[ndarray, "h w"],
+    others: list[Any],
+    width: float,
+    depth: float = 1.0,
+    clearly: float = CLEARLY,
+) -> Bool[ndarray, "h w"]:
     """Return what other people's masks claim of the person where the two touch: pixels like the person's beside them.
 
     Args:
         core: the person's own pixels. width: how far masks are drawn wrong, px.
+        clearly: how much nearer to their colour a pixel must be to stay.
+        depth: the others' colours are taken this far inside their masks, px.
     """
     everyone = union(others, core.shape)
     strip = grow(core, width) & ~core & everyone
     if not strip.any():
         return strip
-    mine, theirs = (_colour(scene.rgb, inner(m, 1.0), width) for m in (core, everyone))
+    mine, theirs = (_colour(scene.rgb, inner(m, d), width) for m, d in ((core, 1.0), (everyone, depth)))
     rgb = scene.rgb.astype(np.float32)
     to_me, to_them = (np.abs(rgb - c).sum(-1) for c in (mine, theirs))
-    claimed = strip & ~(to_them < CLEARLY * to_me)
+    claimed = strip & ~(to_them < clearly * to_me)
     # Lens and compression mix the colours of neighbours: the last pixel must be all theirs to stay.
     return claimed | (grow(core | claimed, 1.5) & strip & ~(to_them < WHOLLY * to_me))
 
