@@ -83,7 +83,7 @@ def read_shard(path: Path, names: Iterable[str] | None = None) -> dict[str, Reco
         with h5py.File(io.BytesIO(data), "r") as file:
             wanted = list(file) if names is None else list(names)
             return {name: _read_record(file[name], name) for name in wanted}
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"{path}: not a shard of this version ({error}); run the build again") from error
 
 

@@ -55,12 +55,12 @@ LINING_TILES = 5.0
 LINING_BACK_M = 0.02
 _BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
-_MEASURES: Pool[Measure] = Pool(128)
-_HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(256)
-_TRIMMED: Pool[Garment] = Pool(256)
-_VISIBLE: Pool["_Layers"] = Pool(48)
+_MEASURES: Pool[Measure] = Pool(48)
+_HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(64)
+_TRIMMED: Pool[Garment] = Pool(48)
+_VISIBLE: Pool["_Layers"] = Pool(24)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
-_HAIR: Pool[list[SkinnedMesh]] = Pool(64)
+_HAIR: Pool[list[SkinnedMesh]] = Pool(24)
 
 
 def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> list[Item]:

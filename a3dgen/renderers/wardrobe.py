@@ -49,7 +49,7 @@ class Worn:
 
 _TOKENS = count()
 _SHARED: Pool[Shared] = Pool(4)
-_GARMENTS: Pool[Garment] = Pool(128)
+_GARMENTS: Pool[Garment] = Pool(48)
 
 
 def shared_parts(body: BodyData) -> Shared:

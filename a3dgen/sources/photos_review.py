@@ -81,7 +81,8 @@ class Verdicts:
 
 def read_table(path: Path) -> list[dict[str, str]]:
     """Read a CSV file as spreadsheets write it: with commas, semicolons (then 0,5 is a number) or tabs; UTF-8, or
-    Windows' western characters. No file is an empty table; cells that are not there are empty.
+    Windows' western characters. No file is an empty table; cells that are not there are empty, cells beyond the named
+    columns are left out.
 
     Raises:
         ConfigError: if it is no such file.
@@ -96,7 +97,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
             text = data.decode("cp1252")
         head = text.partition("\n")[0]
         delimiter = max(",;\t", key=head.count)
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval=""))
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+        rows = [{name: cell for name, cell in row.items() if name is not None} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: cannot be read as CSV: {error}") from None
     if delimiter == ";":
