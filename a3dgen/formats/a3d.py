@@ -14,6 +14,7 @@ from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, ROOT_ROW
+from a3dgen.looks import canonical
 from a3dgen.records import AMPUTATED, OCCLUDED, VISIBLE, Plans, Renders
 
 BOX_MARGIN = 1.2
@@ -188,7 +189,7 @@ def _without_folder(garments: str) -> str:
     if '"file"' not in garments:
         return garments
     worn = [g | {"file": PurePosixPath(g["file"]).name} if "file" in g else g for g in json.loads(garments)]
-    return json.dumps(worn, sort_keys=True, separators=(",", ":"))
+    return canonical(worn)
 
 
 def _below_images(path: str, subset: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.damage import DAMAGED_ZIP
 from a3dgen.errors import DataError
 
 MAX_BYTES = 32 << 30
@@ -53,14 +54,7 @@ def read(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
             return {_name(path, i): _array(path, archive, i) for i in archive.infolist()}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except DAMAGED_ZIP as error:
         raise DataError(f"{path}: not a readable npz ({error})") from None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from a3dgen.damage import DAMAGED_ZIP
 from a3dgen.errors import DataError
 from a3dgen.io.unpickle import read_pickle
 
@@ -40,14 +41,7 @@ def open_npz(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, np.ndarra
                 }
         except DataError:
             raise
-        except (
-            zipfile.BadZipFile,
-            zipfile.LargeZipFile,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except DAMAGED_ZIP as error:
             raise DataError(f"{path}: not a readable npz: {error}") from None
         yield arrays
 
