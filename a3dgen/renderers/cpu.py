@@ -91,6 +91,10 @@ class CpuRenderer(DeferredRenderer):
         """Name of what draws, for reports."""
         return "compiled loops"
 
+    def close(self) -> None:
+        """Release the buffers."""
+        self._ids, self._depth = self._ids[:0].copy(), self._depth[:0].copy()
+
     def _begin(self, batch: Batch) -> None:
         pass
 

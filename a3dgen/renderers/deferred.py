@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import cv2
@@ -69,7 +70,7 @@ class Hollows:
         return x, y, step
 
 
-class DeferredRenderer:
+class DeferredRenderer(ABC):
     """What renderers of this kind share; one says in ``_faces`` and ``_depth_map`` how triangles are drawn."""
 
     def render(
@@ -111,20 +112,21 @@ class DeferredRenderer:
         caster = None if key is None else Caster(key.depth < 1.0, key.lookup)
         return Frame(rgba, depth, part, caster)
 
+    @abstractmethod
     def close(self) -> None:
-        """Release what is held on a device."""
+        """Release what is held on a device, or in memory."""
 
+    @abstractmethod
     def _begin(self, batch: Batch) -> None:
         """Take the vertices of this picture."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _faces(self, batch: Batch, K: Float[ndarray, "3 3"], grid: Grid) -> tuple[ndarray, ndarray]:
         """Return (rows, columns) u4 face + 1 and (rows, columns) f4 inverse depth (1 / m) of every sample."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _depth_map(self, batch: Batch, clip: Float[ndarray, "4 4"], size: int) -> Float[ndarray, "s s"]:
         """Return window depth 0..1 (1 = nothing) of all faces under an affine clip matrix, row 0 at y = -1."""
-        raise NotImplementedError
 
     def _draw_tile(
         self,
