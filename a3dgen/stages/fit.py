@@ -14,12 +14,12 @@ from numpy import ndarray
 from a3dgen.bodies import load_body
 from a3dgen.errors import Rejected
 from a3dgen.fit.checks import Gate, check_fit
-from a3dgen.fit.fitter import Anchor, Fit, FitOptions, Fitter, Observation
+from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.records import Bodies, Persons
 from a3dgen.stages import BodyConfig, Context, Inputs, Output, each
-from a3dgen.stages.fit_config import Config, check
+from a3dgen.stages.fit_config import Config, check, solver_options
 from a3dgen.stages.fit_groups import Member, carried, find_groups, together
 from a3dgen.stages.fit_labels import observe, reprojection
 from a3dgen.stages.fit_swaps import face_seen, refuse_swapped
@@ -159,18 +159,8 @@ def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True) -> F
 
 @functools.lru_cache(maxsize=4)
 def _fitter(config: Config, body: BodyConfig, known_camera: bool, stamps: tuple[tuple[int, int], ...]) -> Fitter:
-    options = FitOptions(
-        starts=config.starts,
-        steps=config.max_iterations,
-        tolerance=config.tolerance,
-        flip_steps=5 if config.flips else 0,
-        margin=config.margin,
-        robust=config.robust,
-        prior_weight=config.prior_weight,
-        focal_sd=0.0 if known_camera else config.focal_sd,
-    )
     prior = load_mixture(Path(config.prior).expanduser()) if config.prior else None
-    return Fitter(load_body(body), prior, options)
+    return Fitter(load_body(body), prior, solver_options(config, known_camera))
 
 
 def fit_row(

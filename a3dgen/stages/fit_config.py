@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from a3dgen.errors import ConfigError
+from a3dgen.fit.fitter import FitOptions
 
 
 @dataclass(frozen=True)
 class Config:
-    """How people are fitted, and what counts as a fit.
+    """How people are fitted, and what counts as a fit. What the solver has a default for is taken from it.
 
     Attributes:
         engine: ``numba`` (compiled, one person at a time, the same bytes every time) or ``torch`` (whole shards at
@@ -39,24 +40,38 @@ class Config:
     engine: str = "numba"
     device: str = "cpu"
     init: str = ""
-    starts: int = 6
-    max_iterations: int = 20
-    tolerance: float = 1e-3
-    flips: bool = True
-    margin: float = 4.0
-    robust: float = 8.0
+    starts: int = FitOptions.starts
+    max_iterations: int = FitOptions.steps
+    tolerance: float = FitOptions.tolerance
+    flips: bool = FitOptions.flip_steps > 0
+    margin: float = FitOptions.margin
+    robust: float = FitOptions.robust
     prior: str = ""
-    prior_weight: float = 1.0
+    prior_weight: float = FitOptions.prior_weight
     noise: float = 0.01
     min_noise_px: float = 2.0
     occluded: float = 2.0
     noise_3d: float = 0.006
-    focal_sd: float = 0.0
+    focal_sd: float = FitOptions.focal_sd
     min_points: int = 6
     min_size_px: float = 20.0
     max_reprojection: float = 0.05
     max_prior: float = 100.0
     max_beta: float = 5.0
+
+
+def solver_options(config: Config, known_camera: bool) -> FitOptions:
+    """Return what of a configuration concerns the solver; a known focal length is never refined."""
+    return FitOptions(
+        starts=config.starts,
+        steps=config.max_iterations,
+        tolerance=config.tolerance,
+        flip_steps=FitOptions.flip_steps if config.flips else 0,
+        margin=config.margin,
+        robust=config.robust,
+        prior_weight=config.prior_weight,
+        focal_sd=0.0 if known_camera else config.focal_sd,
+    )
 
 
 def check(config: Config) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.errors import ConfigError, DataError
+from a3dgen.fit.fitter import FitOptions
 from a3dgen.fit.poses import sample_poses
 from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.body import pose_body
@@ -18,6 +19,7 @@ from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import ROW, ROW_FLIP
 from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons, Shapes
 from a3dgen.stages import Context, Inputs, fit
+from a3dgen.stages.fit_config import solver_options
 
 K = np.array([[1100.0, 0, 400], [0, 1100, 300], [0, 0, 1]])
 DIST = np.array([-0.2, 0.24, -0.0007, 0.0014, -0.008])
@@ -53,6 +55,11 @@ def run(persons, tmp_path=Path("/nowhere"), **settings):
 
 def edited(persons, **columns):
     return replace(persons, **columns)
+
+
+def test_the_solver_and_the_stage_have_the_same_defaults():
+    assert solver_options(fit.Config(), known_camera=False) == FitOptions()
+    assert solver_options(fit.Config(flips=False, focal_sd=0.2), known_camera=True) == FitOptions(flip_steps=0)
 
 
 def test_everybody_is_fitted_alone_and_repeatably(people, body):
