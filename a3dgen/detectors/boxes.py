@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.weights import TRANSFORMERS_FOLDER, local_path, silence
 from a3dgen.errors import ConfigError, MissingDependency
 
 Boxes = list[tuple[ndarray, float, Any]]
@@ -21,22 +22,10 @@ BOX_SCORE = 0.4
 PERSON = "person"
 
 
-def local_folder(option: str, path: str) -> Path:
-    """Return a folder of weights.
-
-    Raises:
-        ConfigError: if it is not there: nothing is ever downloaded.
-    """
-    folder = Path(path).expanduser()
-    if not path or not folder.is_dir():
-        raise ConfigError(f"{option}: no folder '{path}'; give a local folder of weights (config.json, *.safetensors)")
-    return folder
-
-
 def person_boxes(config: DetectorConfig) -> Callable[[UInt8[ndarray, "h w 3"]], Boxes]:
     """Return what finds boxes: the network in ``person_weights``, else mediapipe."""
     if config.person_weights:
-        return TransformersBoxes(local_folder("--person-weights", config.person_weights))
+        return TransformersBoxes(local_path("--person-weights", config.person_weights, "folder", TRANSFORMERS_FOLDER))
     from a3dgen.detectors.mediapipe import MediapipeDetector
 
     finder = MediapipeDetector(replace(config, name="mediapipe"))
@@ -45,13 +34,6 @@ def person_boxes(config: DetectorConfig) -> Callable[[UInt8[ndarray, "h w 3"]], 
         return [(p.box, p.score, p.mask) for p in finder.detect(rgb)]
 
     return boxes
-
-
-def silence() -> None:
-    """Keep the bars of the transformers library, which shows one for every file it loads, off the terminal."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
 
 
 class TransformersBoxes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
@@ -11,7 +9,8 @@ from numpy import ndarray
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.given import make_person
 from a3dgen.detectors.poses import peak_confidence
-from a3dgen.errors import ConfigError, MissingDependency
+from a3dgen.detectors.weights import CONFIG_OPTION, local_path
+from a3dgen.errors import MissingDependency
 
 
 class Detectron2Detector:
@@ -36,12 +35,11 @@ class Detectron2Detector:
                 "pip install 'git+https://github.com/facebookresearch/detectron2' (or detect elsewhere and give "
                 "coco_instances_results.json to --keypoints)",
             ) from None
-        for option, path in (("sources.photos.detector_config", config.config), ("--weights", config.weights)):
-            if not Path(path).expanduser().is_file():
-                raise ConfigError(f"{option}: no file '{path}'")
+        settings = local_path(CONFIG_OPTION, config.config, "file", "detectron2's YAML file of the network")
+        weights = local_path("--weights", config.weights, "file", "its weights (.pkl, .pth)")
         cfg = get_cfg()
-        cfg.merge_from_file(str(Path(config.config).expanduser()))
-        cfg.MODEL.WEIGHTS = str(Path(config.weights).expanduser())
+        cfg.merge_from_file(str(settings))
+        cfg.MODEL.WEIGHTS = str(weights)
         cfg.MODEL.DEVICE = "cpu"
         cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = max(0.5, config.min_score)
         self._predict = DefaultPredictor(cfg)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
@@ -11,7 +9,8 @@ from numpy import ndarray
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.boxes import person_boxes, to_person
 from a3dgen.detectors.given import make_person
-from a3dgen.errors import ConfigError, MissingDependency
+from a3dgen.detectors.weights import CONFIG_OPTION, local_path
+from a3dgen.errors import MissingDependency
 
 
 class MmposeDetector:
@@ -35,12 +34,10 @@ class MmposeDetector:
                 "pip install -U openmim && mim install mmengine mmcv mmpose (or detect elsewhere and give its "
                 "prediction files to --keypoints)",
             ) from None
-        for option, path in (("sources.photos.detector_config", config.config), ("--weights", config.weights)):
-            if not Path(path).expanduser().is_file():
-                raise ConfigError(f"{option}: no file '{path}'")
+        settings = local_path(CONFIG_OPTION, config.config, "file", "mmpose's Python file of the network")
+        weights = local_path("--weights", config.weights, "file", "its weights (.pth)")
         self._infer = inference_topdown
-        paths = [str(Path(p).expanduser()) for p in (config.config, config.weights)]
-        self._model = init_model(*paths, device="cpu")
+        self._model = init_model(str(settings), str(weights), device="cpu")
         self._boxes = person_boxes(config)
         self._min_score = config.min_score
 

@@ -13,19 +13,10 @@ from numpy import ndarray
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.boxes import Boxes, person_boxes, to_person
 from a3dgen.detectors.given import make_person
+from a3dgen.detectors.weights import local_path
 from a3dgen.errors import ConfigError, MissingDependency
 
-
-def onnx_file(option: str, path: str) -> Path:
-    """Return a local ONNX file.
-
-    Raises:
-        ConfigError: if it is not there: nothing is ever downloaded.
-    """
-    file = Path(path).expanduser()
-    if not path or not file.is_file():
-        raise ConfigError(f"{option}: no file '{path}'; give a local ONNX file")
-    return file
+ONNX_FILE = "a local ONNX file"
 
 
 def _session(onnxruntime: Any, path: Path) -> Any:
@@ -53,9 +44,9 @@ class RtmlibDetector:
 
     def __init__(self, config: DetectorConfig) -> None:
         self._config = config
-        self._weights = onnx_file("--weights", config.weights)
+        self._weights = local_path("--weights", config.weights, "file", ONNX_FILE)
         if config.person_weights:
-            onnx_file("--person-weights", config.person_weights)
+            local_path("--person-weights", config.person_weights, "file", ONNX_FILE)
         self._networks  # noqa: B018  a missing package is reported before any photo is read
 
     @cached_property

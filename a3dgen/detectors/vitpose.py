@@ -10,8 +10,9 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.boxes import local_folder, person_boxes, silence, to_person
+from a3dgen.detectors.boxes import person_boxes, to_person
 from a3dgen.detectors.poses import WHOLEBODY_ROWS, to_rows
+from a3dgen.detectors.weights import TRANSFORMERS_FOLDER, local_path, silence
 from a3dgen.errors import ConfigError, MissingDependency
 from a3dgen.geometry.skeleton import COCO_ROWS
 
@@ -25,7 +26,7 @@ class VitPoseDetector:
     """
 
     def __init__(self, config: DetectorConfig) -> None:
-        self._folder = local_folder("--weights", config.weights)
+        self._folder = local_path("--weights", config.weights, "folder", TRANSFORMERS_FOLDER)
         self._boxes = person_boxes(config)
         self._min_score = config.min_score
 
