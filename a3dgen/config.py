@@ -14,7 +14,8 @@ from a3dgen.errors import ConfigError, nearest
 from a3dgen.registry import resolve
 from a3dgen.sources import SOURCES
 from a3dgen.stage_table import INGEST, STAGE_TABLE, StageTable
-from a3dgen.typed import check_keys, construct, convert, override, plain, read_yaml
+from a3dgen.strict_yaml import read_yaml
+from a3dgen.typed import check_keys, construct, convert, override, plain
 
 OUT_TOKEN = "${out}"
 """In a source's paths: the build folder, where the demo's raw trees lie."""

@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
 
-import yaml
-
 from a3dgen.errors import ConfigError, nearest
-
-MAX_YAML_BYTES = 1_000_000
+from a3dgen.strict_yaml import BAD_YAML, name_of, parse
 
 
 @dataclass(frozen=True)
@@ -25,64 +22,6 @@ class Raw:
 
     text: str
     origin: str
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a repeated key is an error instead of a silent overwrite, and no alias is followed."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(
-                None, None, "aliases (*name) are not supported", self.peek_event().start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is not text; put it in quotes", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML mapping.
-
-    Raises:
-        ConfigError: if the file cannot be read, is not a mapping, or repeats a key.
-    """
-    try:
-        if path.stat().st_size > MAX_YAML_BYTES:
-            raise ConfigError(f"{path}: too large for a configuration ({path.stat().st_size} bytes)")
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # a SafeLoader
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}{_place(error)}") from error
-    except (ValueError, RecursionError) as error:  # an impossible date, a bottomless nesting
-        raise ConfigError(f"{path}: not usable YAML ({error})") from error
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: a configuration is a mapping of keys, not {_name_of(value)}")
-    return value
-
-
-def _place(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = f":{mark.line + 1}" if mark else ""
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"{line}: {what}"
 
 
 def convert(kind: Any, value: Any, key: str, origin: str) -> Any:
@@ -281,8 +220,8 @@ def _untyped(value: Any) -> Any:
 
 def _guess(value: Raw) -> Any:
     try:
-        return yaml.load(value.text, Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return parse(value.text)
+    except BAD_YAML:
         return value.text
 
 
@@ -302,12 +241,7 @@ def _join(key: str, name: str) -> str:
 
 def _mismatch(key: str, wanted: str, value: Any, origin: str) -> ConfigError:
     shown = value.text if isinstance(value, Raw) else value
-    return ConfigError(f"{origin}: {key} must be {wanted}, not {str(shown)[:60]!r} ({_name_of(shown)})")
-
-
-def _name_of(value: Any) -> str:
-    names = {"str": "text", "dict": "a mapping", "list": "a list", "NoneType": "nothing"}
-    return names.get(type(value).__name__, type(value).__name__)
+    return ConfigError(f"{origin}: {key} must be {wanted}, not {str(shown)[:60]!r} ({name_of(shown)})")
 
 
 def _spell(kind: Any) -> str:

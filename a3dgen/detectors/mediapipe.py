@@ -12,16 +12,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.crowd import distinct, share_out
 from a3dgen.detectors.poses import extent, pose_distance, square_around, thin, windows
 from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
@@ -92,7 +92,7 @@ class MediapipeDetector:
             return []
         groups = thin([h.limbs for h in hits], np.array([h.quality for h in hits]), 0.15)
         found = [p for i, same in groups if (p := verify(rgb, hits[i], len(same))) is not None]
-        return share_out([p for p in _distinct(found) if p.score >= self._min_score])
+        return share_out([p for p in distinct(found) if p.score >= self._min_score])
 
 
 _last: list[tuple[UInt8[ndarray, "h w 3"], list[Hit]]] = []
@@ -174,69 +174,6 @@ def from_behind(landmarks: Float[ndarray, "33 3"]) -> bool:
     """Whether a person shows their back: the left shoulder and hip lie left of the right ones in the picture."""
     shoulders, hips = landmarks[11, 0] - landmarks[12, 0], landmarks[23, 0] - landmarks[24, 0]
     return bool(shoulders + hips < -0.1 * extent(landmarks[TORSO, :2]))
-
-
-def _distinct(people: list[Person]) -> list[Person]:
-    """Drop the worse of two that are one person, and small poses that lie on a better person's body."""
-    kept: list[Person] = []
-    rows = [r for r, k in LANDMARK_OF_ROW.items() if k in set(LIMBS.tolist())]
-    for person in sorted(people, key=lambda p: -p.score):
-        mine = person.keypoints[rows, :2]
-        if not any(_same(mine, person, other, other.keypoints[rows, :2]) for other in kept):
-            kept.append(person)
-    return kept
-
-
-def _same(mine: Float[ndarray, "12 2"], person: Person, other: Person, theirs: Float[ndarray, "12 2"]) -> bool:
-    if pose_distance(mine, theirs) < 0.2:
-        return True
-    if extent(mine) > 0.7 * extent(theirs):
-        return False
-    return on_mask(mine, other.mask) > 0.6
-
-
-REACH = 0.3
-"""A mask may reach this far from the person's bones, in shares of their extent (clothes, hair, mistakes of a joint)."""
-_BONES = [("shoulder", "elbow"), ("elbow", "wrist"), ("shoulder", "hip"), ("hip", "knee"), ("knee", "ankle")]
-_LINES = [(ROW[f"extra_{s}_{a}"], ROW[f"extra_{s}_{b}"]) for s in ("left", "right") for a, b in _BONES]
-_LINES += [(ROW["extra_left_shoulder"], ROW["extra_right_shoulder"]), (ROW["extra_left_hip"], ROW["extra_right_hip"])]
-_LINES += [(ROW[f"extra_{s}_shoulder"], ROW["body_nose"]) for s in ("left", "right")]
-_LINES += [(ROW[f"extra_{s}_ankle"], ROW[f"body_{s}_big_toe"]) for s in ("left", "right")]
-
-
-def share_out(people: list[Person]) -> list[Person]:
-    """Cut masks down to what lies near the person's own bones and not nearer to somebody else's.
-
-    The network outlines every person in its crop as one.
-    """
-    away = []
-    for person in people:
-        if person.mask is None:
-            return people
-        bones = np.ones(person.mask.shape, np.uint8)
-        for a, b in _LINES:
-            ends = np.clip(np.rint(person.keypoints[[a, b], :2]), -20_000, 20_000).astype(int)
-            cv2.line(bones, ends[0].tolist(), ends[1].tolist(), 0, 1)
-        size = max(extent(person.keypoints[[r for line in _LINES[:10] for r in line], :2]), 1.0)
-        away.append(cv2.distanceTransform(bones, cv2.DIST_L2, 3) / size)
-    out = []
-    for i, person in enumerate(people):
-        near = away[i] < REACH
-        for j, other in enumerate(people):
-            if j != i and other.mask is not None:
-                near &= (away[i] <= away[j]) | ~other.mask
-        out.append(replace(person, mask=person.mask & near))
-    return out
-
-
-def on_mask(points: Float[ndarray, "n 2"], mask: Bool[ndarray, "h w"] | None) -> float:
-    """Return the share of points that lie on a mask."""
-    if mask is None:
-        return 0.0
-    x, y = np.rint(points).astype(int).T
-    h, w = mask.shape
-    inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
-    return float(np.mean(inside & mask[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)]))
 
 
 def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Hit | None:
