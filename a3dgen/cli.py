@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 
 import a3dgen
 from a3dgen.threads import ONE_THREAD
@@ -97,7 +96,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_build(
         add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
     )
-    _add_custom(add("custom", "build a dataset from a folder of your own photos"))
+    _add_custom(add("custom", "build a dataset from a folder of your own photos", _help("custom", asked)))
     forget = add("forget", "remove every trace of one person, and every sample of that photo, from a finished build")
     forget.add_argument("build", metavar="BUILD", help="the build folder")
     forget.add_argument("key", metavar="KEY", help="key of the person, as in review.csv or the report")
@@ -193,21 +192,6 @@ def _help(name: str, asked: str) -> str:
     """Return the configuration keys of a command, only if it is the one asked about."""
     if name != asked:
         return ""
-    from a3dgen.explain import keys_help
+    from a3dgen.explain import command_help
 
-    package = Path(a3dgen.__file__).parent
-    run = keys_help(package / "config.py", "", "RunConfig")
-    slurm = keys_help(package / "config.py", "slurm", "SlurmConfig")
-    body = keys_help(package / "bodies" / "config.py", "body", "BodyConfig")
-    if name == "build":
-        return (
-            f"keys for --set, with their defaults:\n  seed (0): of everything random\n{run}\n{slurm}\n{body}\n"
-            f"and those of each stage: see 'a3dgen {'|'.join(STAGES)} --help'"
-        )
-    sources = {"demo": (package / "demo" / "config.py", package / "demo" / "__init__.py")}
-    for path in sources.get(name, (package / "stages" / f"{name}.py",)):
-        text = keys_help(path, name) if path.is_file() else ""
-        if text:
-            text = text.replace("ingest.sources", "sources")  # which is a key of its own
-            return f"keys for --set, with their defaults:\n{text}"
-    return ""
+    return command_help(name, STAGES)

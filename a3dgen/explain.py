@@ -1,16 +1,45 @@
-"""What ``a3dgen <stage> --help`` says about a stage's keys: read from the source of its Config, not imported."""
+"""What ``a3dgen <command> --help`` says about configuration keys: read from the source of Configs, not imported."""
 
 from __future__ import annotations
 
 import ast
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 WIDTH = 100
+PACKAGE = Path(__file__).parent
+SOURCES = ("coco", "mpii", "h36m", "photos")
+PHOTO_KEYS = ("detector_config", "min_score", "max_side", "video_fps", "video_frames")
+"""Keys of photo folders for which ``custom`` has no option."""
 
 
-def keys_help(source: Path, prefix: str, name: str = "Config") -> str:
+def command_help(command: str, stages: Sequence[str]) -> str:
+    """Return the configuration keys that belong to a command, with a heading."""
+
+    def keys(file: str, prefix: str, name: str = "Config") -> str:
+        return keys_help(PACKAGE / file, prefix, name)
+
+    privacy, more = keys("config.py", "privacy", "PrivacyConfig"), ""
+    if command == "build":
+        told = ["  seed (0): of everything random", keys("config.py", "", "RunConfig")]
+        told += [keys("bodies/config.py", "body", "BodyConfig"), privacy]
+        more = f"\nand those of each stage: see 'a3dgen {'|'.join(stages)} --help'"
+    elif command == "custom":
+        told = [keys_help(PACKAGE / "sources/photos.py", "sources.photos", only=PHOTO_KEYS)]
+        told += [privacy.replace("(False)", "(True here)")]  # by configs/custom.yaml
+        more = "\nand all others: see 'a3dgen build --help'"
+    elif command == "demo":
+        told = [keys("demo/__init__.py", "demo")]
+    else:
+        told = [keys(f"stages/{command}.py", command).replace("ingest.sources", "sources")]  # which is a key of its own
+        told += [keys(f"sources/{name}.py", f"sources.{name}") for name in SOURCES if command == "ingest"]
+    return "\n".join(["keys for --set, with their defaults:", *told]) + more
+
+
+def keys_help(source: Path, prefix: str, name: str = "Config", only: Sequence[str] = ()) -> str:
     """Return one paragraph a configuration key: ``prefix.key (default): meaning``.
 
     Keys of base classes come first; a key that is a group (another dataclass) is followed by its own keys.
@@ -18,33 +47,43 @@ def keys_help(source: Path, prefix: str, name: str = "Config") -> str:
     Args:
         source: the module that defines the frozen dataclass ``name``.
         prefix: dotted name of the group, e.g. ``fit``; may be empty.
+        only: keys of it to tell; empty = all.
     """
     found = _find(source, name)
-    if found is None:
+    if found is None or not isinstance(found[1], ast.ClassDef):
         return ""
     path, node = found
     parts = [keys_help(path, prefix, base.id) for base in node.bases if isinstance(base, ast.Name)]
     meanings = _meanings(ast.get_docstring(node) or "")
     for item in node.body:
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            key = f"{prefix}.{item.target.id}" if prefix else item.target.id
-            group = keys_help(path, key, item.annotation.id) if isinstance(item.annotation, ast.Name) else ""
-            parts.append(group or _paragraph(key, _default(item.value), meanings.get(item.target.id, "")))
+        for field in _names(item) if isinstance(item, ast.AnnAssign) else ():
+            if not only or field in only:
+                key = f"{prefix}.{field}" if prefix else field
+                group = keys_help(path, key, item.annotation.id) if isinstance(item.annotation, ast.Name) else ""
+                parts.append(group or _paragraph(key, _default(path, item.value), meanings.get(field, "")))
     return "\n".join(part for part in parts if part)
 
 
-def _find(source: Path, name: str) -> tuple[Path, ast.ClassDef] | None:
-    """Return the class ``name`` of a module, followed to the module of this package it is imported from."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef) and node.name == name:
+def _find(source: Path, name: str) -> tuple[Path, ast.stmt] | None:
+    """Return the class or constant ``name`` of a module, followed to the module of this package it comes from."""
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if name in _names(node):
             return source, node
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("a3dgen."):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    path = Path(__file__).parent.joinpath(*node.module.split(".")[1:])
+                    path = PACKAGE.joinpath(*node.module.split(".")[1:])
                     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
                     return _find(path, alias.name)
     return None
+
+
+def _names(node: ast.stmt) -> list[str]:
+    """Return what a statement defines."""
+    if isinstance(node, ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [t.id for t in targets if isinstance(t, ast.Name)]
 
 
 def _paragraph(key: str, default: str, meaning: str) -> str:
@@ -52,13 +91,34 @@ def _paragraph(key: str, default: str, meaning: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="      ")
 
 
-def _default(value: ast.expr | None) -> str:
-    if value is None:
+def _default(source: Path, expression: ast.expr | None) -> str:
+    if expression is None:
         return "required"
-    text = ast.unparse(value)
-    made = re.fullmatch(r"field\(default_factory=(?:lambda: )?(.*)\)", text, re.DOTALL)
-    text = made[1].strip() if made else text
-    return {"dict": "{}", "list": "[]", "tuple": "()"}.get(text, text)
+    value = _value(source, expression)
+    words = isinstance(value, tuple) and value and all(isinstance(v, str) for v in value)
+    return ", ".join(value) if words else repr(value)
+
+
+def _value(source: Path, expression: ast.expr) -> Any:
+    """Evaluate a default: a literal, or what names and attributes of classes in this package stand for."""
+    match expression:
+        case ast.Name(id=name) if found := _find(source, name):
+            return _value(found[0], found[1].value)
+        case ast.Attribute(value=ast.Name(id=owner), attr=key) if found := _find(source, owner):
+            return next(_value(found[0], item.value) for item in found[1].body if key in _names(item))
+        case ast.Call(func=ast.Name(id="field"), keywords=[ast.keyword(value=ast.Lambda(body=made))]):
+            return _value(source, made)
+        case ast.Call(func=ast.Name(id="field"), keywords=[ast.keyword(value=ast.Name(id=kind))]):
+            return {"dict": {}, "list": [], "tuple": ()}[kind]
+        case ast.Call(func=ast.Name(id="tuple"), args=[inner]):
+            return tuple(_value(source, inner))
+        case ast.Call(func=ast.Name(id="range"), args=bounds):
+            return range(*(_value(source, b) for b in bounds))
+        case ast.Tuple(elts=items):
+            parts = [(_value(source, i.value) if isinstance(i, ast.Starred) else (_value(source, i),)) for i in items]
+            return tuple(v for part in parts for v in part)
+        case _:
+            return ast.literal_eval(expression)
 
 
 def _meanings(docstring: str) -> dict[str, str]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,12 @@ import pytest
 from a3dgen import cli
 from a3dgen.commands import status
 from a3dgen.errors import DataError
-from a3dgen.explain import keys_help
+from a3dgen.explain import PACKAGE, command_help, keys_help
 from a3dgen.stages import STAGES
 from a3dgen.threads import ONE_THREAD
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("build", *STAGES, "retry", "status", "validate", "export", "demo", "body", "bench")
+COMMANDS = ("build", *STAGES, "retry", "status", "validate", "export", "demo", "custom", "body", "bench")
 
 
 def run(capsys, *arguments):
@@ -33,13 +35,29 @@ def test_every_command_explains_itself(capsys, command):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_stage_help_documents_every_key(stage):
-    import a3dgen
+def test_stage_help_documents_every_key_with_its_default(stage):
+    config = import_module(f"a3dgen.stages.{stage}").Config()
+    shown = re.sub(r"\n {6}", " ", keys_help(PACKAGE / "stages" / f"{stage}.py", stage)).splitlines()
+    assert not [line for line in shown if not re.search(r"\): \S", line)]
+    assert [line.split(" (")[0].strip() for line in shown] == list(keys_of(config, stage))
+    for line, value in zip(shown, keys_of(config, stage).values(), strict=True):
+        text = ", ".join(value) if isinstance(value, tuple) and value and isinstance(value[0], str) else repr(value)
+        assert f" ({text}): " in line
 
-    text = keys_help(Path(a3dgen.__file__).parent / "stages" / f"{stage}.py", stage)
-    assert text.startswith(f"  {stage}.")
-    keys = re.sub(r"\n {6}", " ", text).splitlines()
-    assert not [line for line in keys if not re.search(r"\): \S", line)]
+
+def keys_of(config, prefix):
+    """Dotted key -> value, groups opened."""
+    found = {f"{prefix}.{f.name}": getattr(config, f.name) for f in dataclasses.fields(config)}
+    groups = [keys_of(v, k) if dataclasses.is_dataclass(v) else {k: v} for k, v in found.items()]
+    return {k: v for group in groups for k, v in group.items()}
+
+
+def test_help_shows_the_keys_of_sources_photos_and_privacy():
+    assert "sources.coco.licenses (())" in command_help("ingest", STAGES)
+    custom = command_help("custom", STAGES)
+    assert "sources.photos.video_fps (1.0)" in custom
+    assert "privacy.blur_bystanders (True here)" in custom
+    assert "privacy:" in (PACKAGE / "configs" / "custom.yaml").read_text()
 
 
 def test_stages_are_the_same_everywhere():

@@ -43,7 +43,7 @@ class Config:
     starts: int = FitOptions.starts
     max_iterations: int = FitOptions.steps
     tolerance: float = FitOptions.tolerance
-    flips: bool = FitOptions.flip_steps > 0
+    flips: bool = True
     margin: float = FitOptions.margin
     robust: float = FitOptions.robust
     prior: str = ""
