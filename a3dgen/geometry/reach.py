@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.cache import Cache
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
 from a3dgen.geometry.skeleton import JOINT, LANDMARK_ROWS, NUM_JOINTS, NUM_ROWS, PARENTS
 
@@ -50,8 +51,15 @@ class Reach:
     landmarks: Float[ndarray, "44"]
 
 
+_REACHES = Cache(4)
+
+
 def visibility_reach(body: BodyData) -> Reach:
-    """Return the allowances of one body model, measured in its rest pose."""
+    """Return the allowances of one body model, measured in its rest pose (once a process)."""
+    return _REACHES.get(body.mesh, "reach", lambda: _measured(body))
+
+
+def _measured(body: BodyData) -> Reach:
     rest = pose_body(body, np.zeros((NUM_JOINTS, 3)), np.zeros(body.num_betas), np.zeros(3))
     seen = np.unique(body.mesh.faces[~body.mesh.hidden])
     skin = rest.vertices(body.mesh, np.zeros(body.num_betas))[seen].astype(np.float64)

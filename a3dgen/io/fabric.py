@@ -189,15 +189,35 @@ def pattern(kind: str, seed: int) -> Pattern:
     )
 
 
+@lru_cache(1)
+def _halves() -> Float[ndarray, "n"]:
+    """Return every 16-bit float as f4, by its bits."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+
+
 @kernel
-def _dye(shares: ndarray, shade: ndarray, height: ndarray, table: ndarray, encode: ndarray, out: ndarray) -> None:
+def _dye(
+    shares: ndarray, shade: ndarray, halves: ndarray, height: ndarray, table: ndarray, encode: ndarray, out: ndarray
+) -> None:
+    """Colour a pattern; ``shade`` holds the bits of positive 16-bit floats, whose values are in ``halves``."""
+    low, high = shade.min(), shade.max()
+    first = np.empty((int(high) - int(low) + 1, 3), np.uint8)  # the first colour alone: by far the most texels
+    for i in range(len(first)):
+        for k in range(3):
+            v = np.float64(table[0, k]) * np.float64(halves[int(low) + i])
+            first[i, k] = encode[int(min(max(v, 0.0), 1.0) * 4095.0 + 0.5)]
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
+            out[y, x, 3] = height[y, x]
+            if shares[y, x, 0] == 0 and shares[y, x, 1] == 0:
+                i = int(shade[y, x]) - int(low)
+                for k in range(3):
+                    out[y, x, k] = first[i, k]
+                continue
             b, c = shares[y, x, 0] / 255.0, shares[y, x, 1] / 255.0
             for k in range(3):
-                v = ((1.0 - b - c) * table[0, k] + b * table[1, k] + c * table[2, k]) * shade[y, x]
+                v = ((1.0 - b - c) * table[0, k] + b * table[1, k] + c * table[2, k]) * halves[shade[y, x]]
                 out[y, x, k] = encode[int(min(max(v, 0.0), 1.0) * 4095.0 + 0.5)]
-            out[y, x, 3] = height[y, x]
 
 
 def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndarray, "s s 4"]:
@@ -211,5 +231,5 @@ def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndar
     shares, shade, height = pattern(kind, seed)
     table = np.stack([to_linear(colours[i] if i < len(colours) else colours[0]) for i in range(3)])
     out = np.empty((SIZE, SIZE, 4), np.uint8)
-    _dye(shares, shade.astype(np.float32), height, table, ENCODE, out)
+    _dye(shares, shade.view(np.uint16), _halves(), height, table, ENCODE, out)
     return out

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import yaml
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.geometry.body import BodyData
@@ -78,6 +78,16 @@ def hair(colour: str, seed: int, curly: bool) -> Texture:
 
 
 def _hair(colour: str, seed: int, curly: bool) -> Texture:
+    shade, height = _strands(seed, curly)
+    out = np.empty((*height.shape, 4), np.uint8)
+    out[..., :3] = to_srgb(to_linear(HAIR_COLOURS[colour]) * shade)
+    out[..., 3] = height
+    return out
+
+
+@lru_cache(8)
+def _strands(seed: int, curly: bool) -> tuple[Float[ndarray, "s s 1"], UInt8[ndarray, "s s"]]:
+    """Return the colour-free part of hair: a factor on its colour, and its height."""
     rng = generator_for(seed, "hair")
     size, half = 256, 128
     layers = ((0.6, 1.2, 1.0), (1.5, 2.5, 0.8), (7, 9, 0.5)) if curly else ((0.6, 30, 0.8), (2, 50, 1), (6, 80, 0.9))
@@ -87,11 +97,8 @@ def _hair(colour: str, seed: int, curly: bool) -> Texture:
         blurred = cv2.GaussianBlur(padded, (0, 0), sigmaX=across, sigmaY=along)[half:-half, half:-half]
         pattern += weight * blurred / blurred.std()
     pattern /= pattern.std()
-    out = np.empty((size, size, 4), np.uint8)
     shade = np.clip(np.exp((0.34 if curly else 0.24) * pattern - 0.08), 0.3, 2.2)[..., None]
-    out[..., :3] = to_srgb(to_linear(HAIR_COLOURS[colour]) * shade)
-    out[..., 3] = np.clip(128 + (20 if curly else 9) * pattern, 0, 255)
-    return out
+    return shade, np.clip(128 + (20 if curly else 9) * pattern, 0, 255).astype(np.uint8)
 
 
 def painted(path: str, body: BodyData) -> Texture:
