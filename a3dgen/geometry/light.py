@@ -86,6 +86,39 @@ def _sky() -> tuple[ndarray, ndarray]:
     return directions, flat * (np.pi / _COLUMNS) * (np.pi / _ROWS)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plate says about the light, before a sample's adjustments.
+
+    Attributes:
+        up: unit vector against gravity. key_dir: direction of the key. key_color: (3,) of luminance 1.
+        white: value of a well lit white surface. share: of the key in the light on a surface that faces it.
+        sh: (9, 3) of the surroundings, at the plate's own scale.
+    """
+
+    up: Float[ndarray, "3"]
+    key_dir: Float[ndarray, "3"]
+    key_color: Float[ndarray, "3"]
+    white: float
+    share: float
+    sh: Float[ndarray, "9 3"]
+
+    def light(self, adjust: Mapping[str, Any] | None = None) -> Light:
+        """Return the light with a sample's adjustments, see ``estimate_light``."""
+        adjust = adjust or {}
+        key_dir = _turn(self.key_dir, self.up, float(adjust.get("azimuth", 0.0)))
+        white = self.white * float(adjust.get("gain", 1.0))
+        facing = float(irradiance(self.sh, key_dir) @ _LUMINANCE)
+        color = self.key_color * float(adjust.get("key", 1.0))
+        key = self.share / (1 - self.share) * facing  # so that the key has its share on a surface that faces it
+        seen = _facing_the_camera()
+        seen = seen[np.abs(seen @ self.up) < 0.5]
+        lit = irradiance(self.sh, seen) @ _LUMINANCE + key * np.maximum(seen @ key_dir, 0)
+        # exposed for what is seen of the person, not for the brightest edge alone: backlit people keep their faces
+        scale = white / max(0.6 * float(lit.max()) + 0.64 * float(lit.mean()), 1e-6)
+        return Light(self.sh * scale, key_dir, color * (key * scale))
+
+
 def estimate_light(
     plate: UInt8[ndarray, "h w 3"],
     up: Float[ndarray, "3"] | None = None,
@@ -106,15 +139,20 @@ def estimate_light(
         The light, clamped to what photos of people show: the key well above the horizon, with a half to four fifths
         of the light on a surface that faces it; scaled for the surfaces that the camera sees.
     """
+    return read_surroundings(plate, up, shading, brightness).light(adjust)
+
+
+def read_surroundings(
+    plate: UInt8[ndarray, "h w 3"],
+    up: Float[ndarray, "3"] | None = None,
+    shading: Float[ndarray, "3"] | None = None,
+    brightness: float | None = None,
+) -> Surroundings:
+    """Return what all samples of one scene share of ``estimate_light``."""
     up = np.array([0.0, -1.0, 0.0]) if up is None else up / np.linalg.norm(up)
-    adjust = adjust or {}
     small = cv2.resize(plate, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
     radiance = to_linear(small).astype(np.float64)
     directions, solid = _sky()
-    key_dir = _key_direction(radiance, directions, up, shading)
-    key_dir = _turn(key_dir, up, float(adjust.get("azimuth", 0.0)))
-    white = _white_level(radiance @ _LUMINANCE, brightness) * float(adjust.get("gain", 1.0))
-    share = _key_share(radiance @ _LUMINANCE, shading)
     height = directions @ up
     # plates rarely show the sky above the person, and the ground in reach lies in the person's own shade
     usual = np.interp(height, (-1.0, 0.0, 1.0), (0.25, 0.75, 1.35))[..., None] * radiance.mean((0, 1))
@@ -123,15 +161,14 @@ def estimate_light(
     for mirror in (1.0, -1.0):
         sh += np.einsum("rck,rcl,rc->kl", harmonics(directions * (1.0, 1.0, mirror)), around, solid)
     sh *= _COSINE[:, None] / np.pi
-    facing = float(irradiance(sh, key_dir) @ _LUMINANCE)
-    color = _key_color(radiance) * float(adjust.get("key", 1.0))
-    key = share / (1 - share) * facing  # so that the key has its share on a surface that faces it
-    seen = _facing_the_camera()
-    seen = seen[np.abs(seen @ up) < 0.5]
-    lit = irradiance(sh, seen) @ _LUMINANCE + key * np.maximum(seen @ key_dir, 0)
-    # exposed for what is seen of the person, not for the brightest edge alone: backlit people keep their faces
-    scale = white / max(0.6 * float(lit.max()) + 0.64 * float(lit.mean()), 1e-6)
-    return Light(sh * scale, key_dir, color * (key * scale))
+    return Surroundings(
+        up=up,
+        key_dir=_key_direction(radiance, directions, up, shading),
+        key_color=_key_color(radiance),
+        white=_white_level(radiance @ _LUMINANCE, brightness),
+        share=_key_share(radiance @ _LUMINANCE, shading),
+        sh=sh,
+    )
 
 
 @cache

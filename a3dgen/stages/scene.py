@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from a3dgen.errors import DataError, Rejected
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.geometry.compose import black_level, noise_sigma, soft_edge
-from a3dgen.geometry.light import Light, estimate_light, shading_direction, to_linear
+from a3dgen.geometry.light import Light, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.geometry.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.io import images, masks
@@ -53,7 +54,11 @@ class Scene:
 
     def light(self, adjust: dict[str, Any]) -> Light:
         """Return the scene's light with a plan's adjustments."""
-        return estimate_light(self.plate, self.ground.up, self.shading, self.brightness, adjust)
+        return self._surroundings.light(adjust)
+
+    @cached_property
+    def _surroundings(self) -> Surroundings:
+        return read_surroundings(self.plate, self.ground.up, self.shading, self.brightness)
 
 
 def load_scene(
