@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
+from a3dgen.compiled import kernel
+from a3dgen.geometry.indexing import renumber
 from a3dgen.geometry.mesh import SkinnedMesh
 
 SNAP = 0.03
@@ -72,25 +74,18 @@ def clip(mesh: SkinnedMesh, field: Float[ndarray, " v"], threshold: float, snap:
     """
     distance = np.asarray(field, np.float64) - threshold
     sign = _signs(mesh.faces, distance, snap)
-    corner = sign[mesh.faces]
-    low, high = corner.min(1), corner.max(1)
-    flat = (low == 0) & (high == 0)
-    whole = (high <= 0) & (low < 0) | flat & (distance[mesh.faces].sum(1) <= 0)
-    cut = np.flatnonzero((low < 0) & (high > 0))
+    whole, cut = _kinds(mesh.faces, sign, distance)
 
     edges = _Crossings(len(mesh.vertices), len(mesh.uv), distance)
     pieces = _split(mesh, cut, sign, edges)
     faces = np.concatenate([mesh.faces[whole], *(p[0] for p in pieces)])
     face_uv = np.concatenate([mesh.face_uv[whole], *(p[1] for p in pieces)])
-    source = np.concatenate([np.flatnonzero(whole), *(p[2] for p in pieces)])
+    source = np.concatenate([whole, *(p[2] for p in pieces)])
 
     total = len(mesh.vertices) + len(edges.a)
     on_cut = np.ones(total, bool)
     on_cut[: len(mesh.vertices)] = sign == 0
-    used = np.zeros(total, bool)
-    used[faces] = True
-    number = np.cumsum(used) - 1
-    kept = np.flatnonzero(used)
+    kept, faces = renumber(faces, total)
     identity = np.arange(len(mesh.vertices))
     origin = Origin(
         np.concatenate([identity, edges.a])[kept],
@@ -98,7 +93,6 @@ def clip(mesh: SkinnedMesh, field: Float[ndarray, " v"], threshold: float, snap:
         np.concatenate([np.zeros(len(identity)), edges.t])[kept].astype(np.float32),
         source,
     )
-    faces = number[faces].astype(np.int32)
     boundary = on_cut[kept]
     uv = np.concatenate([mesh.uv, edges.uv(mesh.uv)]).astype(np.float32)
     return Clipped(
@@ -128,16 +122,38 @@ def apply_origin(
     )
 
 
+@kernel
 def _signs(faces: ndarray, distance: ndarray, snap: float) -> ndarray:
     """Return (V,) -1 kept, 0 on the cut, 1 removed, with crossings near a vertex snapped to it."""
     sign = np.sign(distance).astype(np.int8)
-    a, b = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    crossing = sign[a] * sign[b] < 0
-    a, b = a[crossing], b[crossing]
-    t = distance[a] / (distance[a] - distance[b])
-    sign[a[t < snap]] = 0
-    sign[b[t > 1 - snap]] = 0
-    return sign
+    out = sign.copy()
+    for f in range(len(faces)):
+        for k in range(3):
+            a, b = faces[f, k], faces[f, (k + 1) % 3]
+            if sign[a] * sign[b] < 0:
+                t = distance[a] / (distance[a] - distance[b])
+                if t < snap:
+                    out[a] = 0
+                if t > 1 - snap:
+                    out[b] = 0
+    return out
+
+
+@kernel
+def _kinds(faces: ndarray, sign: ndarray, distance: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the faces that are kept whole, and those that are cut."""
+    whole, cut = np.empty(len(faces), np.int64), np.empty(len(faces), np.int64)
+    wholes, cuts = 0, 0
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        low, high = min(sign[a], sign[b], sign[c]), max(sign[a], sign[b], sign[c])
+        if (high <= 0 and low < 0) or (low == 0 and high == 0 and distance[a] + distance[b] + distance[c] <= 0):
+            whole[wholes] = f
+            wholes += 1
+        elif low < 0 and high > 0:
+            cut[cuts] = f
+            cuts += 1
+    return whole[:wholes].copy(), cut[:cuts].copy()
 
 
 class _Crossings:
@@ -217,11 +233,23 @@ def _length(position: ndarray, a: ndarray, b: ndarray) -> ndarray:
     return np.linalg.norm(position[a] - position[b], axis=1)
 
 
+@kernel
+def _half_edges(faces: ndarray, boundary: ndarray) -> tuple[ndarray, ndarray]:
+    """Return start and end of the half-edges between vertices on the cut."""
+    count = 0
+    a, b = np.empty(3 * len(faces), np.int64), np.empty(3 * len(faces), np.int64)
+    for f in range(len(faces)):
+        for k in range(3):
+            start, end = faces[f, k], faces[f, (k + 1) % 3]
+            if boundary[start] and boundary[end]:
+                a[count], b[count] = start, end
+                count += 1
+    return a[:count].copy(), b[:count].copy()
+
+
 def _loops(faces: ndarray, boundary: ndarray) -> list[ndarray]:
     """Chain the half-edges along the cut that have no opposite into ordered loops, longest first."""
-    a, b = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
-    near = boundary[a] & boundary[b]
-    a, b = a[near], b[near]
+    a, b = _half_edges(faces, boundary)
     lone = ~np.isin(a * len(boundary) + b, b * len(boundary) + a)
     following: dict[int, list[int]] = {}
     for start, end in zip(a[lone].tolist(), b[lone].tolist(), strict=True):

@@ -13,8 +13,9 @@ from numpy import ndarray
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.cloth_ends import Stump, cuff, dome, flat_frame, hanging, pinned, radial
 from a3dgen.geometry.garments import HEM, TILE, Garment, levels
+from a3dgen.geometry.indexing import index_uv
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
-from a3dgen.geometry.sheets import cylinder_uv, index_uv, strip
+from a3dgen.geometry.sheets import cylinder_uv, strip
 
 SHOWING = ("bare", "rolled")
 """Endings that leave the stump's end to be seen."""

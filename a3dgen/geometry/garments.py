@@ -13,11 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from a3dgen.geometry.cache import Cache
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.folds import fold_heights
+from a3dgen.geometry.indexing import index_uv
 from a3dgen.geometry.limbs import LIMB_JOINTS, limb_coordinate, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
-from a3dgen.geometry.sheets import boundary_loops, clear_of, cylinder_uv, drape, index_uv, with_rings
+from a3dgen.geometry.sheets import boundary_loops, clear_of, cylinder_uv, drape, with_rings
 from a3dgen.geometry.skeleton import JOINT
 
 TILE = 0.32
@@ -83,6 +85,10 @@ class Garment:
     spec: Spec
     mesh: SkinnedMesh
     limbs: Mapping[str, Float[ndarray, " v"]]
+
+
+_MEASURES = Cache(4)
+"""Of the shells that garments are cut from."""
 
 
 def measure(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) -> Measure:
@@ -172,7 +178,7 @@ def build_garment(
         joints: rest joints (24, 3) at betas = 0, m.
     """
     mesh = shells[_SHELL_OF.get(spec.kind, "tights")]
-    m = measure(mesh, joints)
+    m = _MEASURES.get(mesh, joints.tobytes(), lambda: measure(mesh, joints))
     limbs = levels(spec)
     fields = [f for f, _ in bounds(spec, m, joints)] + [m.limbs[k] - level for k, level in limbs.items()]
     carried = np.stack([*fields, *(m.limbs[k] for k in LIMB_JOINTS)], 1)

@@ -10,15 +10,15 @@ from numpy import ndarray
 from scipy.sparse import csr_matrix, diags
 from scipy.spatial import cKDTree
 
+from a3dgen.compiled import kernel
+from a3dgen.geometry.cache import Cache
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 
 
 def boundary_loops(faces: Integer[ndarray, "f 3"]) -> list[ndarray]:
     """Return the boundaries of a surface as ordered vertex loops (l,) that run as the faces' own half-edges do."""
-    a, b = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
-    count = int(faces.max()) + 1 if len(faces) else 0
-    lone = ~np.isin(a * count + b, b * count + a)
-    following = dict(zip(a[lone].tolist(), b[lone].tolist(), strict=True))
+    a, b = _lone_half_edges(np.ascontiguousarray(faces), int(faces.max()) + 1 if len(faces) else 0)
+    following = dict(zip(a.tolist(), b.tolist(), strict=True))
     loops = []
     while following:
         start = min(following)
@@ -27,6 +27,37 @@ def boundary_loops(faces: Integer[ndarray, "f 3"]) -> list[ndarray]:
             loop.append(step)
         loops.append(np.array(loop))
     return loops
+
+
+@kernel
+def _lone_half_edges(faces: ndarray, count: int) -> tuple[ndarray, ndarray]:
+    """Return start and end of the half-edges without an opposite, in the order of the faces."""
+    total = 3 * len(faces)
+    start = np.zeros(count + 1, np.int64)
+    for f in range(len(faces)):
+        for k in range(3):
+            start[faces[f, k] + 1] += 1
+    for v in range(count):
+        start[v + 1] += start[v]
+    ends, fill = np.empty(total, np.int64), start[:count].copy()
+    for f in range(len(faces)):
+        for k in range(3):
+            v = faces[f, k]
+            ends[fill[v]] = faces[f, (k + 1) % 3]
+            fill[v] += 1
+    a, b, n = np.empty(total, np.int64), np.empty(total, np.int64), 0
+    for f in range(len(faces)):
+        for k in range(3):
+            v, w = faces[f, k], faces[f, (k + 1) % 3]
+            lone = True
+            for i in range(start[w], start[w + 1]):
+                if ends[i] == v:
+                    lone = False
+                    break
+            if lone:
+                a[n], b[n] = v, w
+                n += 1
+    return a[:n].copy(), b[:n].copy()
 
 
 def _averaging(faces: Integer[ndarray, "f 3"], count: int, fixed: Integer[ndarray, " n"]) -> csr_matrix:
@@ -80,10 +111,18 @@ def drape(mesh: SkinnedMesh, offset: Float[ndarray, " v"], passes: int, clearanc
     return replace(mesh, vertices=points.astype(np.float32), pose_dirs=None)
 
 
+_TREES = Cache(2)
+
+
+def _shown(skin: SkinnedMesh) -> tuple[Integer[ndarray, " n"], cKDTree, Float[ndarray, "n 3"]]:
+    """Return the vertices of what can be seen of a skin, a tree of them, and their normals."""
+    shown = np.unique(skin.faces[~skin.hidden])
+    return shown, cKDTree(skin.vertices[shown]), vertex_normals(skin.vertices, skin.faces)[shown]
+
+
 def clear_of(mesh: SkinnedMesh, skin: SkinnedMesh, clearance: Float[ndarray, " v"]) -> SkinnedMesh:
     """Push a surface out until it is ``clearance`` (m) outside the nearest vertices of the skin (both in rest)."""
-    shown = np.unique(skin.faces[~skin.hidden])
-    tree, normals = cKDTree(skin.vertices[shown]), vertex_normals(skin.vertices, skin.faces)[shown]
+    shown, tree, normals = _TREES.get(skin, "tree", lambda: _shown(skin))
     points = mesh.vertices.astype(np.float64)
     average = _averaging(mesh.faces, len(points), np.zeros(0, np.int64))
     for _ in range(3):
@@ -179,11 +218,3 @@ def cylinder_uv(
     angle -= 2 * np.pi * np.round((angle - angle[:, :1]) / (2 * np.pi))
     around = max(1, round(2 * np.pi * float(np.median(np.hypot(x, y))) / tile))
     return np.stack([angle / (2 * np.pi) * around, (q @ axis) / tile], -1)
-
-
-def index_uv(corners: Float[ndarray, "f 3 2"], faces: Integer[ndarray, "f 3"]) -> tuple[ndarray, ndarray]:
-    """Return (uv (T, 2) f4, face_uv (F, 3) i4) for per-corner coordinates, one row per distinct vertex and place."""
-    place = np.round(corners * 4096).astype(np.int64).reshape(-1, 2)
-    rows = np.concatenate([faces.reshape(-1, 1).astype(np.int64), place], 1)
-    unique, inverse = np.unique(rows, axis=0, return_inverse=True)
-    return (unique[:, 1:] / 4096).astype(np.float32), inverse.reshape(-1, 3).astype(np.int32)

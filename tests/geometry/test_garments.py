@@ -6,8 +6,9 @@ from a3dgen.geometry.amputate import rebuild
 from a3dgen.geometry.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure
 from a3dgen.geometry.hair import STYLES, build_hair
 from a3dgen.geometry.head import beard_map, brow_map, eyeballs, head_frame
+from a3dgen.geometry.indexing import index_uv
 from a3dgen.geometry.mesh import vertex_normals
-from a3dgen.geometry.sheets import boundary_loops, cylinder_uv, index_uv, strip, subdivided
+from a3dgen.geometry.sheets import boundary_loops, cylinder_uv, strip, subdivided
 from a3dgen.geometry.skeleton import JOINT
 
 TSHIRT = Spec("top", 0.5, 0.5)
