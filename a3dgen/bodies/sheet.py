@@ -135,7 +135,7 @@ def skin_item(body: BodyData, amputee: Amputee, seed: int) -> Item:
     return Item(
         vertices=amputee.vertices,
         faces=mesh.faces[shown],
-        uv=np.concatenate([uv, mesh.uv[len(uv) :]]).astype(np.float32),
+        uv=np.concatenate([uv, amputee.stump_uv[len(uv) :]]).astype(np.float32),
         face_uv=mesh.face_uv[shown],
         labels=(mesh.face_part[shown] + 1).astype(np.uint8),
         texture=textures.skin(body, 2 + seed % 7, _SHAVEN, 0),

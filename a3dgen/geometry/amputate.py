@@ -52,7 +52,8 @@ class Amputee:
     """A posed amputee (or intact person).
 
     Attributes:
-        topology: the cut mesh it comes from; ``mesh``, ``origin``, ``scar`` and ``cap_faces`` are its parts.
+        topology: the cut mesh it comes from; ``mesh``, ``origin``, ``scar``, ``stump_uv`` and ``cap_faces`` are its
+            parts.
         posed: joints, rotations and skinning transforms (joints that are absent included). betas: shape.
         vertices: (V, 3) f4 m, camera frame.
         keypoints: (44, 3) m, camera frame, zero where absent. present: (44,) bool.
@@ -83,6 +84,10 @@ class Amputee:
     @property
     def scar(self) -> Float[ndarray, " v"]:
         return self.topology.scar
+
+    @property
+    def stump_uv(self) -> Float[ndarray, "t 2"]:
+        return self.topology.stump_uv
 
     @property
     def cap_faces(self) -> Bool[ndarray, " f"]:
@@ -128,7 +133,8 @@ def collapse_topology(mesh: SkinnedMesh, removed: Bool[ndarray, "12"]) -> Topolo
     )
     stumps = tuple(Stump(i, None, np.zeros(0, np.int64), int(number[t])) for i, t in tips.items())
     nothing = np.zeros(len(kept), bool)
-    return Topology(cut, origin, np.zeros(len(kept), np.float32), np.zeros(len(cut.faces), bool), nothing, stumps)
+    scar, caps = np.zeros(len(kept), np.float32), np.zeros(len(cut.faces), bool)
+    return Topology(cut, origin, scar, caps, nothing, stumps, mesh.uv)
 
 
 def topology_for(

@@ -34,8 +34,10 @@ class Topology:
     Attributes:
         mesh: cut and closed rest mesh; absent joints have no weight (geometry ``residual``).
         origin: carries maps of the skin over; a cap's vertices take the value of the ring vertex they hang on.
-        scar: (V,) f4 0..1. cap_faces: (F,) bool. cap_vertices: (V,) bool.
+        scar: (V,) f4 0..1, how red a stump's skin is. cap_faces: (F,) bool. cap_vertices: (V,) bool.
         stumps: one a removed region, in AJAHR order.
+        stump_uv: (T, 2) texture coordinates for textures with a painted scar: as the mesh's (whose caps show plain
+            skin of their limb) but for the caps, which lie in the patch of ``geometry.scar``.
     """
 
     mesh: SkinnedMesh
@@ -44,3 +46,4 @@ class Topology:
     cap_faces: Bool[ndarray, " f"]
     cap_vertices: Bool[ndarray, " v"]
     stumps: tuple[Stump, ...]
+    stump_uv: Float[ndarray, "t 2"]

@@ -14,6 +14,9 @@ from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.sheets import subdivided
 from a3dgen.geometry.skeleton import JOINT
 
+RECEDING = 0.42
+"""How far receding hair has gone back, see ``HeadFrame.above_hairline``."""
+
 
 @dataclass(frozen=True)
 class Style:

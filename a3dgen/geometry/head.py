@@ -17,8 +17,11 @@ REFERENCE_EYE_DISTANCE = 0.0586
 """Distance of the eyeball centres for which the lengths below were measured, m."""
 
 # Elevation of the hairline (degrees above the head's centre) over azimuth (0 front, 90 ear, 180 back).
-_AZIMUTH = (0, 30, 48, 62, 72, 90, 105, 125, 180)
-_HAIRLINE = (42, 40, 30, 8, -12, 2, -6, -22, -42)
+_AZIMUTH = (0, 20, 36, 48, 56, 64, 72, 80, 90, 105, 125, 180)
+_HAIRLINE = (43, 42, 39, 32, 18, 6, -12, -10, 2, -6, -22, -42)
+_BALDING = (92, 92, 90, 70, 34, 8, -12, -10, 2, -6, -22, -42)
+_BALD_TOP = 34.0
+"""Elevation above which a balding head is bare, degrees."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,18 @@ class HeadFrame:
         azimuth = np.degrees(np.abs(np.arctan2(q[..., 0], q[..., 2])))
         return azimuth, np.degrees(np.arcsin(np.clip(q[..., 1] / r, -1, 1)))
 
-    def above_hairline(self, points: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n"]:
-        """Return degrees above the hairline: positive on the scalp; strongly negative away from the head."""
+    def above_hairline(self, points: Float[ndarray, "*n 3"], receded: float = 0.0) -> Float[ndarray, "*n"]:
+        """Return degrees above the hairline: positive on the scalp; strongly negative away from the head.
+
+        ``receded`` 0..1 leads from a full head of hair to a wreath around a bald top.
+        """
         azimuth, elevation = self.angles(points)
         far = np.linalg.norm(points - self.centre, axis=-1) > 0.2 * self.scale
-        return np.where(far, -90.0, elevation - np.interp(azimuth, _AZIMUTH, _HAIRLINE))
+        above = elevation - np.interp(azimuth, _AZIMUTH, _HAIRLINE)
+        if receded > 0:
+            wreath = np.minimum(elevation - np.interp(azimuth, _AZIMUTH, _BALDING), _BALD_TOP - elevation)
+            above = above + receded * (wreath - above)
+        return np.where(far, -90.0, above)
 
 
 def _sphere(points: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "3"], float]:

@@ -1,4 +1,4 @@
-"""Where a stump is cut and what it looks like: ring level, taper, scar, and the patch of texture its cap shows."""
+"""Where a stump is cut and how it is shaped: ring level, taper, and the patch of plain skin that its cap shows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from a3dgen.geometry.regions import Region
 
 TAPER_REACH = 0.35
 """Share of the segment over which a stump tapers (recipe 1 of the looks)."""
-SCAR_REACH = 0.10
-"""Share of the segment before the cut over which the skin turns red."""
 STIFF_REACH = 0.2
 """Share of the segment before the cut over which the skin's weights turn to those of the cap."""
 _LOWEST_LEVEL = {"arm": 0.10, "leg": 0.06}
@@ -25,7 +23,6 @@ _TORSO_LEVEL = {"arm": 0.02, "leg": 0.035}
 """Level of the closure of a shoulder or hip disarticulation; two hips' closures must not meet in the middle."""
 _SKIN_WITHIN = 0.3
 """A cap shows skin from this share of the segment before or after its middle."""
-_SCAR_LINE_M = 0.0035
 
 
 @dataclass(frozen=True)
@@ -163,32 +160,6 @@ def taper_shares(plan: StumpPlan, field: Float[ndarray, " v"]) -> Float[ndarray,
 def stiff_shares(plan: StumpPlan, field: Float[ndarray, " v"]) -> Float[ndarray, " v"]:
     """Return (V,) 0..1: how far each vertex on the way to the cut follows the stump's joint instead of its weights."""
     return smoothstep((field - (plan.cut - STIFF_REACH)) / STIFF_REACH)
-
-
-def scar_on_skin(plan: StumpPlan, field: Float[ndarray, " v"]) -> Float[ndarray, " v"]:
-    """Return (V,) 0..0.3: how red the skin before the cut is."""
-    return 0.3 * smoothstep((field - (plan.cut - SCAR_REACH)) / SCAR_REACH)
-
-
-def scar_on_cap(
-    points: Float[ndarray, "n l 3"], axis: ndarray, centre: ndarray, line: ndarray, axial: ndarray
-) -> ndarray:
-    """Return (n, L): the red end of the stump with the seam of the flaps, a line over the tip along ``line``.
-
-    The seam follows the two spokes nearest to the line, so that it is straight on any mesh.
-    """
-    line = line - (line @ axis) * axis
-    line = line / np.linalg.norm(line)
-    side = np.cross(axis, line)
-    ring = points[0] - centre
-    angle = np.arctan2(ring @ side, ring @ line)
-    spokes = [int(np.argmin(np.abs(np.angle(np.exp(1j * (angle - a)))))) for a in (0.0, np.pi)]
-    seam = np.zeros(points.shape[:2])
-    for s in spokes:
-        gap = np.linalg.norm(points - points[:, s : s + 1], axis=2)
-        seam = np.maximum(seam, np.exp(-((gap / _SCAR_LINE_M) ** 2)))
-    fade = smoothstep(axial / 0.5)[:, None]
-    return np.maximum(0.3 + 0.2 * axial[:, None], seam * fade)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from a3dgen.geometry.cap import (
     fair,
     loop_centre,
     loop_normal,
+    polar_ring,
     ring_conormals,
     rounded_ring,
     smooth_around,
@@ -29,6 +30,7 @@ from a3dgen.geometry.cut_mesh import Stump, Topology
 from a3dgen.geometry.limbs import OFF_LIMB, limb_weights, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import REGIONS, most_proximal
+from a3dgen.geometry.scar import find_scar_patch, scar_on_cap, scar_on_skin
 from a3dgen.geometry.stump import (
     LimbTable,
     StumpPlan,
@@ -36,8 +38,6 @@ from a3dgen.geometry.stump import (
     limb_table,
     place_disk,
     plan_stump,
-    scar_on_cap,
-    scar_on_skin,
     slice_edges,
     stiff_shares,
     taper_shares,
@@ -99,7 +99,8 @@ def build_topology(
         nothing = np.zeros(len(mesh.vertices), bool)
         same = np.arange(len(mesh.vertices))
         origin = Origin(same, same, np.zeros(len(same), np.float32), np.arange(len(mesh.faces)))
-        return Topology(mesh, origin, np.zeros(len(same), np.float32), np.zeros(len(mesh.faces), bool), nothing, ())
+        faces = np.zeros(len(mesh.faces), bool)
+        return Topology(mesh, origin, np.zeros(len(same), np.float32), faces, nothing, (), mesh.uv)
     distance = np.max([(t.field - p.cut) * t.lengths[p.segment] for t, p in zip(tables, plans, strict=True)], axis=0)
     clipped = clip(mesh, distance, 0.0, snap=_SNAP)
     work = _Work(clipped, mesh)
@@ -135,7 +136,7 @@ class _Work:
         axis = loop_normal(self.vertices[loop]) if plan.torso else table.axes[plan.segment]
         self._taper(table, plan, field, axis, self.dirs[loop].mean(0))
         on_limb = field > OFF_LIMB
-        self.scar[on_limb] = np.maximum(self.scar[on_limb], scar_on_skin(plan, field[on_limb]))
+        self.scar[on_limb] = np.maximum(self.scar[on_limb], scar_on_skin(plan.cut, field[on_limb]))
 
         length = table.lengths[plan.segment]
         self.vertices[loop] += np.outer((plan.cut - field[loop]) * length, table.axes[plan.segment])  # snapped ones
@@ -202,10 +203,12 @@ class _Work:
         cap_weights = (1 - z) * weights + z * middle
         region = plan.region
         seam = np.array((_TORSO_SEAM_DIRECTION if plan.torso else _SEAM_DIRECTION)[region.limb])
-        scar = scar_on_cap(cap.rings, ring.axis, ring.centre, seam, cap.axial)
+        scar = np.repeat(scar_on_cap(cap.axial), len(loop))
 
-        disk = unrolled(ring, cap)
+        disk, polar = unrolled(ring, cap), polar_ring(ring)
         spot = _TABLES.get(self.intact, ("uv", region.name), lambda: find_uv_spot(self.intact, table, plan.segment))
+        patch = _TABLES.get(self.intact, ("scar",), lambda: find_scar_patch(self.intact))
+        uv = place_disk(spot, disk)
         n = len(loop)
         levels = [np.arange(n) + k * n for k in range(RINGS + 1)]
         face_uv = _renumber(faces, [loop, *(self.count + k * n + np.arange(n) for k in range(RINGS))], levels)
@@ -214,9 +217,10 @@ class _Work:
             "vertices": np.vstack([cap.rings.reshape(-1, 3), tip]),
             "dirs": np.concatenate([cap_dirs.reshape(-1, *tip_dirs.shape), tip_dirs[None]]),
             "weights": np.vstack([cap_weights.reshape(-1, weights.shape[1]), middle]),
-            "scar": np.concatenate([scar.ravel(), [1.0]]),
+            "scar": np.concatenate([scar, scar_on_cap(np.ones(1))]),
             "faces": faces,
-            "uv": place_disk(spot, disk),
+            "uv": uv,
+            "stump_uv": uv if patch is None else patch.place(disk, np.array([seam @ polar.first, seam @ polar.second])),
             "face_uv": face_uv + self.texels,
             "part": np.full(len(faces), region.segment[0], np.uint8),
             "hangs_on": np.concatenate([np.tile(loop, RINGS), loop[:1]]),
@@ -271,7 +275,8 @@ class _Work:
         new_faces = np.arange(len(cut.faces)) >= len(mesh.faces)
         new_vertices = np.arange(len(cut.vertices)) >= len(mesh.vertices)
         scar = np.concatenate([self.scar, both["scar"]]).astype(np.float32)
-        return Topology(cut, source, scar, new_faces, new_vertices, tuple(self.stumps))
+        stump_uv = np.concatenate([mesh.uv, both["stump_uv"]]).astype(np.float32)
+        return Topology(cut, source, scar, new_faces, new_vertices, tuple(self.stumps), stump_uv)
 
 
 def _renumber(faces: ndarray, old: list[ndarray], new: list[ndarray]) -> ndarray:

@@ -106,7 +106,7 @@ def _with_eyes(body: BodyData, amputee: Amputee) -> Float[ndarray, "t 2"]:
     uv = textures.body_maps(body).uv
     if amputee.mesh is body.mesh:
         return uv
-    return np.concatenate([uv, amputee.mesh.uv[len(uv) :]])
+    return np.concatenate([uv, amputee.stump_uv[len(uv) :]])
 
 
 @dataclass(frozen=True)

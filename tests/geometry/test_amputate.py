@@ -13,6 +13,7 @@ from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.cap import cap_faces
 from a3dgen.geometry.limbs import limb_coordinate
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_rows
+from a3dgen.geometry.scar import find_scar_patch, seam_maps
 from a3dgen.geometry.skeleton import JOINT
 
 STUMP = np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1))
@@ -177,7 +178,7 @@ def test_attributes_of_the_cap(body, region, residual):
     assert not mesh.hidden[a.cap_faces].any()
     assert a.scar.dtype == np.float32
     assert a.scar.min() >= 0
-    assert a.scar.max() == 1
+    assert 0.5 < a.scar.max() < 0.7  # reddened; the seam itself is painted
     assert (a.scar[t.cap_vertices] >= 0.29).all()
     value = np.arange(len(body.mesh.vertices), dtype=np.float32)
     assert len(a.origin.apply(value)) == len(a.vertices)
@@ -204,6 +205,42 @@ def test_cap_texture_is_an_unstretched_island_on_skin(body, region, residual):
     here = body.mesh.uv[body.mesh.face_uv].mean(1)
     nearest = body.mesh.face_part[np.argmin(np.linalg.norm(here - middle, axis=1))]
     assert nearest == (REGIONS[region].segment[0] if REGIONS[region].cuttable else REGIONS[region].joint)
+
+
+@pytest.mark.parametrize("region", range(NUM_REGIONS))
+def test_scar_is_painted_in_a_free_part_of_the_texture(body, region):
+    a = cut(body, region, 0.6)
+    mesh, patch = a.mesh, find_scar_patch(body.mesh)
+    rows = np.unique(mesh.face_uv[a.cap_faces])
+    assert (np.linalg.norm(a.stump_uv[rows] - patch.middle, axis=1) < 0.95 * patch.radius).all()
+    others = np.setdiff1d(np.unique(mesh.face_uv[~a.cap_faces]), rows)
+    assert np.array_equal(a.stump_uv[others], mesh.uv[others])
+    assert np.linalg.norm(mesh.uv[others] - patch.middle, axis=1).min() > patch.radius
+    corner = a.stump_uv[mesh.face_uv[a.cap_faces]].astype(np.float64)
+    area = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    assert (area > 0).all() or (area < 0).all()  # no fold
+
+
+def test_layout_without_room_has_no_scar_patch(body):
+    full = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+    faces = np.array([[0, 1, 2], [1, 3, 2]], np.int32)
+    quad = replace(
+        body.mesh, vertices=body.mesh.vertices[:4], shape_dirs=body.mesh.shape_dirs[:4], weights=body.mesh.weights[:4],
+        faces=faces, uv=full, face_uv=faces, pose_dirs=None, face_part=body.mesh.face_part[:2],
+        hidden=body.mesh.hidden[:2],
+    )  # fmt: skip
+    assert find_scar_patch(quad) is None
+
+
+def test_seam_is_a_narrow_line_that_ends_within_the_cap():
+    y, x = np.mgrid[-1:1:101j, -1:1:101j]
+    maps = {k: v.reshape(x.shape) for k, v in seam_maps(np.stack([x.ravel(), y.ravel()], -1)).items()}
+    assert maps["scar"].min() >= 0
+    assert maps["scar"].max() <= 1
+    assert 0.01 < (maps["scar"] > 0.5).mean() < 0.08
+    assert np.abs(maps["relief"]).max() <= 1
+    for values in maps.values():
+        assert np.abs(values[np.abs(x) > 0.81]).max() < 1e-6
 
 
 @pytest.mark.parametrize("region", range(NUM_REGIONS))
