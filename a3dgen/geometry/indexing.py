@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.compiled import kernel
@@ -11,7 +11,7 @@ from a3dgen.compiled import kernel
 
 def renumber(rows: Integer[ndarray, "f n"], count: int) -> tuple[Integer[ndarray, " w"], Integer[ndarray, "f n"]]:
     """Return the numbers below ``count`` that occur, in order, and the rows in terms of their places there, i4."""
-    return _renumber(np.ascontiguousarray(rows), count)
+    return _renumber(np.ascontiguousarray(rows, np.int32), count)
 
 
 @kernel
@@ -34,11 +34,24 @@ def _renumber(rows: ndarray, count: int) -> tuple[ndarray, ndarray]:
     return used[:n].copy(), out
 
 
+def faces_within(faces: Integer[ndarray, "f 3"], inside: Bool[ndarray, " v"]) -> Bool[ndarray, " f"]:
+    """Return (F,) bool: faces all of whose corners are inside."""
+    return _faces_within(np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(inside))
+
+
+@kernel
+def _faces_within(faces: ndarray, inside: ndarray) -> ndarray:
+    out = np.empty(len(faces), np.bool_)
+    for f in range(len(faces)):
+        out[f] = inside[faces[f, 0]] and inside[faces[f, 1]] and inside[faces[f, 2]]
+    return out
+
+
 def index_uv(corners: Float[ndarray, "f 3 2"], faces: Integer[ndarray, "f 3"]) -> tuple[ndarray, ndarray]:
     """Return (uv (T, 2) f4, face_uv (F, 3) i4) for per-corner coordinates, one row per distinct vertex and place."""
     place = np.round(corners * 4096).astype(np.int64).reshape(-1, 2)
     count = int(faces.max()) + 1 if len(faces) else 0
-    first, number = _distinct(np.ascontiguousarray(faces).reshape(-1), place, count)
+    first, number = _distinct(np.ascontiguousarray(faces, np.int32).reshape(-1), place, count)
     return (place[first] / 4096).astype(np.float32), number.reshape(-1, 3)
 
 

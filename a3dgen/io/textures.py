@@ -34,8 +34,9 @@ VARIANTS = 4
 
 Texture = UInt8[ndarray, "h w 4"]
 _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
-_SKINS: Pool[tuple[SkinMaps, Texture]] = Pool(16)
-_FABRICS: Pool[Texture] = Pool(48)
+_SKINS: Pool[tuple[SkinMaps, Texture]] = Pool(4)
+_FABRICS: Pool[Texture] = Pool(16)
+"""Hardly two people have the same skin or cloth; twins do, and follow one another."""
 _HAIRS: Pool[Texture] = Pool(16)
 _PAINTED: Pool[tuple[SkinMaps, Texture]] = Pool(8)
 

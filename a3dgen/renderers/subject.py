@@ -27,6 +27,7 @@ from a3dgen.geometry.garments import (
     within_bounds,
 )
 from a3dgen.geometry.hair import CROPPED, build_hair
+from a3dgen.geometry.indexing import faces_within, renumber
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io import textures
@@ -55,8 +56,9 @@ LINING_TILES = 5.0
 LINING_BACK_M = 0.02
 _BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
-_MEASURES: Pool[Measure] = Pool(48)
-_HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(64)
+_MEASURES: Pool[Measure] = Pool(96)
+_HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
+"""Of every garment under every other: a few kilobytes each."""
 _TRIMMED: Pool[Garment] = Pool(48)
 _VISIBLE: Pool["_Layers"] = Pool(24)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
@@ -157,32 +159,34 @@ def _sort_faces(
     free = ~mesh.hidden
     for limb, tip in socks:
         on = origin.apply(shared.skin.limbs[limb])
-        free &= ~(on >= tip - LINER_REACH + 0.05)[mesh.faces].all(1)
+        free &= ~faces_within(mesh.faces, on >= tip - LINER_REACH + 0.05)
     linings: list[_Lining | None] = [None] * len(ends)
     for i in sorted(range(len(ends)), key=lambda i: ends[i][0].kind == "top" and ends[i][0].tucked):
         spec, changed = ends[i]
         under = _under(shared, spec).copy()
         for limb, level in (levels(spec) | dict(changed)).items():
             under &= shared.skin.limbs[limb] <= level - LIMB_MARGIN
-        covered = free & (origin.apply(under.astype(np.float32))[mesh.faces].min(1) > 0.999)
+        covered = faces_within(mesh.faces, origin.apply(under.astype(np.float32)) > 0.999) & free
         free &= ~covered
         if covered.any() and spec.kind != "shoe":
             linings[i] = _lining(mesh, covered, LINING_TILES)
     labels = (mesh.face_part + 1).astype(np.uint8)
     skull = _lining(mesh, ~mesh.hidden & np.isin(mesh.face_part, _BEHIND_THE_FACE), 1.0)
     skull = replace(skull, faces=skull.faces[:, ::-1].copy(), face_uv=skull.face_uv[:, ::-1].copy())
-    return _Layers(amputee.topology, mesh.faces[free], mesh.face_uv[free], labels[free], tuple(linings), skull)
+    shown = np.flatnonzero(free)
+    return _Layers(amputee.topology, mesh.faces[shown], mesh.face_uv[shown], labels[shown], tuple(linings), skull)
 
 
 def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"], tiles: float) -> _Lining:
-    used, rows = np.unique(mesh.faces[covered], return_inverse=True)
-    texels, columns = np.unique(mesh.face_uv[covered], return_inverse=True)
+    chosen = np.flatnonzero(covered)
+    used, rows = renumber(mesh.faces[chosen], len(mesh.vertices))
+    texels, columns = renumber(mesh.face_uv[chosen], len(mesh.uv))
     return _Lining(
         used,
-        rows.reshape(-1, 3).astype(np.int32),
+        rows,
         (mesh.uv[texels] * tiles).astype(np.float32),
-        columns.reshape(-1, 3).astype(np.int32),
-        (mesh.face_part[covered] + 1).astype(np.uint8),
+        columns,
+        (mesh.face_part[chosen] + 1).astype(np.uint8),
     )
 
 
@@ -217,7 +221,7 @@ def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> Garment:
         garment = garment_of(shared, item.spec)
         mesh = garment.mesh
         under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
-        shown = ~under[mesh.faces].all(1)
+        shown = np.flatnonzero(~faces_within(mesh.faces, under))
         kept = {name: getattr(mesh, name)[shown] for name in ("faces", "face_uv", "face_part", "hidden")}
         mesh = replace(mesh, **kept)
         return replace(garment, mesh=mesh)

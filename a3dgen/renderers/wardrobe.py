@@ -49,7 +49,8 @@ class Worn:
 
 _TOKENS = count()
 _SHARED: Pool[Shared] = Pool(4)
-_GARMENTS: Pool[Garment] = Pool(48)
+_GARMENTS: Pool[Garment] = Pool(96)
+"""Room for every shape that looks have (94, about 1 MB each): they are made once."""
 
 
 def shared_parts(body: BodyData) -> Shared:
