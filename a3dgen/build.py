@@ -9,6 +9,7 @@ from typing import Any
 
 from a3dgen import interrupts
 from a3dgen.config import BuildConfig
+from a3dgen.crew import Crew
 from a3dgen.digests import digest
 from a3dgen.errors import ConfigError
 from a3dgen.executor import Executor
@@ -62,7 +63,8 @@ class Build:
         self.out = self.config.out
         self.ledger = Ledger(self.out)
         self.fresh = Freshness(self.config, self.table, self.body_digest)
-        self._executor: Executor | None = None
+        self._crew = Crew(self.make_executor, self.progress.say)
+        self._pool = self._crew.executor
         self._warm_up = WarmUp()
         self._totals: dict[str, int] = {}
         self._pixels = 0
@@ -92,8 +94,9 @@ class Build:
                 self._check_space(count)
                 self._shard_stages(count)
                 self.ledger.check_balance()
+                self._crew.dismiss()
                 self._gather_stages(count)
-                self.ledger.write(self._how())
+                self.ledger.write(self._crew.describe())
                 self.ledger.event("end", made=self.ledger.made, people=self.ledger.people())
                 return self.ledger
         except OSError as error:
@@ -109,11 +112,7 @@ class Build:
 
     def close(self) -> None:
         """End the workers, if any were started."""
-        if self._executor is not None:
-            self._executor.close()
-
-    def _how(self) -> str:
-        return self._executor.describe() if self._executor is not None else "nothing to do on shards"
+        self._crew.close()
 
     def _context(self, spec: StageSpec) -> Context:
         # Only gathering stages get the settings: a shard must not depend on keys of other stages.
@@ -245,12 +244,6 @@ class Build:
                 facts = shapes.run(self._pool())
                 self.ledger.event("shapes", subjects=len(facts["shapes"]), seconds=time.perf_counter() - start)
 
-    def _pool(self) -> Executor:
-        if self._executor is None:
-            self._executor = self.make_executor()
-            self.progress.say(self._executor.describe())
-        return self._executor
-
     def _book(self, spec: StageSpec, facts: Mapping[str, Any], made: bool) -> None:
         """Add a shard to the ledger and to the bars, and to the total of the stages that its rows feed."""
         self.ledger.add(spec.name, facts, made)
@@ -278,7 +271,7 @@ class Build:
             facts = None if spec.name in self.force else verdict.facts
             made, start = facts is None, time.perf_counter()
             if facts is None:
-                self.ledger.write(self._how())
+                self.ledger.write(self._crew.describe())
                 facts = self._gather(spec, count, depends or {})
             else:
                 self.progress.advance(spec.name, count)

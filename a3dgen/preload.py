@@ -6,6 +6,7 @@ import os
 import signal
 from typing import Any
 
+from a3dgen.allocator import keep_freed_memory
 from a3dgen.threads import limit_threads
 
 LOG_VARIABLE = "A3DGEN_WORKER_LOG"
@@ -17,6 +18,7 @@ def dask_setup(worker: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     limit_threads()
+    keep_freed_memory()
     path = os.environ.get(LOG_VARIABLE)
     if path:
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

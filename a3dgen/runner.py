@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.util import find_spec
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ class Cluster:
     def describe(self) -> str:
         workers = len(self._workers())
         where = self._client.scheduler.address if self._remote else self._kind or "local processes"
-        link = self._client.dashboard_link if self._remote or _has_bokeh() else ""
+        link = self._client.dashboard_link if self._remote or find_spec("bokeh") else ""
         return f"{workers} workers ({where}){f', dashboard {link}' if link else ''}"
 
     def close(self) -> None:
@@ -284,18 +285,14 @@ def make_executor(run: RunConfig, folder: Path | None = None) -> Executor:
 
 
 def _settings() -> dict[str, Any]:
-    """Return the Dask settings: no task is silently retried, workers are spawned, and keep one thread."""
+    """Return the Dask settings: no task is silently retried, workers are spawned, keep one thread, and are not
+    profiled (which costs time, and memory that grows for an hour)."""
     return {
         "distributed.scheduler.allowed-failures": 0,
         "distributed.worker.multiprocessing-method": "spawn",
         "distributed.worker.preload": ["a3dgen.preload"],
+        "distributed.worker.profile.enabled": False,
         "distributed.nanny.pre-spawn-environ": dict(ONE_THREAD),
         "distributed.comm.timeouts.connect": "30s",
         "distributed.admin.log-format": "%(message)s",
     }
-
-
-def _has_bokeh() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("bokeh") is not None

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.allocator import keep_freed_memory
 from a3dgen.errors import A3dgenError, DataError
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.shards import TEMPORARY, read_shard, write_shard
@@ -81,6 +82,7 @@ def run_task(task: Task) -> dict[str, Any]:
         A3dgenError: whatever the stage cannot work around.
     """
     limit_threads()
+    keep_freed_memory()
     start = time.perf_counter()
     spec, out = task.spec, task.context.out
     try:

@@ -94,7 +94,7 @@ def test_everybody_is_accounted_for(out):
 
 def test_again_does_nothing_and_starts_no_worker(out, monkeypatch):
     before = content(out)
-    monkeypatch.setattr(engine.Build, "_pool", lambda self: pytest.fail("started an executor"))
+    monkeypatch.setattr(engine.Crew, "executor", lambda self: pytest.fail("started an executor"))
     assert again(out).made == 0
     assert content(out) == before
 
