@@ -13,6 +13,7 @@ from a3dgen.compiled import kernel
 from a3dgen.geometry.hair import RECEDING
 from a3dgen.io.colour import ENCODE, monk_albedo, to_linear
 from a3dgen.io.skin_maps import SkinMaps
+from a3dgen.io.skin_plain import BLOCK, paint_plain, skin_exp
 from a3dgen.looks import EYE_COLOURS, HAIR_COLOURS
 from a3dgen.rng import generator_for
 
@@ -44,15 +45,6 @@ def _mix(base: float, over: float, share: float) -> float:
 
 
 @kernel
-def _exp(x: float) -> float:
-    """exp(x) for |x| < 1.5 within 1 % (third order after halving twice)."""
-    y = 0.25 * x
-    y = 1.0 + y * (1.0 + y * (0.5 + y * 0.16667))
-    y *= y
-    return y * y
-
-
-@kernel
 def _paint(
     plain, noise, above, receded, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash, scar, relief,
     melanin, blood, colours, k, encode, out,
@@ -60,28 +52,17 @@ def _paint(
     """Colour every texel. ``colours`` rows: skin, palm, lip, nail, hair, iris, sclera, brow, scar.
     ``k``: redness, scalp, brows, stubble, relief of the skin, width of the hairline (degrees), how far it has receded.
     """
+    mel, base = np.empty(BLOCK), np.empty((3, BLOCK))
     for i in range(noise.shape[1]):
-        mel, hem = 0.0, 0.0
-        for o in range(8):
-            mel += melanin[o] * noise[o, i]
-            hem += blood[o] * noise[o, i]
+        here = i % BLOCK
+        if here == 0:
+            paint_plain(noise, flush, i, melanin, blood, colours[0], k[0], k[4], encode, mel, base, out)
         if plain[i]:
-            grain = 0.03 * (noise[5, i] + noise[6, i])
-            red = flush[i] * k[0]
-            for c in range(3):
-                absorb_m = 0.7 if c == 0 else (1.0 if c == 1 else 1.25)
-                absorb_b = -0.2 if c == 0 else (1.0 if c == 1 else 0.8)
-                absorb_r = 0.12 if c == 0 else (1.0 if c == 1 else 0.85)
-                v = colours[0, c] * _exp(mel * absorb_m + hem * absorb_b - red * absorb_r) * (1 + grain)
-                out[i, c] = encode[int(min(v, 1.0) * 4095.0 + 0.5)]
-            h = 128.0 + k[4] * (0.2 * noise[5, i] + 0.4 * noise[6, i] + 0.6 * noise[7, i])
-            out[i, 3] = min(max(h, 0.0), 255.0)
             continue
         grain = 0.03 * (noise[5, i] + noise[6, i])
         strand = 1.0 + 0.28 * noise[5, i] + 0.22 * noise[6, i] + 0.25 * noise[7, i]
         strand = min(max(strand, 0.35), 2.0)
-        red = flush[i] * k[0]
-        shade = _exp(-0.55 * cavity[i])
+        shade = skin_exp(-0.55 * cavity[i])
         line = above[i] + k[6] * (receded[i] - above[i]) + 1.2 * noise[4, i] + 0.9 * noise[5, i]
         dense = min(max(line / k[5] + 0.35, 0.0), 1.0)
         dense *= dense * (3.0 - 2.0 * dense)
@@ -91,18 +72,22 @@ def _paint(
         chin = beard[i] * k[3] * (0.58 + 0.14 * noise[6, i] + 0.20 * noise[7, i]) * (1 - lips[i])
         chin = min(max(chin, 0.0), 0.9)
         for c in range(3):
-            absorb_m = 0.7 if c == 0 else (1.0 if c == 1 else 1.25)
-            absorb_b = -0.2 if c == 0 else (1.0 if c == 1 else 0.8)
-            absorb_r = 0.12 if c == 0 else (1.0 if c == 1 else 0.85)
-            v = colours[0, c] * _exp(mel * absorb_m + hem * absorb_b - red * absorb_r) * (1 + grain)
-            v = _mix(v, colours[1, c] * _exp(0.7 * mel), 0.75 * pale[i])
+            v = base[c, here]
+            if pale[i] > 0.0:
+                v = _mix(v, colours[1, c] * skin_exp(0.7 * mel[here]), 0.75 * pale[i])
             v *= _mix(shade, 1.0, 0.4) if c == 0 else shade  # light that leaves a fold is red
-            v = _mix(v, colours[2, c] * (1 + 1.5 * grain) * shade, 0.75 * lips[i])
-            v = _mix(v, colours[3, c], 0.8 * nails[i])
-            v = _mix(v, colours[8, c], 0.85 * scar[i])
-            v = _mix(v, colours[4, c] * strand, scalp)
-            v = _mix(v, colours[7, c] * min(strand, 1.3), max(hairy, 0.0))
-            v = _mix(v, 0.65 * colours[4, c] * strand + 0.35 * v * 0.6, chin)
+            if lips[i] > 0.0:
+                v = _mix(v, colours[2, c] * (1 + 1.5 * grain) * shade, 0.75 * lips[i])
+            if nails[i] > 0.0:
+                v = _mix(v, colours[3, c], 0.8 * nails[i])
+            if scar[i] > 0.0:
+                v = _mix(v, colours[8, c], 0.85 * scar[i])
+            if scalp > 0.0:
+                v = _mix(v, colours[4, c] * strand, scalp)
+            if hairy > 0.0:
+                v = _mix(v, colours[7, c] * min(strand, 1.3), hairy)
+            if chin > 0.0:
+                v = _mix(v, 0.65 * colours[4, c] * strand + 0.35 * v * 0.6, chin)
             if eye[i] > 0:
                 v = colours[6, c] * (1.0 - 0.12 * c * min(max((axis[i] - 40.0) / 40.0, 0.0), 1.0))  # red corners
                 rim = min(max((axis[i] - 26.0) / 6.0, 0.0), 1.0)  # dark limbal ring
@@ -110,7 +95,7 @@ def _paint(
                 v = _mix(v, iris, min(max((33.0 - axis[i]) / 3.0, 0.0), 1.0))
                 v = _mix(v, 0.006, min(max((13.5 - axis[i]) / 3.0, 0.0), 1.0))
                 v *= 1.0 - 0.55 * lash[i]
-            else:
+            elif lash[i] > 0.0:
                 v = _mix(v, 0.3 * colours[7, c] + 0.003, 0.9 * lash[i])
             v = min(max(v, 0.0), 1.0)
             out[i, c] = encode[int(v * 4095.0 + 0.5)]
@@ -166,9 +151,10 @@ def skin_texture(maps: SkinMaps, tone: int, hair: Mapping[str, object], variant:
     )
     m = maps
     texels = np.empty((m.noise.shape[1], 4), np.uint8)
+    melanin, blood, colours = melanin.astype(np.float32), blood.astype(np.float32), _colours(tone, hair)
     _paint(
         m.plain, m.noise, m.above_hairline, m.receded, m.brow, m.beard, m.lips, m.nails, m.pale, m.flush, m.cavity,
         m.eye, m.axis, m.lash, m.scar, m.relief,
-        melanin.astype(np.float32), blood.astype(np.float32), _colours(tone, hair), knobs, ENCODE, texels,
+        melanin, blood, colours, knobs, ENCODE, texels,
     )  # fmt: skip
     return m.atlas.image(texels)
