@@ -26,10 +26,13 @@ FABRICS = (
     "plain", "heather", "stripes", "pinstripes", "plaid", "denim", "knit", "camouflage", "floral", "sports",
 )  # fmt: skip
 ENDINGS = ("bare", "rolled", "covered", "pinned", "liner", "hanging")
-HAIR_STYLES = ("bald", "buzz", "short", "crop", "afro", "bob", "long", "bun")
+HAIR_STYLES = (
+    "bald", "balding", "buzz", "crop", "fade", "short", "receding", "fringe", "curly", "afro", "bob", "long", "bun",
+    "ponytail",
+)  # fmt: skip
 HAIR_COLOURS = {
     "black": (20, 16, 14), "dark_brown": (38, 26, 19), "brown": (66, 44, 29), "light_brown": (104, 72, 44),
-    "blond": (168, 130, 78), "light_blond": (206, 172, 118), "red": (122, 60, 30), "grey": (142, 140, 136),
+    "blond": (160, 128, 84), "light_blond": (208, 181, 134), "red": (118, 62, 35), "grey": (142, 140, 136),
     "white": (205, 203, 198),
 }  # fmt: skip
 EYE_COLOURS = {
@@ -211,10 +214,16 @@ def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) 
     if age > 50:
         colours |= {"grey": 0.2 * (age - 48), "white": 0.1 * max(0, age - 60)}
     styles = (
-        {"bald": 0.4 + 0.02 * max(0, age - 40), "buzz": 1.5, "short": 3, "crop": 2, "long": 0.25}
+        {
+            "bald": 0.4 + 0.02 * max(0, age - 40), "balding": 0.04 * max(0, age - 40), "buzz": 1.4, "short": 2.2,
+            "crop": 1.5, "fade": 1.6, "receding": 0.05 * max(0, age - 30), "fringe": 0.5, "curly": 0.6, "long": 0.25,
+        }
         if masculine
-        else {"short": 0.6, "crop": 0.7, "bob": 2, "long": 2.2, "bun": 1.3, "buzz": 0.1}
-    )
+        else {
+            "short": 0.5, "crop": 0.5, "fringe": 0.4, "curly": 0.6, "bob": 1.8, "long": 2.0, "bun": 1.1,
+            "ponytail": 1.2, "buzz": 0.1,
+        }
+    )  # fmt: skip
     if tone >= 6:
         styles["afro"] = 1.2
     eyes = {"dark_brown": 1 + tone, "brown": 3, "hazel": 2 * fair + 0.2, "green": 1.2 * fair, "blue": 3 * fair,

@@ -14,7 +14,7 @@ from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.sheets import subdivided
 from a3dgen.geometry.skeleton import JOINT
 
-RECEDING = 0.42
+RECEDING = 0.20
 """How far receding hair has gone back, see ``HeadFrame.above_hairline``."""
 
 
@@ -23,31 +23,46 @@ class Style:
     """One hair style.
 
     Attributes:
-        thickness: of the hair at the crown, m. rise: degrees from the hairline to full thickness. rough: m.
-        curtain: how far below the eyes hair falls, m, or 0. bun: radius, m, or 0.
+        thickness: of the hair at the crown, m. rise: degrees from its edge to full thickness. rough: m.
+        start: degrees from the hairline to where hair stands off the head; up to there it is painted on the skin.
+        locks: depth of the furrows between locks, m. sides: thickness beside the ears relative to the crown's.
+        above: elevation (degrees) below which sides and back are only painted; -90 = none.
+        receded: how far the hairline has gone back, 0..1. fringe: degrees below the hairline that hair falls to.
+        curtain: how far below the eyes hair falls, m, or 0. bun, tail: radius, m, and length of a tail, m, or 0.
         ball: radius that round hair fills up to, from the cranium's centre, m, or 0.
-        cropped: matt and without strands. even: as thick at the sides as on top.
+        cropped: matt and without strands.
     """
 
     thickness: float
     rise: float
     rough: float = 0.0015
+    start: float = 2.5
+    locks: float = 0.0
+    sides: float = 0.22
+    above: float = -90.0
+    receded: float = 0.0
+    fringe: float = 0.0
     curtain: float = 0.0
     bun: float = 0.0
+    tail: float = 0.0
     ball: float = 0.0
     cropped: bool = False
-    even: bool = False
 
 
 STYLES = {
-    "buzz": Style(0.003, 4.0, 0.0003, cropped=True, even=True),
-    "crop": Style(0.011, 9.0, 0.0016, cropped=True),
-    "short": Style(0.019, 12.0, 0.0022),
-    "afro": Style(0.020, 16.0, 0.0040, ball=0.136, cropped=True, even=True),
-    "bob": Style(0.017, 12.0, 0.0010, curtain=0.10),
-    "long": Style(0.017, 12.0, 0.0010, curtain=0.24),
-    "bun": Style(0.009, 10.0, 0.0006, bun=0.034, even=True),
+    "crop": Style(0.010, 12.0, 0.0024, start=4.0, cropped=True),
+    "fade": Style(0.015, 27.0, 0.0042, start=3.0, locks=0.002, sides=0.5, above=12.0),
+    "short": Style(0.019, 14.0, 0.0042, locks=0.0030),
+    "receding": Style(0.011, 12.0, 0.0018, start=5.0, locks=0.0020, receded=RECEDING),
+    "fringe": Style(0.017, 14.0, 0.0026, locks=0.0040, sides=0.3, fringe=15.0),
+    "curly": Style(0.024, 15.0, 0.0065, start=2.5, sides=0.45, cropped=True),
+    "afro": Style(0.020, 16.0, 0.0045, ball=0.123, sides=1.0, cropped=True),
+    "bob": Style(0.017, 12.0, 0.0012, start=1.5, locks=0.0016, curtain=0.10),
+    "long": Style(0.017, 12.0, 0.0012, start=1.5, locks=0.0016, curtain=0.24),
+    "bun": Style(0.009, 10.0, 0.0008, start=1.0, locks=0.0010, sides=1.0, bun=0.034),
+    "ponytail": Style(0.010, 10.0, 0.0008, start=1.0, locks=0.0010, sides=1.0, bun=0.022, tail=0.20),
 }
+"""Styles that stand off the head; the others are only painted on the skin."""
 CROPPED = tuple(name for name, style in STYLES.items() if style.cropped)
 """Styles drawn without strands."""
 
@@ -57,7 +72,7 @@ def build_hair(mesh: SkinnedMesh, style: str, length: float) -> list[SkinnedMesh
 
     Args:
         mesh: the skin.
-        style: one of ``looks.HAIR_STYLES``; ``bald`` gives none, as do bodies without eyeballs.
+        style: one of ``looks.HAIR_STYLES``; those that are not in ``STYLES`` give none, as do bodies without eyeballs.
         length: 0..1 scale of thickness and fall.
     """
     frame = head_frame(mesh)
@@ -69,6 +84,8 @@ def build_hair(mesh: SkinnedMesh, style: str, length: float) -> list[SkinnedMesh
         pieces.append(_curtain(mesh, frame, look, look.curtain * (0.7 + 0.3 * length)))
     if look.bun:
         pieces.append(_bun(mesh, frame, look.bun * (0.8 + 0.3 * length)))
+    if look.tail:
+        pieces.append(_tail(mesh, frame, look, look.tail * (0.6 + 0.4 * length)))
     return pieces
 
 
@@ -90,28 +107,57 @@ def _submesh(mesh: SkinnedMesh, faces: ndarray) -> SkinnedMesh:
 
 def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> SkinnedMesh:
     """The scalp lifted to the hair's surface; its edge dips into the skin, so that there is neither gap nor step."""
-    above = frame.above_hairline(mesh.vertices.astype(np.float64))
-    part = subdivided(_submesh(mesh, np.flatnonzero((above[mesh.faces] > -6).all(1) & ~mesh.hidden)))
+    above = frame.above_hairline(mesh.vertices.astype(np.float64), look.receded)
+    part = subdivided(_submesh(mesh, np.flatnonzero((above[mesh.faces] > -6 - look.fringe).all(1) & ~mesh.hidden)))
     points = part.vertices.astype(np.float64)
-    inside = frame.above_hairline(points) + 1.2 * np.sin(points[:, 0] / 0.0041) * np.sin(points[:, 1] / 0.0047 + 1)
-    azimuth, elevation = frame.angles(points)
-    inside = inside - 7 * smoothstep((14 - elevation) / 12) * (azimuth < 92)  # sideburns are painted, not lifted
+    inside = _inside(points, frame, look)
     crown = np.clip((points[:, 1] - frame.eyes[:, 1].mean() + 0.01) / (0.09 * frame.scale), 0.0, 1.0)
-    cut = 1.0 if look.even else 0.22 + 0.78 * smoothstep(crown)  # sides are cut shorter than the top
-    clumps = np.zeros(len(points))
-    for size, share in ((0.021, 0.5), (0.009, 0.5)):
-        p = points / size
-        clumps += share * np.sin(p[:, 0] + 2 * np.sin(p[:, 1])) * np.sin(p[:, 2] + 2 * np.sin(0.9 * p[:, 0] + 1))
+    cut = look.sides + (1 - look.sides) * smoothstep(crown)  # sides are cut shorter than the top
     lift = 0.0015 + look.thickness * scale * smoothstep(inside / look.rise) * cut
-    lift = lift + look.rough * clumps * smoothstep(inside / 8) - 0.0045 * (1 - smoothstep((inside + 2) / 3.5))
+    lift = lift + look.rough * _clumps(points) * smoothstep(inside / 8)
+    lift = lift - look.locks * _furrows(points, frame) * smoothstep((inside + 1) / 7)
+    lift = np.maximum(lift, 0.001 * smoothstep(inside / 4)) - 0.0045 * (1 - smoothstep((inside + 2) / 3.5))
     lifted = points + lift[:, None] * vertex_normals(points, part.faces)
     if look.ball:
         out = points - frame.centre
         reach = np.linalg.norm(out, axis=1)
-        ball = np.maximum(look.ball * (0.75 + 0.25 * scale) * frame.scale - reach, 0) * smoothstep(inside / 62)
+        ball = np.maximum(look.ball * (0.75 + 0.25 * scale) * frame.scale - reach, 0) * smoothstep((inside + 2) / 45)
         lifted = lifted + out / reach[:, None] * ball[:, None]
     part = replace(part, vertices=lifted.astype(np.float32))
     return replace(part, uv=_hair_uv(lifted, frame, look.cropped), face_uv=part.faces)
+
+
+def _inside(points: Float[ndarray, "v 3"], frame: HeadFrame, look: Style) -> Float[ndarray, " v"]:
+    """Return degrees inside the uneven edge of the hair that stands off the head."""
+    azimuth, elevation = frame.angles(points)
+    inside = frame.above_hairline(points, look.receded) - look.start
+    if look.fringe:
+        inside = inside + (look.fringe + look.start) * smoothstep((66 - azimuth) / 30)
+    inside = inside - 7 * smoothstep((14 - elevation) / 12) * (azimuth < 92)  # sideburns are painted, not lifted
+    if look.above > -90:
+        inside = np.minimum(inside, elevation - look.above)
+    uneven = 1.1 * np.sin(points[:, 0] / 0.0041) * np.sin(points[:, 1] / 0.0047 + 1)
+    uneven = uneven + 1.3 * np.sin(points[:, 0] / 0.0097 + 2 * np.sin(points[:, 2] / 0.011)) + 0.9 * _clumps(points)
+    return inside + uneven * (1 + 1.2 * (look.fringe > 0) * smoothstep((66 - azimuth) / 30))
+
+
+def _clumps(points: Float[ndarray, "v 3"]) -> Float[ndarray, " v"]:
+    """Bumps of about -1..1 where hair stands up and lies down."""
+    out = np.zeros(len(points))
+    for size, share in ((0.021, 0.5), (0.009, 0.5)):
+        p = points / size
+        out += share * np.sin(p[:, 0] + 2 * np.sin(p[:, 1])) * np.sin(p[:, 2] + 2 * np.sin(0.9 * p[:, 0] + 1))
+    return out
+
+
+def _furrows(points: Float[ndarray, "v 3"], frame: HeadFrame) -> Float[ndarray, " v"]:
+    """Furrows 0..1 between locks that fall from the crown."""
+    q = points - frame.centre
+    turn = np.arctan2(q[:, 0], q[:, 2])
+    fall = np.linalg.norm(q[:, [0, 2]], axis=1) / 0.09
+    bend = turn + 0.35 * np.sin(2.3 * fall + 1.7 * np.sin(2 * turn)) + 0.1 * np.sin(7 * fall + 5 * turn)
+    wave = 0.5 + 0.5 * np.sin(19 * bend + 1.5 * np.sin(3 * turn + 1))
+    return (1 - wave) ** 2 * smoothstep(fall / 0.5)
 
 
 def _hair_uv(points: Float[ndarray, "v 3"], frame: HeadFrame, cropped: bool) -> Float[ndarray, "v 2"]:
@@ -177,7 +223,7 @@ def _curtain(mesh: SkinnedMesh, frame: HeadFrame, look: Style, fall: float) -> S
     radius = np.maximum.accumulate(radius, 0) * (1 - 0.10 * smoothstep((eye - 0.05 - y) / 0.12))
     swell = look.thickness * smoothstep((t + 0.10) / 0.35) * (1 - 0.35 * smoothstep((t - 0.8) / 0.2))
     swell = swell - 0.012 * smoothstep((side - 0.8) / 0.2) * (1 - smoothstep((t - 0.15) / 0.35))
-    radius = radius + swell - 0.006 + 0.003 * np.sin(azimuth * 0.45 + 6 * t)
+    radius = radius + swell - 0.006 + 0.003 * np.sin(azimuth * 0.45 + 6 * t) * smoothstep((t - 0.15) / 0.3)
     x = frame.centre[0] + radius * np.sin(np.radians(azimuth))
     z = frame.centre[2] + radius * np.cos(np.radians(azimuth))
     low = smoothstep((neck + 0.015 - y) / 0.05)  # below the chin hair lies on the back
@@ -200,3 +246,24 @@ def _bun(mesh: SkinnedMesh, frame: HeadFrame, radius: float) -> SkinnedMesh:
     )
     uv = np.stack([polar / np.pi * 3 + 0 * around, around + 0 * polar], -1)
     return _attach(mesh, points, _grid_faces(rows, cols)[:, ::-1], uv, frame, -9.0)
+
+
+def _tail(mesh: SkinnedMesh, frame: HeadFrame, look: Style, length: float) -> SkinnedMesh:
+    """A tail that leaves the back of the head, bends down and lies on the neck and the upper back."""
+    rows, cols = 16, 15
+    eye = float(frame.eyes[:, 1].mean())
+    t = np.linspace(0, 1, rows)
+    around = np.linspace(0, 2 * np.pi, cols)
+    start = frame.centre + np.array([0, 0.03, -0.104]) * frame.scale
+    back = start[2] - 0.020 * np.sin(np.pi * np.clip(t / 0.5, 0, 1)) + 0.012 * smoothstep((t - 0.3) / 0.5)
+    y = start[1] + (0.02 * np.sin(np.pi * np.clip(t / 0.3, 0, 1)) - length * t) * frame.scale
+    neck = eye - 0.135 * frame.scale
+    low = smoothstep((neck + 0.015 - y) / 0.06)
+    back = back - 0.012 * low
+    width = look.bun * (0.55 + 0.55 * np.sin(np.pi * (0.12 + 0.8 * t))) * (1 - 0.75 * smoothstep((t - 0.8) / 0.2))
+    ripple = 1 + 0.06 * np.sin(7 * around[None] + 5 * t[:, None])
+    x = start[0] + width[:, None] * ripple * np.sin(around)[None] + 0.006 * np.sin(5 * t)[:, None]
+    z = back[:, None] - 0.62 * width[:, None] * ripple * np.cos(around)[None]
+    points = np.stack([x, np.broadcast_to(y[:, None], x.shape), z], -1)
+    uv = np.stack([around[None] * 0.5 + 0 * t[:, None], -t[:, None] * length / 0.12 + 0 * around[None]], -1)
+    return _attach(mesh, points, _grid_faces(rows, cols), uv, frame, neck)

@@ -18,9 +18,9 @@ REFERENCE_EYE_DISTANCE = 0.0586
 
 # Elevation of the hairline (degrees above the head's centre) over azimuth (0 front, 90 ear, 180 back).
 _AZIMUTH = (0, 20, 36, 48, 56, 64, 72, 80, 90, 105, 125, 180)
-_HAIRLINE = (43, 42, 39, 32, 18, 6, -12, -10, 2, -6, -22, -42)
+_HAIRLINE = (37, 36, 34, 28, 15, 4, -12, -10, 2, -6, -22, -42)
 _BALDING = (92, 92, 90, 70, 34, 8, -12, -10, 2, -6, -22, -42)
-_BALD_TOP = 34.0
+_BALD_TOP = (0, 0, 0, 0, 4, 12, 20, 25, 29, 32, 34, 36)
 """Elevation above which a balding head is bare, degrees."""
 
 
@@ -61,7 +61,8 @@ class HeadFrame:
         far = np.linalg.norm(points - self.centre, axis=-1) > 0.2 * self.scale
         above = elevation - np.interp(azimuth, _AZIMUTH, _HAIRLINE)
         if receded > 0:
-            wreath = np.minimum(elevation - np.interp(azimuth, _AZIMUTH, _BALDING), _BALD_TOP - elevation)
+            top = np.interp(azimuth, _AZIMUTH, _BALD_TOP)
+            wreath = np.minimum(elevation - np.interp(azimuth, _AZIMUTH, _BALDING), top - elevation)
             above = above + receded * (wreath - above)
         return np.where(far, -90.0, above)
 

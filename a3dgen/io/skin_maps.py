@@ -19,7 +19,7 @@ from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io.atlas import Atlas, build_atlas, free_disc
 from a3dgen.rng import generator_for
 
-HAIRLINE_REACH = 22.0
+HAIRLINE_REACH = 14.0
 """Degrees below the hairline where no hair of the scalp grows."""
 OCTAVES = (0.30, 0.15, 0.08, 0.04, 0.02, 0.010, 0.005, 0.0025)
 """Cell sizes of the noise on the skin, m."""

@@ -30,9 +30,9 @@ class _Scalp:
 
 _SCALPS = {
     "bald": _Scalp(0.15, 24.0),
-    "balding": _Scalp(0.80, 12.0, 1.0),
-    "buzz": _Scalp(0.76, 13.0),
-    "fade": _Scalp(0.88, 30.0),
+    "balding": _Scalp(0.88, 15.0, 1.0),
+    "buzz": _Scalp(0.90, 13.0),
+    "fade": _Scalp(0.88, 17.0),
     "receding": _Scalp(0.92, 11.0, RECEDING),
     "crop": _Scalp(0.94, 10.0),
     "bun": _Scalp(0.95, 6.0),
@@ -88,7 +88,7 @@ def _paint(
                 v = _mix(v, colours[7, c] * min(strand, 1.3), hairy)
             if chin > 0.0:
                 v = _mix(v, 0.65 * colours[4, c] * strand + 0.35 * v * 0.6, chin)
-            if eye[i] > 0:
+            if eye[i] > 0.0:
                 v = colours[6, c] * (1.0 - 0.12 * c * min(max((axis[i] - 40.0) / 40.0, 0.0), 1.0))  # red corners
                 rim = min(max((axis[i] - 26.0) / 6.0, 0.0), 1.0)  # dark limbal ring
                 iris = colours[5, c] * (1.0 + 0.3 * noise[7, i]) * (1.0 - 0.6 * rim)

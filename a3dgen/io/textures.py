@@ -91,15 +91,19 @@ def _strands(seed: int, curly: bool) -> tuple[Float[ndarray, "s s 1"], UInt8[nda
     """Return the colour-free part of hair: a factor on its colour, and its height."""
     rng = generator_for(seed, "hair")
     size, half = 256, 128
-    layers = ((0.6, 1.2, 1.0), (1.5, 2.5, 0.8), (7, 9, 0.5)) if curly else ((0.6, 30, 0.8), (2, 50, 1), (6, 80, 0.9))
+    layers = (  # the coarse ones are what is left of it at a distance
+        ((0.6, 1.2, 0.8), (1.5, 2.5, 0.9), (7, 9, 0.7), (20, 22, 0.5))
+        if curly
+        else ((0.6, 30, 0.8), (2, 50, 1.0), (6, 80, 0.8), (16, 70, 0.4))
+    )
     pattern = np.zeros((size, size), np.float32)
     for across, along, weight in layers:
         padded = np.pad(rng.standard_normal((size, size)).astype(np.float32), half, mode="wrap")
         blurred = cv2.GaussianBlur(padded, (0, 0), sigmaX=across, sigmaY=along)[half:-half, half:-half]
         pattern += weight * blurred / blurred.std()
     pattern /= pattern.std()
-    shade = np.clip(np.exp((0.34 if curly else 0.24) * pattern - 0.08), 0.3, 2.2)[..., None]
-    return shade, np.clip(128 + (20 if curly else 9) * pattern, 0, 255).astype(np.uint8)
+    shade = np.clip(np.exp((0.34 if curly else 0.25) * pattern - 0.08), 0.3, 2.2)[..., None]
+    return shade, np.clip(128 + (11 if curly else 10) * pattern, 0, 255).astype(np.uint8)
 
 
 def painted(path: str, body: BodyData) -> Texture:

@@ -296,4 +296,4 @@ def _hair(shared: Shared, amputee: Amputee, hair: Mapping[str, Any], seed: int) 
     texture = textures.hair(str(hair["colour"]), seed, style in CROPPED)
     posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
     pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]
-    return [_draw(piece, texture, "hair") for piece in pieces]
+    return [_draw(piece, texture, "cloth" if style in CROPPED else "hair") for piece in pieces]

@@ -10,6 +10,7 @@ from a3dgen.geometry.indexing import index_uv
 from a3dgen.geometry.mesh import vertex_normals
 from a3dgen.geometry.sheets import boundary_loops, cylinder_uv, strip, subdivided
 from a3dgen.geometry.skeleton import JOINT
+from a3dgen.looks import HAIR_STYLES
 
 TSHIRT = Spec("top", 0.5, 0.5)
 TROUSERS = Spec("trousers", 1.9, 1.9)
@@ -104,10 +105,10 @@ def test_head_frame_finds_the_face(body):
     assert frame.above_hairline(frame.centre + np.array([[0, 0.1, 0], [0, 0, 0.1]]))[0] > 30
 
 
-@pytest.mark.parametrize("style", [*STYLES, "bald"])
+@pytest.mark.parametrize("style", HAIR_STYLES)
 def test_hair_sits_on_the_head(style, body):
     pieces = build_hair(body.mesh, style, 1.0)
-    assert bool(pieces) == (style != "bald")
+    assert bool(pieces) == (style not in ("bald", "balding", "buzz"))  # those are only painted
     tree = cKDTree(body.mesh.vertices)
     for piece in pieces:
         distance, _ = tree.query(piece.vertices)
@@ -115,6 +116,30 @@ def test_hair_sits_on_the_head(style, body):
         assert np.allclose(piece.weights.sum(1), 1, atol=1e-4)
         assert piece.uv.shape[0] >= piece.face_uv.max() + 1
         assert piece.vertices[:, 1].min() > body.joints_template[JOINT["spine2"], 1]
+
+
+def test_every_style_is_one_that_looks_know():
+    assert set(STYLES) < set(HAIR_STYLES)
+
+
+def test_edge_of_cropped_hair_lies_on_painted_hair(body):
+    frame = head_frame(body.mesh)
+    for style in ("crop", "short", "fade", "receding"):
+        (shell,) = build_hair(body.mesh, style, 0.8)
+        points = shell.vertices.astype(np.float64)
+        seen = outside(points, body) > 0.001
+        lowest = frame.above_hairline(points[seen], STYLES[style].receded)
+        assert np.percentile(lowest, 1) > -4  # nothing stands off the bare forehead
+        uneven = lowest[lowest < np.percentile(lowest, 12)]
+        assert uneven.std() > 0.8
+
+
+def test_receding_hair_leads_to_a_wreath(body):
+    frame = head_frame(body.mesh)
+    front, side, crown = frame.centre + np.array([[0, 0.075, 0.075], [0.09, 0.02, -0.03], [0, 0.12, -0.01]])
+    full, bald = (frame.above_hairline(np.stack([front, side, crown]), r) for r in (0.0, 1.0))
+    assert (full > 0).all()
+    assert bald[1] > 0 > max(bald[0], bald[2])
 
 
 def test_strip_continues_the_winding():
