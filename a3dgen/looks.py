@@ -251,7 +251,7 @@ def _draw_garments(rng: Generator, config: LooksConfig, masculine: bool) -> list
     sleeve, leg = (_LENGTHS[k][int(rng.integers(len(_LENGTHS[k])))] for k in (top, bottom))
     neck = str(rng.choice(["crew", "crew", "v", "wide"]))
     tucked = bool(rng.random() < (0.5 if bottom == "skirt" else 0.15))
-    fits = [float(f) for f in rng.choice([0.2, 0.8], 2)]
+    fits = [float(f) for f in rng.choice([0.1, 0.6], 2)]
     return [
         {"kind": top, "lengths": _sides("arm", sleeve), "neck": neck, "tucked": tucked, "fit": fits[0],
          **_draw_fabric(rng, config, "top")},

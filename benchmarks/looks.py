@@ -9,6 +9,7 @@ Draws samples of a demo build again and compares what the pictures show with wha
 - ``beyond_stump_px``: pixels of a limb beyond its stump. ``hole_px``: pixels in the whole body's outline that show
   nothing. ``leftover_px``: pixels of the true person that no plate filled. All three are sums.
 - ``label_iou``: of the renderer's mask with a ray cast of the same mesh by Embree, mean.
+- ``overhang``: share of the dressed person's pixels that lie outside the bare body's outline, mean.
 - ``lstar_std``: standard deviation of L* over the person, mean.
 - ``fill_texture``, ``telea_texture``: texture energy of the plates' fill, and of Telea's, relative to the surroundings.
 
@@ -108,6 +109,7 @@ def measure_sample(
         ),
         "holes": measures.holes(amputee, scene.K, picture.part, picture.window),
         "iou": measures.overlap(picture.part > 0, measures.ray_cast(items, scene.K, picture.window)),
+        "overhang": measures.overhang(amputee, items, scene.K, picture.window),
         "lstar": measures.lstar_std(picture.rgb, shown),
     }
 
@@ -178,6 +180,7 @@ def summary(found: dict[str, dict[str, Any]], plates: dict[str, dict[str, float]
         "hole_px": sum(f["holes"] for f in found.values()),
         "label_iou": round(mean(found, "iou"), 5),
         "leftover_px": int(sum(known)) if known else None,
+        "overhang": round(float(np.mean([f["overhang"][0] / max(f["overhang"][1], 1) for f in found.values()])), 4),
         "lstar_std": round(mean(found, "lstar"), 2),
         "fill_texture": round(mean(plates, "fill"), 3),
         "telea_texture": round(mean(plates, "telea"), 3),

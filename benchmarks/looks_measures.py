@@ -13,13 +13,15 @@ from a3dgen.geometry.amputate import Amputee, removed_regions
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import REGIONS, absent_joints
 from a3dgen.geometry.silhouette import silhouette
-from a3dgen.geometry.skeleton import ROW_JOINT
+from a3dgen.geometry.skeleton import JOINT, ROW_JOINT
 from a3dgen.geometry.visibility import limb_joints
 from a3dgen.records import VISIBLE
 from a3dgen.renderers import Item
 
 BEYOND_M = 0.005
 """Skin this far past a stump's tip, along the bone, counts as limb beyond it, m."""
+HAIR_PART = 1 + JOINT["head"]
+"""Label of hair, which alone lies on the head only."""
 RING = 0.12
 """Width of the surroundings a fill is compared with, as a share of the hole's extent."""
 
@@ -87,6 +89,23 @@ def holes(amputee: Amputee, K: np.ndarray, part: np.ndarray, window: tuple[int, 
     inside = silhouette(amputee.vertices, faces, shifted, x1 - x0, y1 - y0)
     inner = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
     return int((inner & (part == 0)).sum())
+
+
+def overhang(
+    amputee: Amputee, items: Sequence[Item], K: np.ndarray, window: tuple[int, int, int, int]
+) -> tuple[int, int]:
+    """Return how many pixels of the dressed person clothes and shoes add to the bare body's outline, and how many
+    pixels the dressed person has (hair left out)."""
+    x0, y0, x1, y1 = window
+    shifted = np.array(K, np.float64)
+    shifted[:2, 2] -= (x0, y0)
+    size = (x1 - x0, y1 - y0)
+    bare = silhouette(amputee.vertices, amputee.mesh.faces[~amputee.mesh.hidden], shifted, *size)
+    dressed = bare.copy()
+    for item in items:
+        if item.double_sided and (item.labels != HAIR_PART).any():
+            dressed |= silhouette(item.vertices, item.faces, shifted, *size)
+    return int((dressed & ~bare).sum()), int(dressed.sum())
 
 
 def ray_cast(items: Sequence[Item], K: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from numpy import ndarray
 from a3dgen.geometry.limbs import LIMB_JOINTS, smoothstep
 from a3dgen.geometry.skeleton import JOINT
 
-HEIGHT_M = {"arm": 0.0055, "leg": 0.0080, "torso": 0.0065}
+HEIGHT_M = {"arm": 0.0050, "leg": 0.0068, "torso": 0.0060}
 """Height of the deepest folds of loose cloth, m."""
 WAVE_M = {"arm": 0.038, "leg": 0.058, "torso": 0.075}
 """Distance from fold to fold along a limb or the torso, m."""

@@ -26,11 +26,11 @@ TILE = 0.32
 """Size of a fabric tile on the cloth, m."""
 BASE = 0.003
 """Least distance of cloth from its shell, m."""
-SLACK = 0.004
-"""How much nearer to the skin than their shell tops and trousers may lie, m: the shell itself stands about 6 mm off."""
-CLEARANCE = {"top": 0.004, "trousers": 0.005, "skirt": 0.008, "shoe": 0.004}
+SLACK = 0.0055
+"""How much nearer to the skin than their shell tops, trousers and shoes may lie, m: the shell stands about 6 mm off."""
+CLEARANCE = {"top": 0.0035, "trousers": 0.0035, "skirt": 0.007, "shoe": 0.003}
 """Least distance of cloth from the skin in the rest pose, m."""
-HEM = 0.006
+HEM = 0.005
 """How far a hem turns inwards, m."""
 LIMB_MARGIN = 0.09
 """Skin is hidden from this far inside a sleeve or leg, in limb coordinates (about 23 mm of an arm, 35 mm of a leg)."""
@@ -133,7 +133,7 @@ def bounds(spec: Spec, m: Measure, joints: Float[ndarray, "24 3"]) -> list[tuple
         return [(y - waist, 0.015)]
     if spec.kind == "skirt":
         hip, knee = joints[JOINT["left_hip"], 1], joints[JOINT["left_knee"], 1]
-        return [(y - waist, 0.015), (hip + (knee - hip) * spec.left - y, 0.12)]
+        return [(y - waist, 0.015), (hip + (knee - hip) * spec.left - y, 0.08)]
     coordinate = m.limbs[f"{spec.side}_{spec.limb or 'leg'}"]
     return [(spec.left - coordinate, 0.04)]
 
@@ -187,7 +187,7 @@ def build_garment(
         mesh, carried = cut.mesh, cut.origin.apply(carried)
     coordinates = {k: carried[:, len(fields) + i] for i, k in enumerate(LIMB_JOINTS)}
     passes = {"skirt": 6, "shoe": 8}.get(spec.kind, 16)
-    snug = SLACK if limbs else 0.0
+    snug = SLACK if limbs or spec.kind == "shoe" else 0.0
     mesh = drape(mesh, _ease(spec, mesh, coordinates, joints) - snug, passes, 0.5 * BASE - snug)
     if spec.kind in CLEARANCE:
         mesh = clear_of(mesh, skin, _clearance(spec, mesh, joints))
@@ -209,7 +209,7 @@ def _clearance(spec: Spec, mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) ->
     """Least distance of the cloth from the skin, m: a shirt that hangs over a waistband clears that, too."""
     out = np.full(len(mesh.vertices), CLEARANCE[spec.kind] * (0.5 if spec.tucked else 1.0))
     if spec.kind == "top" and not spec.tucked:
-        out += 0.009 * smoothstep((waist_height(joints) + 0.02 - mesh.vertices[:, 1]) / 0.05)
+        out += 0.008 * smoothstep((waist_height(joints) + 0.02 - mesh.vertices[:, 1]) / 0.05)
     return out
 
 
@@ -222,9 +222,9 @@ def _ease(
     if spec.kind == "liner":
         return out - 0.002
     if spec.kind == "shoe":
-        return out + 0.005
+        return out + 0.001
     if spec.kind == "skirt":
-        return out + 0.004
+        return out + 0.002
     ends = levels(spec)
     if spec.kind == "top":
         inside = -_neckline(Measure(mesh.vertices, limbs, mesh.weights[:, JOINT["head"]]), joints, spec.neck)
@@ -235,28 +235,28 @@ def _ease(
         out += (0.001 + 0.010 * spec.fit) * smoothstep(near / 0.45) * (arm > 0.05)
         if not spec.tucked:
             top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
-            out += (0.007 + 0.007 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
+            out += (0.006 + 0.007 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
         else:  # below a waistband cloth lies flat
             hug = hug * (0.3 + 0.7 * smoothstep((y - waist_height(joints) - 0.02) / 0.08))
         return out * hug
     leg = np.maximum(*(limbs[k] for k in ends))
     near = np.max([limbs[k] - e for k, e in ends.items()], axis=0)
     hip = joints[JOINT["left_hip"], 1]
-    below = 0.003 + 0.003 * spec.fit + (0.001 + 0.008 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
-    below += (0.001 + 0.006 * spec.fit) * smoothstep((near + 0.5) / 0.5)
+    below = 0.002 + 0.003 * spec.fit + (0.001 + 0.006 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
+    below += (0.001 + 0.005 * spec.fit) * smoothstep((near + 0.5) / 0.5)
     return out + 0.001 + below * smoothstep((hip - 0.02 - y) / 0.09)  # flat where a shirt may hang over it
 
 
 def _sole(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"], spec: Spec) -> SkinnedMesh:
     """Flatten the underside of a shoe to a sole a little below and around the foot."""
     vertices = mesh.vertices.copy()
-    ground = float(vertices[:, 1].min()) - 0.012
+    ground = float(vertices[:, 1].min()) - 0.009
     height = vertices[:, 1] - ground
     low = 1 - smoothstep((height - 0.022) / 0.02)
     vertices[:, 1] -= low * np.maximum(height - 0.001, 0) * smoothstep((0.045 - height) / 0.02)
     middle = joints[JOINT[f"{spec.side}_foot"], 0]
     rim = 1 - smoothstep((height - 0.02) / 0.03)
-    vertices[:, 0] += 0.004 * rim * np.sign(vertices[:, 0] - middle)
+    vertices[:, 0] += 0.002 * rim * np.sign(vertices[:, 0] - middle)
     return replace(mesh, vertices=vertices)
 
 

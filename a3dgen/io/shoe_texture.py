@@ -15,8 +15,8 @@ from a3dgen.io.colour import ENCODE, to_linear, to_srgb
 
 ORIGIN = 0.4
 """Texture coordinate u of the foot's own origin (z = 0 in the rest pose)."""
-_SOLE_M, _SEAM_M, _COLLAR_M = 0.024, 0.002, 0.098
-_TOP = ((0.0, 0.109), (0.05, 0.100), (0.08, 0.083), (0.10, 0.074), (0.12, 0.065))
+_SOLE_M, _SEAM_M, _COLLAR_M = 0.021, 0.002, 0.089
+_TOP = ((0.0, 0.098), (0.05, 0.089), (0.08, 0.072), (0.10, 0.063), (0.12, 0.054))
 """Height of the instep (m) over the distance in front of the origin (m)."""
 
 

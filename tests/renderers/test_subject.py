@@ -10,6 +10,7 @@ from a3dgen.geometry.skeleton import JOINT
 from a3dgen.looks import ENDINGS, LooksConfig, canonical, draw_look
 from a3dgen.renderers.subject import build_subject
 from a3dgen.rng import generator_for
+from benchmarks.looks_measures import overhang
 
 STUMP = np.tile([2.1, 0.8, 0.12], (12, 1))
 HAIR = {"style": "short", "colour": "brown", "eyes": "blue", "brows": 0.8, "stubble": 0.0, "age": 30, "length": 0.8}
@@ -141,6 +142,14 @@ def test_twins_share_everything_but_the_ending(body):
         items[key] = build_subject(body, amputee, plan | look)
     assert [i.material for i in items["twin"]] == [i.material for i in items["amputee"]]
     assert all(a.texture is b.texture for a, b in zip(items["twin"], items["amputee"], strict=True))
+
+
+@pytest.mark.parametrize("fit", [0.1, 0.6])
+def test_clothes_add_little_to_the_outline(fit, body):
+    amputee, plan = person(body, [g | {"fit": fit} for g in worn()])
+    K = np.array([[420.0, 0, 160], [0, 420, 160], [0, 0, 1]])
+    added, whole = overhang(amputee, build_subject(body, amputee, plan), K, (0, 0, 320, 320))
+    assert 0.02 < added / whole < (0.07 if fit < 0.5 else 0.09)
 
 
 def test_painted_texture_replaces_clothes(body, tmp_path):
