@@ -23,7 +23,8 @@ T = TypeVar("T")
 def handled() -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM into KeyboardInterrupt; later ones only repeat what is known.
 
-    Clean-up that the first one set off can so not be broken by an impatient second one. For the main thread only.
+    Clean-up that the first one set off can so not be broken by an impatient second one. What code in C made of the
+    first one (NumPy's import: an ImportError) is turned back. For the main thread only.
     """
     global _asked
     _asked = False
@@ -31,6 +32,10 @@ def handled() -> Iterator[None]:
     hook, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
         yield
+    except Exception as error:
+        if _asked:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,14 +3,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from a3dgen import cli
+from a3dgen import cli, interrupts
 from a3dgen.commands import status
 from a3dgen.errors import DataError
 from a3dgen.explain import PACKAGE, command_help, keys_help
@@ -183,6 +185,20 @@ def test_a_swallowed_interrupt_is_not_lost(tmp_path):
     assert done.returncode == 130
     assert (tmp_path / "out" / "fit" / "000000.json").exists()
     assert not (tmp_path / "out" / "amputate" / "000001.json").exists()
+
+
+def test_an_interrupt_that_an_import_turned_into_an_error_is_one():
+    def broken_by_it():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise ImportError("no datetime") from None
+
+    with pytest.raises(KeyboardInterrupt), interrupts.handled():
+        broken_by_it()
+    with pytest.raises(ImportError), interrupts.handled():
+        raise ImportError
 
 
 @pytest.mark.parametrize("name", ["build", *STAGES])
