@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from distributed import LocalCluster
-from toystages.processes import check_same, finished, start, start_build
+from toystages.processes import build_undisturbed, check_same, finished, start, start_build
 
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.config import RunConfig
@@ -55,7 +55,6 @@ def test_a_worker_and_the_coordinator_die_midway(tmp_path: Path, cluster) -> Non
     address, workers = cluster
     (tmp_path / "toy.yaml").write_text(TOY)
     out = tmp_path / "out"
-    undisturbed = start_build(tmp_path, "reference", "--workers", "0")
     build = start_build(tmp_path, "out", "--scheduler", address)
     wait_for(out, 12 + 4, build)  # the first shards of fit are there
     workers[0].kill()
@@ -63,10 +62,9 @@ def test_a_worker_and_the_coordinator_die_midway(tmp_path: Path, cluster) -> Non
     build.kill()
     build.wait()
     assert start_build(tmp_path, "out", "--scheduler", address).wait(90) == 0
-    assert undisturbed.wait(60) == 0
     shown = (tmp_path / "terminal.txt").read_text()
     assert f"1 workers ({address})" in shown
-    check_same(out, tmp_path / "reference")
+    check_same(out, build_undisturbed(tmp_path, "reference"))
 
 
 def test_workers_with_several_threads_are_refused() -> None:

@@ -52,16 +52,31 @@ def closest_points(
     tree = cKDTree(corners.mean(1))
     k = min(candidates, len(faces))
     nearby = tree.query(points, k)[1].reshape(len(points), k)
+    facing = None
+    if normals is not None:
+        facing = face_normals(vertices, faces)
+        facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-15)
+        facing = np.einsum("nkc,nc->nk", facing[nearby], normals)
+    return closest_of(points, corners, nearby, facing)
+
+
+def closest_of(
+    points: Float[ndarray, "n 3"],
+    corners: Float[ndarray, "f 3 3"],
+    nearby: Integer[ndarray, "n k"],
+    facing: Float[ndarray, "n k"] | None = None,
+) -> Attachment:
+    """Find the closest point of a surface for each point, among the faces ``nearby`` that each may lie on.
+
+    Args:
+        corners: of all faces. facing: how far a point's normal agrees with each of its faces'; see ``closest_points``.
+    """
+    k = nearby.shape[1]
     flat = nearby.ravel()
     shares = triangle_shares(np.repeat(points, k, 0), corners[flat])
     found = np.einsum("nk,nkc->nc", shares, corners[flat]).reshape(len(points), k, 3)
     distance = np.linalg.norm(found - points[:, None], axis=-1)
-    cost = distance
-    if normals is not None:
-        facing = face_normals(vertices, faces)
-        facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-15)
-        cost = distance + _WRONG_SIDE * (np.einsum("nkc,nc->nk", facing[nearby], normals) < 0)
-    best = cost.argmin(1)
+    best = (distance if facing is None else distance + _WRONG_SIDE * (facing < 0)).argmin(1)
     rows = np.arange(len(points))
     return Attachment(nearby[rows, best], shares.reshape(len(points), k, 3)[rows, best], distance[rows, best])
 

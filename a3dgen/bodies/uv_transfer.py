@@ -7,15 +7,16 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
-from a3dgen.bodies.registration import closest_points
+from a3dgen.bodies.registration import closest_of, closest_points
 from a3dgen.geometry.mesh import SkinnedMesh, face_normals
 
 _SPREAD = 4.0
 """A face's corners may lie this many times further apart in UV than the chart's scale explains; beyond, a seam of
 the chart runs through the face."""
-_NEAREST = 48
-"""Faces around the right side of a seam among which the corners are sought again."""
+_NEAREST, _CANDIDATES = 48, 24
+"""Faces nearest in UV to the right side of a seam, and those of them, nearest to a corner, that it is sought on."""
 
 
 def transfer_uv(
@@ -79,12 +80,17 @@ def _mend_seams(
     spread = np.linalg.norm(corners - centre_uv[:, None], axis=-1).max(1)
     median = {c: np.median(scale[chart == c]) for c in np.unique(owner)}
     expected = np.array([median[c] for c in owner]) * reach
-    for row in np.flatnonzero(spread > _SPREAD * expected):
-        inside = np.flatnonzero(chart == owner[row])
-        order = np.linalg.norm(middle[inside] - centre_uv[row], axis=1).argsort(kind="stable")[:_NEAREST]
-        local = inside[order]
-        on = closest_points(triangles[row], moved, source_faces[local])
-        corners[row] = _read(mesh, source_uv, local[on.face], on.shares)
+    wrong = np.flatnonzero(spread > _SPREAD * expected)
+    surface = moved[source_faces]
+    centres = surface.mean(1)
+    for c in np.unique(owner[wrong]):
+        rows, inside = wrong[owner[wrong] == c], np.flatnonzero(chart == c)
+        near = cKDTree(middle[inside]).query(centre_uv[rows], min(_NEAREST, len(inside)))[1].reshape(len(rows), -1)
+        points, local = triangles[rows].reshape(-1, 3), np.repeat(inside[near], 3, 0)
+        apart = np.linalg.norm(centres[local] - points[:, None], axis=-1)
+        local = np.take_along_axis(local, apart.argsort(1, kind="stable")[:, :_CANDIDATES], 1)
+        on = closest_of(points, surface, local)
+        corners[rows] = _read(mesh, source_uv, on.face, on.shares).reshape(-1, 3, 2)
 
 
 def _scale(mesh: SkinnedMesh, moved: ndarray, faces: ndarray, face_uv: ndarray) -> ndarray:

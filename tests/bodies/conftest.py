@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,16 +12,18 @@ from a3dgen.bodies import anny24
 
 
 @pytest.fixture(scope="session")
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that holds the baked bodies of the real one; transfers are shared by the tests of a process."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "bodies").mkdir()
-    for baked in (anny24.home() / "bodies").glob("anny24-*.npz"):
-        (home / "bodies" / baked.name).symlink_to(baked)
+def own_home(once_a_run: Callable[[str], AbstractContextManager[Path]], body: object) -> Path:
+    """A cache folder that holds the baked bodies of the real one; transfers are shared by all tests of a run."""
+    with once_a_run("home") as home:
+        (home / "bodies").mkdir(exist_ok=True)
+        for baked in (anny24.home() / "bodies").glob("anny24-*.npz"):
+            link = home / "bodies" / baked.name
+            if not link.is_symlink():
+                link.symlink_to(baked)
     return home
 
 
 @pytest.fixture
-def transfers_of_made_up_models(own_home: Path, body: object, monkeypatch: pytest.MonkeyPatch) -> Path:
+def transfers_of_made_up_models(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("A3DGEN_HOME", str(own_home))
     return own_home

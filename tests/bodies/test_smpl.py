@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from pathlib import Path
 
@@ -26,6 +27,11 @@ def model(body) -> dict:
     return smpl_dict(body, 6890)
 
 
+@pytest.fixture(scope="module")
+def pickled(model: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pickle(tmp_path_factory.mktemp("smpl") / "SMPL_NEUTRAL.pkl", model)
+
+
 @pytest.fixture(autouse=True)
 def own_transfers(transfers_of_made_up_models: Path) -> None: ...
 
@@ -35,9 +41,14 @@ def draw(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(24, 3)) * 0.5, rng.normal(size=10)
 
 
+@functools.lru_cache(maxsize=1)
+def theirs_of(path: Path) -> smplx.SMPL:
+    return smplx.SMPL(str(path), num_betas=10)
+
+
 def reference(path: Path, pose: np.ndarray, betas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and joints of the ``smplx`` package, m."""
-    theirs = smplx.SMPL(str(path), num_betas=10)
+    theirs = theirs_of(path)
     single = lambda a: torch.tensor(a[None], dtype=torch.float32)  # noqa: E731
     out = theirs(global_orient=single(pose[0]), body_pose=single(pose[1:].reshape(69)), betas=single(betas))
     return out.vertices[0].detach().numpy(), out.joints[0, :24].detach().numpy()
@@ -55,22 +66,22 @@ def largest_difference(config_path: Path, reference_path: Path) -> float:
     return float(worst)
 
 
-def test_6890_vertices_with_pose_blend_shapes_equal_smplx(model: dict, tmp_path: Path) -> None:
-    pkl, npz = write_pickle(tmp_path / "SMPL_NEUTRAL.pkl", model), write_npz(tmp_path / "SMPL_NEUTRAL.npz", model)
+def test_6890_vertices_with_pose_blend_shapes_equal_smplx(model: dict, pickled: Path, tmp_path: Path) -> None:
+    npz = write_npz(tmp_path / "SMPL_NEUTRAL.npz", model)
     assert np.abs(model["posedirs"]).max() > 0.01
-    assert largest_difference(pkl, pkl) < TOLERANCE_M
-    assert largest_difference(npz, pkl) < TOLERANCE_M
+    assert largest_difference(pickled, pickled) < TOLERANCE_M
+    assert largest_difference(npz, pickled) < TOLERANCE_M
 
 
-def test_chumpy_arrays_inside_a_model_are_read(model: dict, tmp_path: Path) -> None:
-    plain = read_smpl(write_pickle(tmp_path / "plain.pkl", model))
+def test_chumpy_arrays_inside_a_model_are_read(model: dict, pickled: Path, tmp_path: Path) -> None:
+    plain = read_smpl(pickled)
     chumpy = read_smpl(write_chumpy(tmp_path / "chumpy.pkl", model))
     np.testing.assert_array_equal(chumpy.shape_dirs, plain.shape_dirs)
     np.testing.assert_array_equal(chumpy.pose_dirs, plain.pose_dirs)
 
 
-def test_what_smpl_lacks_is_transferred(model: dict, tmp_path: Path) -> None:
-    body = load_body(BodyConfig(model="smpl", path=str(write_pickle(tmp_path / "m.pkl", model))))
+def test_what_smpl_lacks_is_transferred(pickled: Path) -> None:
+    body = load_body(BodyConfig(model="smpl", path=str(pickled)))
     assert body.name == "smpl"
     assert body.smpl_betas
     assert set(body.shells) == {"tights", "skirt"}
@@ -131,7 +142,6 @@ def test_a_pickle_that_would_execute_is_refused(tmp_path: Path, monkeypatch: pyt
     ("config", "words"),
     [({"path": ""}, "path"), ({"path": "/nowhere/SMPL.pkl"}, "/nowhere"), ({"betas": 300}, "betas")],
 )
-def test_wrong_options_are_one_clear_line(model: dict, tmp_path: Path, config: dict, words: str) -> None:
-    path = write_pickle(tmp_path / "m.pkl", model)
+def test_wrong_options_are_one_clear_line(pickled: Path, config: dict, words: str) -> None:
     with pytest.raises(A3dgenError, match=words):
-        load_body(BodyConfig(**{"model": "smpl", "path": str(path), **config}))
+        load_body(BodyConfig(**{"model": "smpl", "path": str(pickled), **config}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from a3dgen.bodies import load_body, smpl
 from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.smpl_file import read_smpl
 from a3dgen.errors import DataError
-from a3dgen.geometry.body import pose_body
+from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.skeleton import ROW
 
 
@@ -26,25 +27,49 @@ def small(body) -> dict:
 def own_transfers(transfers_of_made_up_models: Path) -> None: ...
 
 
-def test_another_vertex_count_equals_smplx(small: dict, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def pickled(small: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pickle(tmp_path_factory.mktemp("other") / "m.pkl", small)
+
+
+def test_another_vertex_count_equals_smplx(pickled: Path) -> None:
     pytest.importorskip("smplx")
-    path = write_pickle(tmp_path / "m.pkl", small)
-    assert largest_difference(path, path) < TOLERANCE_M
+    assert largest_difference(pickled, pickled) < TOLERANCE_M
 
 
-def test_a_transfer_is_cached_and_a_damaged_one_made_again(small: dict, tmp_path: Path) -> None:
-    arrays = read_smpl(write_pickle(tmp_path / "m.pkl", small))
+def test_a_transfer_is_cached_and_a_damaged_one_made_again(
+    pickled: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = read_smpl(pickled)
     made = smpl.transferred(arrays)
     assert made.distance_mm < 5
-    newest = max((smpl.anny24.home() / "bodies").glob("transfer-*.npz"), key=lambda p: p.stat().st_mtime)
-    newest.write_bytes(newest.read_bytes()[:3000])
-    again = smpl.transferred(arrays)
-    np.testing.assert_array_equal(again.uv, made.uv)
-    np.testing.assert_array_equal(again.face_uv, made.face_uv)
+    shutil.copytree(own_home, tmp_path / "home", symlinks=True)
+    monkeypatch.setenv("A3DGEN_HOME", str(tmp_path / "home"))
+    calls = []
+    monkeypatch.setattr(smpl, "make_transfer", lambda body, arrays: calls.append(body) or made)
+    smpl.transferred(arrays)
+    assert not calls
+    for path in (tmp_path / "home" / "bodies").glob("transfer-*.npz"):
+        path.write_bytes(path.read_bytes()[:3000])
+    for _ in range(2):
+        again = smpl.transferred(arrays)
+        np.testing.assert_array_equal(again.uv, made.uv)
+        np.testing.assert_array_equal(again.face_uv, made.face_uv)
+    assert len(calls) == 1
 
 
-def test_regressor_files_give_the_extra_keypoints(small: dict, tmp_path: Path) -> None:
-    model = write_pickle(tmp_path / "m.pkl", small)
+@pytest.mark.slow
+def test_a_transfer_is_the_same_every_time(pickled: Path, body: BodyData) -> None:
+    arrays = read_smpl(pickled)
+    one, two = smpl.make_transfer(body, arrays), smpl.make_transfer(body, arrays)
+    np.testing.assert_array_equal(one.uv, two.uv)
+    np.testing.assert_array_equal(one.face_uv, two.face_uv)
+    for name in one.masks:
+        np.testing.assert_array_equal(one.masks[name], two.masks[name])
+
+
+def test_regressor_files_give_the_extra_keypoints(pickled: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copy(pickled, tmp_path / "m.pkl"))
     h36m = np.zeros((17, 7500))
     h36m[np.arange(17), 50 + 100 * np.arange(17)] = 1
     np.save(tmp_path / "J_regressor_h36m.npy", h36m)  # found beside the model

@@ -6,6 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
+
+from a3dgen.build import Build
+from a3dgen.config import load_config
+from a3dgen.progress import Quiet
+from a3dgen.runner import make_executor
+from toystages import TABLE, fit, render
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_CONTENT = ("run.json", "log.jsonl", "workers.log", ".lock")
@@ -29,6 +36,14 @@ def start_build(folder: Path, out: str, *options: str) -> subprocess.Popen[bytes
     """Start a build of ``toy.yaml`` into a folder below ``folder``."""
     command = str(ROOT / "tests/toystages/command.py")
     return start(folder, command, "build", "--config", "toy.yaml", "--out", out, *options)
+
+
+def build_undisturbed(folder: Path, out: str) -> Path:
+    """Build ``toy.yaml`` here and now, without its pauses; return the build folder."""
+    config = load_config(folder / "toy.yaml", table=TABLE, out=str(folder / out), workers=0)
+    with mock.patch.object(fit, "time"), mock.patch.object(render, "time"):
+        Build(config, lambda: make_executor(config.run), Quiet(), lambda: "body", table=TABLE).run()
+    return config.out
 
 
 def files(out: Path) -> dict[str, bytes]:
