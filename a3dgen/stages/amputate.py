@@ -28,7 +28,7 @@ from a3dgen.records import VISIBLE, Plans
 from a3dgen.rng import generator_for
 from a3dgen.stages import Context, Inputs, Output, each
 
-VERSION = 2
+VERSION = 3
 WhyNot = Callable[[int, float], str]
 """Says of (region, residual) why that cannot be removed, or ""."""
 _KEYPOINT_RADIUS = 8
