@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.allocator import keep_freed_memory
+from a3dgen.allocator import keep_freed_memory, release_holes
 from a3dgen.errors import A3dgenError, DataError
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.shards import TEMPORARY, read_shard, write_shard
@@ -107,6 +107,8 @@ def run_task(task: Task) -> dict[str, Any]:
         }
     except OSError as error:
         raise storage_error(out, error) from error
+    finally:
+        release_holes()
 
 
 def _trial(task: Task, part: Inputs) -> dict[str, Any]:

@@ -35,3 +35,24 @@ def test_freed_memory_is_used_again():
     page = resource.getpagesize()
     assert faults("give back") > 100 * (1 << 21) / page
     assert faults("keep") < 10 * (1 << 21) / page
+
+
+HOLES = """
+import numpy as np, re
+from a3dgen import allocator
+def resident():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+allocator.keep_freed_memory()
+kept = [np.ones(1 << 17) for _ in range(400)]  # 1 MB each
+kept = kept[::8]
+before = resident()
+allocator._released -= 100
+allocator.release_holes()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not keep_freed_memory(), reason="this C library has no mallopt")
+def test_holes_between_long_lived_arrays_are_given_back():
+    done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 200
