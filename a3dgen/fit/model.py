@@ -13,7 +13,7 @@ from a3dgen.geometry.skeleton import NUM_JOINTS, NUM_ROWS, PARENTS
 POSE = 3 * NUM_JOINTS
 """Number of pose variables. The variables of a person are pose (72), betas (B), translation (3), log focal scale."""
 MIN_SHARE = 2e-3
-"""Joint shares of a keypoint below this are dropped and the others rescaled: 0.04 mm (FITTING_AND_BODY)."""
+"""Joint shares of a keypoint below this are dropped and the others rescaled: an error of 0.04 mm."""
 
 
 class FitModel(NamedTuple):

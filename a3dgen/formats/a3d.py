@@ -1,4 +1,4 @@
-"""The A3D annotation rows, to the letter of A3D_FORMAT, and their reader. Pure conversion: records in, arrays out."""
+"""The A3D annotation rows, to the letter of ``schema``, and their reader. Pure conversion: records in, arrays out."""
 
 from __future__ import annotations
 

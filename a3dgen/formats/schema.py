@@ -1,4 +1,4 @@
-"""THE table of A3D npz keys: row shape, dtype and meaning, for both file types. Source: A3D_FORMAT.
+"""THE table of A3D npz keys: row shape, dtype and meaning, for both file types, as readers of A3D expect them.
 
 The writer, the reader and the validator are all driven by these tables.
 """

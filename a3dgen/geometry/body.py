@@ -19,8 +19,8 @@ class KeypointBlends:
     """The 44 keypoints as sparse blends of joint transforms, exact where pose blend shapes are zero.
 
     A keypoint that is a fixed combination of skinned vertices is sum_p G[joint_p] (offset_p + dirs_p betas)
-    + weight_p * posed_joint[joint_p], where G is the joint's posed rotation. Source: FITTING_AND_BODY, "no
-    vertices in the loop".
+    + weight_p * posed_joint[joint_p], where G is the joint's posed rotation: linear blend
+    skinning, with the sum over the vertices taken once, before any pose.
 
     Attributes:
         row: (P,) keypoint row of each pair. joint: (P,) its joint. weight: (P,) its share; rows sum to 1.

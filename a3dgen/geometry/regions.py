@@ -1,6 +1,6 @@
 """THE table of the 12 AJAHR amputation regions: joints, keypoint rows, segment, residual-limb end, clinical terms.
 
-Region order and absent joints: the AJAHR index (DESIGN: "AJAHR regions"). Clinical terms: ISO 8549-4:2020
+Region order and absent joints: the AJAHR index (docs/labels.md). Clinical terms: ISO 8549-4:2020
 (transfemoral and hip disarticulation are in common use; their wording in the standard was not verified).
 """
 

@@ -215,7 +215,7 @@ def region_visibility(
 
 
 MIN_SEGMENT = 0.5
-"""Least visible share of the carrying segment for a region to be removable (DESIGN, rule 1)."""
+"""Least visible share of the carrying segment for a region to be removable (docs/labels.md, rule 1)."""
 
 
 def why_not_removable(posed: PosedBody, region: int, residual: float, buffers: Buffers, reach: Reach) -> str:

@@ -32,7 +32,7 @@ VERSION = 3
 WhyNot = Callable[[int, float], str]
 """Says of (region, residual) why that cannot be removed, or ""."""
 _KEYPOINT_RADIUS = 8
-"""Other people's masks do not count this near (px) to a keypoint labelled visible (DESIGN, masking rule 2)."""
+"""Other people's masks do not count this near (px) to a keypoint labelled visible (docs/labels.md, rule 2)."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Planner:
         return draw_amputation(rng, self.config, why_not, np.flatnonzero(present).tolist())
 
     def _question(self, person: dict[str, Any], fit: dict[str, Any]) -> WhyNot:
-        """Return the question of rule 1 for the fitted body as it stands in the photo."""
+        """Return the question of rule 1 (docs/labels.md) for the fitted body as it stands in the photo."""
         present = np.asarray(person["present_removed"], bool)
         stump = np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1))
         standing = rebuild(

@@ -1,4 +1,4 @@
-"""The written dataset against A3D_FORMAT, read as its readers read it."""
+"""The written dataset against the format, read as its readers read it."""
 
 from __future__ import annotations
 
