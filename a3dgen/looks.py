@@ -32,7 +32,7 @@ HAIR_STYLES = (
 )  # fmt: skip
 HAIR_COLOURS = {
     "black": (20, 16, 14), "dark_brown": (38, 26, 19), "brown": (66, 44, 29), "light_brown": (104, 72, 44),
-    "blond": (160, 128, 84), "light_blond": (208, 181, 134), "red": (118, 62, 35), "grey": (142, 140, 136),
+    "blond": (156, 127, 88), "light_blond": (206, 183, 144), "red": (118, 62, 35), "grey": (142, 140, 136),
     "white": (205, 203, 198),
 }  # fmt: skip
 EYE_COLOURS = {

@@ -128,7 +128,7 @@ def bounds(spec: Spec, m: Measure, joints: Float[ndarray, "24 3"]) -> list[tuple
     if spec.kind == "top":
         hip = float(joints[JOINT["left_hip"], 1])
         hem = waist - 0.045 if spec.tucked else hip - 0.035 - 0.02 * spec.fit
-        return [(_neckline(m, joints, spec.neck), 0.012), (hem - y, 0.02)]
+        return [(_neckline(m, joints, spec.neck), 0.012), (hem - y, 0.012)]
     if spec.kind == "trousers":
         return [(y - waist, 0.015)]
     if spec.kind == "skirt":

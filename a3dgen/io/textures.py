@@ -102,7 +102,7 @@ def _strands(seed: int, curly: bool) -> tuple[Float[ndarray, "s s 1"], UInt8[nda
         blurred = cv2.GaussianBlur(padded, (0, 0), sigmaX=across, sigmaY=along)[half:-half, half:-half]
         pattern += weight * blurred / blurred.std()
     pattern /= pattern.std()
-    shade = np.clip(np.exp((0.34 if curly else 0.25) * pattern - 0.08), 0.3, 2.2)[..., None]
+    shade = np.clip(np.exp((0.27 if curly else 0.25) * pattern - 0.08), 0.3, 2.2)[..., None]
     return shade, np.clip(128 + (11 if curly else 10) * pattern, 0, 255).astype(np.uint8)
 
 
