@@ -6,6 +6,7 @@ Pure image geometry on masks (H, W) bool; everything lives in the undistorted ph
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,6 +31,9 @@ _LIMBS: tuple[tuple[str, str, float], ...] = (
 WRISTS = (ROW["extra_left_wrist"], ROW["extra_right_wrist"])
 ELBOWS = (ROW["extra_left_elbow"], ROW["extra_right_elbow"])
 ANKLES = (ROW["extra_left_ankle"], ROW["extra_right_ankle"])
+KNEES = (ROW["extra_left_knee"], ROW["extra_right_knee"])
+FOOT, FOOT_BEYOND = 0.06, 0.04
+"""Radius of the disc that holds a foot and its centre beyond the ankle, shares of the height."""
 HAND = 0.055
 """Radius of the disc that holds a hand, share of the height, and below, shares of the forearm: radius and centre."""
 HAND_OF_FOREARM, HAND_BEYOND = 0.42, 0.45
@@ -96,6 +100,23 @@ def hands(
     return out
 
 
+def feet(
+    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, int]
+) -> list[Any]:
+    """Return a disc that holds the foot for each labelled shin: clicks end at the ankle.
+
+    Args:
+        keypoints: input rows, px. labelled: which of them exist. height: standing height of the person, px.
+    """
+    out = []
+    for ankle, knee in zip(ANKLES, KNEES, strict=True):
+        if labelled[ankle] and labelled[knee]:
+            shin = keypoints[ankle] - keypoints[knee]
+            centre = keypoints[ankle] + FOOT_BEYOND * height * shin / max(float(np.linalg.norm(shin)), 1e-6)
+            out.append(discs(centre[None], FOOT * height, shape))
+    return out
+
+
 def inner(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     """Return the mask without its rim of ``radius`` px; what is too thin to keep anything keeps all."""
     deep = mask & ~grow(~mask, radius)
@@ -110,7 +131,7 @@ def in_front(
     clearance: float,
     margin: float,
 ) -> Bool[ndarray, "h w"]:
-    """Return what hid the person in the photo and must hide the new one (DESIGN, visibility rule 2).
+    """Return what hid the person in the photo and must hide the new one (docs/labels.md, rule 2).
 
     Args:
         instances: masks of other people and of objects that stay.

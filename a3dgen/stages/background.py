@@ -27,7 +27,7 @@ from a3dgen.stages.segment import segmenter_name
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 8
+VERSION = 9
 
 
 def user_files(config: Config) -> list[Path]:

@@ -8,27 +8,23 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.geometry.cast_shadow import cast_shadow
 from a3dgen.geometry.held import held_objects, thin_things
-from a3dgen.geometry.removal import ANKLES, WRISTS, discs, grow, hands, in_front, inner, limb_capsules
+from a3dgen.geometry.removal import ANKLES, WRISTS, discs, feet, grow, hands, in_front, inner, limb_capsules
 from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.stages.background_config import Config
+from a3dgen.stages.plate_neighbours import RIM, Removed, detections, extent, neighbours, possible
+from a3dgen.stages.plate_overlap import EDGE, contested, hidden, islands
 from a3dgen.stages.plate_scene import Scene
-from a3dgen.stages.segment import refine, segment_everybody, segment_person, usable
+from a3dgen.stages.segment import refine, segment_everybody, usable
 
 OWN_REACH = 0.06
 """Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
-RIM, RIM_ESTIMATED = 0.007, 0.012
-"""Masks are drawn, or estimated, this share of the height wrong (at least 2 or 3 px)."""
-CLEARLY, WHOLLY = 0.5, 0.15
-"""Where masks of two people touch, a pixel is the other's if it is this much nearer to their colour; the latter at the
-very border."""
-UNDRAWN, SPINE = 0.12, 0.02
-"""Colours of people known by lines only are taken this far inside the lines, share of the height,
-and must be the nearer ones by this much: in doubt the removed person's pixels go."""
+FOOT_SEEN = 0.15
+"""A foot covers more than this share of the disc that holds it."""
 COPIED = 0.02
 """What borders on other people, within this share of the height, is not copied."""
 
@@ -105,13 +101,13 @@ def _drawn(config: Config, scene: Scene) -> Claim:
     shape, height = scene.own.shape, scene.height
     others = union(scene.others, shape)
     seen = scene.keypoints[scene.state == VISIBLE]
-    rim = max(3.2, RIM * height)
-    # A pixel that two masks claim is the person's only near a keypoint of theirs, or where the masks only touch.
-    core = scene.own & (~others | discs(seen, OWN_REACH * height, shape))
-    core |= _rim(scene, core, scene.others, rim)
-    close = scene.body & grow(scene.own, 0.05 * height)
-    fingers = hands(scene.keypoints, scene.state == VISIBLE, height, shape) & grow(scene.own, 0.05 * height)
-    person = scene.own | ((close | fingers) & ~others)
+    # A pixel that two masks claim is the person's near a keypoint of theirs, as an island, or by its colour.
+    core = scene.own & (~others | discs(seen, OWN_REACH * height, shape) | islands(scene.own, scene.others))
+    core |= contested(scene, core)
+    behind = hidden(scene)
+    near = grow(scene.own | behind, 0.05 * height)
+    fingers = hands(scene.keypoints, scene.state != UNLABELLED, height, shape)
+    person = scene.own | behind | ((scene.body | fingers) & near & ~others)
     return Claim(person, scene.own, core, scene.others, np.zeros(shape, bool), "source mask", config.dilate)
 
 
@@ -121,65 +117,53 @@ def _estimated(config: Config, scene: Scene) -> Claim:
     labelled = scene.state != UNLABELLED
     core = scene.body | limb_capsules(scene.keypoints, labelled, height, shape)
     reach = hands(scene.keypoints, labelled, height, shape)
+    near = grow(core | reach, 0.5 * height)
+    close = [m for m in scene.others if (m & near).any()]
+    far = [grow(m, 0.03 * extent(m)) for m in scene.others if not (m & near).any()]  # only never to be copied
+    source, outline = "fitted body", core
     detector = usable(config.segmenter)
-    source, outline, others, strangers = "fitted body", core, scene.others, np.zeros(shape, bool)
-    if detector:
-        found = segment_person(scene.rgb, core)
-        others = [_outlined(scene, m, core, reach, found) for m in scene.others]
-        if found is not None:
-            # A detector may take in a neighbour: only what lies close to the fitted body is believed.
-            nearer = _nearer(core, union(scene.others, shape)) | reach
-            outline = core | (found & grow(core, 0.1 * height) & nearer)
-            source += " and mediapipe"
-    everyone = union(others, shape)
-    in_doubt = everyone & (core | reach)
-    if config.refine and outline.any():
-        outline = _coloured(scene, outline, core, reach, others)
-        source += ", refined"
+    found, *theirs = detections(scene.rgb, [core, *close]) if detector else [None] * (1 + len(close))
+    if found is not None:
+        # A detector may take in a neighbour: only what lies close to the fitted body is believed.
+        nearer = _nearer(core, union(scene.others, shape)) | reach
+        found = found & grow(core, 0.1 * height) & (nearer | ~union([m for m in theirs if m is not None], shape))
+        outline = core | found
+        source += " and mediapipe"
+    if config.refine:
+        margin = max(2.0, config.dilate_fitted * height)
+        others = neighbours(scene, Removed(core | reach, found), close, theirs, margin)
+        everyone = union(others, shape)
+        if outline.any():
+            outline = _coloured(scene, outline, core, reach, everyone)
+            source += ", refined"
+        # Outlines found by colours are a pixel or so wrong.
+        outline = grow(outline & ~everyone, EDGE) & (outline | everyone)
     else:
-        seen = discs(scene.keypoints[scene.state == VISIBLE], config.clearance, shape)
-        outline = outline & (~_in_front(others, core, shape) | seen)
+        others = _in_front(scene, config, [possible(m, f) for m, f in zip(close, theirs, strict=True)], outline)
+        outline = outline & ~union(others, shape)
+    others = [m & ~outline for m in others + far]
+    everyone = union(others, shape)
+    strangers = np.zeros(shape, bool)
     if detector and not scene.alone:
         strangers = segment_everybody(scene.rgb) & ~everyone & ~grow(outline | core, 0.05 * height)
         strangers = cv2.morphologyEx(strangers.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
-    rim = max(3.0, RIM_ESTIMATED * height)
-    core = outline & (~everyone | in_doubt)
-    # Lines between clicks cover what lies beside the limb, too: only their middle has the neighbour's colours.
-    core |= _rim(scene, core, [m & ~core for m in others], 1.2 * rim, SPINE * height, UNDRAWN)
-    if config.refine:
-        core |= grow(core, 1.0) & everyone  # colours were compared at reduced size
-    person = outline | (reach & ~everyone)
-    others = [m & ~core for m in others]
+    soles = [f for f in feet(scene.keypoints, labelled, height, shape) if found is None or not _seen(f, found)]
+    person = outline | (union([reach, *soles], shape) & ~everyone)
     if strangers.any():
         others = [*others, strangers]
-    return Claim(person, outline, core, others, strangers, source, config.dilate_fitted)
+    return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
 
 
-def _outlined(
-    scene: Scene,
-    bones: Bool[ndarray, "h w"],
-    core: Bool[ndarray, "h w"],
-    reach: Bool[ndarray, "h w"],
-    mine: Bool[ndarray, "h w"] | None,
-) -> Bool[ndarray, "h w"]:
-    """Return a neighbour's mask: thick lines between clicks, and what the detector sees around them.
+def _in_front(scene: Scene, config: Config, others: list[Any], outline: Bool[ndarray, "h w"]) -> list[Any]:
+    """Return the masks of others where only the feet say who is in front: who stands lower in the photo is nearer."""
+    seen = discs(scene.keypoints[scene.state == VISIBLE], config.clearance, outline.shape)
+    return [m & ~(seen & outline) if _lowest(m) > _lowest(outline) else m & ~outline for m in others]
 
-    Args:
-        bones: the lines. core, reach, mine: body, hands and detected outline of the person to be removed.
-    """
-    size = _size(bones)
-    near = grow(core | reach, 0.5 * scene.height)
-    if not (bones & near).any():
-        return grow(bones, 0.03 * size)  # far away: only never to be copied
-    # The lines end at the ankles.
-    soles = bones.copy()
-    soles[: _lowest(bones) + 1 - round(0.03 * size)] = False
-    bones = bones | (grow(soles, 0.07 * size) & ~core & ~reach)
-    found = segment_person(scene.rgb, bones)
-    if found is None:
-        return bones
-    theirs = _nearer(bones, core) if mine is None else _nearer(bones, core) | ~(mine | core)
-    return bones | (found & grow(bones, 0.12 * size) & theirs & ~reach)
+
+def _lowest(mask: Bool[ndarray, "h w"]) -> int:
+    """Return the last row a mask reaches, -1 if it is empty."""
+    rows = np.flatnonzero(mask.any(1))
+    return int(rows[-1]) if len(rows) else -1
 
 
 def _coloured(
@@ -187,59 +171,18 @@ def _coloured(
     outline: Bool[ndarray, "h w"],
     core: Bool[ndarray, "h w"],
     reach: Bool[ndarray, "h w"],
-    others: list[Any],
+    everyone: Bool[ndarray, "h w"],
 ) -> Bool[ndarray, "h w"]:
-    """Fit the outline to the colours; they also say who is in front where two people overlap."""
-    shape, height = outline.shape, scene.height
-    labelled = scene.state != UNLABELLED
-    everyone = union(others, shape)
-    nearer = _in_front(others, core, shape)
-    clicked = discs(scene.keypoints[labelled], 0.02 * height, shape) & ~nearer
-    theirs = union([inner(m, 0.012 * height) for m in others], shape) & ~core & ~reach
-    start = (outline | reach) & ~(nearer & ~clicked)
-    doubtful = (everyone & (core | reach)) | (reach & ~outline)
-    return refine(scene.rgb, start, clicked, theirs, doubtful, height)
+    """Fit the outline to the colours."""
+    height = scene.height
+    clicked = discs(scene.keypoints[scene.state != UNLABELLED], 0.02 * height, outline.shape)
+    theirs = inner(everyone, RIM * height) & ~core & ~reach
+    return refine(scene.rgb, outline | reach, clicked, theirs, reach & ~outline, height)
 
 
-def _in_front(others: list[Any], core: Bool[ndarray, "h w"], shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
-    """Return the others who stand lower in the photo, hence nearer, where nothing else says who is in front."""
-    return union([m for m in others if _lowest(m) > _lowest(core)], shape)
-
-
-def _rim(
-    scene: Scene,
-    core: Bool[ndarray, "h w"],
-    others: list[Any],
-    width: float,
-    depth: float = 1.0,
-    clearly: float = CLEARLY,
-) -> Bool[ndarray, "h w"]:
-    """Return what other people's masks claim of the person where the two touch: pixels like the person's beside them.
-
-    Args:
-        core: the person's own pixels. width: how far masks are drawn wrong, px.
-        clearly: how much nearer to their colour a pixel must be to stay.
-        depth: the others' colours are taken this far inside their masks, px.
-    """
-    everyone = union(others, core.shape)
-    strip = grow(core, width) & ~core & everyone
-    if not strip.any():
-        return strip
-    mine, theirs = (_colour(scene.rgb, inner(m, d), width) for m, d in ((core, 1.0), (everyone, depth)))
-    rgb = scene.rgb.astype(np.float32)
-    to_me, to_them = (np.abs(rgb - c).sum(-1) for c in (mine, theirs))
-    claimed = strip & ~(to_them < clearly * to_me)
-    # Lens and compression mix the colours of neighbours: the last pixel must be all theirs to stay.
-    return claimed | (grow(core | claimed, 1.5) & strip & ~(to_them < WHOLLY * to_me))
-
-
-def _colour(rgb: UInt8[ndarray, "h w 3"], mask: Bool[ndarray, "h w"], width: float) -> Float[ndarray, "h w 3"]:
-    """Return the mean colour of a mask's pixels around each pixel; far from all of them it is like no colour."""
-    weight = mask.astype(np.float32)
-    side = 2 * round(3 * width) + 1
-    total = cv2.blur(weight, (side, side))
-    mean = cv2.blur(rgb * weight[..., None], (side, side)) / np.maximum(total, 1e-6)[..., None]
-    return np.where(total[..., None] > 1e-6, mean, 1e4).astype(np.float32)
+def _seen(part: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"]) -> bool:
+    """Return whether the detector saw the foot in a disc."""
+    return int((part & found).sum()) > FOOT_SEEN * int(part.sum())
 
 
 def _nearer(mine: Bool[ndarray, "h w"], theirs: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
@@ -251,17 +194,6 @@ def _nearer(mine: Bool[ndarray, "h w"], theirs: Bool[ndarray, "h w"]) -> Bool[nd
 
 def _distance(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-
-
-def _lowest(mask: Bool[ndarray, "h w"]) -> int:
-    """Return the last row a mask reaches, -1 if it is empty."""
-    rows = np.flatnonzero(mask.any(1))
-    return int(rows[-1]) if len(rows) else -1
-
-
-def _size(mask: Bool[ndarray, "h w"]) -> float:
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return float(max(np.ptp(rows), np.ptp(cols)) + 1) if len(rows) else 1.0
 
 
 def _held(config: Config, scene: Scene) -> list[int]:

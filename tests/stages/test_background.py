@@ -154,11 +154,12 @@ def test_other_people_stay_and_the_nearer_one_stays_in_front(world: World, tmp_p
 
 
 def test_keypoints_labelled_visible_are_never_covered(world: World, tmp_path: Path) -> None:
-    other = world.outline.copy()
-    other[-20:, :90] = True  # stands nearer
+    thing = world.outline.copy()
+    thing[:100] = False
     state = np.zeros(44, np.uint8)
     state[list(COCO_ROWS)] = VISIBLE
-    world.add("seen", others=json.dumps([masks.encode(other)]), state=state)
+    own = _mask(world.outline & ~thing)
+    world.add("seen", mask=own, objects=json.dumps([masks.encode(thing)]), state=state)
     row = world.run(tmp_path).record.row(0)
     front = images.read_mask(tmp_path / row["occluders"])
     for x, y in world.points[list(COCO_ROWS)]:

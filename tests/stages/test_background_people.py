@@ -12,7 +12,7 @@ from a3dgen.errors import MissingDependency
 from a3dgen.geometry.removal import hands, inner
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.records import VISIBLE
-from a3dgen.stages import plate_masks, segment
+from a3dgen.stages import plate_masks, plate_neighbours, segment
 from a3dgen.stages.background import Config
 from a3dgen.stages.plate_masks import plan_removal
 from a3dgen.stages.plate_scene import Scene
@@ -71,7 +71,7 @@ def test_masks_that_touch_give_way_to_the_pixels(scene: Scene) -> None:
 def test_unmarked_people_are_neither_copied_nor_erased(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = _box(60, 200, 128, 150)
     monkeypatch.setattr(plate_masks, "usable", lambda name: True)
-    monkeypatch.setattr(plate_masks, "segment_person", lambda rgb, near: None)
+    monkeypatch.setattr(plate_neighbours, "segment_person", lambda rgb, near: None)
     monkeypatch.setattr(plate_masks, "segment_everybody", lambda rgb: stranger | BODY | NEIGHBOUR)
     alone = replace(scene, others=[], state=np.zeros(NUM_ROWS, np.uint8))
     removal = plan_removal(CONFIG, alone)
@@ -92,7 +92,7 @@ def test_the_detectors_outline_of_a_neighbour_is_kept(scene: Scene, monkeypatch:
         return NEIGHBOUR | feet if (near & lines).sum() > 0.9 * lines.sum() else BODY
 
     monkeypatch.setattr(plate_masks, "usable", lambda name: True)
-    monkeypatch.setattr(plate_masks, "segment_person", look)
+    monkeypatch.setattr(plate_neighbours, "segment_person", look)
     monkeypatch.setattr(plate_masks, "segment_everybody", lambda rgb: np.zeros((H, W), bool))
     removal = plan_removal(CONFIG, replace(scene, others=[lines], state=np.zeros(NUM_ROWS, np.uint8)))
     assert len(asked) == 2
