@@ -269,7 +269,7 @@ def shading_direction(
     weight = np.ones(len(b))
     g = np.zeros(3)
     for _ in range(5):
-        normal = (a * weight[:, None]).T @ a + 0.01 * len(b) * np.eye(3)
-        g = np.linalg.solve(normal, (a * weight[:, None]).T @ b)
+        weighted = (a * weight[:, None]).T
+        g = np.linalg.solve(weighted @ a + 0.01 * len(b) * np.eye(3), weighted @ b)
         weight = 1 / np.maximum(1.0, np.abs(b - a @ g) / 0.35)
     return g if np.linalg.norm(g) > 0.08 else None

@@ -8,12 +8,14 @@ bottom half. Writing: atomic, free of metadata, the same bytes for the same pixe
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -152,6 +154,20 @@ def jpeg_tables(path: str | Path) -> JpegTables | None:
     Raises:
         DataError: if it is missing or no image.
     """
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return _jpeg_tables(path)  # says what is wrong
+    return _known_tables(str(path), facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(16)
+def _known_tables(path: str, _changed: int, _size: int) -> JpegTables | None:
+    """All samples of a person are written like the same photo."""
+    return _jpeg_tables(path)
+
+
+def _jpeg_tables(path: str | Path) -> JpegTables | None:
     with _opened(path) as image:
         if image.format not in ("JPEG", "MPO"):
             return None
@@ -214,14 +230,32 @@ def _no_coarser(table: tuple[int, ...], component: int) -> list[int]:
 
 def write_mask(path: str | Path, mask: Bool[ndarray, "h w"]) -> None:
     """Write a mask as an 8-bit PNG, 0 and 255, atomically."""
-    write_labels(path, np.where(mask, np.uint8(255), np.uint8(0)))
+    write_labels(path, mask.view(np.uint8) * np.uint8(255))
 
 
 def write_labels(path: str | Path, labels: UInt8[ndarray, "h w"]) -> None:
-    """Write small integers as an 8-bit greyscale PNG, atomically."""
-    buffer = BytesIO()
-    Image.fromarray(labels).save(buffer, "PNG", compress_level=6, compress_type=zlib.Z_RLE)  # large even areas
-    replace_file(path, buffer.getvalue())
+    """Write small integers as an 8-bit greyscale PNG, atomically.
+
+    Large even areas: every row is written as its difference to the one above (filter 2), runs are all that is looked
+    for (as ``Image.save`` would, in a third of the time).
+    """
+    height, width = labels.shape
+    rows = np.empty((height, width + 1), np.uint8)
+    rows[:, 0] = 2
+    rows[0, 1:] = labels[0]
+    np.subtract(labels[1:], labels[:-1], out=rows[1:, 1:])
+    packer = zlib.compressobj(6, strategy=zlib.Z_RLE)
+    body = packer.compress(rows) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    replace_file(path, _PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b""))
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG file: length, kind, content, checksum (RFC 2083, 3.2)."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def read_labels(path: str | Path) -> UInt8[ndarray, "h w"]:

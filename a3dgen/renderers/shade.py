@@ -54,8 +54,8 @@ def _texels(levels, u, v, density):
     start, th, tw = levels[level, 0], levels[level, 1], levels[level, 2]
     tx, ty = (u - np.floor(u)) * tw - 0.5, (1.0 - (v - np.floor(v))) * th - 0.5
     ix, iy = int(np.floor(tx)), int(np.floor(ty))
-    xa, xb = (ix + tw) % tw, (ix + 1) % tw
-    ya, yb = start + ((iy + th) % th) * tw, start + ((iy + 1) % th) * tw
+    xa, xb = (ix if ix >= 0 else tw - 1), (ix + 1 if ix + 1 < tw else 0)
+    ya, yb = start + (iy if iy >= 0 else th - 1) * tw, start + (iy + 1 if iy + 1 < th else 0) * tw
     return ya + xa, ya + xb, yb + xa, yb + xb, tx - ix, ty - iy, tw, th
 
 
