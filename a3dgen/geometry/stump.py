@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.spatial import cKDTree
 
 from a3dgen.geometry.cap import loop_centre
 from a3dgen.geometry.limbs import LIMB_JOINTS, OFF_LIMB, limb_coordinate, smoothstep
@@ -185,7 +186,7 @@ def find_uv_spot(mesh: SkinnedMesh, table: LimbTable, segment: int) -> UvSpot:
     seam = np.concatenate([seam[:, 0], seam.mean(1)])
     middle = corners.mean(1)
     near = np.abs(seam[:, None] - middle.mean(0)).max(-1)[:, 0] < 0.5
-    reach = np.array([np.min(np.linalg.norm(seam[near] - m, axis=1), initial=1.0) for m in middle])
+    reach = np.minimum(cKDTree(seam[near]).query(middle)[0], 1.0) if near.any() else np.ones(len(middle))
     best = int(np.argmax(reach))
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     space = np.linalg.norm(face_normals(mesh.vertices, mesh.faces[rows]), axis=1)

@@ -33,12 +33,10 @@ class Atlas:
 
     def bake(self, faces: Integer[ndarray, "f 3"], values: Float[ndarray, "v *c"]) -> Float[ndarray, "m *c"]:
         """Interpolate per-vertex values (V, ...) at the covered texels (M, ...) f4."""
-        corners = faces[self.face]
-        bary = self.bary.reshape(-1, 3, *[1] * (values.ndim - 1))
-        out = bary[:, 0] * values[corners[:, 0]]
-        out += bary[:, 1] * values[corners[:, 1]]
-        out += bary[:, 2] * values[corners[:, 2]]
-        return out.astype(np.float32)
+        flat = np.ascontiguousarray(values).reshape(len(values), -1)
+        out = np.empty((len(self.texel), flat.shape[1]), np.float32)
+        _bake(np.ascontiguousarray(faces, np.int32), self.face, self.bary, flat, out)
+        return out.reshape(len(out), *values.shape[1:])
 
     def image(self, values: ndarray) -> ndarray:
         """Spread values of covered texels (M, C) over the whole texture (size, size, C)."""
@@ -46,6 +44,14 @@ class Atlas:
             packed = values.view(np.uint32)[:, 0][self.source]
             return packed.view(np.uint8).reshape(self.size, self.size, 4)
         return values[self.source].reshape(self.size, self.size, *values.shape[1:])
+
+
+@kernel
+def _bake(faces: ndarray, face: ndarray, bary: ndarray, values: ndarray, out: ndarray) -> None:
+    for i in range(len(face)):
+        a, b, c = faces[face[i], 0], faces[face[i], 1], faces[face[i], 2]
+        for k in range(values.shape[1]):
+            out[i, k] = bary[i, 0] * values[a, k] + bary[i, 1] * values[b, k] + bary[i, 2] * values[c, k]
 
 
 @kernel

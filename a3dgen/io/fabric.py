@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 from numpy.random import Generator
+from scipy import fft
 
 from a3dgen.compiled import kernel
 from a3dgen.errors import ConfigError, nearest
@@ -31,14 +32,19 @@ def periodic_noise(rng: Generator, slope: float, cut: int | None = None) -> Floa
     spectrum[0, 0] = 0
     if cut:
         spectrum = spectrum * np.exp(-((k / cut) ** 2))
-    out = np.fft.ifft2(np.fft.fft2(rng.standard_normal((SIZE, SIZE))) * spectrum).real
+    out = _filtered(rng.standard_normal((SIZE, SIZE)), spectrum)
     return (out / out.std()).astype(np.float32)
+
+
+def _filtered(image: Float[ndarray, "s s"], spectrum: Float[ndarray, "s h"]) -> Float[ndarray, "s s"]:
+    """Multiply the spectrum of an image by a real one that is the same at k and -k: its half is given."""
+    return fft.irfft2(fft.rfft2(image) * spectrum, s=image.shape)
 
 
 @lru_cache(1)
 def _wavenumbers() -> tuple[ndarray, ndarray, ndarray]:
     f = np.fft.fftfreq(SIZE) * SIZE
-    kx, ky = np.meshgrid(f, f)
+    kx, ky = np.meshgrid(np.abs(f[: SIZE // 2 + 1]), f)  # the last column's sign does not matter
     k = np.hypot(kx, ky)
     k[0, 0] = 1
     return kx, ky, k
@@ -60,7 +66,7 @@ def creases(seed: int) -> Float[ndarray, "s s"]:
         c, s = np.cos(angle), np.sin(angle)
         k = np.hypot((kx * c + ky * s) * 4.5, -kx * s + ky * c) + 1e-6
         window = np.exp(-((k / 5.0) ** 2)) * (1 - np.exp(-((k / 1.2) ** 2))) / k
-        ridge = np.fft.ifft2(np.fft.fft2(rng.standard_normal((SIZE, SIZE))) * window).real
+        ridge = _filtered(rng.standard_normal((SIZE, SIZE)), window)
         height -= weight * np.abs(ridge / ridge.std()).astype(np.float32) ** 0.7
     margin = 16
     blurred = cv2.GaussianBlur(np.pad(height, margin, mode="wrap"), (0, 0), 4.0)[margin:-margin, margin:-margin]

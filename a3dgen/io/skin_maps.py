@@ -30,14 +30,14 @@ _PATCH_M, _PATCH_CORNERS = 0.05, 24
 
 @kernel
 def _value_noise(points: ndarray, lattice: ndarray, scale: float, out: ndarray) -> None:
-    """Trilinear periodic value noise of points (M, 3) on a cubic lattice with cells of ``scale`` m."""
-    n = lattice.shape[0]
+    """Trilinear periodic value noise of points (M, 3) on a cubic lattice, a power of two wide, cells of ``scale`` m."""
+    last = lattice.shape[0] - 1
     for i in range(points.shape[0]):
         x, y, z = points[i, 0] / scale, points[i, 1] / scale, points[i, 2] / scale
         fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
         tx, ty, tz = x - fx, y - fy, z - fz
-        x0, y0, z0 = int(fx) % n, int(fy) % n, int(fz) % n
-        x1, y1, z1 = (x0 + 1) % n, (y0 + 1) % n, (z0 + 1) % n
+        x0, y0, z0 = int(fx) & last, int(fy) & last, int(fz) & last
+        x1, y1, z1 = (x0 + 1) & last, (y0 + 1) & last, (z0 + 1) & last
         low = (lattice[x0, y0, z0] * (1 - tx) + lattice[x1, y0, z0] * tx) * (1 - ty)
         low += (lattice[x0, y1, z0] * (1 - tx) + lattice[x1, y1, z0] * tx) * ty
         high = (lattice[x0, y0, z1] * (1 - tx) + lattice[x1, y0, z1] * tx) * (1 - ty)
