@@ -93,7 +93,7 @@ def _plain(rng: Generator) -> tuple:
 
 
 def _heather(rng: Generator) -> tuple:
-    return _shares(), 0.085 * periodic_noise(rng, 0.35, 90), 0.0
+    return _shares(), 0.10 * periodic_noise(rng, 0.35, 90), 0.0
 
 
 def _stripes(rng: Generator) -> tuple:
@@ -186,7 +186,7 @@ def pattern(kind: str, seed: int) -> Pattern:
     shares, shade, height = _MAKERS[kind](rng)
     fibre = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     folds = creases(seed % 4)
-    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.07 * folds
+    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.11 * folds
     height = height + 0.08 * fibre + 1.6 * folds
     return (
         np.round(255 * shares[..., 1:]).astype(np.uint8),
