@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from a3dgen.geometry.indexing import faces_touching
 from a3dgen.geometry.mesh import vertex_normals
 
 RINGS = 7
@@ -35,12 +37,17 @@ class Ring:
     centre: Float[ndarray, "3"]
     axis: Float[ndarray, "3"]
 
-    @property
+    @cached_property
     def radius(self) -> float:
         """Mean distance of the ring from the axis, m."""
         across = self.points - self.centre
         across = across - np.outer(across @ self.axis, self.axis)
         return float(np.average(np.linalg.norm(across, axis=1), weights=_shares(self.points)))
+
+    @cached_property
+    def polar(self) -> PolarRing:
+        """The ring in cylindrical coordinates."""
+        return polar_ring(self)
 
 
 def _shares(points: ndarray) -> ndarray:
@@ -82,6 +89,7 @@ def ring_conormals(
     """Return for each vertex of a boundary loop the direction in which the kept surface would go on."""
     position = np.full(len(vertices), -1)
     position[loop] = np.arange(len(loop))
+    faces = faces[faces_touching(faces, position >= 0)]
     out = np.zeros((len(loop), 3))
     for corner in range(3):
         a, b, apex = faces[:, corner], faces[:, (corner + 1) % 3], faces[:, (corner + 2) % 3]
@@ -129,7 +137,7 @@ def cap_points(ring: Ring, tip: Float[ndarray, "3"], exponent: float, rings: int
         rings: number of vertex rings before the tip.
     """
     radial, axial = superellipse(exponent, rings)
-    polar = polar_ring(ring)
+    polar = ring.polar
     height = (tip - ring.centre) @ ring.axis
     drift = tip - ring.centre - height * ring.axis  # the tip may sit beside the axis
 
@@ -206,7 +214,7 @@ def _at_angles(wanted: Float[ndarray, "n l"], angle: ndarray, values: Float[ndar
 
 def rounded_ring(ring: Ring) -> Float[ndarray, "l 3"]:
     """Return the ring's points without the facets that a cut through large triangles has (moves them by about 1 mm)."""
-    polar = polar_ring(ring)
+    polar = ring.polar
     radius, rise = smooth_around(ring.points, np.stack([polar.radius, polar.rise], 1), RING_REACH * ring.radius).T
     return ring.centre + radius[:, None] * polar.direction(polar.angle) + rise[:, None] * ring.axis
 
@@ -220,7 +228,7 @@ def carried_dirs(
     cross itself), and a rest, which shrinks with the ring. Towards the tip they turn to ``tip_dirs``.
     """
     mean = dirs.mean(0)
-    polar = polar_ring(ring)
+    polar = ring.polar
     frame = np.stack([polar.first, polar.second], 1)
     spread = (dirs - mean).reshape(len(dirs), -1)
     slope, *_ = np.linalg.lstsq((ring.points - ring.centre) @ frame, spread, rcond=None)
@@ -276,9 +284,13 @@ def fair(
     The amount spreads to the vertices beside those, ring by ring, by the shares ``fade``. Shrinkage is mostly undone
     by alternating steps (Taubin 1995). Vertices move along their normals only, so that none run together.
     """
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     share = np.array(amount, np.float64)
     reached = share > 0
+    wider = reached.copy()
+    for _ in fade:
+        wider[faces[faces_touching(faces, wider)]] = True
+    faces = faces[faces_touching(faces, wider)]  # no other is looked at below
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     for level in fade:
         touching = reached[pairs[:, 0]] & ~reached[pairs[:, 1]]
         beside = pairs[touching, 1]

@@ -47,6 +47,21 @@ def _faces_within(faces: ndarray, inside: ndarray) -> ndarray:
     return out
 
 
+def faces_touching(faces: Integer[ndarray, "f 3"], chosen: Bool[ndarray, " v"]) -> Integer[ndarray, " g"]:
+    """Return the faces that have a chosen corner, in order."""
+    return _faces_touching(np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(chosen))
+
+
+@kernel
+def _faces_touching(faces: ndarray, chosen: ndarray) -> ndarray:
+    out, n = np.empty(len(faces), np.int64), 0
+    for f in range(len(faces)):
+        if chosen[faces[f, 0]] or chosen[faces[f, 1]] or chosen[faces[f, 2]]:
+            out[n] = f
+            n += 1
+    return out[:n].copy()
+
+
 def index_uv(corners: Float[ndarray, "f 3 2"], faces: Integer[ndarray, "f 3"]) -> tuple[ndarray, ndarray]:
     """Return (uv (T, 2) f4, face_uv (F, 3) i4) for per-corner coordinates, one row per distinct vertex and place."""
     place = np.round(corners * 4096).astype(np.int64).reshape(-1, 2)

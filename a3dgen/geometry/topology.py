@@ -19,7 +19,6 @@ from a3dgen.geometry.cap import (
     fair,
     loop_centre,
     loop_normal,
-    polar_ring,
     ring_conormals,
     rounded_ring,
     smooth_around,
@@ -27,6 +26,7 @@ from a3dgen.geometry.cap import (
 )
 from a3dgen.geometry.clip import Clipped, Origin, clip
 from a3dgen.geometry.cut_mesh import Stump, Topology
+from a3dgen.geometry.indexing import faces_touching
 from a3dgen.geometry.limbs import OFF_LIMB, limb_weights, smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.regions import REGIONS, most_proximal
@@ -205,7 +205,7 @@ class _Work:
         seam = np.array((_TORSO_SEAM_DIRECTION if plan.torso else _SEAM_DIRECTION)[region.limb])
         scar = np.repeat(scar_on_cap(cap.axial), len(loop))
 
-        disk, polar = unrolled(ring, cap), polar_ring(ring)
+        disk, polar = unrolled(ring, cap), ring.polar
         spot = _TABLES.get(self.intact, ("uv", region.name), lambda: find_uv_spot(self.intact, table, plan.segment))
         patch = _TABLES.get(self.intact, ("scar",), lambda: find_scar_patch(self.intact))
         uv = place_disk(spot, disk)
@@ -248,16 +248,17 @@ class _Work:
         """Join the clipped mesh and its caps."""
         mesh, origin = self.clipped.mesh, self.clipped.origin
         both = {k: np.concatenate([a[k] for a in self.added]) for k in self.added[0]}
-        owner = np.zeros(len(mesh.vertices), np.int64)
-        owner[mesh.faces] = np.arange(len(mesh.faces))[:, None]
+        owner, rim = np.zeros(len(mesh.vertices), np.int64), np.zeros(len(mesh.vertices), bool)
+        rim[both["face_from"]] = True
+        beside = faces_touching(mesh.faces, rim)
+        owner[mesh.faces[beside]] = beside[:, None]
         hangs_on = both["hangs_on"]
         pose_dirs = None if mesh.pose_dirs is None else np.concatenate([mesh.pose_dirs, mesh.pose_dirs[hangs_on]])
-        weights = np.concatenate([self.weights, both["weights"]])
         cut = replace(
             mesh,
-            vertices=np.concatenate([self.vertices, both["vertices"]]).astype(np.float32),
-            shape_dirs=np.concatenate([self.dirs, both["dirs"]]).astype(np.float32),
-            weights=weights.astype(np.float32),
+            vertices=_joined(self.vertices, both["vertices"]),
+            shape_dirs=_joined(self.dirs, both["dirs"]),
+            weights=_joined(self.weights, both["weights"]),
             faces=np.concatenate([mesh.faces, both["faces"]]).astype(np.int32),
             uv=np.concatenate([mesh.uv, both["uv"]]).astype(np.float32),
             face_uv=np.concatenate([mesh.face_uv, both["face_uv"]]).astype(np.int32),
@@ -277,6 +278,10 @@ class _Work:
         scar = np.concatenate([self.scar, both["scar"]]).astype(np.float32)
         stump_uv = np.concatenate([mesh.uv, both["stump_uv"]]).astype(np.float32)
         return Topology(cut, source, scar, new_faces, new_vertices, tuple(self.stumps), stump_uv)
+
+
+def _joined(before: ndarray, added: ndarray) -> ndarray:
+    return np.concatenate([before.astype(np.float32, copy=False), added.astype(np.float32)])
 
 
 def _renumber(faces: ndarray, old: list[ndarray], new: list[ndarray]) -> ndarray:
