@@ -30,6 +30,8 @@ SLACK = 0.0055
 """How much nearer to the skin than their shell tops, trousers and shoes may lie, m: the shell stands about 6 mm off."""
 CLEARANCE = {"top": 0.0035, "trousers": 0.0035, "skirt": 0.007, "shoe": 0.003}
 """Least distance of cloth from the skin in the rest pose, m."""
+TUCK = 0.010
+"""How far a shirt is drawn in below the waistband it is tucked into, m."""
 HEM = 0.005
 """How far a hem turns inwards, m."""
 LIMB_MARGIN = 0.09
@@ -193,6 +195,8 @@ def build_garment(
         mesh = clear_of(mesh, skin, _clearance(spec, mesh, joints))
     if spec.kind == "shoe":
         mesh = _sole(mesh, joints, spec)
+    if spec.tucked:
+        mesh = _sunk(mesh, joints)
     if limbs:
         low = waist_height(joints) + 0.01 if spec.tucked else float(mesh.vertices[:, 1].min()) + 0.01
         folds = fold_heights(mesh.vertices.astype(np.float64), coordinates, limbs, joints, spec.fit, low)
@@ -211,6 +215,13 @@ def _clearance(spec: Spec, mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) ->
     if spec.kind == "top" and not spec.tucked:
         out += 0.008 * smoothstep((waist_height(joints) + 0.02 - mesh.vertices[:, 1]) / 0.05)
     return out
+
+
+def _sunk(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) -> SkinnedMesh:
+    """Draw a tucked shirt in below the waistband, where it must not come through the trousers in any pose."""
+    depth = TUCK * smoothstep((waist_height(joints) + 0.004 - mesh.vertices[:, 1]) / 0.016)
+    sunk = mesh.vertices - depth[:, None] * vertex_normals(mesh.vertices, mesh.faces)
+    return replace(mesh, vertices=sunk.astype(np.float32))
 
 
 def _ease(

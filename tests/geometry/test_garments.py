@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from a3dgen.geometry.amputate import rebuild
-from a3dgen.geometry.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure
+from a3dgen.geometry.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure, waist_height
 from a3dgen.geometry.hair import STYLES, build_hair
 from a3dgen.geometry.head import beard_map, brow_map, eyeballs, head_frame
 from a3dgen.geometry.indexing import index_uv
@@ -43,8 +43,23 @@ def test_garments_are_clean_surfaces_outside_the_body(spec, body, shells):
     openings = {"top": 4, "trousers": 3, "skirt": 2, "shoe": 1}[spec.kind]
     assert len(boundary_loops(mesh.faces)) == openings
     if spec.kind != "shoe":  # soles are flat, feet are not; hems turn inwards
-        cloth = outside(mesh.vertices, body)
+        shown = mesh.vertices[:, 1] > waist_height(body.joints_template) + 0.005 if spec.tucked else slice(None)
+        cloth = outside(mesh.vertices[shown], body)
         assert np.mean(cloth < -0.002) < 0.03
+
+
+def test_a_tucked_shirt_lies_inside_the_trousers_it_is_tucked_into(body, shells):
+    """Below the waistband by more than bending can turn over, so that it never comes through."""
+    joints = body.joints_template
+    shirt, trousers = (
+        build_garment(spec, shells, body.mesh, joints).mesh
+        for spec in (Spec("top", 1.9, 1.9, tucked=True, fit=0.6), Spec("trousers", 1.9, 1.9, fit=0.1))
+    )
+    low = shirt.vertices[shirt.vertices[:, 1] < waist_height(joints) - 0.012]
+    assert len(low) > 50
+    _, i = cKDTree(trousers.vertices).query(low)
+    inside = np.einsum("vc,vc->v", low - trousers.vertices[i], vertex_normals(trousers.vertices, trousers.faces)[i])
+    assert np.percentile(inside, 98) < -0.005
 
 
 def test_texture_is_in_metres_and_never_wraps(body, shells):
