@@ -59,7 +59,7 @@ class Lines:
     def advance(self, stage: str, done: int = 1) -> None:
         self._done[stage] += done
         self._last[stage] = time.monotonic()
-        if self._last[stage] - self._shown > PLAIN_SECONDS:
+        if self._done[stage] != self._total[stage] and self._last[stage] - self._shown > PLAIN_SECONDS:
             self._shown = self._last[stage]
             self.say(f"{stage}: {self._state(stage)}")
 
@@ -78,7 +78,8 @@ class Lines:
         text = f"{done}{f' of {total}' if total and total != done else ''} in {seconds:.1f} s"
         if not done:
             return text
-        text += f", {done / seconds:.1f}/s"
+        rate = done / seconds
+        text += f", {rate:.1f}/s" if rate >= 0.1 else f", {seconds / done:.0f} s each"
         return text + (f", {(total - done) * seconds / done:.0f} s left" if total and total > done else "")
 
 

@@ -86,7 +86,7 @@ def _starving(regions: dict[str, int], samples: int) -> list[str]:
     even = total / len(regions)
     return [
         f"{name} has {n} samples, less than {STARVING_SHARE:.0%} of an even share ({even:.0f}); "
-        "a classifier will not learn it: add samples, or set amputate.regions=uniform"
+        "a classifier will not learn it: add people, or weigh it more (amputate.weights)"
         for name, n in regions.items()
         if n < STARVING_SHARE * even
     ]

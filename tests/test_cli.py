@@ -135,6 +135,12 @@ def test_threads_are_limited_before_numpy(monkeypatch):
     assert {os.environ[name] for name in ONE_THREAD} == {"1"}
 
 
+def test_status_knows_that_the_demo_must_be_made(capsys, tmp_path):
+    code, shown = run(capsys, "status", "--out", str(tmp_path))
+    assert code == 0
+    assert re.search(r"demo +1 raw data to be made\n +ingest +1 follows demo\n +fit +1 follows ingest\n", shown.out)
+
+
 def test_status_names_the_keys_that_changed(tmp_path):
     path = tmp_path / "config.json"
     path.write_text('{"seed": 0, "fit": {"max_iterations": 40, "prior": ""}}')

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from a3dgen.commands.build import configure, digest_of_body
+from a3dgen.config import BuildConfig
+from a3dgen.folder import RAW, TRUTH
 from a3dgen.freshness import plan
 from a3dgen.stage_table import STAGE_TABLE
 
@@ -18,12 +20,24 @@ def run(args: argparse.Namespace) -> int:
     """Print one line a stage and reason, and which keys have changed since the last build."""
     config = configure(args)
     print(f"{config.out}")
-    for stage, reasons in plan(config, STAGE_TABLE, lambda: digest_of_body(config)).items():
+    for stage, reasons in planned(config).items():
         for why, count in Counter(reasons).most_common():
             print(f"  {stage:<11} {count:>6} {why or 'up to date'}")
     for line in changed_keys(config.out / "config.json", config.settings()):
         print(f"  {line}")
     return 0
+
+
+def planned(config: BuildConfig) -> dict[str, list[str]]:
+    """Return stage -> why each of its results must be made ("" = it is kept), the demo's raw data included."""
+    if config.demo is not None:
+        from a3dgen import demo
+
+        if not demo.is_made(config.demo, config.out / RAW, config.out / TRUTH, config.seed, config.body):
+            first, *others = STAGE_TABLE
+            to_make = {"demo": ["raw data to be made"], first: ["follows demo"]}
+            return to_make | {name: [f"follows {first}"] for name in others}
+    return plan(config, STAGE_TABLE, lambda: digest_of_body(config))
 
 
 def changed_keys(path: Path, settings: Mapping[str, Any]) -> list[str]:

@@ -75,8 +75,7 @@ def build(
     """
     start = time.monotonic()
     root, truth = Path(root), Path(truth)
-    ages = body.ages if body is not None and body.model == "anny" else BodyConfig().ages
-    model = replace(BodyConfig(), ages=ages, betas=BETAS)
+    model = _model(body)
     digest = _digest(config, seed, model)
     shots = list(list_shots(config.people))
     facts = {"people": config.people, "images": len(shots), "sources": _by_source(shots)}
@@ -94,6 +93,16 @@ def build(
     write_truth(truth, [person["truth"] for _, result in taken for person in result["people"]])
     replace_file(truth / SIDECAR, json.dumps({"digest": digest, **facts}).encode())
     return {**facts, "made": True, "seconds": round(time.monotonic() - start, 2)}
+
+
+def is_made(config: Config, root: Path, truth: Path, seed: int, body: BodyConfig | None = None) -> bool:
+    """Whether ``build`` would find everything there."""
+    return _is_there(truth / SIDECAR, _digest(config, seed, _model(body)), root, list(list_shots(config.people)))
+
+
+def _model(body: BodyConfig | None) -> BodyConfig:
+    ages = body.ages if body is not None and body.model == "anny" else BodyConfig().ages
+    return replace(BodyConfig(), ages=ages, betas=BETAS)
 
 
 def _shoot(shot: Shot, job: Job) -> dict[str, Any]:

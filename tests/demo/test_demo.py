@@ -77,6 +77,8 @@ def test_second_build_does_nothing(built: Path) -> None:
     stamps = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
     facts = demo.build(demo.Config(people=3), out / "raw", out / "truth", SEED, BodyConfig())
     assert not facts["made"]
+    assert demo.is_made(demo.Config(people=3), out / "raw", out / "truth", SEED)
+    assert not demo.is_made(demo.Config(people=4), out / "raw", out / "truth", SEED)
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == stamps
     assert not list(out.rglob("*.tmp"))
 
