@@ -147,7 +147,11 @@ def _estimated(config: Config, scene: Scene) -> Claim:
     if detector and not scene.alone:
         strangers = segment_everybody(scene.rgb) & ~everyone & ~grow(outline | core, 0.05 * height)
         strangers = cv2.morphologyEx(strangers.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
-    soles = [f for f in feet(scene.keypoints, labelled, height, shape) if found is None or not _seen(f, found)]
+    # A foot that the detector sees is taken from its outline, any other is somewhere in its disc.
+    soles = [
+        f & found if found is not None and _seen(f, found) else f
+        for f in feet(scene.keypoints, labelled, height, shape)
+    ]
     person = outline | (union([reach, *soles], shape) & ~everyone)
     if strangers.any():
         others = [*others, strangers]

@@ -34,7 +34,7 @@ SPINE, LIMB = 0.02, 0.05
 LIKE, UNLIKE_ME = 16.0, 12.0
 """A colour is somebody's if theirs differ at most so much, grey levels, and is not the removed person's below the
 latter."""
-CLEARLY = 0.5
+CLEARLY = 0.3
 """Where both may be, the neighbour's colours must be this much nearer."""
 AROUND, MY_AROUND = 0.12, 0.2
 """Colours are looked for this near, shares of the height: the neighbour's, and the removed person's."""

@@ -1,0 +1,126 @@
+"""Who owns a pixel where two people touch: by drawn islands, by colours, by whom a detection covers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from a3dgen.geometry.removal import feet
+from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+from a3dgen.records import OCCLUDED
+from a3dgen.stages import plate_neighbours
+from a3dgen.stages.background import Config
+from a3dgen.stages.plate_colours import UNLIKE, unlikeness
+from a3dgen.stages.plate_masks import plan_removal
+from a3dgen.stages.plate_neighbours import Removed, detections, neighbours
+from a3dgen.stages.plate_overlap import contested, hidden, islands
+from a3dgen.stages.plate_scene import Scene
+
+H, W = 200, 260
+WALL, SHIRT, COAT = (150, 160, 170), (200, 60, 40), (40, 60, 160)
+NONE = np.zeros((H, W), bool)
+
+
+def _box(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
+    out = np.zeros((H, W), bool)
+    out[y0:y1, x0:x1] = True
+    return out
+
+
+def _scene(paint: list[tuple[np.ndarray, tuple[int, int, int]]], **known: object) -> Scene:
+    rgb = np.empty((H, W, 3))
+    rgb[:] = WALL
+    for mask, colour in paint:
+        rgb[mask] = colour
+    rgb += np.random.default_rng(0).normal(0, 4, rgb.shape)
+    points, state = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, np.uint8)
+    plain = Scene(np.clip(rgb, 0, 255).astype(np.uint8), NONE, [], [], NONE, points, state, 160.0)
+    return replace(plain, **known)
+
+
+def test_unlikeness_looks_at_the_nearest_colours_in_reach() -> None:
+    coat, stripe = _box(40, 160, 100, 160), _box(90, 100, 100, 160)
+    scene = _scene([(coat, COAT), (stripe, SHIRT)])
+    asked = _box(60, 140, 162, 170) | _box(92, 98, 120, 140)
+    away = unlikeness(scene.rgb, asked, coat & ~asked, 20.0)
+    assert (away[92:98, 120:140] < 16).all(), "a stripe is as much the coat's as the rest of it"
+    assert (away[60:140, 162:170] > 60).all(), "the wall is not"
+    assert (away[~asked] == UNLIKE).all()
+    rare = unlikeness(scene.rgb, _box(80, 84, 162, 166), coat, 20.0, share=0.5)
+    assert (rare >= away)[80:84, 162:166].all()
+    assert (unlikeness(scene.rgb, asked, _box(0, 5, 0, 5), 20.0) == UNLIKE).all(), "nothing in reach"
+
+
+def test_a_piece_drawn_in_the_midst_of_another_mask_was_meant() -> None:
+    foot, body = _box(90, 100, 60, 75), _box(20, 60, 200, 220)
+    other = _box(40, 160, 30, 120)  # the outline of an arm and a leg, drawn around the gap
+    np.testing.assert_array_equal(islands(foot | body, [other]), foot)
+    assert not islands(other, [foot | body]).any(), "seen from the other side: the gap is not theirs"
+    assert not islands(_box(90, 100, 100, 200), [other]).any(), "a limb that reaches in is no island"
+    scene = _scene([(other, COAT), (foot | body, SHIRT)], own=foot | body, others=[other])
+    assert plan_removal(Config(remove_shadow=False), scene).hole[foot].all()
+
+
+def test_where_drawn_masks_touch_only_what_is_clearly_the_others_stays() -> None:
+    mine, other = _box(30, 170, 60, 100), _box(30, 170, 96, 150)
+    scene = _scene([(_box(30, 170, 100, 150), COAT), (mine, SHIRT)], own=_box(30, 170, 60, 96), others=[other])
+    claimed = contested(scene, scene.own)
+    assert claimed[40:160, 96:100].all()
+    assert not claimed[:, 103:].any()
+
+
+def test_fingers_behind_an_arm_come_out_on_its_other_side() -> None:
+    own, arm, fingers = _box(90, 100, 20, 120), _box(20, 180, 120, 134), _box(92, 98, 134, 140)
+    body = _box(90, 100, 20, 132)
+    points, state = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, np.uint8)
+    for name, x in (("elbow", 80), ("wrist", 122)):
+        points[ROW[f"extra_left_{name}"]], state[ROW[f"extra_left_{name}"]] = (x, 95), OCCLUDED
+    paint = [(own | fingers, SHIRT), (arm, COAT)]
+    scene = _scene(paint, own=own, others=[arm], body=body, keypoints=points, state=state)
+    np.testing.assert_array_equal(hidden(scene), body & arm)
+    hole = plan_removal(Config(remove_shadow=False), scene).hole
+    assert hole[fingers].all()
+    assert not hole[arm].any() or hole[arm].mean() < 0.02
+
+
+def test_a_detection_belongs_to_whom_it_covers(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = _box(20, 180, 60, 90), _box(20, 180, 110, 140)
+    scene = _scene([(mine, SHIRT), (theirs, COAT)])
+
+    def look(rgb: np.ndarray, near: np.ndarray) -> np.ndarray | None:
+        painted = np.abs(rgb[100, 125].astype(int) - COAT).sum() > 60
+        return mine if painted else theirs  # the one in the coat is seen first, whoever is asked for
+
+    monkeypatch.setattr(plate_neighbours, "segment_person", look)
+    first, second = detections(scene.rgb, [mine, theirs])
+    np.testing.assert_array_equal(first, mine)
+    np.testing.assert_array_equal(second, theirs)
+    monkeypatch.setattr(plate_neighbours, "segment_person", lambda rgb, near: None)
+    assert detections(scene.rgb, [mine, theirs]) == [None, None]
+
+
+def test_lines_between_clicks_protect_only_what_has_the_neighbours_colours() -> None:
+    mine, hair, arm = _box(60, 180, 60, 110), _box(44, 60, 60, 110), _box(30, 44, 20, 200)
+    line = _box(28, 48, 20, 200)  # wider than the arm: wall and hair lie in it
+    scene = _scene([(mine, SHIRT), (hair, (210, 170, 60)), (arm, COAT)])
+    (kept,) = neighbours(scene, Removed(mine, None), [line], [None], 12.0)
+    assert not kept[46:60, 62:108].any()
+    assert kept[33:43, 30:190].mean() > 0.95
+    (kept,) = neighbours(scene, Removed(mine, mine), [line], [arm], 12.0)
+    assert not kept[46:60, 62:108].any()
+    assert kept[arm].mean() > 0.95
+    far = [_box(30, 60, 200, 240)]
+    assert neighbours(scene, Removed(_box(100, 180, 20, 60), None), far, [None], 5.0)[0][far[0]].all()
+
+
+def test_feet_lie_beyond_the_ankles() -> None:
+    points, labelled = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, bool)
+    points[ROW["extra_left_knee"]], points[ROW["extra_left_ankle"]] = (100, 80), (100, 130)
+    labelled[[ROW["extra_left_knee"], ROW["extra_left_ankle"]]] = True
+    (disc,) = feet(points, labelled, 160.0, (H, W))
+    assert disc[130:144, 100].all()
+    assert not disc[:124].any()
+    labelled[ROW["extra_left_knee"]] = False
+    assert feet(points, labelled, 160.0, (H, W)) == []
