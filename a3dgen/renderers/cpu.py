@@ -124,5 +124,6 @@ class CpuRenderer(DeferredRenderer):
         _, nearness = buffers = self._buffers(size, size, -2.0)
         everything = np.ones(len(local), np.bool_)
         topology = batch.topology
-        _fill(local[:, :2], -local[:, 2], topology.faces, topology.closed, 1.0, everything, *buffers)
+        screen = np.ascontiguousarray(local[:, :2])
+        _fill(screen, -local[:, 2], topology.faces, topology.closed, 1.0, everything, *buffers)
         return np.float32(0.5) - np.float32(0.5) * nearness  # where nothing is, 1.5

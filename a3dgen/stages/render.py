@@ -40,7 +40,7 @@ from a3dgen.stages.scene import Scene, load_scene
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 7
+VERSION = 8
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 _CLOTH_M = 0.12
