@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -15,6 +17,8 @@ DARKEST = -2.8
 """... and at least exp(this) times."""
 LARGEST = 0.5
 """What is larger than this share of the person is the shadow of something else, or dark ground."""
+SMALLEST = 32
+"""The shadow of somebody smaller is not looked for, px."""
 BLUER = 0.9
 """Its blue falls less than its red, by up to this (log)."""
 
@@ -43,7 +47,7 @@ def cast_shadow(
     ground = ~(body | keep[y0:y1, x0:x1])
     if ground.sum() < 0.2 * ground.size:
         return none
-    dark = _shaded(rgb[y0:y1, x0:x1], ground)
+    dark, black = _shaded(rgb[y0:y1, x0:x1], ground)
     lowest = np.flatnonzero(body.any(1))[-1] if body.any() else 0
     seed = discs(feet - (x0, y0), 0.14 * height, dark.shape) & body
     seed[max(0, lowest - round(0.1 * height)) :] |= body[max(0, lowest - round(0.1 * height)) :]
@@ -53,13 +57,46 @@ def cast_shadow(
     found = np.isin(labels, np.unique(labels[seed])) & (joined > 0) & ground
     if found.sum() > 0.35 * ground.sum() or found.sum() > LARGEST * person.sum() or found.sum() < 12:
         return none
+    found = _whole(found, black & ground, body, height) & ground
     out = none
     out[y0:y1, x0:x1] = found
     return out
 
 
-def _shaded(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Return ground that looks like the lit ground times one factor: darker by ``SHADOW``, of its hue or bluer.
+def _whole(
+    found: Bool[ndarray, "h w"], black: Bool[ndarray, "h w"], body: Bool[ndarray, "h w"], height: float
+) -> Bool[ndarray, "h w"]:
+    """Add what is darker than a shadow's colour tells, close to it, and the islands that person and shadow enclose."""
+    found = found | (grow(found, 0.04 * height) & black)
+    around = np.pad(found | body, 1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~around).astype(np.uint8), connectivity=4)
+    small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < (0.12 * height) ** 2)
+    return found | (np.isin(labels, small[small > 0]) & ~around)[1:-1, 1:-1]
+
+
+def neighbours_shadows(rgb: UInt8[ndarray, "h w 3"], people: Sequence[Bool[ndarray, "h w"]]) -> Bool[ndarray, "h w"]:
+    """Return the shadows cast by people who stay in the photo: ground that must not be copied without them.
+
+    Nothing is known of them but their masks: their feet are where a mask ends below.
+    """
+    out = np.zeros(rgb.shape[:2], bool)
+    everyone = np.any([out, *people], axis=0)
+    for mask in people:
+        rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        height = max(np.ptp(rows), np.ptp(cols)) + 1 if len(rows) else 0
+        if height >= SMALLEST:
+            low = max(rows[0], rows[-1] - round(0.08 * height))
+            _, _, _, centres = cv2.connectedComponentsWithStats(mask[low:].astype(np.uint8))
+            feet = centres[1:] + (0, low)
+            out |= cast_shadow(rgb, mask, everyone & ~mask, feet, float(height))
+    return out
+
+
+def _shaded(
+    rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]
+) -> tuple[Bool[ndarray, "h w"], Bool[ndarray, "h w"]]:
+    """Return ground that looks like the lit ground times one factor: darker by ``SHADOW``, of its hue or bluer; and all
+    ground that is as dark, whatever its hue.
 
     Light from the sky fills a shadow, so its blue falls less than its red; grass beside sand differs in green.
     """
@@ -72,7 +109,7 @@ def _shaded(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> Bool[
     tint = (blue - red > -0.2) & (blue - red < BLUER) & (np.abs(green - (red + blue) / 2) < 0.35)
     depth = (red + green + blue) / 3
     dark = (depth < SHADOW) & (depth > DARKEST) & tint & ground
-    return cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    return cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0, depth < 2 * SHADOW
 
 
 def _ground_box(feet: Float[ndarray, "n 2"], height: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:

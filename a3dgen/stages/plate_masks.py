@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from a3dgen.geometry.cast_shadow import cast_shadow
+from a3dgen.geometry.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.geometry.held import held_objects, thin_things
 from a3dgen.geometry.removal import ANKLES, WRISTS, discs, feet, grow, hands, in_front, inner, limb_capsules
 from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
@@ -92,7 +92,10 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
     stay = claim.others + [m for i, m in enumerate(scene.objects) if i not in held]
     front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
     hole &= ~front
-    avoid = grow(others | claim.strangers, max(2.0, COPIED * scene.height)) & ~hole
+    avoid = grow(others | claim.strangers, max(2.0, COPIED * scene.height))
+    if config.remove_shadow:
+        avoid |= grow(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
+    avoid &= ~hole
     return Removal(hole, avoid, front, person, source)
 
 

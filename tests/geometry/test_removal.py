@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.geometry.cast_shadow import cast_shadow
+from a3dgen.geometry.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.geometry.held import held_objects
 from a3dgen.geometry.removal import ANKLES, discs, grow, in_front, limb_capsules
 from a3dgen.geometry.silhouette import silhouette
@@ -96,6 +96,29 @@ def test_shadow_that_hangs_on_the_feet_is_found(lawn: np.ndarray) -> None:
     green = lawn.copy()
     green[shadow] = (50, 95, 30)  # grass, not shade
     assert not cast_shadow(green, person, none, feet, 100.0).any()
+
+
+def test_the_black_core_of_a_shadow_and_ground_it_encloses_go_with_it(lawn: np.ndarray) -> None:
+    person, feet = _box(lawn.shape[:2], 60, 160, 140, 160), np.array([[145.0, 155.0], [155.0, 155.0]])
+    shadow, core = _box(lawn.shape[:2], 154, 166, 155, 215), _box(lawn.shape[:2], 157, 161, 180, 190)
+    photo = lawn.copy()
+    photo[shadow] = (lawn[shadow] * (0.5, 0.52, 0.58)).astype(np.uint8)
+    photo[core] = (4, 2, 3)
+    found = cast_shadow(photo, person, np.zeros_like(person), feet, 100.0)
+    assert found[core].all()
+    photo[core] = lawn[core]
+    assert cast_shadow(photo, person, np.zeros_like(person), feet, 100.0)[core].all()
+
+
+def test_shadows_of_those_who_stay_are_found_from_their_masks(lawn: np.ndarray) -> None:
+    person = _box(lawn.shape[:2], 60, 160, 140, 160)
+    shadow = _box(lawn.shape[:2], 156, 164, 155, 215)
+    photo = lawn.copy()
+    photo[shadow] = (lawn[shadow] * (0.5, 0.52, 0.58)).astype(np.uint8)
+    rest = shadow & ~grow(person, 4.0)
+    assert (neighbours_shadows(photo, [person]) & rest).sum() > 0.85 * rest.sum()
+    assert not neighbours_shadows(lawn, [person, np.zeros_like(person)]).any()
+    assert not neighbours_shadows(lawn, []).any()
 
 
 def test_in_front() -> None:
