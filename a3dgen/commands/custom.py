@@ -21,9 +21,10 @@ from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.images import replace_file
 from a3dgen.io.shards import read_shard
 from a3dgen.progress import make_progress
-from a3dgen.records import OK, Outcome, Persons
+from a3dgen.records import OK, REJECTED, Outcome, Persons
 from a3dgen.sources.photos_files import PHOTOS, VIDEOS, has_photos
 from a3dgen.sources.photos_review import COLUMNS, read_table
+from a3dgen.stages.report_photos import without_samples
 from a3dgen.tasks import shard_path
 
 DATASET = "A3D_Dataset"
@@ -177,6 +178,10 @@ def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
                 for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
                     if verdict.get(str(key), (OK,))[0] == OK:
                         verdict[str(key)] = (str(status), str(reason))
+        drawn = shard_path(out, "render", int(path.stem))
+        if drawn.is_file():
+            refused = without_samples(read_shard(drawn)["Outcome"])
+            verdict.update({key: (REJECTED, why) for key, why in refused.items() if verdict.get(key, (OK,))[0] == OK})
         for i, key in enumerate(persons.key):
             yield persons.row(i), *verdict.get(str(key), (OK, ""))
 

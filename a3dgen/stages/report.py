@@ -26,7 +26,7 @@ from a3dgen.stages.errors_mm import fit_errors
 from a3dgen.stages.gallery import Entry, panels_of
 from a3dgen.stages.report_photos import PhotoFacts, photo_cards
 
-VERSION = 2
+VERSION = 3
 FILE = "report.html"
 MAX_REASONS = 12
 MAX_LEFT_OUT = 500

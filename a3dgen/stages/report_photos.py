@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from a3dgen.errors import DataError
 from a3dgen.geometry.body import BodyData
-from a3dgen.records import OK, Outcome
+from a3dgen.records import OK, REJECTED, Outcome
 from a3dgen.sources.photos_pictures import load_photo
 from a3dgen.stages import Context, Inputs
 from a3dgen.stages.leftover import left_over
@@ -71,6 +71,10 @@ class PhotoFacts:
         for stage in STAGES:
             if stage in shard.outcomes:
                 self._outcome(stage, shard.outcomes[stage])
+        if "render" in shard.outcomes:
+            for key, why in without_samples(shard.outcomes["render"]).items():
+                if key.startswith(PREFIX):
+                    self.refused.setdefault(key, (REJECTED, f"render: {why}"))
         mine = [i for i, key in enumerate(shard.persons.key) if str(key).startswith(PREFIX)]
         self.images.update({str(shard.persons.key[i]): str(shard.persons.image[i]) for i in mine})
         rows = {} if shard.bodies is None else shard.bodies.index()
@@ -89,6 +93,17 @@ class PhotoFacts:
         for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
             if status != OK and str(key).startswith(PREFIX):
                 self.refused.setdefault(str(key), (str(status), f"{stage}: {reason}"))
+
+
+def without_samples(outcome: Outcome) -> dict[str, str]:
+    """Return person -> reason, of everybody of whom ``render`` (whose outcome is given) made no sample at all."""
+    people = [str(key).rpartition("/")[0] for key in outcome.key]
+    drawn = {person for person, status in zip(people, outcome.status, strict=True) if status == OK}
+    reasons: dict[str, str] = {}
+    for person, why in zip(people, outcome.reason, strict=True):
+        if person not in drawn:
+            reasons.setdefault(person, f"no sample could be made: {why}")
+    return reasons
 
 
 def photo_cards(context: Context, facts: PhotoFacts, body: BodyData | None, most: int) -> tuple[list[PhotoCard], int]:

@@ -14,7 +14,7 @@ from a3dgen.records import REJECTED, Outcome, Persons
 from a3dgen.stages import Context, Inputs, background
 from a3dgen.stages.leftover import left_over
 from a3dgen.stages.plate_masks import Removal
-from a3dgen.stages.report_photos import PhotoFacts, photo_cards
+from a3dgen.stages.report_photos import PhotoFacts, photo_cards, without_samples
 
 SHAPE = (60, 80)
 
@@ -113,3 +113,11 @@ def test_photos_are_shown_with_everybody_found_and_why_they_were_refused(tmp_pat
     ]
     assert len(photo_cards(context, facts, None, 1)[0]) == 1
     assert photo_cards(context, PhotoFacts(), None, 10) == ([], 0)
+
+
+def test_people_without_any_sample_are_named():
+    keys = ("custom/a/p1/1/amp_1_v0", "custom/a/p1/1/full_v0", "custom/a/p1/2/amp_6_v0", "custom/a/p1/2/full_v0")
+    outcome = Outcome(
+        np.array(keys), np.array(["ok", REJECTED, REJECTED, REJECTED]), np.array(["", "x", "hidden", "y"])
+    )
+    assert without_samples(outcome) == {"custom/a/p1/2": "no sample could be made: hidden"}
