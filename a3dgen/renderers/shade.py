@@ -62,13 +62,11 @@ def _texels(levels, u, v, density):
 @kernel(inline=True)
 @no_type_check
 def _scarred(base, mark):
-    """Tint a healed stump: reddish towards the tip, with a thin transverse suture line."""
+    """Tint a healed stump: reddish towards the tip; its seam is in the texture."""
     red = min(mark, 1.0) * 0.75
-    line = (mark - 0.84) / 0.035
-    seam = 0.6 * max(0.0, 1.0 - 0.5 * line * line)
-    base[0] *= (1.0 + 0.12 * red) * (1.0 + 0.10 * seam)
-    base[1] *= (1.0 - 0.26 * red) * (1.0 - 0.38 * seam)
-    base[2] *= (1.0 - 0.30 * red) * (1.0 - 0.40 * seam)
+    base[0] *= 1.0 + 0.12 * red
+    base[1] *= 1.0 - 0.26 * red
+    base[2] *= 1.0 - 0.30 * red
 
 
 @kernel(inline=True)
