@@ -22,7 +22,7 @@ from a3dgen.demo.truth import write_truth
 from a3dgen.errors import ConfigError
 from a3dgen.io.images import replace_file
 
-VERSION = 5
+VERSION = 6
 BETAS = 32
 """Shape coefficients of the demo's people: more than the fitter uses, so that it never knows them exactly."""
 SIDECAR = "demo.json"

@@ -113,7 +113,7 @@ def _draw(
     high = np.clip(np.ceil(pixels.max(0) + grow), low + 2, (view.width, view.height)).astype(int)
     crop = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
     light = _light(world, person.place + UP, view)
-    frame = get_renderer().render(items, view.K, view.width, view.height, light, crop, 2)
+    frame = get_renderer("cpu").render(items, view.K, view.width, view.height, light, crop, 2)
     nothing = np.zeros((0, 0), bool)
     posed = intact.posed
     return Subject(pose, person.betas, transl, posed.keypoints, posed.joints, nothing), frame, crop

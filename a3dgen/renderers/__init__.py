@@ -113,7 +113,7 @@ class Renderer(Protocol):
 _OPEN: dict[str, Any] = {}
 
 
-def get_renderer(name: str = "gl") -> Renderer:
+def get_renderer(name: str) -> Renderer:
     """Return this process's renderer ``name``, made on first use.
 
     Raises:
@@ -124,7 +124,7 @@ def get_renderer(name: str = "gl") -> Renderer:
     return _OPEN[name]
 
 
-def reset_renderer(name: str = "gl") -> Renderer:
+def reset_renderer(name: str) -> Renderer:
     """Throw this process's renderer away (its context may have died) and return a fresh one."""
     old = _OPEN.pop(name, None)
     if old is not None:
