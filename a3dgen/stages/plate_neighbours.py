@@ -23,6 +23,8 @@ from a3dgen.stages.segment import segment_person
 
 COVERED = 0.5
 """A detection is somebody's if it covers this share of them."""
+THIN = 0.009
+"""Half the width of what is believed of a neighbour near the person, share of the height: two fingers."""
 RIM = 0.012
 """Estimated outlines are this share of the height wrong (at least 3 px)."""
 STRAY = 0.12
@@ -120,6 +122,8 @@ def neighbours(
         stays &= ~(removed.seen & (nearer | aside | ~seen))
     smooth = cv2.medianBlur(stays.astype(np.uint8), 5) > 0
     stays = smooth & (stays | (to_them < to_me)) & ~(deep & outlined & ~seen)
+    left = _union(where, shape) & (~zone | stays)
+    stays &= opened(left, THIN * height)
     return [p & (~zone | stays) for p in where]
 
 
@@ -136,6 +140,13 @@ def possible(line: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"] | None) -> 
     unseen = inner(line, 1.5 * SPINE * size) & ~grow(found, 0.01 * size)
     out = found | (line & grow(unseen, LIMB * size))
     return out if found[end + round(SPINE * size) :].any() else out | line | soles
+
+
+def opened(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
+    """Return a mask without islands and spurs that a disc of ``radius`` (px) does not fit into."""
+    size = 2 * round(radius) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
 
 
 def _middle(line: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:

@@ -14,7 +14,7 @@ from a3dgen.stages import plate_neighbours
 from a3dgen.stages.background import Config
 from a3dgen.stages.plate_colours import UNLIKE, unlikeness
 from a3dgen.stages.plate_masks import plan_removal
-from a3dgen.stages.plate_neighbours import Removed, detections, neighbours
+from a3dgen.stages.plate_neighbours import Removed, detections, neighbours, opened
 from a3dgen.stages.plate_overlap import contested, hidden, islands
 from a3dgen.stages.plate_scene import Scene
 
@@ -51,6 +51,14 @@ def test_unlikeness_looks_at_the_nearest_colours_in_reach() -> None:
     rare = unlikeness(scene.rgb, _box(80, 84, 162, 166), coat, 20.0, share=0.5)
     assert (rare >= away)[80:84, 162:166].all()
     assert (unlikeness(scene.rgb, asked, _box(0, 5, 0, 5), 20.0) == UNLIKE).all(), "nothing in reach"
+
+
+def test_of_a_neighbour_nothing_as_thin_as_a_thumb_is_believed() -> None:
+    coat, thumb, island = _box(40, 160, 100, 160), _box(90, 94, 88, 100), _box(60, 64, 20, 24)
+    kept = opened(coat | thumb | island, 4.0)
+    assert not kept[thumb | island].any()
+    assert (coat & ~kept).sum() < 40, "but for the corners"
+    assert not (kept & ~coat).any()
 
 
 def test_a_piece_drawn_in_the_midst_of_another_mask_was_meant() -> None:
