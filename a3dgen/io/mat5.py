@@ -72,10 +72,10 @@ class Value:
         stored, start, end, _ = self.file.tag(position, self.end)
         if stored not in _NUMBERS:
             raise _Damaged
-        array = np.frombuffer(self.file.bytes(start, end), self.file.order + _NUMBERS[stored])
-        if len(array) != count:
+        data, dtype = self.file.bytes(start, end), np.dtype(self.file.order + _NUMBERS[stored])
+        if len(data) != count * dtype.itemsize:
             raise _Damaged
-        return array.astype(np.float64)
+        return np.frombuffer(data, dtype).astype(np.float64)
 
     def scalar(self) -> float | None:
         """Return a single number; None for anything else."""
