@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.geometry.removal import discs, grow
+from a3dgen.geometry.removal import discs, extent, grow, union
 
 SHADOW = -0.45
 """A cast shadow's linear colour is at most exp(this) times the ground's ..."""
@@ -80,15 +80,15 @@ def neighbours_shadows(rgb: UInt8[ndarray, "h w 3"], people: Sequence[Bool[ndarr
     Nothing is known of them but their masks: their feet are where a mask ends below.
     """
     out = np.zeros(rgb.shape[:2], bool)
-    everyone = np.any([out, *people], axis=0)
+    everyone = union(people, out.shape)
     for mask in people:
-        rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        height = max(np.ptp(rows), np.ptp(cols)) + 1 if len(rows) else 0
+        height = extent(mask)
         if height >= SMALLEST:
+            rows = np.flatnonzero(mask.any(1))
             low = max(rows[0], rows[-1] - round(0.08 * height))
             _, _, _, centres = cv2.connectedComponentsWithStats(mask[low:].astype(np.uint8))
             feet = centres[1:] + (0, low)
-            out |= cast_shadow(rgb, mask, everyone & ~mask, feet, float(height))
+            out |= cast_shadow(rgb, mask, everyone & ~mask, feet, height)
     return out
 
 

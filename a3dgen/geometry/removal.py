@@ -5,7 +5,7 @@ Pure image geometry on masks (H, W) bool; everything lives in the undistorted ph
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -52,6 +52,25 @@ def grow(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     out = np.zeros_like(mask)
     out[part] = away <= radius + 1e-3
     return out
+
+
+def union(parts: Iterable[Any], shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
+    """Return the union of masks, all false for none."""
+    out = np.zeros(shape, bool)
+    for part in parts:
+        out |= part
+    return out
+
+
+def distance_to(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
+    """Return every pixel's distance from a mask, px."""
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+
+
+def extent(mask: Bool[ndarray, "h w"]) -> float:
+    """Return the longer side of a mask's box, px (1 if it is empty)."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(max(np.ptp(rows), np.ptp(cols)) + 1) if len(rows) else 1.0
 
 
 def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, int]) -> Bool[ndarray, "h w"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,23 @@ from numpy import ndarray
 
 from a3dgen.geometry.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.geometry.held import held_objects, thin_things
-from a3dgen.geometry.removal import ANKLES, WRISTS, discs, feet, grow, hands, in_front, inner, limb_capsules
+from a3dgen.geometry.removal import (
+    ANKLES,
+    WRISTS,
+    discs,
+    distance_to,
+    extent,
+    feet,
+    grow,
+    hands,
+    in_front,
+    inner,
+    limb_capsules,
+    union,
+)
 from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.stages.background_config import Config
-from a3dgen.stages.plate_neighbours import RIM, Removed, detections, extent, neighbours, possible
+from a3dgen.stages.plate_neighbours import RIM, Removed, detections, neighbours, possible
 from a3dgen.stages.plate_overlap import EDGE, contested, hidden, islands
 from a3dgen.stages.plate_scene import Scene
 from a3dgen.stages.segment import refine, segment_everybody, usable
@@ -196,11 +209,7 @@ def _nearer(mine: Bool[ndarray, "h w"], theirs: Bool[ndarray, "h w"]) -> Bool[nd
     """Return the pixels that are at least as near to one mask as to the other."""
     if not theirs.any() or not mine.any():
         return np.full(mine.shape, mine.any() or not theirs.any())
-    return _distance(mine) <= _distance(theirs)
-
-
-def _distance(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    return distance_to(mine) <= distance_to(theirs)
 
 
 def _held(config: Config, scene: Scene) -> list[int]:
@@ -212,11 +221,3 @@ def _held(config: Config, scene: Scene) -> list[int]:
 
 def _at(scene: Scene, rows: Sequence[int]) -> Float[ndarray, "n 2"]:
     return scene.keypoints[[r for r in rows if scene.state[r] in (OCCLUDED, VISIBLE)]]
-
-
-def union(parts: Iterable[Any], shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
-    """Return the union of masks, all false for none."""
-    out = np.zeros(shape, bool)
-    for part in parts:
-        out |= part
-    return out

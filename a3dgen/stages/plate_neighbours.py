@@ -13,10 +13,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from a3dgen.geometry.removal import grow, inner
+from a3dgen.geometry.removal import distance_to, extent, grow, inner, union
 from a3dgen.stages.plate_colours import unlikeness
 from a3dgen.stages.plate_scene import Scene
 from a3dgen.stages.segment import segment_person
@@ -65,7 +65,7 @@ def detections(rgb: UInt8[ndarray, "h w 3"], people: Sequence[Bool[ndarray, "h w
     Args:
         rgb: photo. people: what is known of each: thick lines between clicks, or the fitted body.
     """
-    alone = [p & ~_union([q for q in people if q is not p], p.shape) for p in people]
+    alone = [p & ~union([q for q in people if q is not p], p.shape) for p in people]
     alone = [a if a.sum() > 0.1 * p.sum() else p for a, p in zip(alone, people, strict=True)]
     found: list[Any] = [None] * len(people)
     best = [COVERED] * len(people)
@@ -102,27 +102,27 @@ def neighbours(
     body = removed.mine if removed.seen is None else removed.mine | removed.seen
     zone, deep = grow(body, margin + rim), grow(body, rim)
     where = [possible(line, mask) for line, mask in zip(lines, found, strict=True)]
-    ask = zone & _union(where, shape)
+    ask = zone & union(where, shape)
     if not ask.any():
         return where
     pairs = list(zip(lines, where, found, strict=True))
-    seen = _union([p & m for _, p, m in pairs if m is not None], shape)
-    outlined = _union([p for _, p, m in pairs if m is not None], shape)
-    theirs = (seen | _union([_middle(line) for line, _, m in pairs if m is None], shape)) & ~deep
+    seen = union([p & m for _, p, m in pairs if m is not None], shape)
+    outlined = union([p for _, p, m in pairs if m is not None], shape)
+    theirs = (seen | union([_middle(line) for line, _, m in pairs if m is None], shape)) & ~deep
     own = inner(body if removed.seen is None else removed.seen, rim) & ~seen
     if removed.seen is None:
-        own &= ~_union(lines, shape)
+        own &= ~union(lines, shape)
     to_them = unlikeness(scene.rgb, ask, theirs, AROUND * height, SHARE)
     to_me = unlikeness(scene.rgb, ask, own, MY_AROUND * height)
     stays = (to_them < LIKE) & (to_them < CLEARLY * to_me) & (to_me > UNLIKE_ME)
     stays |= seen & ~deep & (to_them < to_me + UNLIKE_ME)
     if removed.seen is not None:
-        nearer = _distance(removed.mine) < _distance(_union(lines, shape))
-        aside = removed.mine & ~_union([_middle(line) for line in lines], shape)
+        nearer = distance_to(removed.mine) < distance_to(union(lines, shape))
+        aside = removed.mine & ~union([_middle(line) for line in lines], shape)
         stays &= ~(removed.seen & (nearer | aside | ~seen))
     smooth = cv2.medianBlur(stays.astype(np.uint8), 5) > 0
     stays = smooth & (stays | (to_them < to_me)) & ~(deep & outlined & ~seen)
-    left = _union(where, shape) & (~zone | stays)
+    left = union(where, shape) & (~zone | stays)
     stays &= opened(left, THIN * height)
     return [p & (~zone | stays) for p in where]
 
@@ -157,21 +157,4 @@ def _painted_over(rgb: UInt8[ndarray, "h w 3"], mask: Bool[ndarray, "h w"]) -> U
     ring = grow(mask, 6.0) & ~grow(mask, 2.0)
     out = rgb.copy()
     out[grow(mask, 2.0)] = np.median(rgb[ring], axis=0) if ring.any() else 128
-    return out
-
-
-def _distance(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-
-
-def extent(mask: Bool[ndarray, "h w"]) -> float:
-    """Return the longer side of a mask's box, px (1 if it is empty)."""
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return float(max(np.ptp(rows), np.ptp(cols)) + 1) if len(rows) else 1.0
-
-
-def _union(parts: Sequence[Any], shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
-    out = np.zeros(shape, bool)
-    for part in parts:
-        out |= part
     return out
