@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 import a3dgen
-from a3dgen.threads import ONE_THREAD
+from a3dgen.core.threads import ONE_THREAD
 
 INTERRUPTED = 130
 STAGES = ("ingest", "fit", "amputate", "background", "render", "annotate", "report")
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GLOG_minloglevel", "2")
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = make_parser(arguments).parse_args(arguments)
-    from a3dgen.errors import A3dgenError
-    from a3dgen.interrupts import handled
+    from a3dgen.core.errors import A3dgenError
+    from a3dgen.core.interrupts import handled
 
     try:
         with handled():
@@ -192,6 +192,6 @@ def _help(name: str, asked: str) -> str:
     """Return the configuration keys of a command, only if it is the one asked about."""
     if name != asked:
         return ""
-    from a3dgen.explain import command_help
+    from a3dgen.commands.config_help import command_help
 
     return command_help(name, STAGES)

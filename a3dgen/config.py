@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module, resources
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError, nearest
-from a3dgen.registry import resolve
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.package_files import data_folder
+from a3dgen.core.registry import resolve
+from a3dgen.core.strict_yaml import read_yaml
+from a3dgen.core.typed import check_keys, construct, convert, override, plain
 from a3dgen.sources import SOURCES
-from a3dgen.stage_table import INGEST, STAGE_TABLE, StageTable
-from a3dgen.strict_yaml import read_yaml
-from a3dgen.typed import check_keys, construct, convert, override, plain
+from a3dgen.stages.table import INGEST, STAGE_TABLE, StageTable
 
 OUT_TOKEN = "${out}"
 """In a source's paths: the build folder, where the demo's raw trees lie."""
@@ -155,8 +156,7 @@ class BuildConfig:
 
 def packaged_configs() -> dict[str, Path]:
     """Return name -> path of the configurations that come with the package."""
-    folder = Path(str(resources.files("a3dgen") / "configs"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(data_folder("configs").glob("*.yaml"))}
 
 
 def find_config(name: str) -> Path:

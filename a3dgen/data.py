@@ -18,6 +18,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from torch.utils.data import Dataset
 
+from a3dgen.core.rng import generator_for
 from a3dgen.formats.dataset_rows import find_subsets, load_subset
 from a3dgen.formats.schema import image_root
 from a3dgen.formats.validation.columns import Columns
@@ -25,7 +26,6 @@ from a3dgen.geometry.regions import LIMBS, REGION_FLIP, absent_joints
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT_FLIP, ROW_FLIP
 from a3dgen.io.images import read_rgb
-from a3dgen.rng import generator_for
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,25 @@ from typing import Any
 import numpy as np
 
 from a3dgen.bodies import load_body
+from a3dgen.core.body_config import BodyConfig
 from a3dgen.fit.fitter import Fit, Fitter, Observation
 from a3dgen.fit.mixture import Mixture, learn_mixture
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.stages import BodyConfig
-from benchmarks.synthetic import CENTRE, ROWS, Scene, errors, make_scene, pixels_of, posed, sample_poses, sample_roots
+from benchmarks.synthetic import (
+    Scene,
+    errors,
+    make_scene,
+    observe,
+    pixels_of,
+    posed,
+    sample_poses,
+    sample_roots,
+)
 
 PEOPLE = 512
 SEED = 1
 THREADS = 2
-NOISE, MIN_NOISE = 0.01, 2.0
-"""Label noise as the fit stage assumes it: share of the person's size, and least px."""
 VARIANTS: dict[str, dict[str, float]] = {
     "default": {},
     "missing15": {"missing": 0.15},
@@ -44,17 +51,6 @@ def matched_prior(samples: int = 20000, components: int = 8) -> Mixture:
     below = sample_poses(rng, samples)
     gravity = rotvec_to_matrix(sample_roots(rng, samples))[:, 1]
     return learn_mixture(np.concatenate([gravity, below], 1), components, rng)
-
-
-def observe(scene: Scene, i: int) -> Observation:
-    """Return one person of a scene as the fitter is given it."""
-    given = scene.given[i]
-    pixels, sd = np.zeros((44, 2)), np.full(44, np.inf)
-    pixels[:ROWS] = scene.pixels[i]
-    size = float(np.ptp(scene.pixels[i][given], axis=0).max())
-    sd[:ROWS][given] = max(NOISE * size, MIN_NOISE)
-    focal = scene.focal_estimate[i]
-    return Observation(pixels, sd, np.array([[focal, 0, CENTRE], [0, focal, CENTRE], [0, 0, 1]]), size)
 
 
 def fit_all(fitter: Fitter, seen: list[Observation], threads: int = THREADS) -> list[Fit]:

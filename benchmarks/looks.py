@@ -32,9 +32,14 @@ import cv2
 import numba
 import numpy as np
 
+from a3dgen.amputation.rebuild import rebuild
+from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.bodies import load_body
+from a3dgen.compositing.draw import draw
+from a3dgen.compositing.scene import Scene, load_scene
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.rng import generator_for
 from a3dgen.demo.truth import Truth, read_truth
-from a3dgen.geometry.amputate import rebuild
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.geometry.reach import Reach, visibility_reach
@@ -42,11 +47,7 @@ from a3dgen.inpainters import get_inpainter
 from a3dgen.io.images import read_mask, read_rgb
 from a3dgen.io.shards import read_shard
 from a3dgen.renderers import get_renderer
-from a3dgen.renderers.subject import build_subject
-from a3dgen.rng import generator_for
-from a3dgen.stages import BodyConfig, render
-from a3dgen.stages.drawing import draw
-from a3dgen.stages.scene import Scene, load_scene
+from a3dgen.stages import render
 from benchmarks import looks_measures as measures
 
 SAMPLES, QUICK, PER_PERSON = 200, 24, 5

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from a3dgen.errors import ConfigError
-from a3dgen.geometry.amputate import Amputee, removed_regions
+from a3dgen.amputation.rebuild import Amputee, removed_regions
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.records import VISIBLE
 from a3dgen.geometry.camera import project
+from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.regions import REGIONS, absent_joints
-from a3dgen.geometry.silhouette import silhouette
 from a3dgen.geometry.skeleton import JOINT, ROW_JOINT
 from a3dgen.geometry.visibility import limb_joints
-from a3dgen.records import VISIBLE
 from a3dgen.renderers import Item
 
 BEYOND_M = 0.005

@@ -24,16 +24,20 @@ import numba
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from a3dgen.appearance.looks import LooksConfig, draw_look
 from a3dgen.bodies import load_body
+from a3dgen.compositing import draw as drawing
+from a3dgen.compositing import scene
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.records import Bodies, Persons, Plans, Plates
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io import images
-from a3dgen.looks import LooksConfig, draw_look
-from a3dgen.records import Bodies, Persons, Plans, Plates
-from a3dgen.rng import generator_for
-from a3dgen.stages import BodyConfig, Context, drawing, render, scene
+from a3dgen.stages import render
 
 SIDES = (256, 512, 1024)
 FILL = 0.85

@@ -101,7 +101,7 @@ class Smplify:
 
     def start(self, scene: Scene, rows: range) -> list[torch.Tensor]:
         """Return pose, betas and translation of the likeliest heading of each person."""
-        from benchmarks.fit import observe
+        from benchmarks.synthetic import observe
 
         starts, pose, transl = self.fitter.starts, [], []
         for i in rows:

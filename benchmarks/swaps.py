@@ -16,16 +16,16 @@ from dataclasses import replace
 import numpy as np
 
 from a3dgen.bodies import load_body
-from a3dgen.errors import Rejected
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import Rejected
 from a3dgen.fit.checks import FACE_ROWS, faces_away
 from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.swaps import SWAPS, refuse_swapped, swapped
 from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT
-from a3dgen.stages import BodyConfig
-from a3dgen.stages.fit_swaps import SWAPS, refuse_swapped, swapped
-from benchmarks.fit import SEED, observe
-from benchmarks.synthetic import EVALUATED, Scene, make_scene
+from benchmarks.fit import SEED
+from benchmarks.synthetic import EVALUATED, Scene, make_scene, observe
 
 COCO_ROWS = [0, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
 """Rows of the benchmark's 25 that COCO labels: no neck, no hip centre, no feet."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from a3dgen.fit.fitter import Observation
 from a3dgen.geometry.body import BodyData, forward_kinematics, keypoints_from_joints, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT
@@ -204,3 +205,18 @@ def errors(scene: Scene, joints: np.ndarray, pixels: np.ndarray) -> dict[str, np
         "lateral_mm": np.linalg.norm(gap[..., :2], axis=2).mean(1),
         "reproj_px": distance.sum(1) / np.maximum(scene.given.sum(1), 1),
     }
+
+
+NOISE, MIN_NOISE = 0.01, 2.0
+"""Label noise as the fit stage assumes it: share of the person's size, and least px."""
+
+
+def observe(scene: Scene, i: int) -> Observation:
+    """Return one person of a scene as the fitter is given it."""
+    given = scene.given[i]
+    pixels, sd = np.zeros((44, 2)), np.full(44, np.inf)
+    pixels[:ROWS] = scene.pixels[i]
+    size = float(np.ptp(scene.pixels[i][given], axis=0).max())
+    sd[:ROWS][given] = max(NOISE * size, MIN_NOISE)
+    focal = scene.focal_estimate[i]
+    return Observation(pixels, sd, np.array([[focal, 0, CENTRE], [0, focal, CENTRE], [0, 0, 1]]), size)

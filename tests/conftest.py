@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def body():
     """The open body with its default options (baked on first use)."""
     from a3dgen.bodies import load_body
-    from a3dgen.bodies.config import BodyConfig
+    from a3dgen.core.body_config import BodyConfig
 
     return load_body(BodyConfig())
 
@@ -61,7 +61,7 @@ def once_a_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Abst
 def first_people(once_a_run: Callable[[str], AbstractContextManager[Path]]) -> Path:
     """``raw`` and ``truth`` of the demo's first three people, a photo each (COCO train and val, MPII); to be copied."""
     from a3dgen import demo
-    from a3dgen.bodies.config import BodyConfig
+    from a3dgen.core.body_config import BodyConfig
 
     with once_a_run("first_people") as folder:
         demo.build(demo.Config(people=3), folder / "raw", folder / "truth", 0, BodyConfig())

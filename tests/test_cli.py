@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from a3dgen import cli, interrupts
+from a3dgen import cli
 from a3dgen.commands import status
-from a3dgen.errors import DataError
-from a3dgen.explain import PACKAGE, command_help, keys_help
-from a3dgen.stages import STAGES
-from a3dgen.threads import ONE_THREAD
+from a3dgen.commands.config_help import PACKAGE, command_help, keys_help
+from a3dgen.core import interrupts
+from a3dgen.core.errors import DataError
+from a3dgen.core.package_files import data_folder
+from a3dgen.core.threads import ONE_THREAD
+from a3dgen.stages.table import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ("build", *STAGES, "retry", "status", "validate", "export", "demo", "custom", "body", "bench")
@@ -59,7 +61,7 @@ def test_help_shows_the_keys_of_sources_photos_and_privacy():
     custom = command_help("custom", STAGES)
     assert "sources.photos.video_fps (1.0)" in custom
     assert "privacy.blur_bystanders (True here)" in custom
-    assert "privacy:" in (PACKAGE / "configs" / "custom.yaml").read_text()
+    assert "privacy:" in (data_folder("configs") / "custom.yaml").read_text()
 
 
 def test_stages_are_the_same_everywhere():

@@ -14,13 +14,13 @@ import pytest
 from distributed import LocalCluster
 from toystages.processes import build_undisturbed, check_same, finished, start, start_build
 
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.config import RunConfig
-from a3dgen.errors import ConfigError
-from a3dgen.runner import Cluster
-from a3dgen.stage_table import STAGE_TABLE
-from a3dgen.stages import Context
-from a3dgen.tasks import Task
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.stage import Context
+from a3dgen.engine.dask_cluster import Cluster
+from a3dgen.engine.tasks import Task
+from a3dgen.stages.table import STAGE_TABLE
 
 TOY = "shard_size: 2\ningest: {people: 24}\nfit: {pause: 0.05}\nrender: {pause: 0.02}\n"
 
@@ -75,7 +75,7 @@ def test_workers_with_several_threads_are_refused() -> None:
 
 
 def test_no_scheduler_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a3dgen.runner.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("a3dgen.engine.dask_cluster.CONNECT_SECONDS", 0.2)
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9: start one with"):
         Cluster(RunConfig(scheduler="tcp://127.0.0.1:9"))
 
@@ -87,7 +87,7 @@ def give_up(cluster: Cluster) -> None:
 
 
 def test_workers_that_are_gone_for_good_are_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a3dgen.runner.WORKERLESS_SECONDS", 0.5)
+    monkeypatch.setattr("a3dgen.engine.dask_cluster.WORKERLESS_SECONDS", 0.5)
     cluster = Cluster(RunConfig(workers=1), tmp_path)
     try:
         give_up(cluster)

@@ -14,9 +14,9 @@ from toystages import TABLE
 
 from a3dgen import config as configs
 from a3dgen.config import RunConfig, build_config, find_config, load_config, packaged_configs
-from a3dgen.errors import ConfigError
-from a3dgen.strict_yaml import read_yaml
-from a3dgen.typed import construct, override, plain
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.strict_yaml import read_yaml
+from a3dgen.core.typed import construct, override, plain
 
 
 @dataclass(frozen=True)

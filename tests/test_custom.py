@@ -12,17 +12,17 @@ from PIL import Image
 
 from a3dgen.cli import main
 from a3dgen.config import load_config
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.records import AMPUTATED, OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.detectors import Person
 from a3dgen.detectors.calibration import calibrate, point_sd, tables
 from a3dgen.detectors.faces import blur, head_circles
 from a3dgen.detectors.poses import pose_distance, thin, windows
-from a3dgen.errors import ConfigError
-from a3dgen.formats.npz_read import read
+from a3dgen.engine.forget import Traces, scrub, traces
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW
 from a3dgen.io.forgotten import add_forgotten, facts_of, read_forgotten, shot_of
-from a3dgen.privacy import Traces, scrub, traces
-from a3dgen.records import AMPUTATED, OCCLUDED, UNLABELLED, VISIBLE
+from a3dgen.io.npz import read
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ import trimesh
 from PIL import Image
 
 from a3dgen import cli
-from a3dgen.formats.npz_read import read
+from a3dgen.core.records import Plans
 from a3dgen.formats.validation import validate
+from a3dgen.io.npz import read
 from a3dgen.io.shards import read_shard
-from a3dgen.records import Plans
-from a3dgen.stages import STAGES
+from a3dgen.stages.table import STAGES
 
 PEOPLE = 7
 """The first seven people of the demo reach every subset: COCO train and val, MPII, H36M S1 and S11."""

@@ -16,15 +16,15 @@ import pytest
 from toystages import TABLE
 from toystages.processes import check_same, start_build
 
-from a3dgen.build import Build
+from a3dgen.compositing import draw
 from a3dgen.config import build_config
-from a3dgen.errors import A3dgenError, ConfigError
-from a3dgen.ledger import Ledger
-from a3dgen.progress import Quiet
+from a3dgen.core.errors import A3dgenError, ConfigError
+from a3dgen.engine.build import Build
+from a3dgen.engine.dask_cluster import make_executor
+from a3dgen.engine.ledger import Ledger
+from a3dgen.engine.progress import Quiet
+from a3dgen.engine.tasks import StorageError
 from a3dgen.renderers import Item, flat_light, get_renderer
-from a3dgen.runner import make_executor
-from a3dgen.stages import drawing
-from a3dgen.tasks import StorageError
 
 
 class Heard(Quiet):
@@ -116,7 +116,7 @@ REASONS = {
 def test_what_lies_there_damaged_is_told_and_made_again(
     name: str, reference: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from a3dgen.freshness import plan
+    from a3dgen.engine.freshness import plan
 
     out = tmp_path / "b"
     shutil.copytree(reference, out)
@@ -209,8 +209,8 @@ def test_a_vanished_mount(disk: Callable[..., Path], reference: Path, monkeypatc
 
 
 def test_room_is_asked_for_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a3dgen.space.SMALL", 0)
-    monkeypatch.setattr("a3dgen.space.shutil.disk_usage", lambda _: SimpleNamespace(free=100_000))
+    monkeypatch.setattr("a3dgen.engine.disk_space.SMALL", 0)
+    monkeypatch.setattr("a3dgen.engine.disk_space.shutil.disk_usage", lambda _: SimpleNamespace(free=100_000))
     with pytest.raises(A3dgenError, match=r"the build needs about 0 GB, 0.0 GB are free; make room, use --out"):
         build(tmp_path / "b")
     assert not (tmp_path / "b/fit").exists()
@@ -234,7 +234,7 @@ def test_a_graphics_context_that_dies(how: str, monkeypatch: pytest.MonkeyPatch,
         pytest.skip(str(error))
     K = np.array([[50.0, 0, 32], [0, 50, 32], [0, 0, 1]])
     arguments = (SimpleNamespace(renderer="gl", supersample=2), triangle(), K, 64, 64, flat_light(), (0, 0, 64, 64))
-    want = drawing._render(*arguments)
+    want = draw._render(*arguments)
     if how == "raises":
         monkeypatch.setattr(first, "render", lambda *_: (_ for _ in ()).throw(RuntimeError("lost")))
     else:
@@ -243,7 +243,7 @@ def test_a_graphics_context_that_dies(how: str, monkeypatch: pytest.MonkeyPatch,
         # No driver loses its context on demand: an error that can be had stands for that one.
         monkeypatch.setattr("a3dgen.renderers.gl._FATAL", ("GL_INVALID_ENUM",))
         ctypes.CDLL("libGL.so.1").glEnable(0xFFFF)
-    found = drawing._render(*arguments)
+    found = draw._render(*arguments)
     assert get_renderer("gl") is not first
     assert "fresh graphics context" in caplog.text
     assert np.array_equal(found.rgba, want.rgba)

@@ -23,17 +23,18 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from a3dgen.config import load_config, packaged_configs
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.records import Bodies, Outcome
 from a3dgen.detectors import given as given_detections
-from a3dgen.errors import ConfigError, DataError
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.prediction import load_predictions
-from a3dgen.formats import npz_read
-from a3dgen.io import mat5, motion, shards, unpickle
+from a3dgen.io import mat5, npz, shards, unpickle
 from a3dgen.io.forgotten import FILE as FORGOTTEN
 from a3dgen.io.forgotten import read_forgotten
-from a3dgen.records import Bodies, Outcome
-from a3dgen.sources import h36m_cameras, photos_review
-from a3dgen.sources.jsonstream import JsonFile
+from a3dgen.io.jsonstream import JsonFile
+from a3dgen.sources import amass
+from a3dgen.sources.h36m import cameras
+from a3dgen.sources.photos import review
 
 FEW, MANY = 12, 2000
 TOKENS = (
@@ -191,21 +192,21 @@ def write_config(path: Path) -> None:
 
 
 CASES = [
-    Case("npz", write_npz, npz_read.read),
+    Case("npz", write_npz, npz.read),
     Case("prediction", write_prediction, load_predictions),
     Case("prior", write_mixture, load_mixture),
-    Case("motion.npz", write_motion, lambda p: motion.read_features(p, 50, np.random.default_rng(0))),
+    Case("motion.npz", write_motion, lambda p: amass.read_features(p, 50, np.random.default_rng(0))),
     Case("pickle", write_pickle, unpickle.read_pickle),
     Case("shard.h5", write_shard, read_rehashed_shard),
     Case("plain.mat", write_mat, read_mat),
     Case("packed.mat", write_mat, read_mat),
-    Case("cameras.json", write_cameras, h36m_cameras.load_cameras, "json"),
-    Case("metadata.xml", write_metadata, h36m_cameras.load_cameras),
+    Case("cameras.json", write_cameras, cameras.load_cameras, "json"),
+    Case("metadata.xml", write_metadata, cameras.load_cameras),
     Case("coco results.json", write_detections, lambda p: drain(given_detections.read_file(p, p)), "json"),
     Case("mmpose.json", write_mmpose, lambda p: drain(given_detections.read_file(p, p)), "json"),
     Case("openpose.json", write_openpose, lambda p: drain(given_detections.read_file(p, p)), "json"),
     Case("streamed.json", write_coco, read_json_stream, "json"),
-    Case("review.csv", write_review, photos_review._read),
+    Case("review.csv", write_review, review._read),
     Case("forgotten", write_forgotten, read_forgotten_file, "json"),
     Case("config.yaml", write_config, load_config, "yaml"),
 ]

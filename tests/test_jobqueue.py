@@ -8,9 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from a3dgen import jobqueue
 from a3dgen.config import RunConfig, SlurmConfig, build_config
-from a3dgen.errors import ConfigError, MissingDependency
+from a3dgen.core.errors import ConfigError, MissingDependency
+from a3dgen.engine import slurm
 
 
 class Queue:
@@ -48,8 +48,8 @@ def queue(monkeypatch):
     module = ModuleType("dask_jobqueue")
     module.SLURMCluster = Queue
     monkeypatch.setitem(sys.modules, "dask_jobqueue", module)
-    monkeypatch.setattr(jobqueue, "shutil", SimpleNamespace(which=lambda name: f"/usr/bin/{name}"))
-    monkeypatch.setattr(jobqueue, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(slurm, "shutil", SimpleNamespace(which=lambda name: f"/usr/bin/{name}"))
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(Queue, "made", [])
     monkeypatch.setattr(Queue, "refusal", "")
     return Queue
@@ -59,7 +59,7 @@ def test_options_reach_the_jobs(queue, tmp_path):
     tree = {"cluster": "slurm", "workers": 64, "slurm": {"queue": "long", "processes": 16, "memory": "40GB",
             "directives": ["--constraint=ib"], "prologue": ["module load gcc"]}}  # fmt: skip
     run = build_config(tree, "x", "x.yaml").run
-    cluster = jobqueue.slurm_cluster(run.slurm, run.workers, tmp_path)
+    cluster = slurm.slurm_cluster(run.slurm, run.workers, tmp_path)
     assert cluster.wanted == 64
     told = cluster.options
     assert (told["queue"], told["account"], told["walltime"], told["memory"]) == ("long", None, "08:00:00", "40GB")
@@ -74,20 +74,20 @@ def test_options_reach_the_jobs(queue, tmp_path):
 def test_what_sbatch_refuses_is_one_line(queue, tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "refusal", "sbatch: error: Invalid partition name specified")
     with pytest.raises(ConfigError) as caught:
-        jobqueue.slurm_cluster(SlurmConfig(), 8, tmp_path)
+        slurm.slurm_cluster(SlurmConfig(), 8, tmp_path)
     assert str(caught.value) == "--cluster slurm: sbatch: error: Invalid partition name specified"
     assert queue.made[0].closed
 
 
 def test_wrong_options_and_missing_programs_are_one_line(queue, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="--cluster slurm: could not interpret 'much'"):
-        jobqueue.slurm_cluster(SlurmConfig(memory="much"), 8, tmp_path)
-    monkeypatch.setattr(jobqueue, "shutil", SimpleNamespace(which=lambda name: None))
+        slurm.slurm_cluster(SlurmConfig(memory="much"), 8, tmp_path)
+    monkeypatch.setattr(slurm, "shutil", SimpleNamespace(which=lambda name: None))
     with pytest.raises(ConfigError, match="there is no 'sbatch' here"):
-        jobqueue.slurm_cluster(SlurmConfig(), 8, tmp_path)
+        slurm.slurm_cluster(SlurmConfig(), 8, tmp_path)
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with pytest.raises(MissingDependency, match=r"pip install 'a3dgen\[slurm\]'"):
-        jobqueue.slurm_cluster(SlurmConfig(), 8, tmp_path)
+        slurm.slurm_cluster(SlurmConfig(), 8, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_combinations_that_make_no_sense(options, words):
 def test_the_real_job_script(tmp_path):
     """Where dask-jobqueue is installed: it takes the options, and each worker has one thread."""
     dask_jobqueue = pytest.importorskip("dask_jobqueue", reason="optional: pip install 'a3dgen[slurm]'")
-    options = jobqueue.job_options(SlurmConfig(queue="long", processes=4), tmp_path)
+    options = slurm.job_options(SlurmConfig(queue="long", processes=4), tmp_path)
     with dask_jobqueue.SLURMCluster(**options) as cluster:
         script = cluster.job_script()
     assert "#SBATCH -p long" in script

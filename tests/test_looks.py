@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from a3dgen.errors import ConfigError
-from a3dgen.looks import BOTTOMS, FABRICS, FOOTWEAR, KINDS, TOPS, LooksConfig, draw_look, tips
-from a3dgen.rng import generator_for
+from a3dgen.appearance.looks import BOTTOMS, FABRICS, FOOTWEAR, KINDS, TOPS, LooksConfig, draw_look, tips
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.rng import generator_for
 
 INTACT, ONES = np.zeros(12, bool), np.ones(12, np.float32)
 

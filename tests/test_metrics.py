@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from a3dgen.metrics import classification, hallucination_rate, hip_centred, licc, mpjpe, pa_mpjpe
+from a3dgen.analysis.metrics import classification, hallucination_rate, hip_centred, licc, mpjpe, pa_mpjpe
 
 
 def test_a_shift_is_an_error_for_mpjpe_and_none_for_pa() -> None:

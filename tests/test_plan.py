@@ -4,9 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from a3dgen.errors import ConfigError
-from a3dgen.geometry.regions import LIMBS, REGIONS
-from a3dgen.plan import (
+from a3dgen.amputation.sampling import (
     PlanConfig,
     choices,
     clinical_levels,
@@ -17,7 +15,9 @@ from a3dgen.plan import (
     residual_range,
     sample_key,
 )
-from a3dgen.rng import generator_for
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.rng import generator_for
+from a3dgen.geometry.regions import LIMBS, REGIONS
 
 
 def always(region, residual):

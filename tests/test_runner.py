@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from toystages import TABLE
 
-from a3dgen import build as engine
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.build import Build
 from a3dgen.config import build_config
-from a3dgen.errors import ConfigError, DataError
-from a3dgen.executor import Inline
-from a3dgen.folder import folder_lock
-from a3dgen.freshness import plan
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.stage import Context
+from a3dgen.engine import build as engine
+from a3dgen.engine.build import Build
+from a3dgen.engine.build_folder import folder_lock
+from a3dgen.engine.dask_cluster import make_executor
+from a3dgen.engine.executor import Inline
+from a3dgen.engine.freshness import plan
+from a3dgen.engine.progress import Lines, Quiet
+from a3dgen.engine.tasks import StorageError, Task, cut_shards, mask_reason
 from a3dgen.io import shards
-from a3dgen.progress import Lines, Quiet
-from a3dgen.runner import make_executor
-from a3dgen.stages import Context
-from a3dgen.tasks import StorageError, Task, cut_shards, mask_reason
 
 FROM_FIT = {"fit": 2, "amputate": 2, "background": 2, "render": 2, "annotate": 1, "report": 1}
 SHARD_STAGES = ("fit", "amputate", "background", "render")
@@ -357,7 +357,7 @@ def test_map_keeps_the_order():
 
 def test_lines_show_rate_and_time_left(capsys, monkeypatch):
     clock = iter([0.0, 0.0, 11.0])
-    monkeypatch.setattr("a3dgen.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("a3dgen.engine.progress.time.monotonic", lambda: next(clock))
     lines = Lines()
     lines.start("fit", 10)
     lines.advance("fit", 5)

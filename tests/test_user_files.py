@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from a3dgen.config import load_config
-from a3dgen.freshness import Freshness
-from a3dgen.stage_table import STAGE_TABLE
+from a3dgen.engine.freshness import Freshness
+from a3dgen.stages.table import STAGE_TABLE
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_changed_file_is_noticed(tmp_path, monkeypatch, stage, key, file):
     path.parent.mkdir(exist_ok=True)
     named = path.parent if "textures" in key else path
     config = load_config("demo", [f"{key}={named}"], out=str(tmp_path / "out"))
-    monkeypatch.setattr("a3dgen.freshness.read_sidecar", lambda path: {"sha256": "of " + path.parent.name})
+    monkeypatch.setattr("a3dgen.engine.freshness.read_sidecar", lambda path: {"sha256": "of " + path.parent.name})
 
     def depends(name):
         return Freshness(config, STAGE_TABLE, lambda: "body").shard_depends(STAGE_TABLE[name], 0)

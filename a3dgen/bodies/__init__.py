@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from a3dgen.bodies.config import BodyConfig
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.registry import resolve
 from a3dgen.geometry.body import BodyData
-from a3dgen.registry import resolve
 
 BODIES = {
     "anny": "a3dgen.bodies.anny24:load",

@@ -11,8 +11,8 @@ import numpy as np
 
 from a3dgen.bodies.archive import exclusive, load_body_file, save_body
 from a3dgen.bodies.bake import AGES, MAX_BETAS, bake
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError, DataError, nearest
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, DataError, nearest
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from a3dgen.rng import seed_for
+from a3dgen.core.rng import seed_for
 
 TO_SMPL_AXES = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 """anny: Z up, facing -Y. SMPL: Y up, facing +Z."""

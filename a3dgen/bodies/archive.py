@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.body import BodyData, KeypointBlends
 from a3dgen.geometry.mesh import SkinnedMesh
 

@@ -10,13 +10,13 @@ from numpy import ndarray
 from a3dgen.bodies import anny_source as anny
 from a3dgen.bodies.anny24 import BETAS, home, load, with_betas
 from a3dgen.bodies.bake import AGES, TPoses, t_poses, with_joints
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.skeleton24 import bone_joint
-from a3dgen.errors import ConfigError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.rng import generator_for
 from a3dgen.fit.poses import sample_poses
 from a3dgen.geometry.body import BodyData, forward_kinematics, pose_body, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.rng import generator_for
 
 HELD_OUT, POSED = 200, 60
 BARS = {"vertices_mm": 2.0, "joints_mm": 2.0, "posed_mm": 2.5}

@@ -12,10 +12,10 @@ from numpy import ndarray
 from scipy.optimize import nnls
 
 from a3dgen.bodies.archive import write_atomically
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
-from a3dgen.rng import generator_for
 
 _RADIUS, _CANDIDATES = 0.4, 900
 """Vertices this close to a joint (m) may carry it, at most so many: nearer ones alone lie on one side of the spine."""

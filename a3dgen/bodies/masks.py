@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from numpy import ndarray
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.head import beard_map, brow_map, eye_maps, head_frame
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 from a3dgen.geometry.skeleton import JOINT

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 
 SHELLS = {"tights": "helper-tights", "skirt": "helper-skirt"}
 

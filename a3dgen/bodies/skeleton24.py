@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.skeleton import JOINT, JOINTS
 
 _HEADS: dict[str, tuple[str, ...]] = {

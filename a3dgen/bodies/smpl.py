@@ -12,11 +12,11 @@ from numpy import ndarray
 
 from a3dgen.bodies import anny24
 from a3dgen.bodies.archive import LAYOUT, exclusive
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.keypoints import Mixture, blend_rows, extra_mixtures
 from a3dgen.bodies.smpl_file import SmplArrays, read_smpl
 from a3dgen.bodies.transfer import VERSION, Transfer, load_transfer, make_transfer, save_transfer
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import ROW

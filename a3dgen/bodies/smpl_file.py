@@ -14,7 +14,7 @@ import scipy.sparse
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
 from a3dgen.io.unpickle import plain_data, read_pickle
 

@@ -16,7 +16,7 @@ from a3dgen.bodies.archive import read_arrays, write_atomically
 from a3dgen.bodies.keypoints import Mixture
 from a3dgen.bodies.registration import Attachment, closest_points, joint_maps, register
 from a3dgen.bodies.uv_transfer import transfer_uv
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh, skin, vertex_normals
 from a3dgen.geometry.skeleton import LANDMARK_ROWS

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import a3dgen
-from a3dgen.errors import ConfigError, nearest
+from a3dgen.core.errors import ConfigError, nearest
 
 ROOT = Path(a3dgen.__file__).resolve().parents[1]
 

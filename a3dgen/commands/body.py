@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-from a3dgen.bodies import commands
-from a3dgen.bodies.config import BodyConfig
+from a3dgen.bodies import anny24, body_digest, load_body
 from a3dgen.config import load_config
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
 
 
 def run(args: argparse.Namespace) -> int:
@@ -16,13 +18,52 @@ def run(args: argparse.Namespace) -> int:
     # Any configuration would do: without --config only the body's own defaults and --set matter.
     config: BodyConfig = load_config(args.config or "demo", args.set).body
     if args.action == "bake":
-        facts = commands.bake(config, check=args.check, again=args.force)
+        facts = bake(config, check=args.check, again=args.force)
     elif args.action == "export":
-        facts = commands.export(config, Path(args.path))
+        facts = export(config, Path(args.path))
     else:
-        from a3dgen.bodies.sheet import write_sheet
+        from a3dgen.report.body_sheet import write_sheet
 
         write_sheet(config, args.path)
         facts = {"file": args.path}
     print(json.dumps(facts, indent=1))
     return 0
+
+
+def bake(config: BodyConfig, check: bool = False, again: bool = False) -> dict[str, Any]:
+    """Bake the open body (or load the user's SMPL file and transfer to it), and say what was made.
+
+    Args:
+        config: which body. check: also compare it with anny on held-out people. again: bake even if it is cached.
+
+    Returns:
+        ``name``, ``vertices``, ``faces``, ``betas``, ``digest``, ``file``; with ``check`` also ``check``
+        (see ``bodies.check.report``).
+    """
+    if config.model == "anny" and again:
+        anny24.bake_once(config.ages, again=True)
+        load_body.cache_clear()
+        body_digest.cache_clear()
+    body = load_body(config)
+    out: dict[str, Any] = {
+        "name": body.name,
+        "vertices": len(body.mesh.vertices),
+        "faces": len(body.mesh.faces),
+        "betas": body.num_betas,
+        "digest": body_digest(config),
+        "file": str(anny24.baked_path(config.ages) if config.model == "anny" else Path(config.path)),
+    }
+    if check:
+        from a3dgen.bodies.check import report
+
+        out["check"] = report(config)
+    return out
+
+
+def export(config: BodyConfig, path: Path) -> dict[str, Any]:
+    """Write the open body as an SMPL-format file; returns its path and the error of its joint regressor (mm)."""
+    from a3dgen.bodies.export import export_body
+
+    if config.model != "anny":
+        raise ConfigError(f"body.model is '{config.model}'; only the open body 'anny' is exported")
+    return {"file": str(path), **export_body(load_body(config), Path(path))}

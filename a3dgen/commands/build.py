@@ -7,14 +7,14 @@ import logging
 import sys
 from collections.abc import Iterable
 
-from a3dgen.build import Build
 from a3dgen.config import BuildConfig, load_config
-from a3dgen.errors import ConfigError
-from a3dgen.executor import Executor
-from a3dgen.ledger import Ledger, final_table
-from a3dgen.progress import Progress, make_progress
-from a3dgen.runner import make_executor
-from a3dgen.stage_table import STAGE_TABLE
+from a3dgen.core.errors import ConfigError
+from a3dgen.engine.build import Build
+from a3dgen.engine.dask_cluster import make_executor
+from a3dgen.engine.executor import Executor
+from a3dgen.engine.ledger import Ledger, final_table
+from a3dgen.engine.progress import Progress, make_progress
+from a3dgen.stages.table import STAGE_TABLE
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +86,7 @@ def digest_of_body(config: BuildConfig) -> str:
 
 def _say_layout(config: BuildConfig, progress: Progress) -> None:
     """Say in which UV layout the user's textures will be read, if they could be meant in another."""
-    from a3dgen.io.painted import layout_note
+    from a3dgen.appearance.texture.painted import layout_note
 
     looks = getattr(config.stages.get("amputate"), "looks", None)
     note = layout_note(looks.textures, config.body.model) if looks is not None else ""

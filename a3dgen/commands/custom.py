@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from a3dgen.build import Build
 from a3dgen.commands.build import _show_warnings, digest_of_body, executor_for, show
 from a3dgen.config import BuildConfig, load_config, packaged_configs
-from a3dgen.errors import ConfigError
-from a3dgen.geometry.regions import REGION_NAMES
-from a3dgen.io.images import replace_file
-from a3dgen.io.shards import read_shard
-from a3dgen.progress import make_progress
-from a3dgen.records import OK, REJECTED, Outcome, Persons
-from a3dgen.sources.photos_files import PHOTOS, VIDEOS, has_photos
-from a3dgen.sources.photos_review import COLUMNS, read_table
-from a3dgen.stages.report_photos import without_samples
-from a3dgen.tasks import shard_path
+from a3dgen.core.errors import ConfigError
+from a3dgen.engine.build import Build
+from a3dgen.engine.progress import make_progress
+from a3dgen.engine.review_table import write_review
+from a3dgen.sources.photos.files import PHOTOS, VIDEOS, has_photos
 
 DATASET = "A3D_Dataset"
-SHOWN = ("fit", "amputate", "background")
-"""Stages that say something of a person, after ``ingest``."""
 OPTIONS = {
     "sources.photos.detector": "--detector",
     "amputate: unknown": "--regions: unknown",
@@ -37,7 +24,6 @@ OPTIONS = {
     "amputate: per_person": "--per-person",
 }
 """Beginning of a message -> the option that it is about."""
-NAMES = Path("ingest") / "photos" / "names.csv"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -134,62 +120,3 @@ def _build(config: BuildConfig, progress: Any, until: str) -> Any:
 def _why(book: Any) -> str:
     reasons = [(n, masked) for group in book.reasons.values() for masked, (n, _) in group.items()]
     return ", ".join(f"{n} x {why}" for n, why in sorted(reasons, reverse=True)[:3])
-
-
-def write_review(out: Path, path: Path) -> int:
-    """Write the table of everybody found; what the user wrote in it before stays.
-
-    Returns:
-        The number of people.
-    """
-    photos = _names(out)
-    before = _rows(path)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    count = 0
-    for person, status, reason in people(out):
-        key = str(person["key"])
-        removed = [REGION_NAMES[k] for k in np.flatnonzero(person["present_removed"])]
-        residual = [f"{person['present_residual'][k]:g}" for k in np.flatnonzero(person["present_removed"])]
-        said = before.get(key, {})
-        writer.writerow({
-            "key": key, "photo": photos.get(str(person["stem"]), ""),
-            "keep": said.get("keep") or ("no" if person["dropped"] else "yes"),
-            "removed": said.get("removed") or ";".join(removed),
-            "residual": said.get("residual") or ";".join(residual),
-            "found": f"{int((person['keypoints'][:, 2] > 0).sum())} keypoints", "status": status, "reason": reason,
-        })  # fmt: skip
-        count += 1
-    replace_file(path, text.getvalue().encode())
-    return count
-
-
-def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Yield (row of Persons, status, reason) of everybody whom a build's ingest kept."""
-    for path in sorted((out / "ingest").glob("[0-9]*.h5")):
-        persons = read_shard(path)["Persons"]
-        assert isinstance(persons, Persons)
-        verdict: dict[str, tuple[str, str]] = {}
-        for stage in SHOWN:
-            shard = shard_path(out, stage, int(path.stem))
-            outcome = read_shard(shard)["Outcome"] if shard.is_file() else None
-            if isinstance(outcome, Outcome):
-                for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
-                    if verdict.get(str(key), (OK,))[0] == OK:
-                        verdict[str(key)] = (str(status), str(reason))
-        drawn = shard_path(out, "render", int(path.stem))
-        if drawn.is_file():
-            refused = without_samples(read_shard(drawn)["Outcome"])
-            verdict.update({key: (REJECTED, why) for key, why in refused.items() if verdict.get(key, (OK,))[0] == OK})
-        for i, key in enumerate(persons.key):
-            yield persons.row(i), *verdict.get(str(key), (OK, ""))
-
-
-def _names(out: Path) -> dict[str, str]:
-    rows = read_table(out / NAMES)
-    return {row["stem"]: row["photo"] for row in reversed(rows)}  # a copy comes after the photo it is one of
-
-
-def _rows(path: Path) -> dict[str, dict[str, str]]:
-    return {row["key"]: row for row in read_table(path) if row.get("key")}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from a3dgen.build import Build
 from a3dgen.commands.build import configure, digest_of_body, executor_for
-from a3dgen.errors import ConfigError
-from a3dgen.folder import RAW, folder_lock
-from a3dgen.progress import make_progress
+from a3dgen.core.errors import ConfigError
+from a3dgen.engine.build import Build
+from a3dgen.engine.build_folder import RAW, folder_lock
+from a3dgen.engine.progress import make_progress
 
 
 def run(args: argparse.Namespace) -> int:

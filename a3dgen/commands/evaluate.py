@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from a3dgen.evaluate import evaluate
+from a3dgen.analysis.evaluate import evaluate
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 def run(args: argparse.Namespace) -> int:
     """Write the export and print the files it made."""
     if args.format == "mesh":
-        from a3dgen.mesh_export import body_of, export
+        from a3dgen.formats.exports.mesh import body_of, export
 
         build = Path(args.folder)
         paths = export(build, Path(args.to), body_of(build), args.keys)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from a3dgen.errors import ConfigError
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.rng import generator_for
 from a3dgen.fit.mixture import learn_mixture
 from a3dgen.fit.poses import mirror_features
-from a3dgen.io.motion import read_features
-from a3dgen.rng import generator_for
+from a3dgen.sources.amass import read_features
 
 PER_COMPONENT = 50
 """Poses that one Gaussian needs at least."""

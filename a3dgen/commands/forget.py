@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from a3dgen.build import Build
 from a3dgen.commands.build import digest_of_body, executor_for
 from a3dgen.config import BuildConfig
-from a3dgen.privacy import DATASET, forget
-from a3dgen.progress import make_progress
+from a3dgen.engine.build import Build
+from a3dgen.engine.forget import DATASET, forget
+from a3dgen.engine.progress import make_progress
 
 
 def run(args: argparse.Namespace) -> int:

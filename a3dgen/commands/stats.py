@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from a3dgen.stats import plot, stats, text
+from a3dgen.analysis.stats import plot, stats, text
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,9 +11,9 @@ from typing import Any
 
 from a3dgen.commands.build import configure, digest_of_body
 from a3dgen.config import BuildConfig
-from a3dgen.folder import RAW, TRUTH
-from a3dgen.freshness import plan
-from a3dgen.stage_table import STAGE_TABLE
+from a3dgen.engine.build_folder import RAW, TRUTH
+from a3dgen.engine.freshness import plan
+from a3dgen.stages.table import STAGE_TABLE
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from a3dgen.bodies.config import BodyConfig
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
 from a3dgen.demo.shoot import Job, job_digest, photo_path, shoot
 from a3dgen.demo.shots import Shot, list_shots
 from a3dgen.demo.trees import write_trees
 from a3dgen.demo.truth import write_truth
-from a3dgen.errors import ConfigError
 from a3dgen.io.images import replace_file
 
 VERSION = 6

@@ -10,7 +10,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.demo.noise import fractal, hashed, value_noise
 
 NAMES = (

@@ -6,7 +6,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 
 
 @kernel

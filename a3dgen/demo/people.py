@@ -10,14 +10,14 @@ from numpy import ndarray
 from numpy.random import Generator
 from scipy.spatial.transform import Rotation
 
+from a3dgen.amputation.rebuild import Amputee, rebuild
+from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.looks import LooksConfig, draw_look
 from a3dgen.demo.poses import Pose
-from a3dgen.geometry.amputate import Amputee, rebuild
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.skeleton import JOINT
-from a3dgen.looks import LooksConfig, draw_look
 from a3dgen.renderers import Item
-from a3dgen.renderers.subject import build_subject
 
 SOLE = 0.018
 """Thickness of what stands under a foot, m."""

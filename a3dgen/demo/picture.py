@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from numpy.random import Generator
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.demo.people import Person, dress, in_camera
 from a3dgen.demo.scenes import Scene
 from a3dgen.demo.trace import FAR, World, cast, key_reaches

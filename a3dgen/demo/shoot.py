@@ -14,7 +14,8 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.bodies import load_body
-from a3dgen.bodies.config import BodyConfig
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.rng import generator_for
 from a3dgen.demo import labels
 from a3dgen.demo.picture import Picture, Subject, take
 from a3dgen.demo.shots import COCO_TRAIN, COCO_VAL, H36M, MPII, STUDIO_DISTANCE, STUDIO_FOCAL, Shot, arrange
@@ -22,8 +23,7 @@ from a3dgen.demo.truth import MASKS
 from a3dgen.demo.viewpoint import Viewpoint
 from a3dgen.geometry.camera import project, project_distorted
 from a3dgen.geometry.skeleton import COCO_ROWS, H36M_RIGHT_FIRST_ROWS, MPII_ROWS
-from a3dgen.io import images, masks
-from a3dgen.rng import generator_for
+from a3dgen.io import images, rle
 
 FIRST_ID = {COCO_TRAIN: 100_000, COCO_VAL: 200_000, MPII: 300_000}
 RECORDS = "shots"
@@ -145,7 +145,7 @@ def _person(shot: Shot, index: int, subject: Subject, picture: Picture, view: Vi
     label: dict[str, Any] = {"xy": np.round(xy, 2).tolist(), "v": states.tolist()}
     if subject.mask.any():
         drawn = labels.drawn_mask(rng, subject.mask)
-        label |= {"polygons": labels.polygons(drawn), "rle": masks.encode(drawn), "box": labels.box(drawn)}
+        label |= {"polygons": labels.polygons(drawn), "rle": rle.encode(drawn), "box": labels.box(drawn)}
         label["area"] = float(drawn.sum())
     head = subject.keypoints[[labels.HEAD_TOP, labels.UPPER_NECK]]
     label["head_px"] = float(np.linalg.norm(np.diff(project(head[None], view.K[None])[0], axis=0)))

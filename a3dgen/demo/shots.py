@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from a3dgen.core.rng import generator_for
 from a3dgen.demo import materials
 from a3dgen.demo.people import Person, draw_betas, draw_person_look, stand
 from a3dgen.demo.poses import FAMILIES, draw_pose
@@ -15,7 +16,6 @@ from a3dgen.demo.scenes import Scene, make_scene
 from a3dgen.demo.trace import BOX, solid
 from a3dgen.demo.viewpoint import Viewpoint, look_at
 from a3dgen.geometry.body import BodyData
-from a3dgen.rng import generator_for
 
 STUDIO_DISTANCE, STUDIO_FOCAL = 4.6, 1146.0
 """Of the studio's cameras: how far (m) from its middle, and their focal length (px)."""

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.demo.rays import BOX, CYLINDER, ELLIPSOID, FAR, aim, shadowed, trace
 
 Real = float | int | np.integer | np.floating

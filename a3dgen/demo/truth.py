@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 
 FILE = "truth.npz"
 MASKS = "masks"

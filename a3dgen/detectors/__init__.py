@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.registry import resolve
+from a3dgen.core.registry import resolve
 
 
 @dataclass(frozen=True)

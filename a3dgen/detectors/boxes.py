@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.core.errors import ConfigError, MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.weights import TRANSFORMERS_FOLDER, local_path, silence
-from a3dgen.errors import ConfigError, MissingDependency
 
 Boxes = list[tuple[ndarray, float, Any]]
 """(box x0, y0, x1, y1 px; score; mask or None) of every person."""

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.fit.noise import PIXEL_FACTOR
 from a3dgen.geometry.skeleton import ANATOMICAL
-from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
 
 CLICK = 0.01
 """Standard deviation of a click, share of the person's size (the default of ``fit.noise``)."""

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.poses import (
     HALPE26_POINTS,
@@ -24,9 +25,8 @@ from a3dgen.detectors.poses import (
     peak_confidence,
     to_rows,
 )
-from a3dgen.errors import ConfigError, DataError
 from a3dgen.geometry.skeleton import COCO_ROWS, MPII_ROWS
-from a3dgen.io import masks
+from a3dgen.io import rle
 
 OPENPOSE = "_keypoints"
 """OpenPose writes ``<photo>_keypoints.json``."""
@@ -158,7 +158,7 @@ def _coco(rows: list[dict[str, Any]], names: dict[str, str], peaks: bool = False
         if box is not None and len(box) == 4:
             corners = np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]], np.float64)
         segmentation = row.get("segmentation")
-        mask = masks.decode(segmentation) if isinstance(segmentation, dict) else None
+        mask = rle.decode(segmentation) if isinstance(segmentation, dict) else None
         yield name, make_person(points, min(1.0, score), corners, mask)
 
 

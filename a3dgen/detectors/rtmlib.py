@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from a3dgen.core.errors import ConfigError, MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.boxes import Boxes, person_boxes, to_person
 from a3dgen.detectors.given import make_person
 from a3dgen.detectors.weights import local_path
-from a3dgen.errors import ConfigError, MissingDependency
 
 ONNX_FILE = "a local ONNX file"
 

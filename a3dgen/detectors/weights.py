@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from a3dgen.errors import ConfigError
+from a3dgen.core.errors import ConfigError
 
 CONFIG_OPTION = "sources.photos.detector_config"
 TRANSFORMERS_FOLDER = "a local folder of weights (config.json, *.safetensors)"

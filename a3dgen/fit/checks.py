@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from a3dgen.errors import Rejected
+from a3dgen.core.errors import Rejected
 from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, ROW
 
 COINCIDENT = 0.5

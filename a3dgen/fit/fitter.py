@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.errors import Rejected
+from a3dgen.core.errors import Rejected
 from a3dgen.fit.evidence import Evidence, Views, no_views
 from a3dgen.fit.initial import make_starts, place, place_points
 from a3dgen.fit.kinematics import Workspace, workspace

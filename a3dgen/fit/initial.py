@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.evidence import NEAR, Evidence, PriorArrays
 from a3dgen.fit.kinematics import forward, keypoint, workspace
 from a3dgen.fit.model import FitModel, num_variables

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.vectors import LANES, padded
+from a3dgen.fit.simd import LANES, padded
 
 SMALL_ANGLE = 1e-3
 ROOM = 160

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.evidence import Evidence, PriorArrays
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.residuals import evaluate
-from a3dgen.fit.vectors import LANES, add_scaled, dot, subtract_down
+from a3dgen.fit.simd import LANES, add_scaled, dot, subtract_down
 
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-7, 1e6
 EASE, TIGHTEN = 0.25, 6.0

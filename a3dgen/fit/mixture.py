@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.damage import DAMAGED_NPZ
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
+from a3dgen.core.rng import generator_for
 from a3dgen.fit.evidence import PriorArrays
 from a3dgen.fit.limits import joint_limits
 from a3dgen.fit.poses import mirror_features, sample_poses
-from a3dgen.rng import generator_for
+from a3dgen.io.damage import DAMAGED_NPZ
 
 DEFAULT_PRIOR = Path(__file__).parent / "pose_prior.npz"
 FLOOR = 3e-3

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
+from a3dgen.core.records import OCCLUDED
 from a3dgen.geometry.skeleton import ANATOMICAL, NUM_BODY_ROWS
-from a3dgen.records import OCCLUDED
 
 _EXTRA_PIXEL = {"hip": 1.8, "pelvis_mpii": 1.8, "thorax_mpii": 1.8, "neck_lsp": 1.6, "spine_h36m": 1.8, "shoulder": 1.3,
                 "head_top_lsp": 1.5, "jaw_h36m": 1.5, "head_h36m": 1.5}  # fmt: skip

@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.vectors import LANES, add_down, add_scaled, set_along
+from a3dgen.fit.simd import LANES, add_down, add_scaled, set_along
 
 _ERROR = 6
 _POSE = 72

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.evidence import Evidence, PriorArrays
 from a3dgen.fit.kinematics import Workspace, forward
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.vectors import LANES, add_scaled, dot, set_along
+from a3dgen.fit.simd import LANES, add_scaled, dot, set_along
 
 BLOCKS = 3
 PART = BLOCKS * LANES

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.damage import DAMAGED_NPZ
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.fit.initial import Starts, row_weights
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
+from a3dgen.io.damage import DAMAGED_NPZ
 
 FULL_CAMERA = ("trans_cam", "pose_cam", "cam_t_full", "pred_cam_t_full")
 MAX_OFFSET = 0.25

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.evidence import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.kinematics import Workspace, differentiate, forward, keypoint, keypoint_betas
 from a3dgen.fit.model import FitModel

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.evidence import Evidence, PriorArrays
 from a3dgen.fit.initial import Starts, best_yaws, place, place_points
 from a3dgen.fit.kinematics import Workspace, forward, multiply, rotation, workspace

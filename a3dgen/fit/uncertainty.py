@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.fit.evidence import Evidence
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.lm import FLOOR, cholesky
-from a3dgen.fit.vectors import LANES, subtract_down
+from a3dgen.fit.simd import LANES, subtract_down
 
 
 @kernel

@@ -9,13 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE, Plans, Renders, canonical
 from a3dgen.formats.schema import is_h36m
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, ROOT_ROW
-from a3dgen.looks import canonical
-from a3dgen.records import AMPUTATED, OCCLUDED, VISIBLE, Plans, Renders
 
 BOX_MARGIN = 1.2
 NUM_BETAS = 10

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.errors import DataError, nearest
-from a3dgen.formats.npz_read import read
+from a3dgen.core.errors import DataError, nearest
 from a3dgen.formats.schema import EXTENSION_KEYS, annotation_path, image_root
 from a3dgen.formats.validation.columns import Columns, view
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.schema_rules import check_schema
+from a3dgen.io.npz import read
 
 
 @dataclass(frozen=True)

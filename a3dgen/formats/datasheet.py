@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import a3dgen
+from a3dgen.core.records import SCHEMA_VERSION, STATE_NAMES
 from a3dgen.formats.a3d import BOX_MARGIN, Convention, Samples
 from a3dgen.geometry.regions import REGION_NAMES
-from a3dgen.records import SCHEMA_VERSION, STATE_NAMES
 
 INTACT_NAME = "intact"
 _GEOMETRY = {

@@ -8,7 +8,7 @@ import re
 from jaxtyping import Bool
 from numpy import ndarray
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.regions import INTACT, NUM_REGIONS, label
 
 _LABEL = re.compile(r"amp_(\d+)")

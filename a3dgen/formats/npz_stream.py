@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.formats.schema import Key
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

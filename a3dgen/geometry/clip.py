@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
-from a3dgen.geometry.indexing import renumber
-from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.core.compiled import kernel
+from a3dgen.geometry.mesh import SkinnedMesh, renumber
 
 SNAP = 0.03
 """A crossing nearer to a vertex than this share of its edge is moved to the vertex, so that no sliver arises."""

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.core.pool import Cache
 from a3dgen.geometry.body import BodyData, pose_body
-from a3dgen.geometry.cache import Cache
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
 from a3dgen.geometry.skeleton import JOINT, LANDMARK_ROWS, NUM_JOINTS, NUM_ROWS, PARENTS
 

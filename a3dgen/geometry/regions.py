@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from a3dgen.errors import ConfigError, nearest
+from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.geometry.skeleton import JOINT, JOINTS, ROW, ROWS, descendants
 
 INTACT = 12

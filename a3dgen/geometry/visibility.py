@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
+from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE
 from a3dgen.geometry.body import PosedBody
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.mesh import SkinnedMesh
@@ -22,7 +23,6 @@ from a3dgen.geometry.skeleton import (
     ROWS,
     descendants,
 )
-from a3dgen.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE
 
 RADII_IN_FRONT = 1.3
 """A joint centre is visible if its own surface is at most this many local radii before it."""

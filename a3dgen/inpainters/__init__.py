@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from a3dgen.errors import Rejected
-from a3dgen.registry import resolve
+from a3dgen.core.errors import Rejected
+from a3dgen.core.registry import resolve
 
 
 @runtime_checkable

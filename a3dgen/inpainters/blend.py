@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int16
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 
 SCREEN = 0.01
 """Weight of the voted colours against the gradients; its root is the reciprocal of the reach of a correction, px."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from a3dgen.errors import ConfigError
+from a3dgen.core.errors import ConfigError
 from a3dgen.inpainters import Inpainter
 
 RADIUS = 4.0

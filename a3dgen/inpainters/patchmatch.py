@@ -11,7 +11,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 
 R = 3
 """Half side of a patch, px."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.io.images import replace_file
 
 FILE = "forgotten.json"

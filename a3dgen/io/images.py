@@ -23,8 +23,8 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 from PIL import Image, JpegImagePlugin
 
-from a3dgen.errors import DataError
-from a3dgen.io.endings import check_end
+from a3dgen.core.errors import DataError
+from a3dgen.io.truncation import check_end
 
 MAX_PIXELS = 60_000_000
 """Larger images are refused before decoding (decompression bombs; nothing below needs more)."""

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 
 MAX_BYTES = 8 << 30
 """A file may not unpack to more."""

@@ -21,8 +21,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from a3dgen.errors import DataError
-from a3dgen.records import RECORDS, SCHEMA_VERSION, Column, Record
+from a3dgen.core.errors import DataError
+from a3dgen.core.records import RECORDS, SCHEMA_VERSION, Column, Record
 
 TEMPORARY = ".tmp"
 """Suffix of a file that is being written; whatever still carries it when a build starts is swept."""

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from a3dgen.errors import DataError
-from a3dgen.io.standins import ALLOWED, Array, Dtype, Instance, Named, Refused, as_text
+from a3dgen.core.errors import DataError
+from a3dgen.io.pickle_standins import ALLOWED, Array, Dtype, Instance, Named, Refused, as_text
 
 
 class _Reader(pickle._Unpickler):

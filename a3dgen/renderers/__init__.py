@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
-from a3dgen.geometry.light import Light
-from a3dgen.geometry.shadow import Caster
-from a3dgen.registry import resolve
+from a3dgen.core.registry import resolve
+from a3dgen.lighting.light import Light
+from a3dgen.lighting.shadow import Caster
 
 __all__ = (
     "MATERIALS",

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from a3dgen.errors import ConfigError, nearest
+from a3dgen.core.errors import ConfigError, nearest
 
 INSTALL_HINT = "install the libraries: apt-get install -y libegl1 libgl1 (or libosmesa6 where it exists)"
 

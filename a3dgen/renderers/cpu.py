@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
 from a3dgen.renderers.prepare import Batch
 

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float, UInt32
 from numpy import ndarray
 
-from a3dgen.errors import ConfigError
-from a3dgen.geometry.light import Light, decode_table
-from a3dgen.geometry.shadow import Caster
+from a3dgen.core.errors import ConfigError
+from a3dgen.lighting.light import Light
+from a3dgen.lighting.shadow import Caster
+from a3dgen.lighting.srgb import decode_table
 from a3dgen.renderers import Frame, Item
 from a3dgen.renderers import samples as kernels
 from a3dgen.renderers.materials import MATERIAL

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
-from a3dgen.compiled import kernel
-from a3dgen.errors import ConfigError, nearest
-from a3dgen.io.pool import Pool
+from a3dgen.core.compiled import kernel
+from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.pool import Pool
 from a3dgen.renderers import MATERIALS, Item
 
 

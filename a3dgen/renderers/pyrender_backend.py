@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.errors import MissingDependency
+from a3dgen.core.errors import MissingDependency
+from a3dgen.core.pool import Pool
 from a3dgen.geometry.camera import project
-from a3dgen.geometry.light import Light, irradiance, to_linear
 from a3dgen.geometry.raster import rasterize
-from a3dgen.io.pool import Pool
+from a3dgen.lighting.light import Light, irradiance, to_linear
 from a3dgen.renderers import Frame, Item
 
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])

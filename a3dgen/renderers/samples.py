@@ -10,7 +10,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 
 SAME_SURFACE_M = 0.02
 """Samples of one mesh closer than this in depth (m) belong to one surface."""

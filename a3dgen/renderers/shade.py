@@ -9,7 +9,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from a3dgen.compiled import kernel
+from a3dgen.core.compiled import kernel
 
 
 @kernel(inline=True)

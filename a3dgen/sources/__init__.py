@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a3dgen.errors import ConfigError, nearest
-from a3dgen.registry import resolve
+from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.registry import resolve
 
 Found = dict[str, Any] | tuple[str, str]
 """A row of Persons, or (key, reason) of a person read but refused."""

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.errors import ConfigError, DataError, Rejected, nearest
+from a3dgen.core.errors import ConfigError, DataError, Rejected, nearest
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS, COCO_ROWS
-from a3dgen.io import masks
+from a3dgen.io import rle
 from a3dgen.sources import Found, Source
 from a3dgen.sources.coco_index import AnnotationIndex, Photo
 from a3dgen.sources.common import (
@@ -212,7 +212,7 @@ def _frame(split: _Split, image_id: int) -> dict[str, Any]:
     }
     if split.objects is not None:
         outlines = [_outline(a, *size) for a in split.objects.of_image(image_id)]
-        frame["objects"] = masks.list_to_json([o for o in outlines if o is not None])
+        frame["objects"] = rle.list_to_json([o for o in outlines if o is not None])
     return frame
 
 
@@ -253,22 +253,22 @@ def _feet(split: _Split, annotation_id: int) -> np.ndarray:
     return np.zeros((0, 3))
 
 
-def _outline(annotation: dict[str, Any], width: int, height: int) -> masks.Rle | None:
+def _outline(annotation: dict[str, Any], width: int, height: int) -> rle.Rle | None:
     """Return an annotation's mask, or None where its segmentation is missing or damaged."""
     try:
-        return masks.from_segmentation(annotation.get("segmentation"), width, height)
+        return rle.from_segmentation(annotation.get("segmentation"), width, height)
     except DataError:
         return None
 
 
-def _outlines(annotations: list[dict[str, Any]], frame: dict[str, Any]) -> list[masks.Rle | None]:
+def _outlines(annotations: list[dict[str, Any]], frame: dict[str, Any]) -> list[rle.Rle | None]:
     return [_outline(a, *frame["image_size"]) for a in annotations]
 
 
-def _masks(outlines: list[masks.Rle | None], i: int) -> dict[str, str]:
+def _masks(outlines: list[rle.Rle | None], i: int) -> dict[str, str]:
     """Return the person's own mask and everybody else's."""
     others = [o for j, o in enumerate(outlines) if j != i and o is not None]
-    return {"mask": masks.to_json(outlines[i]), "others": masks.list_to_json(others)}
+    return {"mask": rle.to_json(outlines[i]), "others": rle.list_to_json(others)}
 
 
 SOURCE = Source(Config, read, fingerprint)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.errors import DataError
-from a3dgen.sources.jsonstream import JsonFile, utf8
+from a3dgen.core.errors import DataError
+from a3dgen.io.jsonstream import JsonFile, utf8
 
 PERSON = 1
 """COCO's category id of people."""

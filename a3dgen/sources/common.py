@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
-from a3dgen.errors import ConfigError, DataError, Rejected
+from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.geometry.camera import inside_image
 from a3dgen.geometry.skeleton import NUM_ROWS
 from a3dgen.io.images import image_size
-from a3dgen.records import OUTSIDE, UNLABELLED
 
 BOX_MARGIN = 0.1
 """A box made from keypoints is this share of its larger side wider on every side: joints lie inside the body."""

@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from a3dgen.errors import ConfigError, DataError, Rejected
+from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.records import UNLABELLED, VISIBLE
 from a3dgen.geometry.camera import default_K
-from a3dgen.geometry.removal import limb_capsules
 from a3dgen.geometry.skeleton import MPII_ROWS, NUM_ROWS
-from a3dgen.io import masks
-from a3dgen.records import UNLABELLED, VISIBLE
+from a3dgen.io import rle
+from a3dgen.io.jsonstream import JsonFile, utf8
+from a3dgen.removal.mask_ops import limb_capsules
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import (
     box_of,
@@ -31,7 +32,6 @@ from a3dgen.sources.common import (
     place,
     root_folder,
 )
-from a3dgen.sources.jsonstream import JsonFile, utf8
 from a3dgen.sources.mpii_mat import read_mat
 
 LICENSE = "MPII Human Pose (research use; photos from YouTube videos)"
@@ -183,8 +183,8 @@ def _others(record: Record, together: list[Record], person: dict[str, Any]) -> s
         size = float(np.ptp(other.pixels[known], axis=0).max()) / 0.9  # joints span nine tenths of a person
         mask = limb_capsules(points, labelled, size, (height, width))
         if mask.any():
-            outlines.append(masks.encode(mask))
-    return masks.list_to_json(outlines)
+            outlines.append(rle.encode(mask))
+    return rle.list_to_json(outlines)
 
 
 SOURCE = Source(Config, read, fingerprint)

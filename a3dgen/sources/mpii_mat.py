@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
+from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.io.mat5 import Value, open_mat
-from a3dgen.records import OCCLUDED, UNLABELLED, VISIBLE
 
 Struct = dict[str, Value]
 

@@ -12,21 +12,21 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
+from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, rebuild
+from a3dgen.amputation.sampling import Amputation, PlanConfig, draw_amputation, draw_stump, sample_key
+from a3dgen.appearance.looks import LooksConfig, draw_look
+from a3dgen.appearance.texture.painted import SMPL_UV, painted_tone, read_painted
 from a3dgen.bodies import load_body
-from a3dgen.errors import ConfigError, DataError, Rejected
-from a3dgen.geometry.amputate import COLLAPSE, DEFAULT_STUMP, RESIDUAL, rebuild
+from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.records import VISIBLE, Plans
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
-from a3dgen.io import masks
-from a3dgen.io.painted import SMPL_UV, painted_tone, read_painted
-from a3dgen.looks import LooksConfig, draw_look
-from a3dgen.plan import Amputation, PlanConfig, draw_amputation, draw_stump, sample_key
-from a3dgen.records import VISIBLE, Plans
-from a3dgen.rng import generator_for
-from a3dgen.stages import Context, Inputs, Output, each
+from a3dgen.io import rle
 
 VERSION = 3
 WhyNot = Callable[[int, float], str]
@@ -202,10 +202,10 @@ def other_people(person: dict[str, Any], K: ndarray) -> Bool[ndarray, "h w"] | N
     The person's own mask and the surroundings of keypoints labelled visible are left out.
     """
     width, height = (int(v) for v in person["image_size"])
-    union = masks.union_from_json(str(person["others"]), width, height)
+    union = rle.union_from_json(str(person["others"]), width, height)
     if not union.any():
         return None
-    own = masks.from_json(str(person["mask"]))
+    own = rle.from_json(str(person["mask"]))
     if own is not None and own.shape == union.shape:
         union &= ~own
     y, x = np.mgrid[:height, :width]

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from a3dgen.bodies import body_digest, load_body
+from a3dgen.core.records import Plans
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.formats.a3d import Convention, Samples, encode
 from a3dgen.formats.datasheet import Tally, dataset_facts, datasheet
 from a3dgen.formats.names import NameBook
 from a3dgen.formats.npz_stream import NpzStream, link_or_copy
 from a3dgen.formats.schema import annotation_path, image_root, is_h36m, keys_of
-from a3dgen.records import Plans
-from a3dgen.stages import Context, Inputs
 
 VERSION = 2
 DATASET = "A3D_Dataset"

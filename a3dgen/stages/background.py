@@ -10,20 +10,20 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from a3dgen.errors import DataError, Rejected
+from a3dgen.core.errors import DataError, Rejected
+from a3dgen.core.records import Plates
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
-from a3dgen.io.contents import contents
-from a3dgen.records import Plates
-from a3dgen.rng import generator_for
-from a3dgen.stages import Context, Inputs, Output, each
-from a3dgen.stages.background_config import Config
-from a3dgen.stages.plate_files import cached_row, facts_path, plate_digest, safe_name, store_row, write_plate
-from a3dgen.stages.plate_masks import Removal, plan_removal
-from a3dgen.stages.plate_median import Studio, frames_digest, from_studio, pick_frames, studio
-from a3dgen.stages.plate_scene import Scene, load_scene
-from a3dgen.stages.segment import segmenter_name
+from a3dgen.io.file_digest import contents
+from a3dgen.removal.config import Config
+from a3dgen.removal.masks import Removal, plan_removal
+from a3dgen.removal.photo import Scene, load_scene
+from a3dgen.removal.segment import segmenter_name
+from a3dgen.removal.studio import Studio, frames_digest, from_studio, pick_frames, studio
+from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe_name, store_row, write_plate
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 

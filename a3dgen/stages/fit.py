@@ -12,17 +12,18 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.bodies import load_body
-from a3dgen.errors import Rejected
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import Rejected
+from a3dgen.core.records import Bodies, Persons
+from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.fit.checks import Gate, check_fit
+from a3dgen.fit.config import Config, check, solver_options
 from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
 from a3dgen.fit.mixture import load_mixture
+from a3dgen.fit.multi_view import Member, carried, find_groups, together
+from a3dgen.fit.observe import observe, reprojection
 from a3dgen.fit.prediction import Predictions, load_predictions
-from a3dgen.records import Bodies, Persons
-from a3dgen.stages import BodyConfig, Context, Inputs, Output, each
-from a3dgen.stages.fit_config import Config, check, solver_options
-from a3dgen.stages.fit_groups import Member, carried, find_groups, together
-from a3dgen.stages.fit_labels import observe, reprojection
-from a3dgen.stages.fit_swaps import face_seen, refuse_swapped
+from a3dgen.fit.swaps import face_seen, refuse_swapped
 
 VERSION = 6
 

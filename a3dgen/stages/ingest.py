@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.errors import ConfigError, Rejected
+from a3dgen.core.errors import ConfigError, Rejected
+from a3dgen.core.stage import Context
 from a3dgen.geometry.skeleton import ANATOMICAL
 from a3dgen.io.forgotten import fact, facts_of, read_forgotten
 from a3dgen.sources import Found, open_source
-from a3dgen.stages import Context
 
 VERSION = 1
 

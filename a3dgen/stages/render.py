@@ -14,10 +14,16 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.amputation.rebuild import Amputee, rebuild, removed_regions
+from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.bodies import load_body
-from a3dgen.errors import ConfigError, DataError, Rejected, nearest
+from a3dgen.compositing.draw import Picture, draw
+from a3dgen.compositing.scene import Scene, load_scene
+from a3dgen.core.errors import ConfigError, DataError, Rejected, nearest
+from a3dgen.core.records import OUTSIDE, VISIBLE, Renders
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.formats.names import sample_name
-from a3dgen.geometry.amputate import Amputee, rebuild, removed_regions
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
@@ -30,13 +36,7 @@ from a3dgen.geometry.visibility import (
     region_visibility,
 )
 from a3dgen.io import images
-from a3dgen.records import OUTSIDE, VISIBLE, Renders
 from a3dgen.renderers import TABLE
-from a3dgen.renderers.subject import build_subject
-from a3dgen.rng import generator_for
-from a3dgen.stages import Context, Inputs, Output, each
-from a3dgen.stages.drawing import Picture, draw
-from a3dgen.stages.scene import Scene, load_scene
 
 log = logging.getLogger("a3dgen")
 

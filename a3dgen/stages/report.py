@@ -9,22 +9,23 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 import jinja2
 import numpy as np
 
 from a3dgen.bodies import load_body
+from a3dgen.core.records import STATE_NAMES, UNLABELLED, Outcome
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.geometry.camera import undistort_points
 from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
 from a3dgen.io.images import replace_file
-from a3dgen.records import STATE_NAMES, UNLABELLED, Outcome
-from a3dgen.rng import generator_for
-from a3dgen.stages import SHARD_STAGES, Context, Inputs
-from a3dgen.stages.errors_mm import fit_errors
-from a3dgen.stages.gallery import Entry, panels_of
-from a3dgen.stages.report_photos import PhotoFacts, photo_cards
+from a3dgen.report.errors import fit_errors
+from a3dgen.report.gallery import Entry, panels_of
+from a3dgen.report.photos import PhotoFacts, photo_cards
+from a3dgen.stages.table import SHARD_STAGES
 
 VERSION = 3
 FILE = "report.html"
@@ -189,5 +190,5 @@ def _histograms(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    loader = jinja2.FileSystemLoader(str(resources.files("a3dgen.report") / "templates"))
     return jinja2.Environment(loader=loader, autoescape=True).get_template("report.html")

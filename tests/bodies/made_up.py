@@ -13,9 +13,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
-from a3dgen.rng import generator_for
 
 KINTREE = np.stack([np.where(PARENTS < 0, 2**32 - 1, PARENTS), np.arange(NUM_JOINTS)]).astype(np.int64)
 

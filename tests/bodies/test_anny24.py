@@ -9,12 +9,12 @@ import pytest
 
 from a3dgen.bodies import BODIES, anny24, body_digest, load_body
 from a3dgen.bodies.archive import load_body_file, save_body
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.skeleton24 import bone_joint, merge_weights
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.skeleton import JOINT, JOINT_FLIP, LANDMARK_ROWS, NUM_ROWS, ROW, ROW_FLIP
-from a3dgen.rng import generator_for
 
 
 def meshes(body):

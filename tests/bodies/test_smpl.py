@@ -11,10 +11,10 @@ import pytest
 from made_up import smpl_dict, write_chumpy, write_npz, write_pickle
 
 from a3dgen.bodies import load_body
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.export import export_body
 from a3dgen.bodies.smpl_file import read_smpl
-from a3dgen.errors import A3dgenError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import A3dgenError
 from a3dgen.geometry.body import pose_body
 
 smplx = pytest.importorskip("smplx")

@@ -11,9 +11,9 @@ from made_up import smpl_dict, write_pickle
 from test_smpl import TOLERANCE_M, largest_difference
 
 from a3dgen.bodies import load_body, smpl
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.bodies.smpl_file import read_smpl
-from a3dgen.errors import DataError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import DataError
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.skeleton import ROW
 

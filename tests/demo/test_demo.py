@@ -13,7 +13,10 @@ import pytest
 
 from a3dgen import demo
 from a3dgen.bodies import load_body
-from a3dgen.bodies.config import BodyConfig
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.records import VISIBLE
+from a3dgen.core.rng import generator_for
 from a3dgen.demo import labels, poses, trace
 from a3dgen.demo.people import draw_betas, draw_person_look, in_camera, stand
 from a3dgen.demo.shoot import Job, motion_capture, person_key, photo_path, shoot
@@ -21,13 +24,10 @@ from a3dgen.demo.shots import CAMERAS, H36M, arrange, list_shots, studio_camera
 from a3dgen.demo.trees import SUBJECTS, write_trees
 from a3dgen.demo.truth import read_truth
 from a3dgen.demo.viewpoint import Viewpoint, look_at
-from a3dgen.errors import ConfigError, DataError
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, undistort_points
 from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, JOINT
 from a3dgen.io import images
-from a3dgen.records import VISIBLE
-from a3dgen.rng import generator_for
 from a3dgen.sources import open_source
 
 SEED = 0

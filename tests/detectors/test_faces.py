@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import Person, faces
 from a3dgen.detectors.faces import believed, blur, head_circles, of_others
-from a3dgen.errors import MissingDependency
 from a3dgen.geometry.skeleton import ROW
 
 NONE = np.zeros((0, 3))

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from a3dgen.core.errors import ConfigError, DataError, MissingDependency
 from a3dgen.detectors import DETECTORS, DetectorConfig, get_detector
-from a3dgen.errors import ConfigError, DataError, MissingDependency
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS, COCO_ROWS, ROW
 
 RGB = np.zeros((100, 100, 3), np.uint8)

@@ -8,8 +8,8 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from a3dgen.core.errors import ConfigError
 from a3dgen.detectors import DetectorConfig, get_detector
-from a3dgen.errors import ConfigError
 from a3dgen.geometry.skeleton import COCO_ROWS
 
 RGB = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from a3dgen.core.errors import ConfigError
 from a3dgen.detectors import DetectorConfig, Person, get_detector
-from a3dgen.errors import ConfigError
 from a3dgen.geometry.skeleton import COCO_ROWS
 
 pytest.importorskip("transformers")

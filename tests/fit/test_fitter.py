@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.errors import DataError, Rejected
+from a3dgen.core.errors import DataError, Rejected
 from a3dgen.fit.checks import Gate, check_fit, check_labels
 from a3dgen.fit.fitter import Anchor, FitOptions, Fitter, Observation
 from a3dgen.fit.limits import joint_limits

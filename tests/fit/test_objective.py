@@ -17,8 +17,8 @@ from a3dgen.fit.lm import cholesky, minimise, solve_factored
 from a3dgen.fit.mixture import Mixture
 from a3dgen.fit.model import num_variables, pack
 from a3dgen.fit.residuals import evaluate
+from a3dgen.fit.simd import padded
 from a3dgen.fit.uncertainty import joint_rows, laplace
-from a3dgen.fit.vectors import padded
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.rotations import rotvec_to_matrix
 

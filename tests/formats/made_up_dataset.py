@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE, Bodies, Persons, Plans, Renders
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.geometry.camera import default_K, inside_image, project
 from a3dgen.geometry.regions import REGIONS, absent_rows, find_region
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW_JOINT
-from a3dgen.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE, Bodies, Persons, Plans, Renders
-from a3dgen.stages import Context, Inputs
 
 WIDTH, HEIGHT = 160, 120
 SUBSETS = ("COCO_train", "COCO_val", "MPII", "H36M/S1", "H36M/S11")
@@ -32,7 +32,7 @@ def skeleton_points(rng: np.random.Generator) -> np.ndarray:
 def build(root: Path, per_subset: int = 2) -> tuple[Context, list[Inputs]]:
     """Return a context and one shard a subset; each person has two amputees and one intact sample."""
     shards = [_shard(root, subset, per_subset) for subset in SUBSETS]
-    from a3dgen.bodies.config import BodyConfig
+    from a3dgen.core.body_config import BodyConfig
 
     context = Context(7, BodyConfig(), root, root / "annotate", {"note": "made up", "root": "/somewhere/coco"})
     return context, shards

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from made_up_dataset import SUBSETS, build
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.formats import a3d
-from a3dgen.formats.npz_read import read
 from a3dgen.formats.schema import annotation_path, image_root, keys_of
 from a3dgen.formats.validation import row_rules, validate
 from a3dgen.formats.validation.columns import Columns, view
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.regions import find_region
+from a3dgen.io.npz import read
 from a3dgen.stages import annotate
 
 

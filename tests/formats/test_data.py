@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from a3dgen import data as module
+from a3dgen.core.errors import DataError
 from a3dgen.data import A3DDataset, Augmentation, flip, heads_of, rotate
-from a3dgen.errors import DataError
 from a3dgen.formats.dataset_rows import find_subsets
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import absent_rows, find_region

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3dgen.errors import DataError
-from a3dgen.evaluate import evaluate
+from a3dgen.analysis.evaluate import evaluate
+from a3dgen.core.errors import DataError
 from a3dgen.formats.dataset_rows import rows
 from a3dgen.formats.exports.coco import keypoints_25
 from a3dgen.geometry.body import BodyData, pose_body

@@ -14,10 +14,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
+from a3dgen.core.registry import resolve
 from a3dgen.formats.exports import EXPORTS, coco
 from a3dgen.geometry.regions import RESIDUAL_ENDS
-from a3dgen.registry import resolve
 
 
 @pytest.fixture

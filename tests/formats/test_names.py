@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.formats.names import NameBook, parse_label, safe_stem, sample_name
 from a3dgen.geometry.regions import REGIONS
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from a3dgen.stats import plot, stats, text
+from a3dgen.analysis.stats import plot, stats, text
 
 
 def test_counts_and_warnings(written: Path, tmp_path: Path) -> None:

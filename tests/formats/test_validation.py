@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a3dgen.errors import DataError
-from a3dgen.formats.npz_read import read
+from a3dgen.core.errors import DataError
 from a3dgen.formats.schema import annotation_path
 from a3dgen.formats.validation import validate
+from a3dgen.io.npz import read
 
 COCO, H36M = "COCO_train", "H36M/S1"
 Arrays = dict[str, np.ndarray]

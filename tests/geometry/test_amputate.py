@@ -7,13 +7,13 @@ import trimesh
 from synthetic import synthetic_body
 from triangles import crossings
 
+from a3dgen.amputation.cap import cap_faces
+from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, build_topology, rebuild, topology_for
+from a3dgen.amputation.scar import find_scar_patch, seam_maps
 from a3dgen.fit.limits import joint_limits
-from a3dgen.geometry.amputate import COLLAPSE, DEFAULT_STUMP, RESIDUAL, build_topology, rebuild, topology_for
 from a3dgen.geometry.body import pose_body
-from a3dgen.geometry.cap import cap_faces
 from a3dgen.geometry.limbs import limb_coordinate
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_rows
-from a3dgen.geometry.scar import find_scar_patch, seam_maps
 from a3dgen.geometry.skeleton import JOINT
 
 STUMP = np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1))

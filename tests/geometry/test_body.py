@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import (
     forward_kinematics,
     keypoints_from_joints,
@@ -17,7 +18,6 @@ from a3dgen.geometry.body import (
 from a3dgen.geometry.mesh import add_directions, skin, skin_batch
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import IS_BELOW, JOINT, ROW, ROW_JOINT
-from a3dgen.rng import generator_for
 
 
 def random_body(body, key):

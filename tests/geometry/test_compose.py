@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.geometry.compose import black_level, compose, noise_sigma, soft_edge
-from a3dgen.geometry.light import decode_table, to_linear
-from a3dgen.geometry.shadow import Shade
+from a3dgen.compositing.compose import black_level, compose, noise_sigma, soft_edge
+from a3dgen.lighting.light import to_linear
+from a3dgen.lighting.shadow import Shade
+from a3dgen.lighting.srgb import decode_table
 
 NONE = np.zeros(3)
 

@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from a3dgen.geometry.amputate import rebuild
-from a3dgen.geometry.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure, waist_height
-from a3dgen.geometry.hair import STYLES, build_hair
+from a3dgen.amputation.rebuild import rebuild
+from a3dgen.appearance.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure, waist_height
+from a3dgen.appearance.hair import STYLES, build_hair
+from a3dgen.appearance.looks import HAIR_STYLES
+from a3dgen.appearance.surfaces import boundary_loops, cylinder_uv, strip, subdivided
 from a3dgen.geometry.head import beard_map, brow_map, eyeballs, head_frame
-from a3dgen.geometry.indexing import index_uv
-from a3dgen.geometry.mesh import vertex_normals
-from a3dgen.geometry.sheets import boundary_loops, cylinder_uv, strip, subdivided
+from a3dgen.geometry.mesh import index_uv, vertex_normals
 from a3dgen.geometry.skeleton import JOINT
-from a3dgen.looks import HAIR_STYLES
 
 TSHIRT = Spec("top", 0.5, 0.5)
 TROUSERS = Spec("trousers", 1.9, 1.9)

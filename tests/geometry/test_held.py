@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from a3dgen.geometry.held import thin_things
+from a3dgen.removal.held_objects import thin_things
 
 HEIGHT = 200.0
 HAND, FOOT = np.array([[170.0, 140.0]]), np.array([[150.0, 245.0]])

@@ -5,16 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.geometry.light import (
-    KEY_SHARE,
-    Light,
-    estimate_light,
-    harmonics,
-    irradiance,
-    shading_direction,
-    to_linear,
-)
-from a3dgen.geometry.shadow import Caster, estimate_ground, estimate_up, ground_shadow
+from a3dgen.lighting.light import KEY_SHARE, Light, estimate_light, harmonics, irradiance, shading_direction, to_linear
+from a3dgen.lighting.shadow import Caster, estimate_ground, estimate_up, ground_shadow
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 UP = np.array([0.0, -1.0, 0.0])

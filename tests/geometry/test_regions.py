@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from a3dgen.errors import ConfigError
+from a3dgen.core.errors import ConfigError
 from a3dgen.geometry.regions import (
     INTACT,
     LIMBS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.geometry.cast_shadow import cast_shadow, neighbours_shadows
-from a3dgen.geometry.held import held_objects
-from a3dgen.geometry.removal import ANKLES, discs, grow, in_front, limb_capsules
-from a3dgen.geometry.silhouette import silhouette
+from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+from a3dgen.removal.cast_shadow import cast_shadow, neighbours_shadows
+from a3dgen.removal.held_objects import held_objects
+from a3dgen.removal.mask_ops import ANKLES, discs, grow, in_front, limb_capsules
 
 K = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]])
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from a3dgen.geometry.amputate import DEFAULT_STUMP, RESIDUAL, rebuild
+from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, rebuild
+from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, STATE_NAMES, VISIBLE
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.geometry.reach import visibility_reach
@@ -17,7 +18,6 @@ from a3dgen.geometry.visibility import (
     region_visibility,
     why_not_removable,
 )
-from a3dgen.records import AMPUTATED, OCCLUDED, OUTSIDE, STATE_NAMES, VISIBLE
 
 W, H = 400, 480
 K = np.array([[560.0, 0, W / 2], [0, 560.0, H / 2], [0, 0, 1]])

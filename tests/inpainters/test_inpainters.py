@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3dgen.errors import ConfigError, Rejected
+from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.inpainters import INPAINTERS, NoSource, get_inpainter
 
 torch = pytest.importorskip("torch")

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.io import images
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
-from a3dgen.errors import DataError
-from a3dgen.io import masks
+from a3dgen.core.errors import DataError
+from a3dgen.io import rle as masks
 
 MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40))
 

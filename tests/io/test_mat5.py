@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.io import mat5
 from a3dgen.io.mat5 import open_mat
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
+from a3dgen.core.records import RECORDS, Bodies, Outcome, Persons
 from a3dgen.io import shards
-from a3dgen.records import RECORDS, Bodies, Outcome, Persons
 
 
 def person(i: int) -> dict:

@@ -2,13 +2,15 @@ import cv2
 import numpy as np
 import pytest
 
-from a3dgen.errors import ConfigError, DataError
-from a3dgen.io import painted, textures
-from a3dgen.io.atlas import build_atlas
-from a3dgen.io.colour import monk_albedo, to_linear, to_srgb
-from a3dgen.io.fabric import SIZE, fabric
-from a3dgen.io.pool import Pool
-from a3dgen.looks import FABRICS
+from a3dgen.appearance.looks import FABRICS
+from a3dgen.appearance.texture import painted
+from a3dgen.appearance.texture import pool as textures
+from a3dgen.appearance.texture.atlas import build_atlas
+from a3dgen.appearance.texture.colour import monk_albedo
+from a3dgen.appearance.texture.fabric import SIZE, fabric
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.pool import Pool
+from a3dgen.lighting.srgb import to_linear, to_srgb
 
 HAIR = {"style": "short", "colour": "brown", "eyes": "blue", "brows": 0.8, "stubble": 0.0, "age": 30}
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.io.unpickle import read_pickle
 
 

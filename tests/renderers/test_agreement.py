@@ -9,13 +9,13 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 from scipy.spatial.transform import Rotation
 
-from a3dgen.geometry.amputate import rebuild
+from a3dgen.amputation.rebuild import rebuild
+from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW_JOINT
 from a3dgen.renderers import Item, flat_light, get_renderer
-from a3dgen.renderers.subject import build_subject
 
 K = np.array([[520.0, 0, 130.7], [0, 515.0, 170.2], [0, 0, 1]])
 W, H = 256, 340

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from a3dgen.errors import ConfigError
+from a3dgen.core.errors import ConfigError
 from a3dgen.geometry.camera import project
 from a3dgen.renderers import Item, Light, flat_light, get_renderer
 from a3dgen.renderers.prepare import sample_grid

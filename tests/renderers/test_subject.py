@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from a3dgen.geometry.amputate import rebuild
+from a3dgen.amputation.rebuild import rebuild
+from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.looks import ENDINGS, LooksConfig, draw_look
+from a3dgen.core.records import canonical
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.geometry.skeleton import JOINT
-from a3dgen.looks import ENDINGS, LooksConfig, canonical, draw_look
-from a3dgen.renderers.subject import build_subject
-from a3dgen.rng import generator_for
 from benchmarks.looks_measures import overhang
 
 STUMP = np.tile([2.1, 0.8, 0.12], (12, 1))

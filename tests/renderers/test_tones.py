@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from a3dgen.io.colour import monk_albedo, to_srgb
+from a3dgen.appearance.texture.colour import monk_albedo
+from a3dgen.lighting.srgb import to_srgb
 from a3dgen.renderers import Item, flat_light, get_renderer
 
 K = np.array([[100.0, 0, 8], [0, 100.0, 8], [0, 0, 1]])

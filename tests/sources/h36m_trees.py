@@ -9,7 +9,7 @@ import numpy as np
 from raw_trees import photo
 
 from a3dgen.geometry.camera import project_distorted
-from a3dgen.sources.h36m_cameras import CAMERA_IDS, Camera, Extrinsics, rotation
+from a3dgen.sources.h36m.cameras import CAMERA_IDS, Camera, Extrinsics, rotation
 
 WIDTH, HEIGHT = 200, 202
 RIGHT_FIRST = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]

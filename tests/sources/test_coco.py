@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_trees import COCO_POINTS, H, W, coco_file, coco_person, photo, split_found
 
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
 from a3dgen.geometry.skeleton import COCO_ROWS, ROW
-from a3dgen.io import masks
-from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
+from a3dgen.io import rle
 from a3dgen.sources.coco import Config, fingerprint, read
 
 
@@ -39,7 +39,7 @@ def test_one_person(coco):
     assert persons.state[0, ROW["body_left_shoulder"]] == UNLABELLED
     assert not persons.K_known[0]
     assert not persons.dist.any()
-    mask = masks.from_json(row["mask"])
+    mask = rle.from_json(row["mask"])
     assert mask.shape == (H, W)
     assert mask[20, 30]
     assert not mask[2, 2]
@@ -71,7 +71,7 @@ def test_crowd_and_keypointless_are_refused_and_still_hide_others(coco):
     )
     rows, refused = _read(coco)
     assert refused == {"coco/val2017/7/2": "a crowd, not a person", "coco/val2017/7/3": "no keypoints"}
-    others = masks.union_from_json(rows["coco/val2017/7/1"]["others"], W, H)
+    others = rle.union_from_json(rows["coco/val2017/7/1"]["others"], W, H)
     assert others[:, :2].all()
     assert others[8, 57]
     assert not others[20, 30]
@@ -80,7 +80,7 @@ def test_crowd_and_keypointless_are_refused_and_still_hide_others(coco):
 def test_all_kinds_of_segmentation(coco):
     mask = np.zeros((H, W), bool)
     mask[10:20, 30:40] = True
-    compressed = masks.encode(mask)
+    compressed = rle.encode(mask)
     flat = mask.T.ravel()
     edges = np.flatnonzero(np.diff(flat.astype(int))) + 1
     plain = {"size": [H, W], "counts": np.diff([0, *edges, len(flat)]).tolist()}
@@ -89,7 +89,7 @@ def test_all_kinds_of_segmentation(coco):
     rows, refused = _read(coco)
     assert not refused
     found = [rows[f"coco/val2017/7/{i}"]["mask"] for i in range(len(kinds))]
-    assert np.array_equal(masks.from_json(found[0]), mask)
+    assert np.array_equal(rle.from_json(found[0]), mask)
     assert found[1] == found[0]
     assert found[2:] == [""] * 4
     assert len(json.loads(rows["coco/val2017/7/3"]["others"])) == 2
@@ -165,7 +165,7 @@ def test_objects_beside_the_keypoints(coco):
     coco_file(coco.root / "annotations" / "instances_val2017.json", [7, 8], objects)
     row = _read(coco)[0]["coco/val2017/7/1"]
     assert len(json.loads(row["objects"])) == 1
-    assert masks.union_from_json(row["objects"], W, H)[4, 4]
+    assert rle.union_from_json(row["objects"], W, H)[4, 4]
     assert _read(coco, objects="off")[0]["coco/val2017/7/1"]["objects"] == "[]"
     with pytest.raises(ConfigError, match="objects"):
         _read(coco, objects="maybe")

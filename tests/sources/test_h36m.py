@@ -28,14 +28,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from raw_trees import photo, split_found
 
-from a3dgen.errors import ConfigError, DataError, Rejected
+from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.records import OUTSIDE, VISIBLE, Persons
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, ROW
-from a3dgen.records import OUTSIDE, VISIBLE, Persons
+from a3dgen.io import rle
 from a3dgen.sources.h36m import Config, fingerprint, read
-from a3dgen.sources.h36m_cameras import CAMERA_IDS, load_cameras, read_metadata
-from a3dgen.sources.h36m_common import KNOWN_BAD_FETCH, Frame, refuse_known_bad
-from a3dgen.sources.h36m_official import read_pose
+from a3dgen.sources.h36m.cameras import CAMERA_IDS, load_cameras, read_metadata
+from a3dgen.sources.h36m.common import KNOWN_BAD_FETCH, Frame, refuse_known_bad
+from a3dgen.sources.h36m.official import read_pose
 
 FIRST, SECOND = CAMERA_IDS[:2]
 FRAMES = [("S1", "Walking_1", camera, n) for camera in (FIRST, SECOND) for n in (1, 2, 6)]
@@ -414,10 +415,9 @@ def test_official_silhouettes(tmp_path):
             references.append(file[f"#refs#/{n}"].ref)
         data = file.create_dataset("Masks", (12, 1), h5py.ref_dtype)
         data[:, 0] = references
-    from a3dgen.io import masks
 
     rows, _ = _read(**config)
-    mask = masks.from_json(rows[f"h36m/S1/Walking_1/000006/{FIRST}"]["mask"])
+    mask = rle.from_json(rows[f"h36m/S1/Walking_1/000006/{FIRST}"]["mask"])
     assert mask.shape == (HEIGHT, WIDTH)
     assert mask[30, 5:10].all()
     assert mask.sum() == 100

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a3dgen.errors import DataError
-from a3dgen.sources import jsonstream
-from a3dgen.sources.jsonstream import JsonFile, utf8
+from a3dgen.core.errors import DataError
+from a3dgen.io import jsonstream
+from a3dgen.io.jsonstream import JsonFile, utf8
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.floats(allow_nan=False) | st.text(max_size=8),

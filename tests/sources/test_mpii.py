@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from raw_trees import H, W, photo, split_found
 from scipy.io import savemat
 
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
 from a3dgen.geometry.skeleton import MPII_ROWS, ROW
-from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
 from a3dgen.sources.mpii import Config, fingerprint, read
 
 POINTS = np.array([(10 + 2 * i, 40 - 2 * i) for i in range(16)])

@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a3dgen.errors import ConfigError
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.records import UNLABELLED, Persons
 from a3dgen.io.forgotten import add_forgotten, fact
 from a3dgen.io.images import read_rgb
 from a3dgen.io.shards import read_shard, write_shard
-from a3dgen.records import UNLABELLED, Persons
 from a3dgen.sources import open_source
-from a3dgen.sources.photos import SOURCE, Config
-from a3dgen.sources.photos_files import PhotoFile, list_files
-from a3dgen.sources.photos_review import Verdicts
+from a3dgen.sources.photos import SOURCE
+from a3dgen.sources.photos.config import Config
+from a3dgen.sources.photos.files import PhotoFile, list_files
+from a3dgen.sources.photos.review import Verdicts
 
 COCO17 = [[100 + 6 * (k % 4), 60 + 10 * k, 0.9] for k in range(17)]
 
@@ -61,7 +62,7 @@ def split(found):
 
 
 def test_every_kind_of_file_is_a_person_or_a_reason(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     rgb = picture()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -103,7 +104,7 @@ def test_every_kind_of_file_is_a_person_or_a_reason(tmp_path, folder, monkeypatc
 
 
 def test_file_names_may_hold_anything(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     odd = ["two\nlines.jpg", "tab\tand 'quote\".png", "-rf --help.png", "名前.webp", "a%20b;c.jpg", "..dots..png"]
     for i, name in enumerate(odd):
         Image.fromarray(picture(seed=i)).save(folder / name)
@@ -130,7 +131,7 @@ def everything(folder):
 
 @pytest.mark.parametrize("size", [(200, 150), (64, 64)])
 def test_small_photos_are_kept_as_they_are(tmp_path, folder, monkeypatch, size):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     Image.fromarray(picture(*size)).save(folder / "s.png")
     points = [[size[0] * 0.3 + k, size[1] * 0.2 + 2 * k, 0.9] for k in range(17)]
     (row,), _ = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "s.png", points=points))))
@@ -140,7 +141,7 @@ def test_small_photos_are_kept_as_they_are(tmp_path, folder, monkeypatch, size):
 
 def test_heic(tmp_path, folder, monkeypatch):
     heif = pytest.importorskip("pillow_heif")
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     rgb = np.zeros((300, 200, 3), np.uint8)
     rgb[:150] = (200, 60, 60)
     exif = Image.Exif()
@@ -173,7 +174,7 @@ def test_heic_without_its_package_names_it(tmp_path, folder, monkeypatch):
 def test_a_photo_of_60_megapixels_is_scaled_down_in_bounded_memory(tmp_path, kind):
     path = tmp_path / f"large.{kind}"
     script = (
-        "import resource, sys\nfrom pathlib import Path\nfrom a3dgen.sources.photos_pictures import load_photo\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom a3dgen.sources.photos.decode import load_photo\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "photo = load_photo(Path(sys.argv[1]), 4096)\n"
         "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
@@ -188,17 +189,17 @@ def test_a_photo_of_60_megapixels_is_scaled_down_in_bounded_memory(tmp_path, kin
 
 
 def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     Image.fromarray(picture(900, 600)).save(folder / "a.png")
     settings = config(tmp_path, keypoints=detections(tmp_path / "d.json", "a.png"), max_side=300)
     first, _ = split(SOURCE.read(settings))
     assert tuple(first[0]["image_size"]) == (300, 200)
-    monkeypatch.setattr("a3dgen.sources.photos_make.load_photo", lambda *given: pytest.fail("read again"))
+    monkeypatch.setattr("a3dgen.sources.photos.detect.load_photo", lambda *given: pytest.fail("read again"))
     again, _ = split(SOURCE.read(settings))
     assert again[0]["image"] == first[0]["image"]
     np.testing.assert_array_equal(again[0]["keypoints"], first[0]["keypoints"])
     monkeypatch.undo()
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     (folder / "a.png").unlink()
     Image.fromarray(picture(200, 300, seed=2)).save(folder / "b.png")
     rows, refused = split(SOURCE.read(settings))
@@ -208,7 +209,7 @@ def test_scaled_copies_and_detections_are_kept_until_the_photo_goes(tmp_path, fo
 
 
 def test_whoever_makes_the_photos_ready_makes_the_same_files(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     names = [f"{k}.png" for k in range(5)]
     for i, name in enumerate(names):
         Image.fromarray(picture(300, 200, seed=i)).save(folder / name)
@@ -250,7 +251,7 @@ def test_detections_of_other_photos_are_said(tmp_path, folder, caplog):
 
 
 def test_forgotten_photos_stay_out_with_their_copies(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     Image.fromarray(picture()).save(folder / "jane.png")
     (folder / "later.png").write_bytes((folder / "jane.png").read_bytes())
     Image.fromarray(picture(seed=1)).save(folder / "joe.png")
@@ -283,7 +284,7 @@ def test_tables_come_from_any_spreadsheet(tmp_path, encoding, delimiter):
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
 def test_videos_are_sampled(tmp_path, folder, monkeypatch, suffix):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     writer = cv2.VideoWriter(str(folder / f"walk.{suffix}"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (160, 240))
     if not writer.isOpened():
         pytest.skip("this OpenCV cannot write videos")
@@ -304,7 +305,7 @@ def test_videos_are_sampled(tmp_path, folder, monkeypatch, suffix):
 
 
 def test_hashed_names_tell_nothing(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     Image.fromarray(picture()).save(folder / "Jane Doe.png")
     settings = config(tmp_path, keypoints=detections(tmp_path / "d.json", "Jane Doe.png"), hash_names=True)
     (row,), _ = split(SOURCE.read(settings))
@@ -320,7 +321,7 @@ def test_names_that_differ_in_odd_characters_only_stay_apart(tmp_path, folder):
 
 
 def test_the_user_drops_people_and_names_missing_limbs(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr("a3dgen.sources.photos_make._outline", lambda person, rgb: None)
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
     Image.fromarray(picture()).save(folder / "a.png")
     Image.fromarray(picture(seed=1)).save(folder / "b.png")
     given = detections(tmp_path / "d.json", "a.png", "b.png", per_photo=2)

@@ -5,13 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from a3dgen.bodies.config import BodyConfig
+from a3dgen.appearance.looks import LooksConfig
+from a3dgen.appearance.texture.colour import monk_albedo
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.records import Bodies, Persons
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.geometry.regions import REGIONS
-from a3dgen.io import masks
-from a3dgen.io.colour import monk_albedo, to_srgb
-from a3dgen.looks import LooksConfig
-from a3dgen.records import Bodies, Persons
-from a3dgen.stages import Context, Inputs
+from a3dgen.io import rle
+from a3dgen.lighting.srgb import to_srgb
 from a3dgen.stages.amputate import Config, other_people, run
 
 WIDTH, HEIGHT, FOCAL = 320, 400, 420.0
@@ -143,7 +144,7 @@ def test_from_the_side_the_far_arm_is_not_removed():
 def test_another_person_in_front():
     cover = np.zeros((HEIGHT, WIDTH), bool)
     cover[:, WIDTH // 2 :] = True  # image right: the person's left side
-    scene = inputs(1, others=masks.list_to_json([masks.encode(cover)]))
+    scene = inputs(1, others=rle.list_to_json([rle.encode(cover)]))
     out = run(Config(per_person=12, multi_limb=0.0), scene, context())
     removed = np.flatnonzero(out.record.removed.any(0))
     assert all(REGIONS[r].side == "right" for r in removed)
@@ -158,7 +159,7 @@ def test_other_people_spare_the_person_itself():
     keypoints, state = np.zeros((44, 3)), np.zeros(44, np.uint8)
     keypoints[3], state[3] = (250, 250, 1), 2
     person = inputs(
-        1, mask=masks.to_json(masks.encode(own)), others=masks.list_to_json([masks.encode(other)]),
+        1, mask=rle.to_json(rle.encode(own)), others=rle.list_to_json([rle.encode(other)]),
         keypoints=keypoints, state=state,
     ).persons.row(0)  # fmt: skip
     found = other_people(person, K)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.records import OCCLUDED, VISIBLE, Bodies, Persons, Plans
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, undistort_image
-from a3dgen.geometry.silhouette import silhouette
+from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.skeleton import COCO_ROWS
-from a3dgen.io import images, masks
-from a3dgen.records import OCCLUDED, VISIBLE, Bodies, Persons, Plans
-from a3dgen.stages import Context, Inputs, background
+from a3dgen.io import images
+from a3dgen.io import rle as masks
+from a3dgen.stages import background
 from a3dgen.stages.background import Config, safe_name
 
 WIDTH, HEIGHT = 200, 240

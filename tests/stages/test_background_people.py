@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3dgen.errors import MissingDependency
-from a3dgen.geometry.removal import hands, inner
+from a3dgen.core.errors import MissingDependency
+from a3dgen.core.records import VISIBLE
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
-from a3dgen.records import VISIBLE
-from a3dgen.stages import plate_masks, plate_neighbours, segment
+from a3dgen.removal import masks, neighbours, segment
+from a3dgen.removal.mask_ops import hands, inner
+from a3dgen.removal.masks import plan_removal
+from a3dgen.removal.photo import Scene
 from a3dgen.stages.background import Config
-from a3dgen.stages.plate_masks import plan_removal
-from a3dgen.stages.plate_scene import Scene
 
 H, W = 240, 320
 WALL, SHIRT, COAT = (150, 160, 170), (200, 60, 40), (40, 60, 160)
@@ -70,9 +70,9 @@ def test_masks_that_touch_give_way_to_the_pixels(scene: Scene) -> None:
 
 def test_unmarked_people_are_neither_copied_nor_erased(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = _box(60, 200, 128, 150)
-    monkeypatch.setattr(plate_masks, "usable", lambda name: True)
-    monkeypatch.setattr(plate_neighbours, "segment_person", lambda rgb, near: None)
-    monkeypatch.setattr(plate_masks, "segment_everybody", lambda rgb: stranger | BODY | NEIGHBOUR)
+    monkeypatch.setattr(masks, "usable", lambda name: True)
+    monkeypatch.setattr(neighbours, "segment_person", lambda rgb, near: None)
+    monkeypatch.setattr(masks, "segment_everybody", lambda rgb: stranger | BODY | NEIGHBOUR)
     alone = replace(scene, others=[], state=np.zeros(NUM_ROWS, np.uint8))
     removal = plan_removal(CONFIG, alone)
     seen = stranger & ~_box(0, H, 0, 136) & ~_box(80, 112, 0, W)  # beside the body and its arm it may be theirs
@@ -91,9 +91,9 @@ def test_the_detectors_outline_of_a_neighbour_is_kept(scene: Scene, monkeypatch:
         asked.append(int(near.sum()))
         return NEIGHBOUR | feet if (near & lines).sum() > 0.9 * lines.sum() else BODY
 
-    monkeypatch.setattr(plate_masks, "usable", lambda name: True)
-    monkeypatch.setattr(plate_neighbours, "segment_person", look)
-    monkeypatch.setattr(plate_masks, "segment_everybody", lambda rgb: np.zeros((H, W), bool))
+    monkeypatch.setattr(masks, "usable", lambda name: True)
+    monkeypatch.setattr(neighbours, "segment_person", look)
+    monkeypatch.setattr(masks, "segment_everybody", lambda rgb: np.zeros((H, W), bool))
     removal = plan_removal(CONFIG, replace(scene, others=[lines], state=np.zeros(NUM_ROWS, np.uint8)))
     assert len(asked) == 2
     assert removal.avoid[100:190, 190:220].all()

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.stage import Context
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import undistort_image
-from a3dgen.geometry.silhouette import silhouette
+from a3dgen.geometry.raster import silhouette
 from a3dgen.io import images
-from a3dgen.stages import Context, background
+from a3dgen.removal.studio import pick_frames, studio
+from a3dgen.stages import background
 from a3dgen.stages.background import Config
-from a3dgen.stages.plate_median import pick_frames, studio
 
 WIDTH, HEIGHT, FRAMES = 200, 240, 20
 K = np.array([[300.0, 0, 100], [0, 300, 120], [0, 0, 1]])

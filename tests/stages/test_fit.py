@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError, DataError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons, Shapes
+from a3dgen.core.stage import Context, Inputs
+from a3dgen.fit.config import solver_options
 from a3dgen.fit.fitter import FitOptions
 from a3dgen.fit.poses import sample_poses
 from a3dgen.fit.prediction import load_predictions
@@ -17,9 +20,7 @@ from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, project_distorted
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import ROW, ROW_FLIP
-from a3dgen.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons, Shapes
-from a3dgen.stages import Context, Inputs, fit
-from a3dgen.stages.fit_config import solver_options
+from a3dgen.stages import fit
 
 K = np.array([[1100.0, 0, 400], [0, 1100, 300], [0, 0, 1]])
 DIST = np.array([-0.2, 0.24, -0.0007, 0.0014, -0.008])

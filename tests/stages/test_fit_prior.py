@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a3dgen.bodies.config import BodyConfig
 from a3dgen.cli import main
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.records import VISIBLE, Persons
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.fit.poses import sample_poses
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
-from a3dgen.records import VISIBLE, Persons
-from a3dgen.stages import Context, Inputs, fit
+from a3dgen.stages import fit
 
 K = np.array([[1100.0, 0, 400], [0, 1100, 300], [0, 0, 1]])
 LABELLED = [0, 15, 16, 17, 18, *range(25, 37)]

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a3dgen.errors import ConfigError, Rejected
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError, Rejected
+from a3dgen.core.records import OUTSIDE, Persons
+from a3dgen.core.stage import Context
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
-from a3dgen.records import OUTSIDE, Persons
 from a3dgen.sources import SOURCES, open_source
 from a3dgen.sources.mpii import Config as Mpii
-from a3dgen.stages import BodyConfig, Context, ingest
+from a3dgen.stages import ingest
 from a3dgen.stages.ingest import Config, require_keypoints, run
 
 

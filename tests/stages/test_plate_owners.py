@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from a3dgen.geometry.removal import feet
+from a3dgen.core.records import OCCLUDED
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
-from a3dgen.records import OCCLUDED
-from a3dgen.stages import plate_neighbours
+from a3dgen.removal import neighbours as plate_neighbours
+from a3dgen.removal.colours import UNLIKE, unlikeness
+from a3dgen.removal.mask_ops import feet
+from a3dgen.removal.masks import plan_removal
+from a3dgen.removal.neighbours import Removed, detections, neighbours, opened
+from a3dgen.removal.overlap import contested, hidden, islands
+from a3dgen.removal.photo import Scene
 from a3dgen.stages.background import Config
-from a3dgen.stages.plate_colours import UNLIKE, unlikeness
-from a3dgen.stages.plate_masks import plan_removal
-from a3dgen.stages.plate_neighbours import Removed, detections, neighbours, opened
-from a3dgen.stages.plate_overlap import contested, hidden, islands
-from a3dgen.stages.plate_scene import Scene
 
 H, W = 200, 260
 WALL, SHIRT, COAT = (150, 160, 170), (200, 60, 40), (40, 60, 160)

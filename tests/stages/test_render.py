@@ -11,15 +11,16 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.errors import ConfigError
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import ConfigError
+from a3dgen.core.records import AMPUTATED, OK, REJECTED, VISIBLE, Bodies, Persons, Plans, Plates
+from a3dgen.core.stage import Context, Inputs
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import REGION_NAMES, absent_rows
-from a3dgen.io import images, masks
-from a3dgen.records import AMPUTATED, OK, REJECTED, VISIBLE, Bodies, Persons, Plans, Plates
+from a3dgen.io import images, rle
 from a3dgen.renderers import get_renderer
-from a3dgen.stages import Context, Inputs, render
+from a3dgen.stages import render
 
 W, H = 320, 400
 K = np.array([[430.0, 0, 165.0], [0, 430.0, 190.0], [0, 0, 1]])
@@ -81,7 +82,7 @@ def world(tmp_path, body):
     person = {
         "key": "p", "subset": "COCO_val", "stem": "000000000001", "person_id": "7", "image": str(photo),
         "image_size": (W, H), "bbox": (60, 20, 260, 390), "keypoints": np.zeros((44, 3)),
-        "state": np.zeros(44, np.uint8), "K": K, "mask": json.dumps(masks.encode(outline > 0)),
+        "state": np.zeros(44, np.uint8), "K": K, "mask": json.dumps(rle.encode(outline > 0)),
     }  # fmt: skip
     fitted = {
         "key": "p",

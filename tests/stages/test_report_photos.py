@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from a3dgen.bodies.config import BodyConfig
-from a3dgen.io import images, masks
-from a3dgen.records import REJECTED, Outcome, Persons
-from a3dgen.stages import Context, Inputs, background
-from a3dgen.stages.leftover import left_over
-from a3dgen.stages.plate_masks import Removal
-from a3dgen.stages.report_photos import PhotoFacts, photo_cards, without_samples
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.records import REJECTED, Outcome, Persons
+from a3dgen.core.stage import Context, Inputs
+from a3dgen.io import images, rle
+from a3dgen.removal.leftover import left_over
+from a3dgen.removal.masks import Removal
+from a3dgen.report.photos import PhotoFacts, photo_cards, without_samples
+from a3dgen.stages import background
 
 SHAPE = (60, 80)
 
@@ -34,8 +35,8 @@ def plate(tmp_path, hole, front=None):
 
 def person(own, others=()):
     return {
-        "mask": masks.to_json(masks.encode(own)) if own is not None else "",
-        "others": masks.list_to_json([masks.encode(m) for m in others]),
+        "mask": rle.to_json(rle.encode(own)) if own is not None else "",
+        "others": rle.list_to_json([rle.encode(m) for m in others]),
         "objects": "[]",
         "K": np.array([[100.0, 0, 40], [0, 100, 30], [0, 0, 1]]),
         "dist": np.zeros(5),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from a3dgen.stage_table import STAGE_TABLE, StageSpec
-from a3dgen.stages import NEEDS, PRODUCES
+from a3dgen.stages.table import NEEDS, PRODUCES, STAGE_TABLE, StageSpec
 
 TABLE = {
     spec.name: StageSpec(

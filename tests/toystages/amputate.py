@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from a3dgen.records import Plans
-from a3dgen.stages import each
+from a3dgen.core.records import Plans
+from a3dgen.core.stage import each
 
 VERSION = 1
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from a3dgen.core.records import Plates
+from a3dgen.core.stage import each
 from a3dgen.io.shards import write_bytes
-from a3dgen.records import Plates
-from a3dgen.stages import each
 
 VERSION = 1
 

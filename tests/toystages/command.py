@@ -14,11 +14,11 @@ REAL = cli._command
 def toy_command(name: str) -> Callable[[Any], int]:
     """Put the toy stages in place, as late as the real ones are imported: signals are already handled then."""
     import toystages
-    from a3dgen import stage_table
     from a3dgen.commands import build
+    from a3dgen.stages import table
 
-    stage_table.STAGE_TABLE.clear()
-    stage_table.STAGE_TABLE.update(toystages.TABLE)
+    table.STAGE_TABLE.clear()
+    table.STAGE_TABLE.update(toystages.TABLE)
     build.digest_of_body = lambda config: "body"
     build.configure = lambda args: build.load_config(
         args.config, args.set, out=args.out, workers=args.workers, scheduler=args.scheduler

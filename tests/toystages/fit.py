@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from a3dgen.errors import ConfigError, Rejected
-from a3dgen.records import Bodies
-from a3dgen.rng import generator_for
-from a3dgen.stages import each
+from a3dgen.core.errors import ConfigError, Rejected
+from a3dgen.core.records import Bodies
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import each
 
 VERSION = 1
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from a3dgen.build import Build
 from a3dgen.config import load_config
-from a3dgen.progress import Quiet
-from a3dgen.runner import make_executor
+from a3dgen.engine.build import Build
+from a3dgen.engine.dask_cluster import make_executor
+from a3dgen.engine.progress import Quiet
 from toystages import TABLE, fit, render
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from a3dgen.errors import Rejected
+from a3dgen.core.errors import Rejected
+from a3dgen.core.records import Renders
+from a3dgen.core.stage import each
 from a3dgen.io.shards import write_bytes
-from a3dgen.records import Renders
-from a3dgen.stages import each
 
 VERSION = 1
 

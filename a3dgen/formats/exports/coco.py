@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
+from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE
 from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import REGION_NAMES, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
 from a3dgen.io.images import read_mask, replace_file
-from a3dgen.io.masks import area, encode
-from a3dgen.records import AMPUTATED, OUTSIDE, VISIBLE
+from a3dgen.io.rle import area, encode
 
 COCO_SIGMAS = (
     0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087,

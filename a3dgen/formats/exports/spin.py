@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from a3dgen.errors import DataError
+from a3dgen.core.errors import DataError
 from a3dgen.formats.dataset_rows import betas_are_smpl, find_subsets, load_subset
 from a3dgen.formats.schema import image_root
 from a3dgen.geometry.regions import absent_joints

@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from a3dgen.core.records import VISIBLE
 from a3dgen.formats.a3d import BOX_MARGIN
 from a3dgen.formats.schema import image_root, is_h36m
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.camera import inside_image
-from a3dgen.records import VISIBLE
 
 IMAGE_TYPES = {".jpg", ".jpeg", ".png"}
 MASK_MARGIN_PX = 3

@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 
+from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import LIMBS, REGIONS, absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import ANATOMICAL, ROOT_ROW, ROW, ROW_JOINT
-from a3dgen.records import AMPUTATED, OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE
 
 PROJECTION_PX = 0.5
 ROTATION_TOL = 1e-3

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.errors import DataError
-from a3dgen.formats.npz_read import read
+from a3dgen.core.errors import DataError
 from a3dgen.formats.schema import annotation_path, image_root
 from a3dgen.formats.validation.columns import view
 from a3dgen.formats.validation.file_rules import check_files, check_stray
@@ -17,6 +16,7 @@ from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.row_rules import check_rows
 from a3dgen.formats.validation.schema_rules import check_names, check_schema
 from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.io.npz import read
 
 
 def validate(folder: str | Path) -> Findings:

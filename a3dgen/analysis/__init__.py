@@ -1,0 +1,1 @@
+"""Figures of datasets and predictions: evaluation metrics, statistics."""

@@ -1,0 +1,1 @@
+"""How a person looks: skin, hair, garments, cloth over residual limbs."""

@@ -1,0 +1,289 @@
+"""A dressed person as items to draw: skin without what clothes hide, garments, hair. Meshes and textures are pooled."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer, UInt8
+from numpy import ndarray
+
+from a3dgen.amputation.rebuild import Amputee, Topology
+from a3dgen.appearance.garments import LIMB_MARGIN, Garment, Measure, Spec, hides, levels, measure, within_bounds
+from a3dgen.appearance.hair import CROPPED, build_hair
+from a3dgen.appearance.stump_cloth import Piece, finish, sock
+from a3dgen.appearance.stump_cloth_shapes import Stump
+from a3dgen.appearance.texture import pool
+from a3dgen.appearance.wardrobe import (
+    Shared,
+    Worn,
+    dress,
+    find_stumps,
+    garment_of,
+    hidden_levels,
+    shared_parts,
+    worn_over,
+)
+from a3dgen.core.pool import Pool
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.mesh import SkinnedMesh, faces_within, renumber
+from a3dgen.geometry.skeleton import JOINT
+from a3dgen.renderers import Item
+
+log = logging.getLogger("a3dgen")
+
+LINER_REACH = 0.5
+"""How far a liner reaches up from the tip, in limb coordinates."""
+CLOSURE_REACH, CLOSURE_LIFT = 0.12, 0.009
+"""How far cloth over a closed shoulder or hip runs under the rest of the garment (limb coordinate); lift, m."""
+LINING_TILES = 5.0
+"""Fabric tiles over the whole texture of the body (which spans about 1.6 m of skin)."""
+
+LINING_BACK_M = 0.02
+_BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
+
+_MEASURES: Pool[Measure] = Pool(96)
+_HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
+"""Of every garment under every other: a few kilobytes each."""
+_TRIMMED: Pool[Garment] = Pool(48)
+_VISIBLE: Pool["_Layers"] = Pool(24)
+_LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
+_HAIR: Pool[list[SkinnedMesh]] = Pool(24)
+
+
+def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> list[Item]:
+    """Return everything to draw of one sample, skin first.
+
+    Args:
+        body: the body model the amputee was rebuilt from.
+        amputee: the posed, cut body.
+        plan: one row of Plans: ``removed``, ``residual``, ``skin``, ``hair``, ``garments``, ``look_seed``.
+
+    Raises:
+        DataError: if a texture file named in the plan cannot be read.
+    """
+    shared = shared_parts(body)
+    hair, garments = json.loads(str(plan["hair"])), json.loads(str(plan["garments"]))
+    stumps = find_stumps(amputee, np.asarray(plan["removed"], bool), np.asarray(plan["residual"], float))
+    worn = dress(garments, stumps, "skirt" in shared.shells)
+    liners = [g for g in garments if g["kind"] == "liner" and g["limb"] in stumps]
+    seed = int(plan["look_seed"])
+    painted = [g["file"] for g in garments if g["kind"] == "texture"]
+    if painted:
+        texture, uv = pool.painted(painted[0], body), amputee.mesh.uv
+    else:
+        texture, uv = pool.skin(body, int(plan["skin"]), hair, seed), _with_eyes(body, amputee)
+    layers = _layers(shared, amputee, worn, liners, stumps)
+    scar = amputee.scar if stumps else None
+    items = [Item(amputee.vertices, layers.faces, uv, layers.face_uv, layers.labels, texture, "skin", scar)]
+    for w, lining in zip(worn, layers.linings, strict=True):
+        items.append(_cloth(shared, amputee, w, worn, stumps))
+        over = worn_over(worn, w)
+        items += [_closure(shared, amputee, stumps[k], over, items[-1]) for k in w.ends if stumps[k].tip < 0.05]
+        if lining is not None:
+            items.append(_inner(amputee, lining, items[-1]))
+    items += [_liner(shared, amputee, g, worn, stumps) for g in liners]
+    if not painted:
+        items += _hair(shared, amputee, hair, seed)
+    items.append(_inner(amputee, layers.skull, items[0]))
+    return items
+
+
+def _with_eyes(body: BodyData, amputee: Amputee) -> Float[ndarray, "t 2"]:
+    """The cut mesh's texture coordinates with the body's own rows as the skin texture has them."""
+    uv = pool.body_maps(body).uv
+    if amputee.mesh is body.mesh:
+        return uv
+    return np.concatenate([uv, amputee.stump_uv[len(uv) :]])
+
+
+@dataclass(frozen=True)
+class _Lining:
+    """Skin drawn once more behind what hides it: as cloth, where a pose presses a garment into the body; or the back of
+    the head, seen from inside, where the slit between the lips would show through. No gap opens in the outline.
+
+    ``used``: (W,) vertices of the cut body; the rest as in Item.
+    """
+
+    used: Integer[ndarray, " w"]
+    faces: Integer[ndarray, "f 3"]
+    uv: Float[ndarray, "t 2"]
+    face_uv: Integer[ndarray, "f 3"]
+    labels: UInt8[ndarray, " f"]
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """The faces of a cut body sorted by what is drawn there; keeps the topology alive, whose identity is its key."""
+
+    topology: Topology
+    faces: Integer[ndarray, "f 3"]
+    face_uv: Integer[ndarray, "f 3"]
+    labels: UInt8[ndarray, " f"]
+    linings: tuple[_Lining | None, ...]
+    skull: _Lining
+
+
+def _layers(
+    shared: Shared,
+    amputee: Amputee,
+    worn: Sequence[Worn],
+    liners: Sequence[Mapping[str, Any]],
+    stumps: Mapping[str, Stump],
+) -> _Layers:
+    ends = tuple((w.spec, tuple(sorted(hidden_levels(w, stumps).items()))) for w in worn)
+    socks = tuple(sorted((g["limb"], stumps[g["limb"]].tip) for g in liners))
+    key = (id(amputee.topology), ends, socks)
+    return _VISIBLE.get(key, lambda: _sort_faces(shared, amputee, ends, socks))
+
+
+def _sort_faces(
+    shared: Shared, amputee: Amputee, ends: Sequence[tuple[Spec, Any]], socks: Sequence[tuple[str, float]]
+) -> _Layers:
+    """Give every face of the cut body to the skin, to the outermost garment that hides it, or to nothing."""
+    mesh, origin = amputee.mesh, amputee.origin
+    free = ~mesh.hidden
+    for limb, tip in socks:
+        on = origin.apply(shared.skin.limbs[limb])
+        free &= ~faces_within(mesh.faces, on >= tip - LINER_REACH + 0.05)
+    linings: list[_Lining | None] = [None] * len(ends)
+    for i in sorted(range(len(ends)), key=lambda i: ends[i][0].kind == "top" and ends[i][0].tucked):
+        spec, changed = ends[i]
+        under = _under(shared, spec).copy()
+        for limb, level in (levels(spec) | dict(changed)).items():
+            under &= shared.skin.limbs[limb] <= level - LIMB_MARGIN
+        covered = faces_within(mesh.faces, origin.apply(under.astype(np.float32)) > 0.999) & free
+        free &= ~covered
+        if covered.any() and spec.kind != "shoe":
+            linings[i] = _lining(mesh, covered, LINING_TILES)
+    labels = (mesh.face_part + 1).astype(np.uint8)
+    skull = _lining(mesh, ~mesh.hidden & np.isin(mesh.face_part, _BEHIND_THE_FACE), 1.0)
+    skull = replace(skull, faces=skull.faces[:, ::-1].copy(), face_uv=skull.face_uv[:, ::-1].copy())
+    shown = np.flatnonzero(free)
+    return _Layers(amputee.topology, mesh.faces[shown], mesh.face_uv[shown], labels[shown], tuple(linings), skull)
+
+
+def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"], tiles: float) -> _Lining:
+    chosen = np.flatnonzero(covered)
+    used, rows = renumber(mesh.faces[chosen], len(mesh.vertices))
+    texels, columns = renumber(mesh.face_uv[chosen], len(mesh.uv))
+    return _Lining(
+        used,
+        rows,
+        (mesh.uv[texels] * tiles).astype(np.float32),
+        columns,
+        (mesh.face_part[chosen] + 1).astype(np.uint8),
+    )
+
+
+def _inner(amputee: Amputee, lining: _Lining, over: Item) -> Item:
+    vertices = amputee.vertices[lining.used]
+    if over.material == "cloth":  # further along the same viewing rays: seen only where no cloth is near
+        away = LINING_BACK_M / np.linalg.norm(vertices, axis=1, keepdims=True)
+        vertices = (vertices * (1 + away)).astype(np.float32)
+    return Item(vertices, lining.faces, lining.uv, lining.face_uv, lining.labels, over.texture, over.material)
+
+
+def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v"]:
+    """Return (V,) bool: vertices of a garment that lie under another one (stumps left out)."""
+    key = (shared.token, inner, outer)
+
+    def make() -> Bool[ndarray, " v"]:
+        joints = shared.body.joints_template
+        mesh = garment_of(shared, inner).mesh
+        m = _MEASURES.get((shared.token, inner), lambda: measure(mesh, joints))
+        return hides(outer, m, joints)
+
+    return _HIDDEN.get(key, make)
+
+
+def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> Garment:
+    """Return a garment without what lies under the garments worn over it."""
+    over = tuple(w.spec for w in worn_over(worn, item))
+    if not over:
+        return garment_of(shared, item.spec)
+
+    def make() -> Garment:
+        garment = garment_of(shared, item.spec)
+        mesh = garment.mesh
+        under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
+        shown = np.flatnonzero(~faces_within(mesh.faces, under))
+        kept = {name: getattr(mesh, name)[shown] for name in ("faces", "face_uv", "face_part", "hidden")}
+        mesh = replace(mesh, **kept)
+        return replace(garment, mesh=mesh)
+
+    return _TRIMMED.get((shared.token, item.spec, over), make)
+
+
+def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], stumps: Mapping[str, Stump]) -> Item:
+    garment = _trimmed(shared, item, worn)
+    mesh = garment.mesh
+    vertices = amputee.posed.vertices(mesh, amputee.betas).astype(np.float32)
+    piece = Piece(vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
+    if item.ends:
+        piece = finish(garment, vertices, item.ends, stumps)
+    piece = _of_what_is_left(piece, stumps)
+    entry = item.entry
+    if item.spec.kind == "shoe":
+        return _draw(piece, pool.shoe(entry["colors"], int(entry["seed"])), "shoe")
+    return _draw(piece, pool.fabric(entry["fabric"], entry["colors"], int(entry["seed"])), "cloth")
+
+
+def _of_what_is_left(piece: Piece, stumps: Mapping[str, Stump]) -> Piece:
+    """Label cloth that hangs where a limb is gone, such as a skirt, as the part that carries the stump."""
+    part = piece.part
+    for stump in stumps.values():
+        part = np.where(np.isin(part, stump.absent), stump.carrier, part).astype(piece.part.dtype)
+    return replace(piece, part=part) if stumps else piece
+
+
+def _closure(shared: Shared, amputee: Amputee, stump: Stump, over: Sequence[Worn], cloth: Item) -> Item:
+    """Cloth over the place where a whole limb is gone, in the torso's own shape."""
+    coordinate = shared.skin.limbs[stump.limb].copy()
+    for outer in over:
+        coordinate[_under(shared, outer.spec)] = -9.0
+    coordinate = amputee.origin.apply(coordinate)
+    piece = sock(amputee.mesh, amputee.vertices, coordinate, stump, stump.ring - CLOSURE_REACH, CLOSURE_LIFT)
+    return _draw(piece, cloth.texture, "cloth")
+
+
+def _under(shared: Shared, spec: Spec) -> Bool[ndarray, " v"]:
+    """Return (V,) bool: the skin within a garment's bounds, sleeves and legs left out (pooled; do not write)."""
+    key = (shared.token, spec, "skin")
+    return _HIDDEN.get(key, lambda: within_bounds(spec, shared.skin, shared.body.joints_template))
+
+
+def _liner(
+    shared: Shared, amputee: Amputee, entry: Mapping[str, Any], worn: Sequence[Worn], stumps: Mapping[str, Stump]
+) -> Item:
+    stump = stumps[entry["limb"]]
+    start = stump.tip - LINER_REACH
+    for w in worn:
+        ends = hidden_levels(w, stumps)
+        level = ends.get(stump.limb, levels(w.spec).get(stump.limb))
+        if level is not None and np.isfinite(level):
+            start = max(start, min(level - 0.15, stump.tip - 0.2))
+    coordinate = amputee.origin.apply(shared.skin.limbs[stump.limb])
+    piece = sock(amputee.mesh, amputee.vertices, coordinate, stump, start)
+    return _draw(piece, pool.fabric(entry["fabric"], entry["colors"], int(entry["seed"])), "cloth")
+
+
+def _draw(piece: Piece, texture: ndarray, material: str) -> Item:
+    # renderers know a surface again by its arrays: those of pooled meshes keep their labels
+    _, labels = _LABELS.get(id(piece.part), lambda: (piece.part, (piece.part + 1).astype(np.uint8)))
+    vertices = np.ascontiguousarray(piece.vertices, np.float32)
+    return Item(vertices, piece.faces, piece.uv, piece.face_uv, labels, texture, material, None, True)
+
+
+def _hair(shared: Shared, amputee: Amputee, hair: Mapping[str, Any], seed: int) -> list[Item]:
+    style, length = str(hair["style"]), float(hair["length"])
+    key = (shared.token, style, length)
+    meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, style, length))
+    texture = pool.hair(str(hair["colour"]), seed, style in CROPPED)
+    posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
+    pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]
+    return [_draw(piece, texture, "cloth" if style in CROPPED else "hair") for piece in pieces]

@@ -1,0 +1,1 @@
+"""Textures: skin, fabrics, shoes, painted into the body's atlas."""

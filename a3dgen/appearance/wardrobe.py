@@ -1,0 +1,152 @@
+"""What a person wears, from the entries of a look to garments on one body: shapes, layers, endings over stumps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.amputation.rebuild import Amputee
+from a3dgen.appearance.garments import Garment, Measure, Spec, build_garment, levels, measure
+from a3dgen.appearance.looks import TOPS, tips
+from a3dgen.appearance.stump_cloth import hidden_level
+from a3dgen.appearance.stump_cloth_shapes import Stump
+from a3dgen.appearance.surfaces import subdivided
+from a3dgen.core.pool import Pool
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.limbs import LIMB_JOINTS
+from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.geometry.regions import REGIONS
+from a3dgen.geometry.skeleton import JOINT
+
+log = logging.getLogger("a3dgen")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What every subject of one body shares; ``token`` tells bodies apart in pools, also after one is gone."""
+
+    token: int
+    body: BodyData
+    skin: Measure
+    shells: Mapping[str, SkinnedMesh]
+
+
+@dataclass(frozen=True)
+class Worn:
+    """One garment of one person: its shape, what it is made of, and limb -> ending over stumps."""
+
+    spec: Spec
+    entry: Mapping[str, Any]
+    ends: Mapping[str, str]
+
+
+_TOKENS = count()
+_SHARED: Pool[Shared] = Pool(4)
+_GARMENTS: Pool[Garment] = Pool(96)
+"""Room for every shape that looks have (94, about 1 MB each): they are made once."""
+
+
+def shared_parts(body: BodyData) -> Shared:
+    """Return what all subjects of a body share, made on first use."""
+    return _SHARED.get(id(body.mesh), lambda: _prepare(body))
+
+
+def _prepare(body: BodyData) -> Shared:
+    shells = dict(body.shells)
+    if "tights" not in shells:
+        log.warning("the body '%s' has no garment shells: clothes are cut from its skin, without skirts", body.name)
+        visible = ~body.mesh.hidden
+        shells["tights"] = replace(
+            body.mesh,
+            faces=body.mesh.faces[visible],
+            face_uv=body.mesh.face_uv[visible],
+            face_part=body.mesh.face_part[visible],
+            hidden=body.mesh.hidden[visible],
+        )
+    else:
+        shells = {name: subdivided(shell) for name, shell in shells.items()}
+    return Shared(next(_TOKENS), body, measure(body.mesh, body.joints_template), shells)
+
+
+def find_stumps(amputee: Amputee, removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, Stump]:
+    """Return limb -> stump as the clothes see it."""
+    place = tips(removed, residual)
+    out = {}
+    for s in amputee.topology.stumps:
+        region = REGIONS[s.region]
+        limb = f"{region.side}_{region.limb}"
+        tip = amputee.vertices[s.tip].astype(np.float64)
+        carrier = region.segment[0]
+        torso = JOINT["spine3"] if region.limb == "arm" else JOINT["pelvis"]
+        ring = amputee.vertices[s.ring].mean(0) if len(s.ring) else amputee.posed.joints[carrier]
+        axis = tip - ring
+        root, mid, end = (amputee.posed.joints[j] for j in LIMB_JOINTS[limb])
+        length = np.linalg.norm(mid - root) if place[limb] <= 1 else np.linalg.norm(end - mid)
+        out[limb] = Stump(
+            limb=limb,
+            tip=place[limb],
+            ring=float(s.plan.cut) if s.plan is not None else place[limb] - 0.05,
+            place=tip,
+            axis=axis / max(float(np.linalg.norm(axis)), 1e-9),
+            front=amputee.posed.rotations[JOINT["spine3" if region.limb == "arm" else "pelvis"]]
+            @ np.array([0.0, 0, 1]),
+            carrier=carrier,
+            torso=torso,
+            absent=region.joints,
+            length=float(length) if length > 1e-6 else 0.25,
+        )
+    return out
+
+
+def dress(garments: Sequence[Mapping[str, Any]], stumps: Mapping[str, Stump], skirts: bool) -> list[Worn]:
+    """Translate the look's garments; endings count only where the limb is gone."""
+    worn = []
+    for g in garments:
+        kind, lengths = g["kind"], g.get("lengths", {})
+        ends = {limb: e for limb, e in g.get("ending", {}).items() if limb in stumps}
+        fit = float(g.get("fit", 0.5))
+        if kind in TOPS:
+            neck = "tank" if kind == "tanktop" else str(g.get("neck", "crew"))
+            left, right = float(lengths["left_arm"]), float(lengths["right_arm"])
+            worn.append(Worn(Spec("top", left, right, neck, bool(g.get("tucked", False)), fit), g, ends))
+        elif kind in ("trousers", "shorts", "skirt"):
+            left, right = float(lengths["left_leg"]), float(lengths["right_leg"])
+            if kind == "skirt" and skirts:
+                worn.append(Worn(Spec("skirt", left, right), g, {}))
+            else:
+                worn.append(Worn(Spec("trousers", left, right, fit=fit), g, ends))
+        elif kind == "shoes":
+            rim = 1.80 if g.get("height") == "boot" else 1.975
+            sides = [s for s in ("left", "right") if f"{s}_leg" not in stumps]
+            worn += [Worn(Spec("shoe", rim, rim, side=s), g, {}) for s in sides]
+    return worn
+
+
+def garment_of(shared: Shared, spec: Spec) -> Garment:
+    """Return a garment for a body from the pool."""
+    key = (shared.token, spec)
+    return _GARMENTS.get(key, lambda: build_garment(spec, shared.shells, shared.body.mesh, shared.body.joints_template))
+
+
+def worn_over(worn: Sequence[Worn], inner: Worn) -> list[Worn]:
+    """Return the garments worn over ``inner``."""
+    top = next((w for w in worn if w.spec.kind == "top"), None)
+    below = [w for w in worn if w.spec.kind in ("trousers", "skirt")]
+    if inner.spec.kind == "top":
+        return below if inner.spec.tucked else []
+    if inner.spec.kind in ("trousers", "skirt"):
+        return [top] if top and not top.spec.tucked else []
+    return below if inner.spec.kind == "shoe" else [*below, *([top] if top else [])]
+
+
+def hidden_levels(worn: Worn, stumps: Mapping[str, Stump]) -> dict[str, float]:
+    """Return limb -> level below which the garment hides what is on its limb, where a stump changes it."""
+    own = levels(worn.spec)
+    return {limb: hidden_level(e, own[limb], stumps[limb]) for limb, e in worn.ends.items()}

@@ -1,0 +1,1 @@
+"""Compositing: draw the amputee over the plate, behind what stood in front."""

@@ -1,0 +1,153 @@
+"""Putting a drawn person into a plate: linear light, shadow, black level, grain, and what stands in front."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import no_type_check
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.core.compiled import kernel
+from a3dgen.lighting.shadow import Shade
+from a3dgen.lighting.srgb import decode_table
+
+MAX_BLACK = 22
+"""Black levels above this (8-bit) are dark scenes, not lifted blacks."""
+_STEPS = 16384
+_GRAIN = 512
+
+
+@cache
+def encode_table() -> UInt8[ndarray, " n"]:
+    """Return 8-bit sRGB of linear light in ``_STEPS`` equal steps (IEC 61966-2-1)."""
+    c = np.arange(_STEPS + 1) / _STEPS
+    encoded = np.where(c <= 0.0031308, 12.92 * c, 1.055 * c ** (1 / 2.4) - 0.055)
+    return np.round(encoded * 255).astype(np.uint8)
+
+
+def black_level(plate: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "3"]:
+    """Return the photo's black per channel as linear light: its 0.5th percentile, at most ``MAX_BLACK``."""
+    step = max(1, int(np.sqrt(plate.shape[0] * plate.shape[1] / 60_000)))
+    low = np.percentile(plate[::step, ::step].reshape(-1, 3), 0.5, axis=0)
+    return decode_table()[np.minimum(low, MAX_BLACK).astype(np.uint8)]
+
+
+def noise_sigma(plate: UInt8[ndarray, "h w 3"], skip: Bool[ndarray, "h w"] | None = None) -> Float[ndarray, "3"]:
+    """Return the standard deviation of the grain per channel, 8-bit steps.
+
+    Immerkaer's Laplacian-difference estimate (CVIU 1996), as a median over flat, unclipped areas.
+
+    Args:
+        plate: the picture. skip: pixels to leave out (filled in), or None.
+    """
+    h, w = plate.shape[:2]
+    rows, columns = min(h, 320), min(w, 400)
+    y, x = (h - rows) // 2, (w - columns) // 2
+    part = plate[y : y + rows, x : x + columns].astype(np.float32)
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    residual = np.abs(cv2.filter2D(part, -1, kernel))
+    smooth = cv2.GaussianBlur(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), (0, 0), 2)
+    slope = np.hypot(cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1))
+    use = (smooth > 8) & (smooth < 247)
+    if skip is not None:
+        use &= ~skip[y : y + rows, x : x + columns]
+    if use.sum() < 500:
+        return np.zeros(3)
+    use &= slope <= np.percentile(slope[::2, ::2][use[::2, ::2]], 40)
+    use[1::2] = False  # every other row is plenty
+    return np.array([float(np.median(residual[..., c][use])) / 0.6745 / 6 for c in range(3)])
+
+
+@cache
+def _grain() -> Float[ndarray, "g g 3"]:
+    """Return a tile of photographic grain, standard deviation 1: correlated between channels and neighbours."""
+    rng = np.random.Generator(np.random.PCG64(1))
+    noise = rng.standard_normal((_GRAIN, _GRAIN, 3)).astype(np.float32)
+    noise = 0.8 * noise.mean(2, keepdims=True) * np.float32(np.sqrt(3)) + 0.6 * noise
+    padded = cv2.GaussianBlur(np.pad(noise, ((8, 8), (8, 8), (0, 0)), mode="wrap"), (0, 0), 0.55)[8:-8, 8:-8]
+    return np.ascontiguousarray(padded / padded.std())
+
+
+@kernel
+@no_type_check
+def _blend(plate, photo, rgba, cast, contact, depth, front, black, sigma, grain, oy, ox, decode, encode, out):
+    h, w = out.shape[:2]
+    steps = encode.shape[0] - 1
+    size = grain.shape[0]
+    has_front = front.shape[0] > 0
+    has_shade = cast.shape[0] > 0
+    for y in range(h):
+        for x in range(w):
+            a = rgba[y, x, 3]
+            f = front[y, x] if has_front else np.float32(0.0)
+            shaded = has_shade and (cast[y, x] > 0.001 or contact[y, x] > 0.001)
+            if f >= 1.0:
+                for c in range(3):
+                    out[y, x, c] = photo[y, x, c]
+                continue
+            if a <= 0.0 and not shaded and f <= 0.0:
+                for c in range(3):
+                    out[y, x, c] = plate[y, x, c]
+                continue
+            for c in range(3):
+                back = decode[plate[y, x, c]]
+                if shaded:
+                    back *= (1 - contact[y, x]) * (1 - cast[y, x] * depth[c])
+                v = back * (1 - a) + rgba[y, x, c] * (1 - black[c]) + black[c] * a
+                if f > 0.0:
+                    v = v * (1 - f) + decode[photo[y, x, c]] * f
+                value = np.float32(encode[int(min(max(v, 0.0), 1.0) * steps + 0.5)])
+                value += grain[(y + oy) % size, (x + ox) % size, c] * sigma[c] * a * (1 - f)
+                out[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+
+
+def compose(
+    plate: UInt8[ndarray, "h w 3"],
+    rgba: Float[ndarray, "h w 4"],
+    shade: Shade | None,
+    black: Float[ndarray, "3"],
+    sigma: Float[ndarray, "3"],
+    rng: np.random.Generator,
+    front: Float[ndarray, "h w"] | None = None,
+    photo: UInt8[ndarray, "h w 3"] | None = None,
+) -> UInt8[ndarray, "h w 3"]:
+    """Blend a person over a plate in linear light; all arrays cover the same crop.
+
+    Args:
+        plate: 8-bit sRGB. rgba: the person, premultiplied, linear. shade: shadow on the plate, or None.
+        black: the photo's black level, linear (``black_level``). sigma: its grain, 8-bit (``noise_sigma``).
+        rng: places the grain.
+        front: opacity of what stands before the person, 0..1, with the pixels of ``photo``; or None.
+
+    Returns:
+        8-bit sRGB. Pixels without person, shadow or occluder are the plate's own.
+    """
+    oy, ox = (int(v) for v in rng.integers(0, _GRAIN, 2))
+    none = np.zeros((0, 0), np.float32)
+    out = np.empty_like(plate)
+    _blend(
+        np.ascontiguousarray(plate),
+        np.ascontiguousarray(plate if photo is None else photo),
+        np.ascontiguousarray(rgba, np.float32),
+        none if shade is None else np.ascontiguousarray(shade.cast, np.float32),
+        none if shade is None else np.ascontiguousarray(shade.contact, np.float32),
+        np.zeros(3, np.float32) if shade is None else np.asarray(shade.depth, np.float32),
+        none if front is None else np.ascontiguousarray(front, np.float32),
+        np.asarray(black, np.float32),
+        np.asarray(sigma, np.float32),
+        _grain(),
+        oy,
+        ox,
+        decode_table(),
+        encode_table(),
+        out,
+    )
+    return out
+
+
+def soft_edge(mask: Bool[ndarray, "h w"], width: float = 1.0) -> Float[ndarray, "h w"]:
+    """Return a mask's opacity with an edge about ``width`` px soft, f4: 1 inside, 0 outside."""
+    return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(width, 0.3))

@@ -1,0 +1,1 @@
+"""Vocabulary of the package: errors, records, randomness, compiled kernels, typed configurations."""

@@ -1,0 +1,300 @@
+"""What flows between stages: frozen structs of NumPy arrays joined by ``key``.
+
+Each column declares its dtype, shape, unit and meaning once, in the field itself. Validation, the HDF5 layout
+(``io/shards.py``) and the documentation are derived from that declaration. All floats are stored as declared;
+strings are object arrays of ``str``. A shape entry is a number, a letter (the same length in every column of one
+record that names it) or ``None`` in first place for a ragged column (an object array holding one array a row).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from a3dgen.core.errors import DataError
+
+SCHEMA_VERSION = 1
+
+UNLABELLED, OCCLUDED, VISIBLE, AMPUTATED, OUTSIDE = 0, 1, 2, 3, 4
+"""Keypoint states. They are never merged before the last writer."""
+STATE_NAMES = ("unlabelled", "occluded", "visible", "amputated", "outside")
+
+Row = TypeVar("Row", bound="Record")
+
+
+@dataclass(frozen=True)
+class Column:
+    """Declaration of one column: dtype (``"str"`` for text), shape of one row, unit, meaning, default of a row."""
+
+    dtype: str
+    shape: tuple[int | str | None, ...]
+    unit: str
+    doc: str
+    fill: Any
+
+    @property
+    def ragged(self) -> bool:
+        return bool(self.shape) and self.shape[0] is None
+
+    @property
+    def is_text(self) -> bool:
+        return self.dtype == "str"
+
+
+def column(dtype: str, *shape: int | str | None, unit: str = "", doc: str = "", fill: Any = None) -> Any:
+    """Declare a column of a record. ``fill`` (if not None) is used for rows that do not give the column."""
+    return field(metadata={"column": Column(dtype, shape, unit, doc, fill)})
+
+
+@dataclass(frozen=True)
+class Record:
+    """Base of all records: N rows, one array a column, checked on construction."""
+
+    key: np.ndarray = column("str", doc="stable name of the row")
+
+    @classmethod
+    def columns(cls) -> dict[str, Column]:
+        """Return name -> declaration, in order."""
+        return {f.name: f.metadata["column"] for f in fields(cls)}
+
+    def __post_init__(self) -> None:
+        letters: dict[str, int] = {}
+        for name, spec in self.columns().items():
+            array = _as_column(type(self).__name__, name, spec, getattr(self, name))
+            object.__setattr__(self, name, array)
+            if len(array) != len(self.key):
+                raise DataError(f"{type(self).__name__}.{name}: {len(array)} rows, but key has {len(self.key)}")
+            if not spec.ragged:
+                _check_shape(type(self).__name__, name, spec, array, letters)
+        if len(set(self.key.tolist())) != len(self.key):
+            raise DataError(f"{type(self).__name__}: duplicate keys")
+
+    def __len__(self) -> int:
+        return len(self.key)
+
+    def take(self: Row, rows: Sequence[int] | np.ndarray) -> Row:
+        """Return the rows with these indices (or this boolean mask), in that order."""
+        index = np.asarray(rows)
+        if index.dtype != bool:
+            index = index.astype(np.int64)
+        return type(self)(**{name: getattr(self, name)[index] for name in self.columns()})
+
+    def spread(self, rows: Sequence[int] | np.ndarray) -> SimpleNamespace:
+        """Return the columns at these rows, which may repeat: one parent's facts beside each of its samples."""
+        index = np.asarray(rows, np.int64)
+        return SimpleNamespace(**{name: getattr(self, name)[index] for name in self.columns()})
+
+    def row(self, index: int) -> dict[str, Any]:
+        """Return one row as a dict of scalars and arrays."""
+        return {name: getattr(self, name)[index] for name in self.columns()}
+
+    def index(self) -> dict[str, int]:
+        """Return key -> row number."""
+        return {str(k): i for i, k in enumerate(self.key)}
+
+    @classmethod
+    def from_rows(cls: type[Row], rows: Iterable[Mapping[str, Any]], **letters: int) -> Row:
+        """Build a record from dicts; a missing column takes its ``fill``.
+
+        Args:
+            rows: one mapping a row.
+            letters: lengths of lettered dimensions (``B=10``), needed only where there are no rows.
+
+        Raises:
+            DataError: if a row lacks a column without a fill, or names an unknown one.
+        """
+        rows = list(rows)
+        specs = cls.columns()
+        for row in rows:
+            unknown = set(row) - set(specs)
+            if unknown:
+                raise DataError(f"{cls.__name__} has no column {sorted(unknown)}")
+        return cls(**{name: _gather(cls.__name__, name, spec, rows, letters) for name, spec in specs.items()})
+
+    @classmethod
+    def concat(cls: type[Row], parts: Sequence[Row], **letters: int) -> Row:
+        """Return all rows of ``parts`` in order; no parts give an empty record (``letters`` as in from_rows)."""
+        if not parts:
+            return cls.from_rows([], **letters)
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in cls.columns()})
+
+    @classmethod
+    def describe(cls) -> str:
+        """Return the columns as a Markdown table, for the documentation."""
+        lines = [f"### {cls.__name__}", "", "| column | dtype | row shape | unit | meaning |", "|---|---|---|---|---|"]
+        for name, c in cls.columns().items():
+            shape = "×".join("n" if s is None else str(s) for s in c.shape) or "-"
+            lines.append(f"| {name} | {c.dtype} | {shape} | {c.unit or '-'} | {c.doc} |")
+        return "\n".join(lines)
+
+
+def _as_column(record: str, name: str, spec: Column, value: Any) -> np.ndarray:
+    if spec.ragged:
+        rows = [np.asarray(v, spec.dtype) for v in value]
+        out = np.empty(len(rows), object)
+        for i, row in enumerate(rows):
+            if row.shape[1:] != spec.shape[1:]:
+                raise DataError(f"{record}.{name}: row {i} has shape {row.shape}, wanted (n, {spec.shape[1:]})")
+            out[i] = row
+        return out
+    if spec.is_text:
+        array = np.empty(len(value), object)
+        array[:] = [str(v) for v in value]
+        return array
+    return np.ascontiguousarray(value, dtype=spec.dtype)
+
+
+def _check_shape(record: str, name: str, spec: Column, array: np.ndarray, letters: dict[str, int]) -> None:
+    got = array.shape[1:]
+    ok = len(got) == len(spec.shape)
+    for size, want in zip(got, spec.shape, strict=False):
+        ok = ok and size == (letters.setdefault(want, size) if isinstance(want, str) else want)
+    if not ok:
+        raise DataError(f"{record}.{name}: row shape {got}, declared {spec.shape}")
+
+
+def _gather(record: str, name: str, spec: Column, rows: list, letters: Mapping[str, int]) -> Any:
+    if not rows:
+        shape = tuple(letters.get(s, 0) if isinstance(s, str) else s for s in spec.shape)
+        plain = spec.ragged or spec.is_text
+        return np.empty(0, object) if plain else np.empty((0, *shape), spec.dtype)
+    values = []
+    for row in rows:
+        value = row.get(name, spec.fill)
+        if value is None:
+            raise DataError(f"{record}: row '{row.get('key', '?')}' lacks the column '{name}'")
+        values.append(value)
+    if spec.ragged or spec.is_text:
+        return _as_column(record, name, spec, values)
+    shapes = [s for s in spec.shape if not isinstance(s, str)]
+    if len(shapes) == len(spec.shape):  # scalars such as fill=0 spread over the declared row shape
+        return np.stack([np.broadcast_to(np.asarray(v, spec.dtype), spec.shape) for v in values])
+    return np.stack([np.asarray(v, spec.dtype) for v in values])
+
+
+@dataclass(frozen=True)
+class Persons(Record):
+    """One annotated human in one image, as read from a source (stage ``ingest``)."""
+
+    subset: np.ndarray = column("str", doc="folder in A3D_Dataset: COCO_train, COCO_val, MPII, H36M/S1, CUSTOM/x")
+    stem: np.ndarray = column("str", doc="stem of the output name, folder left out")
+    person_id: np.ndarray = column("str", doc="person part of the output name; may be empty", fill="")
+    license: np.ndarray = column("str", doc="licence of the source image", fill="")
+    group: np.ndarray = column("str", doc="instant seen by several cameras; never split over shards", fill="")
+    subject: np.ndarray = column("str", doc="same body across frames (H36M subject); empty if unknown", fill="")
+    image: np.ndarray = column("str", doc="path of the photo")
+    image_size: np.ndarray = column("i4", 2, unit="px", doc="width, height")
+    bbox: np.ndarray = column("f8", 4, unit="px", doc="x0, y0, x1, y1 of the person")
+    keypoints: np.ndarray = column("f8", 44, 3, unit="px", doc="x, y, confidence; zero where unlabelled")
+    state: np.ndarray = column("u1", 44, doc="0 unlabelled, 1 occluded, 2 visible, 3 amputated, 4 outside")
+    K: np.ndarray = column("f8", 3, 3, unit="px", doc="camera matrix (a guess unless K_known)")
+    dist: np.ndarray = column("f8", 5, doc="lens distortion k1 k2 p1 p2 k3 (OpenCV order)", fill=0.0)
+    K_known: np.ndarray = column("bool", doc="the camera is calibrated", fill=False)
+    joints3d: np.ndarray = column("f8", 44, 4, unit="m", doc="camera frame, confidence last; 0 = none", fill=0.0)
+    mask: np.ndarray = column("str", doc="person mask: JSON RLE {size, counts}, or empty", fill="")
+    others: np.ndarray = column("str", doc="JSON list of RLEs of all other people in the image", fill="[]")
+    objects: np.ndarray = column("str", doc="JSON list of RLEs of objects in the image", fill="[]")
+    present_removed: np.ndarray = column("bool", 12, doc="regions the real person lacks", fill=False)
+    present_residual: np.ndarray = column("f4", 12, doc="their residual fraction", fill=1.0)
+    dropped: np.ndarray = column("str", doc="why the user leaves this person out; empty = kept", fill="")
+    cloud: np.ndarray = column("f4", None, 3, unit="m", doc="point cloud, camera frame", fill=np.zeros((0, 3)))
+
+
+@dataclass(frozen=True)
+class Bodies(Record):
+    """The fitted body of a person (stage ``fit``)."""
+
+    pose: np.ndarray = column("f8", 24, 3, unit="rad", doc="axis-angle; joint 0 in the camera frame")
+    betas: np.ndarray = column("f8", "B", doc="shape coefficients of the body model")
+    transl: np.ndarray = column("f8", 3, unit="m", doc="X_cam = FK(pose, betas) + transl")
+    K: np.ndarray = column("f8", 3, 3, unit="px", doc="camera as used (pinhole; distortion removed)")
+    reproj_px: np.ndarray = column("f8", unit="px", doc="mean reprojection error over labelled keypoints")
+    cost: np.ndarray = column("f8", doc="final MAP cost", fill=0.0)
+    sigma: np.ndarray = column("f8", 24, unit="m", doc="standard deviation of each joint")
+    alt_pose: np.ndarray = column("f8", 3, 24, 3, unit="rad", doc="near-tied alternative poses", fill=0.0)
+    alt_betas: np.ndarray = column("f8", 3, "B", doc="their betas")
+    alt_transl: np.ndarray = column("f8", 3, 3, unit="m", doc="their translations", fill=0.0)
+    alt_cost: np.ndarray = column("f8", 3, doc="their costs; inf = no such alternative", fill=np.inf)
+
+
+@dataclass(frozen=True)
+class Shapes(Record):
+    """Body shape of every subject with 3D joints (made once, before the shards of stage ``fit``); keyed by subject."""
+
+    betas: np.ndarray = column("f8", "B", doc="shape coefficients of the body model")
+    frames: np.ndarray = column("i4", doc="frames whose median they are")
+
+
+@dataclass(frozen=True)
+class Plans(Record):
+    """Everything random about one sample, decided before anything is drawn (stage ``amputate``)."""
+
+    parent: np.ndarray = column("str", doc="key of the person")
+    twin: np.ndarray = column("str", doc="key of the intact (or amputee) twin with the same looks", fill="")
+    variant: np.ndarray = column("i4", doc="counts the person's samples", fill=0)
+    removed: np.ndarray = column("bool", 12, doc="AJAHR regions, most proximal only; all false = intact")
+    residual: np.ndarray = column("f4", 12, doc="place of the stump tip along its segment; 1 = at the joint", fill=1.0)
+    geometry: np.ndarray = column("str", doc="residual | collapse", fill="residual")
+    stump: np.ndarray = column("f4", 12, 3, doc="cap exponent, cap height / radius, taper", fill=(2.1, 0.8, 0.12))
+    skin: np.ndarray = column("u1", doc="Monk Skin Tone 1..10")
+    hair: np.ndarray = column("str", doc="JSON: style, length, colour, brows, stubble", fill="{}")
+    garments: np.ndarray = column("str", doc="JSON list of garments with fabric, colours, seed, ending over a stump")
+    light: np.ndarray = column("str", doc="JSON: adjustments of the light found in the plate", fill="{}")
+    look_seed: np.ndarray = column("u8", doc="seed of texture noise", fill=0)
+
+
+@dataclass(frozen=True)
+class Plates(Record):
+    """The photo without the person (stage ``background``)."""
+
+    image: np.ndarray = column("str", doc="path of the plate below the build folder")
+    mask: np.ndarray = column("str", doc="path of the filled region's mask below the build folder")
+    occluders: np.ndarray = column("str", doc="path of the mask of what stays in front of the person; may be empty")
+    filled: np.ndarray = column("f4", doc="share of the image that was filled")
+    method: np.ndarray = column("str", doc="inpainter, and what the mask came from")
+
+
+@dataclass(frozen=True)
+class Renders(Record):
+    """One finished picture with what was measured on it (stage ``render``)."""
+
+    image: np.ndarray = column("str", doc="path below the build folder")
+    mask: np.ndarray = column("str", doc="path of the person mask PNG below the build folder")
+    parts: np.ndarray = column("str", doc="path of the part-label PNG, or empty", fill="")
+    state: np.ndarray = column("u1", 44, doc="keypoint state measured on the picture")
+    keypoints: np.ndarray = column("f8", 44, 3, unit="m", doc="camera frame; zero where amputated")
+    visible: np.ndarray = column("f4", 12, doc="visible share of each region's carrying segment")
+    residual_ends: np.ndarray = column("f8", 8, 4, unit="m", doc="stump tips, camera frame, 1 = present", fill=0.0)
+    residual_end_state: np.ndarray = column("u1", 8, doc="state of the stump tips; 3 = no such stump", fill=3)
+    height: np.ndarray = column("f8", unit="m", doc="standing height of the intact body")
+    segment: np.ndarray = column("f8", 12, unit="m", doc="length of the carrying segment, intact")
+    stump_length: np.ndarray = column("f8", 12, unit="m", doc="length of the residual limb; 0 if none", fill=0.0)
+    stump_girth: np.ndarray = column("f8", 12, unit="m", doc="circumference at the cut ring; 0 if none", fill=0.0)
+
+
+OK, REJECTED, FAILED = "ok", "rejected", "failed"
+
+
+@dataclass(frozen=True)
+class Outcome(Record):
+    """What became of **every** input key of a stage."""
+
+    status: np.ndarray = column("str", doc="ok | rejected | failed")
+    reason: np.ndarray = column("str", doc="why, or a remark on an ok row", fill="")
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each status."""
+        return {s: int(np.sum(self.status == s)) for s in (OK, REJECTED, FAILED)}
+
+
+RECORDS: dict[str, type[Record]] = {c.__name__: c for c in (Persons, Shapes, Bodies, Plans, Plates, Renders, Outcome)}
+
+
+def canonical(value: object) -> str:
+    """Return JSON with sorted keys and no blanks: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""Builds: schedule, shard tasks, freshness, Dask and Slurm workers, progress, run statistics."""

@@ -1,0 +1,83 @@
+"""review.csv: everybody found in the photos, for the user to confirm, correct or leave out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a3dgen.core.records import OK, REJECTED, Outcome, Persons
+from a3dgen.engine.tasks import shard_path
+from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.io.images import replace_file
+from a3dgen.io.shards import read_shard
+from a3dgen.report.photos import without_samples
+from a3dgen.sources.photos.review import COLUMNS, read_table
+
+SHOWN = ("fit", "amputate", "background")
+"""Stages that say something of a person, after ``ingest``."""
+
+NAMES = Path("ingest") / "photos" / "names.csv"
+
+
+def write_review(out: Path, path: Path) -> int:
+    """Write the table of everybody found; what the user wrote in it before stays.
+
+    Returns:
+        The number of people.
+    """
+    photos = _names(out)
+    before = _rows(path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    count = 0
+    for person, status, reason in people(out):
+        key = str(person["key"])
+        removed = [REGION_NAMES[k] for k in np.flatnonzero(person["present_removed"])]
+        residual = [f"{person['present_residual'][k]:g}" for k in np.flatnonzero(person["present_removed"])]
+        said = before.get(key, {})
+        writer.writerow({
+            "key": key, "photo": photos.get(str(person["stem"]), ""),
+            "keep": said.get("keep") or ("no" if person["dropped"] else "yes"),
+            "removed": said.get("removed") or ";".join(removed),
+            "residual": said.get("residual") or ";".join(residual),
+            "found": f"{int((person['keypoints'][:, 2] > 0).sum())} keypoints", "status": status, "reason": reason,
+        })  # fmt: skip
+        count += 1
+    replace_file(path, text.getvalue().encode())
+    return count
+
+
+def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield (row of Persons, status, reason) of everybody whom a build's ingest kept."""
+    for path in sorted((out / "ingest").glob("[0-9]*.h5")):
+        persons = read_shard(path)["Persons"]
+        assert isinstance(persons, Persons)
+        verdict: dict[str, tuple[str, str]] = {}
+        for stage in SHOWN:
+            shard = shard_path(out, stage, int(path.stem))
+            outcome = read_shard(shard)["Outcome"] if shard.is_file() else None
+            if isinstance(outcome, Outcome):
+                for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
+                    if verdict.get(str(key), (OK,))[0] == OK:
+                        verdict[str(key)] = (str(status), str(reason))
+        drawn = shard_path(out, "render", int(path.stem))
+        if drawn.is_file():
+            refused = without_samples(read_shard(drawn)["Outcome"])
+            verdict.update({key: (REJECTED, why) for key, why in refused.items() if verdict.get(key, (OK,))[0] == OK})
+        for i, key in enumerate(persons.key):
+            yield persons.row(i), *verdict.get(str(key), (OK, ""))
+
+
+def _names(out: Path) -> dict[str, str]:
+    rows = read_table(out / NAMES)
+    return {row["stem"]: row["photo"] for row in reversed(rows)}  # a copy comes after the photo it is one of
+
+
+def _rows(path: Path) -> dict[str, dict[str, str]]:
+    return {row["key"]: row for row in read_table(path) if row.get("key")}

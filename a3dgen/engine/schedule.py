@@ -1,0 +1,117 @@
+"""Take every shard through the stages that work on shards: what is up to date is kept, what is not is a task."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from a3dgen.config import BuildConfig
+from a3dgen.core import interrupts
+from a3dgen.core.errors import A3dgenError
+from a3dgen.core.stage import Context
+from a3dgen.engine.executor import Done, Executor
+from a3dgen.engine.freshness import Freshness
+from a3dgen.engine.isolation import Isolation
+from a3dgen.engine.tasks import Task
+from a3dgen.stages.table import StageSpec
+
+POLL_SECONDS = 0.5
+
+
+@dataclass
+class Flow:
+    """One pass over all shards.
+
+    Attributes:
+        config, chain, fresh: the build's settings, the stages in order, and what can be kept.
+        context: returns what a stage may know.
+        pool: returns where to run; called when the first task must run.
+        book: takes the facts of a finished shard, and whether it was made now.
+        trouble: told of dead workers and failed attempts.
+        force: stages to run again even if nothing they depend on has changed.
+        retry_failed: also remake shards in which a key failed.
+    """
+
+    config: BuildConfig
+    chain: list[StageSpec]
+    fresh: Freshness
+    context: Callable[[StageSpec], Context]
+    pool: Callable[[], Executor]
+    book: Callable[[StageSpec, Mapping[str, Any], bool], None]
+    trouble: Callable[[str], None]
+    force: frozenset[str] = frozenset()
+    retry_failed: bool = False
+    _queue: list[tuple[int, int, Task]] = field(default_factory=list)
+    _under_way: int = 0
+    _tries: dict[tuple[str, int], int] = field(default_factory=dict)
+    _suspects: list[Task] = field(default_factory=list)
+
+    def run(self, count: int) -> None:
+        """Bring ``count`` shards up to date.
+
+        Raises:
+            A3dgenError: for what the user must fix; what is finished by then stays valid.
+        """
+        for shard in interrupts.checked(range(count)):
+            self._advance(shard, 0)
+        while self._queue or self._under_way or self._suspects:
+            if not self._queue and not self._under_way:
+                task = self._suspects.pop(0)
+                self._finish(task, Isolation(self.pool(), self.trouble).finish(task))
+                continue
+            self._fill()
+            done = self.pool().next(POLL_SECONDS)
+            if done is not None:
+                self._under_way -= 1
+                self._handle(done)
+
+    def _advance(self, shard: int, position: int) -> None:
+        """Keep what is up to date of a shard's chain from ``position`` on, and queue the first stage that is not."""
+        for at in range(position, len(self.chain)):
+            spec = self.chain[at]
+            depends = self.fresh.shard_depends(spec, shard)
+            facts = self._keep(spec, shard, depends)
+            if facts is None:
+                config = self.config.stages[spec.name]
+                task = Task(spec, shard, config, self.context(spec), depends or {})
+                heapq.heappush(self._queue, (shard, at, task))
+                return
+            self.book(spec, facts, False)
+
+    def _keep(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return the facts of a shard that can be kept; damage is told, what merely changed is not."""
+        if spec.name in self.force:
+            return None
+        verdict = self.fresh.shard(spec, shard, depends)
+        if verdict.damage:
+            self.trouble(f"{spec.name}, shard {shard}: {verdict.why}; it is made again")
+        failed = verdict.facts is not None and verdict.facts["counts"].get("failed")
+        return None if self.retry_failed and failed else verdict.facts
+
+    def _fill(self) -> None:
+        """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers."""
+        pool = self.pool()
+        while self._queue and self._under_way < pool.slots():
+            pool.submit(heapq.heappop(self._queue)[2])
+            self._under_way += 1
+
+    def _handle(self, done: Done) -> None:
+        task = done.task
+        if done.facts is not None:
+            self._finish(task, done)
+            return
+        if isinstance(done.error, A3dgenError):
+            raise done.error
+        tries = self._tries[task.spec.name, task.shard] = self._tries.get((task.spec.name, task.shard), 0) + 1
+        what = "its worker died" if done.died else f"{type(done.error).__name__}: {done.error}"
+        self.trouble(f"{task.spec.name}, shard {task.shard}: {what} (attempt {tries})")
+        if tries <= self.config.run.max_shard_retries:
+            heapq.heappush(self._queue, (task.shard, self.chain.index(task.spec), task))
+        else:
+            self._suspects.append(task)
+
+    def _finish(self, task: Task, done: Done) -> None:
+        self.book(task.spec, done.facts or {}, True)
+        self._advance(task.shard, self.chain.index(task.spec) + 1)

@@ -1,0 +1,89 @@
+"""Settings of the fit stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from a3dgen.core.errors import ConfigError
+from a3dgen.fit.fitter import FitOptions
+
+
+@dataclass(frozen=True)
+class Config:
+    """How people are fitted, and what counts as a fit. What the solver has a default for is taken from it.
+
+    Attributes:
+        engine: ``numba`` (compiled, one person at a time, the same bytes every time) or ``torch`` (whole shards at
+            once; equal to tolerance).
+        device: of the torch engine, ``cpu`` or ``cuda``.
+        init: npz of predicted poses to start from besides the headings (see ``fit.prediction``); empty = none.
+        starts: headings that are tried, of 12.
+        max_iterations: trial steps of a full solve.
+        tolerance: relative gain of a step at which a person has converged.
+        flips: whether limbs are also tried reflected in depth.
+        margin: minima that cost at most this much more (natural-log units) than the best are kept as alternatives.
+        robust: Geman-McClure scale, in standard deviations of the label noise.
+        prior: file of a pose prior made by ``a3dgen fit-prior``; empty = the shipped one.
+        prior_weight: factor of the pose prior.
+        noise: standard deviation of a label, as a share of the person's size (longer side of the box).
+        min_noise_px: least such standard deviation, px.
+        occluded: factor of it for a keypoint labelled as occluded.
+        noise_3d: standard deviation (m) of 3D joints that are defined as the body's own are.
+        focal_sd: standard deviation of the logarithm of an unknown focal length about its guess; 0 keeps the guess.
+        min_points: least number of distinct anatomical points on the image.
+        min_size_px: least size of a person.
+        max_reprojection: a fit is refused above this mean reprojection error (share of the person's size).
+        max_prior: and above this prior energy (natural-log units).
+        max_beta: and above this shape coefficient (standard deviations).
+    """
+
+    engine: str = "numba"
+    device: str = "cpu"
+    init: str = ""
+    starts: int = FitOptions.starts
+    max_iterations: int = FitOptions.steps
+    tolerance: float = FitOptions.tolerance
+    flips: bool = True
+    margin: float = FitOptions.margin
+    robust: float = FitOptions.robust
+    prior: str = ""
+    prior_weight: float = FitOptions.prior_weight
+    noise: float = 0.01
+    min_noise_px: float = 2.0
+    occluded: float = 2.0
+    noise_3d: float = 0.006
+    focal_sd: float = FitOptions.focal_sd
+    min_points: int = 6
+    min_size_px: float = 20.0
+    max_reprojection: float = 0.05
+    max_prior: float = 100.0
+    max_beta: float = 5.0
+
+
+def solver_options(config: Config, known_camera: bool) -> FitOptions:
+    """Return what of a configuration concerns the solver; a known focal length is never refined."""
+    return FitOptions(
+        starts=config.starts,
+        steps=config.max_iterations,
+        tolerance=config.tolerance,
+        flip_steps=FitOptions.flip_steps if config.flips else 0,
+        margin=config.margin,
+        robust=config.robust,
+        prior_weight=config.prior_weight,
+        focal_sd=0.0 if known_camera else config.focal_sd,
+    )
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for settings out of range."""
+    for name in ("noise", "min_noise_px", "robust", "max_reprojection", "occluded", "noise_3d"):
+        if not getattr(config, name) > 0:
+            raise ConfigError(f"fit.{name}: must be above 0, found {getattr(config, name)}")
+    if not 1 <= config.starts <= 12:
+        raise ConfigError(f"fit.starts: 1 to 12 headings can be tried, found {config.starts}")
+    if config.engine not in ("numba", "torch"):
+        raise ConfigError(f"fit.engine: numba or torch, found '{config.engine}'")
+    if config.engine == "torch" and config.init:
+        raise ConfigError("fit.init: only the numba engine starts from a file; set fit.engine: numba")
+    if config.max_iterations < 1:
+        raise ConfigError(f"fit.max_iterations: at least 1, found {config.max_iterations}")

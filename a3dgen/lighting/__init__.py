@@ -1,0 +1,1 @@
+"""Light: sRGB transfer, fitting a photo's light, shadow maps."""

@@ -1,0 +1,172 @@
+"""What a person holds, or stands on, and takes along: outlined objects, and thin things that nobody has outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.removal.mask_ops import discs, grow
+
+HELD_SHARE = 0.6
+"""A held object is smaller than this share of the person."""
+
+
+def held_objects(
+    person: Bool[ndarray, "h w"], objects: Sequence[Bool[ndarray, "h w"]], hands: Float[ndarray, "n 2"], reach: float
+) -> list[int]:
+    """Return the indices of objects in the person's hands.
+
+    An object is held if it touches the person, comes within ``reach`` px of a hand and is clearly smaller than the
+    person (a table that a hand rests on stays).
+    """
+    if not len(hands):
+        return []
+    near = grow(person, 2.0)
+    at_hand = discs(hands, reach, person.shape)
+    area = max(int(person.sum()), 1)
+    found = []
+    for i, thing in enumerate(objects):
+        size = int(thing.sum())
+        if 0 < size < HELD_SHARE * area and (thing & near).any() and (thing & at_hand).any():
+            found.append(i)
+    return found
+
+
+THIN_SIDE = 360
+"""Height of a person, px, at which thin things are looked for."""
+WIDEST = 0.055
+"""A thin thing is at most this wide, share of the height ..."""
+SHORTEST, LONGEST = 0.1, 1.3
+"""... and this long."""
+NEAR_HAND, NEAR_FOOT = 0.13, 0.17
+"""It touches the person within this distance of a wrist or ankle, share of the height."""
+ALIKE = 40.0
+"""Two parts of one fence differ at most this much in colour, grey levels."""
+CONTRAST = 22.0
+"""It differs at least this much from what lies to both its sides, grey levels."""
+
+
+def thin_things(
+    rgb: UInt8[ndarray, "h w 3"],
+    person: Bool[ndarray, "h w"],
+    keep: Bool[ndarray, "h w"],
+    hands: Float[ndarray, "n 2"],
+    feet: Float[ndarray, "m 2"],
+    height: float,
+) -> Bool[ndarray, "h w"]:
+    """Return straight, thin things that stick out of the person at a hand or foot: poles, bats, rackets' shafts, skis.
+
+    They stand out against what lies on both sides of them (black and white top hat). What is held begins at the hand:
+    what passes by it, or goes on in the same line on the person's other side, is a lamp post or a fence.
+
+    Args:
+        rgb: photo. person: mask to be removed. keep: pixels that must stay (other people).
+        hands, feet: wrists and ankles, px. height: standing height of the person, px.
+    """
+    out = np.zeros_like(person)
+    if not (len(hands) or len(feet)) or not person.any():
+        return out
+    y0, y1, x0, x1 = _around(person, 0.9 * height)
+    scale = min(1.0, THIN_SIDE / height)
+    size = (max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale)))
+    picture = cv2.resize(rgb[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+
+    def small(mask: ndarray) -> Bool[ndarray, "a b"]:
+        return cv2.resize(mask[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+
+    body, stay, tall = small(person), small(keep), height * scale
+    found = _outstanding(picture, grow(body, 1.0) | stay, tall)
+    _, labels = cv2.connectedComponents(found.astype(np.uint8))
+    beside = grow(body, 3.0) & found
+    at_hand = beside & discs((hands - (x0, y0)) * scale, NEAR_HAND * tall, body.shape)
+    at_foot = beside & discs((feet - (x0, y0)) * scale, NEAR_FOOT * tall, body.shape)
+    kept = np.zeros_like(found)
+    by_hand = set(np.unique(labels[at_hand]).tolist())
+    for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
+        held = label in by_hand
+        kept |= _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
+    if kept.any():
+        full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
+        out[y0:y1, x0:x1] = full & ~keep[y0:y1, x0:x1]
+    return out
+
+
+def _around(mask: Bool[ndarray, "h w"], margin: float) -> tuple[int, int, int, int]:
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    h, w = mask.shape
+    return (
+        max(0, int(rows[0] - margin)),
+        min(h, int(rows[-1] + margin) + 1),
+        max(0, int(cols[0] - margin)),
+        min(w, int(cols[-1] + margin) + 1),
+    )
+
+
+def _outstanding(rgb: UInt8[ndarray, "h w 3"], person: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return what is narrower than ``WIDEST`` and unlike both its sides, more so than is usual in this photo."""
+    side = max(5, int(WIDEST * height) | 1)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    # The person is painted over with what lies around, lest a narrow gap beside them looks like a thing.
+    filled = cv2.inpaint(rgb, person.astype(np.uint8), 3, cv2.INPAINT_TELEA) if person.mean() < 0.5 else rgb
+    white, black = (cv2.morphologyEx(filled, op, disc) for op in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+    strength = np.maximum(white, black).max(-1).astype(np.float32)
+    usual = float(np.percentile(strength[~person], 70)) if not person.all() else 255.0
+    return (strength > max(CONTRAST, 2.0 * usual)) & ~person
+
+
+def _stick(
+    rgb: UInt8[ndarray, "h w 3"],
+    part: Bool[ndarray, "h w"],
+    touch: Bool[ndarray, "h w"],
+    found: Bool[ndarray, "h w"],
+    height: float,
+    held: bool,
+) -> Bool[ndarray, "h w"]:
+    """Return the part of a component that is a straight, thin thing beginning at the person; all false if none is.
+
+    Args:
+        rgb: photo. part: the component. touch: where things touch the person. found: all components.
+        height: of the person, px. held: by a hand; else it may go on in front of the person and behind (skis).
+    """
+    none = np.zeros_like(part)
+    y, x = np.nonzero(part)
+    points = np.stack([x, y], 1).astype(np.float64)
+    centre = points.mean(0)
+    axis = np.linalg.svd(points - centre, full_matrices=False)[2][0]
+    along, across = (points - centre) @ axis, np.abs((points - centre) @ np.array([-axis[1], axis[0]]))
+    length = float(np.ptp(along)) + 1
+    widest = WIDEST * height * (1.0 if held else 1.5)
+    if not (SHORTEST if held else 2 * SHORTEST) * height < length < LONGEST * height:
+        return none
+    if np.percentile(across, 75) > 0.5 * widest or len(points) / length > widest:
+        return none
+    if y.min() == 0 or x.min() == 0 or y.max() == part.shape[0] - 1 or x.max() == part.shape[1] - 1:
+        return none
+    contact = along[touch[y, x]]
+    to_low, to_high = float(np.abs(contact - along.min()).max()), float(np.abs(along.max() - contact).max())
+    if held and min(to_low, to_high) > 0.25 * length:
+        return none
+    beginning = centre + axis * (along.min() if to_low < to_high else along.max())
+    outwards = axis if to_low < to_high else -axis
+    alike = np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0)).mean(-1) < ALIKE
+    if held and _goes_on(beginning, -outwards, found & ~part & alike, height):
+        return none
+    kept = across < 1.5 * widest
+    none[y[kept], x[kept]] = True
+    return none
+
+
+def _goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[ndarray, "h w"], height: float) -> bool:
+    """Return whether a line continues beyond the person: the like of it lies there for a tenth of the height."""
+    steps = np.arange(0.0, 0.6 * height)
+    at = np.rint(start + steps[:, None] * axis).astype(int)
+    h, w = found.shape
+    inside = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)
+    near = grow(found, 2.0)
+    hits = near[at[inside, 1], at[inside, 0]].astype(np.float64)
+    window = max(3, int(0.1 * height))
+    return len(hits) >= window and float(np.convolve(hits, np.ones(window), "valid").max()) > 0.8 * window

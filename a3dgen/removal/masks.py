@@ -1,0 +1,223 @@
+"""Which pixels of a scene leave with the person, which are never copied, and which stay in front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
+from a3dgen.removal.cast_shadow import cast_shadow, neighbours_shadows
+from a3dgen.removal.config import Config
+from a3dgen.removal.held_objects import held_objects, thin_things
+from a3dgen.removal.mask_ops import (
+    ANKLES,
+    WRISTS,
+    discs,
+    distance_to,
+    extent,
+    feet,
+    grow,
+    hands,
+    in_front,
+    inner,
+    limb_capsules,
+    union,
+)
+from a3dgen.removal.neighbours import RIM, Removed, detections, neighbours, possible
+from a3dgen.removal.overlap import EDGE, contested, hidden, islands
+from a3dgen.removal.photo import Scene
+from a3dgen.removal.segment import refine, segment_everybody, usable
+
+OWN_REACH = 0.06
+"""Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
+FOOT_SEEN = 0.15
+"""A foot covers more than this share of the disc that holds it."""
+COPIED = 0.02
+"""What borders on other people, within this share of the height, is not copied."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What becomes of the scene's pixels: ``hole`` is filled, ``avoid`` never copied, ``front`` stays on top.
+
+    ``person`` is the outline of what is removed before it is grown; ``source`` says what it came from.
+    """
+
+    hole: Bool[ndarray, "h w"]
+    avoid: Bool[ndarray, "h w"]
+    front: Bool[ndarray, "h w"]
+    person: Bool[ndarray, "h w"]
+    source: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who owns which pixel.
+
+    Attributes:
+        person: outline to be removed. solid: the same without room for fingers.
+        core: where the person is in front of everybody else.
+        others: masks of other people, never erased but for what ``core`` covers.
+        strangers: people that nobody has marked; they are not copied.
+        source: what the outline came from. dilate: how far to grow it, share of the height.
+    """
+
+    person: Bool[ndarray, "h w"]
+    solid: Bool[ndarray, "h w"]
+    core: Bool[ndarray, "h w"]
+    others: list[Any]
+    strangers: Bool[ndarray, "h w"]
+    source: str
+    dilate: float
+
+
+def plan_removal(config: Config, scene: Scene) -> Removal:
+    """Decide which pixels are filled, which are never copied and which stay in front."""
+    shape = scene.own.shape
+    claim = _drawn(config, scene) if scene.own.any() else _estimated(config, scene)
+    held = _held(config, scene)
+    person, core, source = claim.person, claim.core, claim.source
+    others = union(claim.others, shape)
+    for i in held:
+        person = person | scene.objects[i]
+        core = core | scene.objects[i]
+    hole = grow(person, max(2.0, claim.dilate * scene.height))
+    if config.remove_held:
+        ends = _at(scene, WRISTS), _at(scene, ANKLES)
+        thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
+        hole |= grow(thin, max(2.0, 0.012 * scene.height))
+        source += ", thin things" if thin.any() else ""
+    if config.remove_shadow:
+        shadow = cast_shadow(scene.rgb, person | scene.body, others, _at(scene, ANKLES), scene.height)
+        if shadow.any():
+            hole |= grow(shadow, max(2.0, 0.012 * scene.height))
+            source += ", shadow"
+    if held:
+        source += f", {len(held)} held"
+    hole &= ~others | core  # other people are never erased
+    seen = scene.keypoints[scene.state == VISIBLE]
+    stay = claim.others + [m for i, m in enumerate(scene.objects) if i not in held]
+    front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
+    hole &= ~front
+    avoid = grow(others | claim.strangers, max(2.0, COPIED * scene.height))
+    if config.remove_shadow:
+        avoid |= grow(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
+    avoid &= ~hole
+    return Removal(hole, avoid, front, person, source)
+
+
+def _drawn(config: Config, scene: Scene) -> Claim:
+    """Take the source's masks for what they are: right but for a rim, and without some fingers and toes."""
+    shape, height = scene.own.shape, scene.height
+    others = union(scene.others, shape)
+    seen = scene.keypoints[scene.state == VISIBLE]
+    # A pixel that two masks claim is the person's near a keypoint of theirs, as an island, or by its colour.
+    core = scene.own & (~others | discs(seen, OWN_REACH * height, shape) | islands(scene.own, scene.others))
+    core |= contested(scene, core)
+    behind = hidden(scene)
+    near = grow(scene.own | behind, 0.05 * height)
+    fingers = hands(scene.keypoints, scene.state != UNLABELLED, height, shape)
+    person = scene.own | behind | ((scene.body | fingers) & near & ~others)
+    return Claim(person, scene.own, core, scene.others, np.zeros(shape, bool), "source mask", config.dilate)
+
+
+def _estimated(config: Config, scene: Scene) -> Claim:
+    """Outline a person the source has no mask of: fitted body, thick limbs between clicks, detector, colours."""
+    shape, height = scene.own.shape, scene.height
+    labelled = scene.state != UNLABELLED
+    core = scene.body | limb_capsules(scene.keypoints, labelled, height, shape)
+    reach = hands(scene.keypoints, labelled, height, shape)
+    near = grow(core | reach, 0.5 * height)
+    close = [m for m in scene.others if (m & near).any()]
+    far = [grow(m, 0.03 * extent(m)) for m in scene.others if not (m & near).any()]  # only never to be copied
+    source, outline = "fitted body", core
+    detector = usable(config.segmenter)
+    found, *theirs = detections(scene.rgb, [core, *close]) if detector else [None] * (1 + len(close))
+    if found is not None:
+        # A detector may take in a neighbour: only what lies close to the fitted body is believed.
+        nearer = _nearer(core, union(scene.others, shape)) | reach
+        found = found & grow(core, 0.1 * height) & (nearer | ~union([m for m in theirs if m is not None], shape))
+        outline = core | found
+        source += " and mediapipe"
+    if config.refine:
+        margin = max(2.0, config.dilate_fitted * height)
+        others = neighbours(scene, Removed(core | reach, found), close, theirs, margin)
+        everyone = union(others, shape)
+        if outline.any():
+            outline = _coloured(scene, outline, core, reach, everyone)
+            source += ", refined"
+        # Outlines found by colours are a pixel or so wrong.
+        outline = grow(outline & ~everyone, EDGE) & (outline | everyone)
+    else:
+        others = _in_front(scene, config, [possible(m, f) for m, f in zip(close, theirs, strict=True)], outline)
+        outline = outline & ~union(others, shape)
+    others = [m & ~outline for m in others + far]
+    everyone = union(others, shape)
+    strangers = np.zeros(shape, bool)
+    if detector and not scene.alone:
+        strangers = segment_everybody(scene.rgb) & ~everyone & ~grow(outline | core, 0.05 * height)
+        strangers = cv2.morphologyEx(strangers.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
+    # A foot that the detector sees is taken from its outline, any other is somewhere in its disc.
+    soles = [
+        f & found if found is not None and _seen(f, found) else f
+        for f in feet(scene.keypoints, labelled, height, shape)
+    ]
+    person = outline | (union([reach, *soles], shape) & ~everyone)
+    if strangers.any():
+        others = [*others, strangers]
+    return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
+
+
+def _in_front(scene: Scene, config: Config, others: list[Any], outline: Bool[ndarray, "h w"]) -> list[Any]:
+    """Return the masks of others where only the feet say who is in front: who stands lower in the photo is nearer."""
+    seen = discs(scene.keypoints[scene.state == VISIBLE], config.clearance, outline.shape)
+    return [m & ~(seen & outline) if _lowest(m) > _lowest(outline) else m & ~outline for m in others]
+
+
+def _lowest(mask: Bool[ndarray, "h w"]) -> int:
+    """Return the last row a mask reaches, -1 if it is empty."""
+    rows = np.flatnonzero(mask.any(1))
+    return int(rows[-1]) if len(rows) else -1
+
+
+def _coloured(
+    scene: Scene,
+    outline: Bool[ndarray, "h w"],
+    core: Bool[ndarray, "h w"],
+    reach: Bool[ndarray, "h w"],
+    everyone: Bool[ndarray, "h w"],
+) -> Bool[ndarray, "h w"]:
+    """Fit the outline to the colours."""
+    height = scene.height
+    clicked = discs(scene.keypoints[scene.state != UNLABELLED], 0.02 * height, outline.shape)
+    theirs = inner(everyone, RIM * height) & ~core & ~reach
+    return refine(scene.rgb, outline | reach, clicked, theirs, reach & ~outline, height)
+
+
+def _seen(part: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"]) -> bool:
+    """Return whether the detector saw the foot in a disc."""
+    return int((part & found).sum()) > FOOT_SEEN * int(part.sum())
+
+
+def _nearer(mine: Bool[ndarray, "h w"], theirs: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return the pixels that are at least as near to one mask as to the other."""
+    if not theirs.any() or not mine.any():
+        return np.full(mine.shape, mine.any() or not theirs.any())
+    return distance_to(mine) <= distance_to(theirs)
+
+
+def _held(config: Config, scene: Scene) -> list[int]:
+    if not config.remove_held or not scene.objects:
+        return []
+    person = scene.own if scene.own.any() else scene.body
+    return held_objects(person, scene.objects, _at(scene, WRISTS), config.hand_reach * scene.height)
+
+
+def _at(scene: Scene, rows: Sequence[int]) -> Float[ndarray, "n 2"]:
+    return scene.keypoints[[r for r in rows if scene.state[r] in (OCCLUDED, VISIBLE)]]

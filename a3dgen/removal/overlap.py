@@ -1,0 +1,79 @@
+"""Drawn masks of two people that touch or overlap: what of the other's is the removed person's all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from a3dgen.removal.colours import unlikeness
+from a3dgen.removal.mask_ops import grow, inner
+from a3dgen.removal.photo import Scene
+
+RIM, LEAST_RIM = 0.01, 4.5
+"""Masks are drawn this share of the height wrong, at least so many px."""
+CLEARLY, WHOLLY = 0.5, 0.15
+"""A pixel that both may own is the other's if it is this much nearer to their colours; the latter at the border."""
+EDGE = 1.5
+"""Lens and compression mix the colours of what touches over this many px."""
+AROUND, SHARE = 0.08, 0.03
+"""Colours are compared with those within this share of the height; so many of the other's must agree."""
+ALONE = 0.1
+"""A piece is an island if this little of what borders on it is the mask's own."""
+
+
+def islands(own: Bool[ndarray, "h w"], others: Sequence[Any]) -> Bool[ndarray, "h w"]:
+    """Return pieces of a mask that lie alone within somebody else's.
+
+    Whoever drew a piece in the midst of another outline meant it: a foot seen between an arm and a leg, with the
+    outline of arm and leg drawn around all three.
+    """
+    out = np.zeros_like(own)
+    for other in others:
+        count, labels = cv2.connectedComponents((own & other).astype(np.uint8), connectivity=4)
+        for label in range(1, count):
+            piece = labels == label
+            ring = grow(piece, EDGE) & ~piece
+            mine, theirs = int((ring & own).sum()), int((ring & other & ~own).sum())
+            if mine <= ALONE * (mine + theirs):
+                out |= piece
+    return out
+
+
+def contested(scene: Scene, core: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return what masks of other people claim of the person: where two masks touch or overlap, whatever is not clearly
+    the other's by its colour goes.
+
+    Args:
+        core: what certainly is the person's.
+    """
+    others = np.logical_or.reduce([np.zeros_like(core), *scene.others])
+    rim = max(LEAST_RIM, RIM * scene.height)
+    strip = others & ~core & (grow(core, rim) | scene.own)
+    if not strip.any():
+        return strip
+    mine, theirs = inner(core & ~others, 1.0), inner(others, rim) & ~scene.own
+    to_me = unlikeness(scene.rgb, strip, mine, AROUND * scene.height)
+    to_them = unlikeness(scene.rgb, strip, theirs, AROUND * scene.height, SHARE)
+    claimed = strip & ~(to_them < CLEARLY * to_me)
+    claimed |= grow(core | claimed, EDGE) & strip & ~(to_them < WHOLLY * to_me)
+    closed = cv2.morphologyEx((core | claimed).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+    return strip & _joined(closed, core)
+
+
+def hidden(scene: Scene) -> Bool[ndarray, "h w"]:
+    """Return where the person's fitted body goes on behind the people beside: it may come out on their other side."""
+    others = np.logical_or.reduce([np.zeros_like(scene.body), *scene.others])
+    behind = scene.body & others
+    return _joined(behind, grow(scene.own, 3.0))
+
+
+def _joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return the connected parts of a mask that meet another."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    met = np.unique(labels[mask & seed])
+    return np.isin(labels, met[met > 0])

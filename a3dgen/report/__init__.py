@@ -1,0 +1,1 @@
+"""The report page: contact sheets, panels of each photo, errors in millimetres."""

@@ -1,0 +1,163 @@
+"""A folder of photos and videos without annotations: people are detected, the user may correct what was found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.records import OUTSIDE, UNLABELLED
+from a3dgen.detectors.calibration import calibrate
+from a3dgen.geometry.camera import default_K, inside_image
+from a3dgen.io import rle
+from a3dgen.io.forgotten import fact, read_forgotten
+from a3dgen.sources import Found, Source
+from a3dgen.sources.common import box_of, digest_files, root_folder
+from a3dgen.sources.photos.config import Config
+from a3dgen.sources.photos.decode import HEIF, can_read_heif
+from a3dgen.sources.photos.files import PhotoFile, list_files
+from a3dgen.sources.photos.review import Verdicts
+from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, Studio, make_all
+
+log = logging.getLogger("a3dgen")
+
+
+def fingerprint(config: Config) -> str:
+    """Return the digest of all photos, finished detections, weights and what the user said of people."""
+    root = _root(config)
+    files_found = list(_files(config, root))
+    found = [f"{f.name} {f.sha}" if isinstance(f, PhotoFile) else " ".join(f) for f in files_found]
+    if any(isinstance(f, PhotoFile) and f.path.suffix.lower() in HEIF for f in files_found):
+        found.append(f"HEIC {can_read_heif()}")
+    verdicts = Verdicts(config.present_regions, config.review)
+    extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
+    files = sorted(f for p in extra for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+    return digest_files(files, "\n".join([*found, verdicts.digest(), f"version {VERSION}"]))
+
+
+def prepare(config: Config, mapper: Mapper, report: Callable[[int, int], None]) -> None:
+    """Look for people in all photos, wherever ``mapper`` works; ``read`` finds the results on disk.
+
+    Raises:
+        ConfigError: for a folder, weights or table that cannot be used.
+        MissingDependency: if the detector's package is not installed.
+    """
+    root = _root(config)
+    Verdicts(config.present_regions, config.review)  # a mistake in a table is said before hours of detection
+    files = [f for f in _remembered(config, root) if isinstance(f, PhotoFile) and not f.same_as]
+    make_all(config, files, mapper, report)
+
+
+def _remembered(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
+    """Yield the files of people who did not ask to be forgotten."""
+    forgotten = read_forgotten(_work(config).parent.parent)
+    gone: set[str] = set()
+    for file in _files(config, root):
+        if not isinstance(file, PhotoFile):
+            yield file
+        elif file.same_as in gone or _facts(config, file) & forgotten:
+            gone.add(file.name)
+        else:
+            yield file
+
+
+def _facts(config: Config, file: PhotoFile) -> set[str]:
+    return {fact("stem", f"{config.subset}/{file.stem}"), fact("photo", file.sha)}
+
+
+def read(config: Config) -> Iterator[Found]:
+    """Yield everybody found in the photos, and a reason for every photo or person that gives nobody.
+
+    Keys look like ``custom/<name>/<photo>/<n>``; people are numbered from the left.
+
+    Raises:
+        ConfigError: for a folder, weights or table that cannot be used.
+        MissingDependency: if the detector's package is not installed.
+    """
+    root = _root(config)
+    verdicts = Verdicts(config.present_regions, config.review)
+    studio = Studio(config)
+    start = f"custom/{config.subset.split('/', 1)[1]}"
+    stems: dict[str, str] = {}
+    for file in _remembered(config, root):
+        if not isinstance(file, PhotoFile):
+            yield f"{start}/{file[0]}", file[1]
+            continue
+        if file.same_as:
+            why = f"the same picture as '{file.same_as}'"
+            studio.note(file, stems[file.same_as], why)
+            yield f"{start}/{file.name}", why
+            continue
+        stems[file.name] = file.stem
+        try:
+            shots = studio.shots(file)
+        except DataError as error:
+            studio.note(file, file.stem, str(error))
+            yield f"{start}/{file.stem}", str(error)
+            continue
+        for shot in shots:
+            if not shot.people:
+                yield f"{start}/{shot.stem}", "nobody found in the photo"
+            for number in range(1, len(shot.people) + 1):
+                yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts)
+    studio.finish()
+    for name in verdicts.unused():
+        log.warning("nobody is called '%s': what present-regions or review.csv say of them is not used", name)
+
+
+def _root(config: Config) -> Path:
+    root = root_folder("sources.photos", config.root)
+    if next(_files(config, root), None) is None:
+        raise ConfigError(f"sources.photos.root: no photo or video in '{config.root}'")
+    return root
+
+
+def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
+    inside = Path(config.work).parent.parent if config.work and not config.work.startswith("${") else None
+    return list_files(root, inside, config.hash_names)
+
+
+def _work(config: Config) -> Path:
+    if not config.work or config.work.startswith("${"):
+        raise ConfigError("sources.photos.work: give a folder for copies of photos and detections")
+    return Path(config.work)
+
+
+def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts) -> Found:
+    person = shot.people[number - 1]
+    size = shot.size
+    keypoints, state = calibrate(person.keypoints, config.detection.name)
+    off = (state != UNLABELLED) & ~inside_image(keypoints[:, :2], *size)
+    state[off] = OUTSIDE
+    keypoints[off, 2] = 0.0
+    try:
+        box = person.box if np.ptp(person.box) > 0 else box_of(keypoints, size)
+    except Rejected as error:
+        return key, str(error)
+    verdict = verdicts.of(key, shot.name, number, len(shot.people))
+    row: dict[str, Any] = {
+        "key": key,
+        "subset": config.subset,
+        "stem": shot.stem,
+        "person_id": str(number),
+        "license": "",
+        "image": str(shot.images[number - 1]),
+        "image_size": size,
+        "bbox": box,
+        "keypoints": keypoints,
+        "state": state,
+        "K": default_K(*size),
+        "mask": rle.to_json(shot.masks[number - 1]),
+        "others": rle.list_to_json([m for i, m in enumerate(shot.masks) if i != number - 1 and m is not None]),
+        "present_removed": verdict.removed,
+        "present_residual": verdict.residual.astype(np.float32),
+        "dropped": "left out in review.csv" if verdict.drop else "",
+    }
+    return row
+
+
+SOURCE = Source(Config, read, fingerprint, prepare)

@@ -1,0 +1,122 @@
+"""What is made of one photo or video: people, their outlines, and work copies where the file itself cannot be used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Bool, UInt8
+from numpy import ndarray
+
+from a3dgen.core.errors import DataError, MissingDependency
+from a3dgen.detectors import Detector, Person
+from a3dgen.io import rle
+from a3dgen.io.images import write_image
+from a3dgen.sources.photos.decode import HEIF, SMALLEST, TIFF, fit_size, load_photo, video_frames
+from a3dgen.sources.photos.files import LOSSLESS, PhotoFile
+
+if TYPE_CHECKING:
+    from a3dgen.sources.photos.config import Config
+
+
+def make_facts(config: Config, file: PhotoFile, detector: Detector, work: Path) -> list[dict[str, Any]]:
+    """Detect people in a file and write its work copies below ``work``.
+
+    Returns:
+        Plain facts, one dict a photo or video frame: name, stem, size, remark, images (of every person the copy to
+        use, empty for the photo itself), people from the left.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    maker = _Maker(config, file, detector, work)
+    if file.is_video:
+        return list(maker.frames())
+    photo = load_photo(file.path, config.max_side)
+    copied = file.path.suffix.lower() in (*HEIF, *TIFF) or not file.path_is_text
+    return [maker.facts(photo.rgb, photo.size, file.name, file.stem, copied)]
+
+
+class _Maker:
+    def __init__(self, config: Config, file: PhotoFile, detector: Detector, work: Path) -> None:
+        self._config, self._file, self._detector, self._work = config, file, detector, work
+
+    def frames(self) -> Iterator[dict[str, Any]]:
+        file, config = self._file, self._config
+        for number, rgb in video_frames(file.path, config.video_fps, config.video_frames):
+            size = (int(rgb.shape[1]), int(rgb.shape[0]))
+            small = fit_size(rgb, config.max_side)
+            yield self.facts(small, size, f"{file.name}@{number}", f"{file.stem}-f{number:06d}", True)
+
+    def facts(
+        self, rgb: UInt8[ndarray, "h w 3"], size: tuple[int, int], name: str, stem: str, copied: bool
+    ) -> dict[str, Any]:
+        """Return what is made of one picture; ``size`` is what it had in its file."""
+        h, w = rgb.shape[:2]
+        if min(size) < SMALLEST or min(h, w) < 1:
+            raise DataError(f"the picture is {size[0]}x{size[1]} px; {SMALLEST} px are the least on either side")
+        remark = ""
+        if (w, h) != size:
+            remark, copied = f"scaled down from {size[0]}x{size[1]} to {w}x{h} px", True
+        people = sorted(self._detector.detect(rgb, name), key=lambda p: p.box[0] + p.box[2])
+        people = [replace(p, mask=_outline(p, rgb)) for p in people]
+        suffix = ".png" if self._file.path.suffix.lower() in LOSSLESS else ".jpg"
+        return {
+            "name": name, "stem": stem, "size": [w, h], "remark": remark,
+            "images": self._pictures(rgb, people, stem, suffix, copied),
+            "people": [_plain(p) for p in people],
+        }  # fmt: skip
+
+    def _pictures(
+        self, rgb: UInt8[ndarray, "h w 3"], people: list[Person], stem: str, suffix: str, copied: bool
+    ) -> list[str]:
+        """Return for every person the copy to use, or an empty text for the photo itself."""
+        if not people:
+            return []
+        shared = ""
+        if copied:
+            shared = self._write(rgb, stem, suffix)
+        if not self._config.blur_bystanders:
+            return [shared] * len(people)
+        from a3dgen.detectors.faces import blur, of_others, possible_faces
+
+        faces = possible_faces(rgb, people)
+        pictures = []
+        for i, own in enumerate(people):
+            circles = of_others(own, [p for p in people if p is not own], faces)
+            if not len(circles):
+                pictures.append(shared)
+                continue
+            pictures.append(self._write(blur(rgb, circles), f"{stem}_{i + 1}_faces", suffix))
+        return pictures
+
+    def _write(self, rgb: UInt8[ndarray, "h w 3"], name: str, suffix: str) -> str:
+        """Write a copy; its name tells its content, so that later stages notice another one."""
+        digest = hashlib.blake2b(rgb.tobytes(), digest_size=4).hexdigest()
+        path = f"images/{name}-{digest}{suffix}"
+        write_image(self._work / path, rgb)
+        return path
+
+
+def _outline(person: Person, rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"] | None:
+    """Return the person's outline; a detector without outlines gets mediapipe's, where that is installed."""
+    if person.mask is not None:
+        return person.mask
+    try:
+        from a3dgen.detectors.mediapipe import segment
+
+        return segment(rgb, person.box)
+    except MissingDependency:
+        return None
+
+
+def _plain(person: Person) -> dict[str, Any]:
+    return {
+        "box": person.box.round(3).tolist(),
+        "keypoints": person.keypoints.round(3).tolist(),
+        "score": round(float(person.score), 4),
+        "mask": rle.encode(person.mask) if person.mask is not None and person.mask.any() else None,
+    }

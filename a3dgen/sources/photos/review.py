@@ -1,0 +1,164 @@
+"""What the user knows about people in the photos: whom to leave out, and which limbs somebody really lacks."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.amputation.sampling import SHORTEST
+from a3dgen.core.errors import ConfigError
+from a3dgen.geometry.regions import NUM_REGIONS, find_region, most_proximal
+
+COLUMNS = ("key", "photo", "keep", "removed", "residual", "found", "status", "reason")
+"""Columns of review.csv; only keep, removed and residual are the user's to change."""
+_NO = ("no", "n", "0", "false", "drop")
+_YES = ("", "yes", "y", "1", "true", "keep")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one person: dropped, and the regions they lack with the place of the stump's tip (12,).
+
+    ``whole``: said to lack nothing (``none`` under removed), whatever another file says.
+    """
+
+    drop: bool = False
+    removed: Bool[ndarray, "12"] = field(default_factory=lambda: np.zeros(NUM_REGIONS, bool))
+    residual: Float[ndarray, "12"] = field(default_factory=lambda: np.ones(NUM_REGIONS))
+    whole: bool = False
+
+    def plain(self) -> list[object]:
+        """Return it as JSON."""
+        return [self.drop, np.flatnonzero(self.removed).tolist(), self.residual[self.removed].tolist()]
+
+
+class Verdicts:
+    """Everything said of people, by key, by photo (if it shows one person) or by ``photo#n`` (n from 1, left to right).
+
+    Args:
+        present: CSV with the columns key, removed, residual; empty = none.
+        review: CSV with the columns key, keep, removed, residual, which wins; a file that is not there says nothing.
+
+    Raises:
+        ConfigError: naming file and line of what cannot be understood.
+    """
+
+    def __init__(self, present: str, review: str) -> None:
+        self._by_name: dict[str, Verdict] = {}
+        self._used: set[str] = set()
+        if present:
+            if not Path(present).expanduser().is_file():
+                raise ConfigError(f"--present-regions: no file '{present}'")
+            self._by_name.update(_read(Path(present).expanduser()))
+        path = Path(review).expanduser()
+        if review and path.is_file():
+            self._by_name.update(_read(path))
+
+    def of(self, key: str, photo: str, number: int, people: int) -> Verdict:
+        """Return what is said of one person of a photo."""
+        names = [key, f"{photo}#{number}", *([photo] if people == 1 else [])]
+        said = [name for name in names if name in self._by_name]
+        self._used.update(said)
+        return self._by_name[said[0]] if said else Verdict()
+
+    def unused(self) -> list[str]:
+        """Return names that no person asked for, where they said something."""
+        return sorted(set(self._by_name) - self._used)
+
+    def digest(self) -> str:
+        """Return a digest of what is said; a new note in another column changes nothing."""
+        facts = {n: v.plain() for n, v in sorted(self._by_name.items())}
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file as spreadsheets write it: with commas, semicolons (then 0,5 is a number) or tabs; UTF-8, or
+    Windows' western characters. No file is an empty table; cells that are not there are empty, cells beyond the named
+    columns are left out.
+
+    Raises:
+        ConfigError: if it is no such file.
+    """
+    if not path.is_file():
+        return []
+    try:
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252")
+        head = text.partition("\n")[0]
+        delimiter = max(",;\t", key=head.count)
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+        rows = [{name: cell for name, cell in row.items() if name is not None} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: cannot be read as CSV: {error}") from None
+    if delimiter == ";":
+        for row in rows:
+            row["residual"] = (row.get("residual") or "").replace(",", ".")
+    return rows
+
+
+def _read(path: Path) -> dict[str, Verdict]:
+    rows = read_table(path)
+    if rows and "key" not in rows[0]:
+        raise ConfigError(f"{path}: the first line must name the columns, 'key' among them: {', '.join(COLUMNS[:5])}")
+    found: dict[str, Verdict] = {}
+    for line, row in enumerate(rows, 2):
+        where = f"{path}:{line}"
+        key = (row.get("key") or "").strip()
+        if not key:
+            raise ConfigError(f"{where}: the column 'key' is empty")
+        if key in found:
+            raise ConfigError(f"{where}: '{key}' comes twice")
+        found[key] = _verdict(row, where)
+    return {n: v for n, v in found.items() if v.drop or v.whole or v.removed.any()}
+
+
+def _verdict(row: dict[str, str], where: str) -> Verdict:
+    keep = (row.get("keep") or "").strip().lower()
+    if keep not in (*_YES, *_NO):
+        raise ConfigError(f"{where}: keep is '{keep}'; write yes or no")
+    names = [n.strip() for n in (row.get("removed") or "").replace("+", ";").replace(",", ";").split(";") if n.strip()]
+    whole = [n.lower() for n in names] == ["none"]
+    regions = []
+    for name in [] if whole else names:
+        try:
+            regions.append(find_region(name))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+    tips = _tips(row.get("residual") or "", len(regions), where)
+    removed, residual = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
+    for (region, through), tip in zip(regions, tips, strict=True):
+        removed[region.index] = True
+        cut = region.cuttable and through is not False
+        residual[region.index] = (tip if tip is not None else (0.6 if through else 1.0)) if cut else 1.0
+    kept = most_proximal(np.flatnonzero(removed).tolist())
+    removed = np.isin(np.arange(NUM_REGIONS), kept)
+    return Verdict(keep in _NO, removed, np.where(removed, residual, 1.0), whole)
+
+
+def _tips(text: str, count: int, where: str) -> list[float | None]:
+    parts = [p.strip() for p in text.replace(",", ";").split(";") if p.strip()]
+    if not parts:
+        return [None] * count
+    try:
+        tips = [float(p) for p in parts]
+    except ValueError:
+        raise ConfigError(
+            f"{where}: residual is '{text}'; write a number from {SHORTEST:g} to 1 for each region"
+        ) from None
+    if any(not SHORTEST <= t <= 1 for t in tips) or len(tips) not in (1, count):
+        raise ConfigError(
+            f"{where}: residual is '{text}'; write one number from {SHORTEST:g} (the shortest stump there is) to 1, or "
+            f"one for each region"
+        )
+    return [*tips * count][:count] if len(tips) == 1 else [*tips]

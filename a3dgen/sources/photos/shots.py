@@ -1,0 +1,215 @@
+"""What was made of every photo, kept on disk: detections, and work copies where the photo itself cannot be used."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from a3dgen.core.errors import A3dgenError, ConfigError, DataError
+from a3dgen.detectors import Detector, Person, get_detector
+from a3dgen.io import rle
+from a3dgen.io.images import replace_file
+from a3dgen.sources.photos.detect import make_facts
+from a3dgen.sources.photos.files import PhotoFile
+
+if TYPE_CHECKING:
+    from a3dgen.sources.photos.config import Config
+
+VERSION = 5
+"""Of what is kept on disk: detections of another version are made anew."""
+FEW = 3
+"""So few photos are not worth handing out."""
+log = logging.getLogger("a3dgen")
+
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Like ``map``, in order; a pool's map works in parallel."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One photo or video frame.
+
+    Attributes:
+        name: the photo's path below its folder (``walk.mp4@120`` for a frame). stem: its name in the dataset.
+        size: width, height px. images: for every person the picture to use. people: from the left.
+        masks: their outlines as RLE, or None. remark: what was done to the photo.
+    """
+
+    name: str
+    stem: str
+    size: tuple[int, int]
+    images: list[Path]
+    people: list[Person]
+    masks: list[rle.Rle | None]
+    remark: str
+
+
+class Studio:
+    """Makes shots of files, or takes them from the work folder.
+
+    Args:
+        config: of the source; its ``work`` is a folder.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._detection, self._work = config, config.detection, Path(config.work)
+        self._names: list[tuple[str, str, int, str, str]] = []
+        self._kept: set[Path] = set()
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector, loaded at the first photo that needs it.
+
+        Raises:
+            ConfigError: if its weights or files cannot be used: no photo is to blame.
+        """
+        try:
+            return get_detector(self._detection)
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+
+    def make(self, file: PhotoFile) -> list[dict[str, Any]]:
+        """Return the facts of a file, made and kept if they are not there yet.
+
+        Raises:
+            DataError: if the file cannot be read.
+        """
+        path = self._facts_path(file)
+        facts = _stored(path, self._work)
+        if facts is None:
+            facts = make_facts(self._config, file, self.detector, self._work)
+            replace_file(path, json.dumps(facts).encode())
+        return facts
+
+    def missing(self, files: Iterable[PhotoFile]) -> list[PhotoFile]:
+        """Return the files of which nothing is kept."""
+        return [f for f in files if _stored(self._facts_path(f), self._work) is None]
+
+    def shots(self, file: PhotoFile) -> list[Shot]:
+        """Return the shots of one file: one of a photo, several of a video.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        facts = self.make(file)
+        self._kept.add(self._facts_path(file))
+        shots = [self._shot(file, f) for f in facts]
+        for shot in shots:
+            self._kept.update(shot.images)
+            self._names.append((shot.stem, shot.name, len(shot.people), shot.remark, file.sha))
+            if shot.remark:
+                log.warning("%s: %s", shot.name, shot.remark)
+        return shots
+
+    def note(self, file: PhotoFile, stem: str, remark: str) -> None:
+        """Put a file of which there is no shot into the list of names: ``forget`` must know it."""
+        self._names.append((stem, file.name, 0, remark, file.sha))
+
+    def finish(self) -> None:
+        """Write the list of names, and delete copies and detections that belong to no photo any more."""
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(("stem", "photo", "people", "remark", "sha256"))
+        writer.writerows(self._names)
+        replace_file(self._work / "names.csv", text.getvalue().encode())
+        for folder in ("facts", "images"):
+            for path in (self._work / folder).glob("*"):
+                if path.is_file() and path not in self._kept:
+                    path.unlink()
+        self._warn_of_other_names()
+
+    def _warn_of_other_names(self) -> None:
+        """Say so if finished detections are of other photos altogether."""
+        named = getattr(self.detector, "names", None) if self._detection.name == "given" else None
+        if named and self._names and not any(people for _, _, people, *_ in self._names):
+            log.warning(
+                "none of the photos is found in %s: it speaks of '%s', the photos are called e.g. '%s'",
+                self._detection.keypoints, sorted(named)[0], self._names[0][1],
+            )  # fmt: skip
+
+    def _facts_path(self, file: PhotoFile) -> Path:
+        return self._work / "facts" / f"{file.stem}-{self._digest(file)}.json"
+
+    def _digest(self, file: PhotoFile) -> str:
+        c = self._config
+        facts = [VERSION, file.sha, file.name, asdict(self._detection), c.max_side, c.video_fps, c.video_frames]
+        facts.append(c.blur_bystanders)
+        facts += self._models
+        return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def _models(self) -> list[list[Any]]:
+        """Name, size and time of every file that the detector reads."""
+        d = self._detection
+        paths = [Path(p).expanduser() for p in (d.weights, d.person_weights, d.keypoints, d.config) if p]
+        files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+        return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
+
+    def _shot(self, file: PhotoFile, facts: dict[str, Any]) -> Shot:
+        images = [self._work / p if p else file.path for p in facts["images"]]
+        people = [
+            Person(np.array(p["box"], np.float64), np.array(p["keypoints"], np.float64).reshape(-1, 3), p["score"])
+            for p in facts["people"]
+        ]
+        size = (int(facts["size"][0]), int(facts["size"][1]))
+        return Shot(
+            facts["name"], facts["stem"], size, images, people, [p["mask"] for p in facts["people"]], facts["remark"]
+        )
+
+
+def make_all(config: Config, files: list[PhotoFile], mapper: Mapper, report: Callable[[int, int], None]) -> None:
+    """Look for people in all files that need it, wherever ``mapper`` works; what comes of it is kept on disk.
+
+    Every photo is worked on alone: the files are the same bytes whoever makes them. What cannot be read is left to
+    ``Studio.shots``, which says so.
+
+    Args:
+        config: of the source. files: without copies of another. mapper: like ``map``.
+        report: called with (photos done, photos in all).
+
+    Raises:
+        ConfigError: if the detector cannot be used.
+    """
+    studio = Studio(config)
+    todo = studio.missing(files)
+    if len(todo) <= FEW:
+        return
+    studio.detector  # noqa: B018  what is wrong with it is said once, before anything is handed out
+    report(0, len(todo))
+    # the review table and the folder do not matter here: workers need not load the detector anew for another one
+    plain = replace(config, review="", present_regions="")
+    for done, _ in enumerate(mapper(functools.partial(_make_one, config=plain), todo), 1):
+        report(done, len(todo))
+
+
+def _make_one(file: PhotoFile, config: Config) -> None:
+    try:
+        _studio(config).make(file)
+    except (A3dgenError, OSError):
+        return  # the caller comes to this file again, and says what is wrong
+
+
+@functools.lru_cache(maxsize=1)
+def _studio(config: Config) -> Studio:
+    return Studio(config)
+
+
+def _stored(path: Path, work: Path) -> list[dict[str, Any]] | None:
+    """Return what was kept of a file, None if nothing was or one of its copies is gone."""
+    try:
+        facts = json.loads(path.read_text())
+        whole = all((work / p).is_file() for f in facts for p in f["images"] if p)
+        return facts if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
