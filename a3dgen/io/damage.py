@@ -1,4 +1,4 @@
-"""What reading a damaged file can raise, besides what a reader raises itself."""
+"""What reading a damaged file can raise, and what a file that is something else altogether is."""
 
 from __future__ import annotations
 
@@ -30,3 +30,13 @@ DAMAGED_NPZ: tuple[type[Exception], ...] = (
     zlib.error,
 )
 """From ``numpy.load(..., allow_pickle=False)`` and from the members: zip, deflate, and a header that NumPy parses."""
+
+
+def is_not_the_file(head: bytes) -> str:
+    """Say what stands in place of a file whose first bytes are ``head``, and what to do; nothing if it may be one."""
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the file itself; run 'git lfs pull'"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:32].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page, not the file itself (a download that was refused or asks for a login); fetch it again"
+    return "" if head.strip(b"\0") or not head else "nothing but zeros (a copy that was interrupted); fetch it again"

@@ -1,135 +1,388 @@
-"""Stand-ins for the classes and functions that a pickle of plain data names: what ``unpickle`` answers instead.
+"""What the notes of ``unpickle`` stand for: the few things that a pickle of plain data may name, built here.
 
-NumPy arrays, dtypes and scalars, SciPy sparse columns and rows, chumpy arrays and ``OrderedDict`` are rebuilt here;
-``ALLOWED`` is the whole list.
+NumPy arrays, dtypes and scalars, SciPy sparse columns and rows, chumpy arrays, sets and ``OrderedDict``. Each is built
+from checked parts by a function of this module; nothing in the file is called, and no class of NumPy is handed a
+file's arguments. How often a shared value is used counts, so that a small file cannot unfold into a huge value.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-_DTYPE_KINDS = frozenset("biufcSUVO?")
+MAX_VALUES = 50_000_000
+"""Numbers, texts and containers that a pickle may unfold into."""
+MAX_DEPTH = 40
+_MOST_EMPTY = 1_000_000
+"""Texts without a character in an array, which take no room in the file."""
+_MAX_ENTRIES = 1 << 31
+"""Of a sparse matrix written out."""
+_DTYPE = re.compile(r"[<>=|]?(?:[biufcSU?](?:[0-9]{1,8})?|O8?)")
+_SCALARS = (type(None), bool, int, float, str, bytes)
 
 
 class Refused(Exception):
     """The pickle asks for something that is not plain data."""
 
 
-class Array:
-    """Stand-in for ``numpy.ndarray`` while ``__setstate__`` has not been seen."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Name:
+    """A class or function that a pickle names: only its name."""
 
-    def __init__(self, *_args: Any) -> None:
-        self.value: np.ndarray | None = None
+    module: str
+    name: str
 
-    def __setstate__(self, state: tuple) -> None:
-        _version, shape, dtype, fortran, data = state
-        dtype = _plain_dtype(dtype)
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A note that a pickle wants something called (or made), given state, and filled with entries."""
+
+    what: Name
+    args: tuple[Any, ...]
+    state: Any = None
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Dict:
+    """The entries of a dict."""
+
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Set:
+    """The entries of a set."""
+
+    items: list[Any] = field(default_factory=list)
+    frozen: bool = False
+
+
+def shown(value: Any) -> str:
+    """Return a short, printable word on a value, for messages: never a long one, never a deep one."""
+    if isinstance(value, Name):
+        text = f"'{value.module}.{value.name}'"
+    elif isinstance(value, str):
+        text = value[:200]
+    else:
+        text = f"a {type(value).__name__.lower()}"
+    return " ".join("".join(c if c.isprintable() else "?" for c in text).split())[:80]
+
+
+def check_name(module: Any, name: Any) -> None:
+    """Raise Refused unless something of that name can stand in plain data."""
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise Refused("a name that is no text")
+    if (module, name) not in ALLOWED:
+        raise Refused(shown(Name(module, name)))
+
+
+def plain(value: Any) -> Any:
+    """Return plain data for what ``unpickle``'s machine left on its stack; what is shared there is shared here.
+
+    Raises:
+        Refused: if there is anything in it that is not plain data, or too much of it.
+    """
+    return _Settler().settle(value, 0)[0]
+
+
+class _Settler:
+    """Turns notes into values, every one once, and counts what each unfolds into."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, tuple[Any, int]] = {}
+        self._open: set[int] = set()
+
+    def settle(self, value: Any, depth: int) -> tuple[Any, int]:
+        """Return the value and the number of values it unfolds into."""
+        if type(value) in _SCALARS:
+            return value, 1
+        known = self._done.get(id(value))
+        if known is not None:
+            return known
+        if id(value) in self._open:
+            raise Refused("data that contains itself")
+        if depth > MAX_DEPTH:
+            raise Refused(f"data nested deeper than {MAX_DEPTH}")
+        self._open.add(id(value))
+        result, weight = self._made(value, depth + 1)
+        self._open.discard(id(value))
+        if weight > MAX_VALUES:
+            raise Refused(f"more than {MAX_VALUES} values")
+        self._done[id(value)] = result, weight
+        return result, weight
+
+    def _made(self, value: Any, depth: int) -> tuple[Any, int]:
+        if isinstance(value, (list, tuple)):
+            items, weight = self.all(value, depth)
+            return (items if isinstance(value, list) else tuple(items)), weight
+        if isinstance(value, Dict):
+            return self._dict({}, value.pairs, depth)
+        if isinstance(value, Set):
+            return self._set(value.items, value.frozen, depth)
+        if isinstance(value, bytearray):
+            return bytes(value), 1
+        if isinstance(value, Call):
+            maker = ALLOWED[value.what.module, value.what.name]
+            if maker is None:
+                raise Refused(f"a call of {shown(value.what)}")
+            return maker(self, value, depth)
+        raise Refused(f"{shown(value)} as data")
+
+    def all(self, values: Any, depth: int) -> tuple[list[Any], int]:
+        """Return the settled values of a list or tuple, and what they unfold into together."""
+        items, weight = [], 1
+        for value in values:
+            if type(value) in _SCALARS:
+                items.append(value)
+                weight += 1
+            else:
+                item, more = self.settle(value, depth)
+                items.append(item)
+                weight += more
+        return items, weight
+
+    def _dict(self, into: dict[Any, Any], pairs: list[tuple[Any, Any]], depth: int) -> tuple[dict[Any, Any], int]:
+        weight = 1
+        for key, value in pairs:
+            settled, more = self.settle(value, depth)
+            into[_key(key)] = settled
+            weight += more + 1
+        return into, weight
+
+    def _set(self, items: list[Any], frozen: bool, depth: int) -> tuple[Any, int]:
+        keys = [_key(item) for item in items]
+        return (frozenset(keys) if frozen else set(keys)), 1 + len(keys)
+
+    def ordered(self, call: Call, depth: int) -> tuple[Any, int]:
+        """``OrderedDict``: entries set later, or (Python 2) given as a list of pairs."""
+        pairs = list(call.pairs)
+        if call.args:
+            listed = call.args[0]
+            if len(call.args) > 1 or not isinstance(listed, list):
+                raise Refused("an OrderedDict made of something else")
+            for pair in listed:
+                if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                    raise Refused("an OrderedDict made of something else")
+                pairs.insert(len(pairs) - len(call.pairs), (pair[0], pair[1]))
+        _no_state(call)
+        return self._dict(OrderedDict(), pairs, depth)
+
+    def set_of(self, call: Call, depth: int) -> tuple[Any, int]:
+        """``set([..])`` and ``frozenset([..])`` of old protocols."""
+        _no_state(call)
+        if len(call.args) > 1 or not all(isinstance(a, (list, tuple)) for a in call.args):
+            raise Refused(f"{shown(call.what)} of something else than a list")
+        return self._set(list(call.args[0]) if call.args else [], call.what.name == "frozenset", depth)
+
+    def array(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
+        """``numpy.ndarray`` as ``_reconstruct`` and its state make it."""
+        if not isinstance(call.state, tuple) or len(call.state) != 5 or call.pairs:
+            raise Refused("an unfinished array")
+        _, shape, dtype, fortran, data = call.state
+        shape, dtype = _shape(shape), self.dtype_of(dtype)
+        order = "F" if fortran is True or fortran == 1 else "C"
         if dtype.hasobject:
-            flat = np.empty(len(data), object)
-            flat[:] = data
-        else:
-            flat = np.frombuffer(_raw(data), dtype)
-        self.value = flat.reshape(shape, order="F" if fortran else "C").copy()
+            if not isinstance(data, list) or len(data) != math.prod(shape):
+                raise Refused("an array of objects of another shape")
+            items, weight = self.all(data, depth)
+            flat = np.empty(len(items), object)
+            for i, item in enumerate(items):
+                flat[i] = item
+            return flat.reshape(shape, order=order), weight
+        return _array(_bytes(data), dtype, shape, order), _weight(shape)
 
+    def buffer(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
+        """``numpy.core.numeric._frombuffer`` (protocol 5)."""
+        _no_state(call)
+        if len(call.args) not in (4, 5):
+            raise Refused("a buffer that is no array")
+        data, dtype, shape, order = call.args[:4]
+        plain_dtype, shape = self.dtype_of(dtype), _shape(shape)
+        if plain_dtype.hasobject or order not in ("C", "F"):
+            raise Refused("a buffer of objects")
+        return _array(_bytes(data), plain_dtype, shape, order), _weight(shape)
 
-class Dtype:
-    """Stand-in for ``numpy.dtype``; structured and sub-array dtypes are refused."""
+    def scalar(self, call: Call, depth: int) -> tuple[Any, int]:
+        """``numpy.core.multiarray.scalar``."""
+        _no_state(call)
+        if len(call.args) != 2:
+            raise Refused("an unfinished number")
+        dtype = self.dtype_of(call.args[0])
+        if dtype.hasobject:
+            raise Refused("an object scalar")
+        return _array(_bytes(call.args[1]), dtype, (1,), "C")[0], 1
 
-    def __init__(self, code: Any, *_flags: Any) -> None:
-        code = as_text(code)
-        if not isinstance(code, str) or code[:1] not in _DTYPE_KINDS:
-            raise Refused(f"dtype {code!r}")
-        self.value = np.dtype(code)
-
-    def __setstate__(self, state: tuple) -> None:
-        _version, order, subdtype, names, *_ = state
-        if subdtype is not None or names is not None:
-            raise Refused("structured dtype")
-        self.value = self.value.newbyteorder(as_text(order))
-
-
-class Instance:
-    """Stand-in for an instance of a class whose state is a plain dict (sparse matrices, chumpy arrays)."""
-
-    kind = "class"
-
-    state: dict[str, Any]
-
-    def __new__(cls, *_args: Any) -> Any:  # unpickling makes objects without calling __init__
-        self = super().__new__(cls)
-        self.state = {}
-        return self
-
-    def resolve(self, settle: Callable[[Any], Any]) -> Any:
-        """Return what the object stands for; ``settle`` does the same for anything it holds."""
-        raise Refused(f"a {self.kind}")
-
-    def __setstate__(self, state: Any) -> None:
-        if isinstance(state, tuple) and len(state) == 2:  # (dict, slots)
-            state = {**(state[0] or {}), **(state[1] or {})}
-        if not isinstance(state, dict):
-            raise Refused(f"state of a {self.kind}")
-        self.state.update({as_text(k): v for k, v in state.items()})
-
-
-class _Sparse(Instance):
-    kind = "sparse matrix"
-    layout: Callable[..., Any]
-
-    def resolve(self, settle: Callable[[Any], Any]) -> Any:
-        state = self.state
+    def dtype_of(self, value: Any) -> np.dtype:
+        """Return the dtype that a note stands for; structured, sub-array and date dtypes are refused."""
+        if not isinstance(value, Call) or value.what.name != "dtype" or not value.args:
+            raise Refused("an array without a dtype")
+        code = as_text(value.args[0])
+        if not isinstance(code, str) or not _DTYPE.fullmatch(code):
+            raise Refused(f"dtype {shown(code)}")
         try:
-            parts = tuple(settle(state[name]) for name in ("data", "indices", "indptr"))
-            shape = state["_shape"] if "_shape" in state else state["shape"]
-            matrix = type(self).layout(parts, shape=tuple(int(settle(n)) for n in shape))
+            dtype = np.dtype(code)
+        except (TypeError, ValueError):
+            raise Refused(f"dtype {shown(code)}") from None
+        if value.state is None:
+            return dtype
+        state = value.state
+        if not isinstance(state, tuple) or len(state) < 4 or state[2] is not None or state[3] is not None:
+            raise Refused("a structured dtype")
+        order = as_text(state[1])
+        if order not in ("<", ">", "=", "|"):
+            raise Refused("a dtype of another byte order")
+        return dtype.newbyteorder(order)
+
+    def dtype(self, call: Call, depth: int) -> tuple[np.dtype, int]:
+        """A dtype among the data."""
+        return self.dtype_of(call), 1
+
+    def sparse(self, call: Call, depth: int) -> tuple[Any, int]:
+        """A matrix of sparse columns or rows, checked as a whole."""
+        state, layout = _state(call), _SPARSE[call.what.name[:3]]
+        try:
+            parts = tuple(self.settle(state[name], depth)[0] for name in ("data", "indices", "indptr"))
+            shape = _shape(state["_shape"] if "_shape" in state else state["shape"])
+            if len(shape) != 2 or math.prod(shape) > _MAX_ENTRIES:
+                raise Refused(f"a sparse matrix of shape {shape}")
+            if any(not isinstance(p, np.ndarray) or p.ndim != 1 or p.dtype.kind not in "iufb" for p in parts):
+                raise Refused("a sparse matrix of something else than numbers")
+            matrix = layout(parts, shape=shape)
             matrix.check_format(full_check=True)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Refused(f"damaged sparse matrix ({error})") from error
-        return matrix
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise Refused(f"a damaged sparse matrix ({shown(str(error))})") from None
+        return matrix, 1 + sum(len(p) for p in parts)
 
-
-class _Csc(_Sparse):
-    layout = scipy.sparse.csc_matrix
-
-
-class _Csr(_Sparse):
-    layout = scipy.sparse.csr_matrix
-
-
-class _Chumpy(Instance):
-    """A chumpy ``Ch``: its array. Derived expressions have no value of their own and are refused."""
-
-    kind = "chumpy array"
-
-    def resolve(self, settle: Callable[[Any], Any]) -> np.ndarray:
-        if "x" not in self.state:
+    def chumpy(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
+        """A chumpy ``Ch``: its array. Derived expressions have no value of their own and are refused."""
+        state = _state(call)
+        if "x" not in state:
             raise Refused("a chumpy expression without a stored array")
-        return np.asarray(settle(self.state["x"]))
+        value, weight = self.settle(state["x"], depth)
+        if not isinstance(value, (np.ndarray, np.generic, float, int)):
+            raise Refused("a chumpy array of something else than numbers")
+        return np.asarray(value), weight
 
-
-class _Selection(Instance):
-    """A chumpy ``Select``: entries ``idxs`` of the array ``a``, in ``preferred_shape``."""
-
-    kind = "chumpy selection"
-
-    def resolve(self, settle: Callable[[Any], Any]) -> np.ndarray:
+    def selection(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
+        """A chumpy ``Select``: entries ``idxs`` of the array ``a``, in ``preferred_shape``."""
+        state = _state(call)
         try:
-            chosen = np.asarray(settle(self.state["a"])).ravel()[np.asarray(settle(self.state["idxs"]), np.int64)]
-            shape = settle(self.state.get("preferred_shape"))
+            source, weight = self.settle(state["a"], depth)
+            indices, more = self.settle(state["idxs"], depth)
+            chosen = np.asarray(source).ravel()[np.asarray(indices, np.int64)]
+            shape = state.get("preferred_shape")
+            return (chosen if shape is None else chosen.reshape(_shape(shape))), weight + more + chosen.size
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise Refused(f"damaged chumpy selection ({error})") from error
-        return chosen.reshape(shape) if shape is not None else chosen
+            raise Refused(f"a damaged chumpy selection ({shown(str(error))})") from None
+
+    def encoded(self, call: Call, depth: int) -> tuple[bytes, int]:
+        """``_codecs.encode``, by which Python 3 writes byte strings for Python 2."""
+        return _encoded(call), 1
+
+    def empty_bytes(self, call: Call, depth: int) -> tuple[bytes, int]:
+        """``bytes()``, the empty byte string in protocols 0 to 2."""
+        return _encoded(call), 1
 
 
-def _plain_dtype(dtype: Any) -> np.dtype:
-    if isinstance(dtype, Dtype):
-        return dtype.value
-    raise Refused(f"dtype {dtype!r}")
+def _key(key: Any) -> Any:
+    """Return a key of a dict or an entry of a set: a number, text, or a flat tuple of these, whose hash is cheap."""
+    if isinstance(key, tuple):
+        if len(key) > 64:
+            raise Refused("a long tuple as a key")
+        return tuple(_key_part(k) for k in key)
+    return as_text(_key_part(key))
+
+
+def _key_part(key: Any) -> Any:
+    if type(key) in _SCALARS:
+        return key
+    if isinstance(key, Call) and key.what.name == "scalar":
+        return _Settler().scalar(key, 0)[0].item()
+    if isinstance(key, Call) and key.what.name in ("encode", "bytes"):
+        return as_text(_encoded(key))
+    raise Refused(f"{shown(key)} as a key")
+
+
+def _encoded(call: Call) -> bytes:
+    _no_state(call)
+    if call.what.name == "bytes" and not call.args:
+        return b""
+    text, encoding = (*call.args, "latin1")[:2] if call.args else (None, "")
+    if call.what.name != "encode" or not isinstance(text, str) or encoding not in ("latin1", "latin-1", "iso-8859-1"):
+        raise Refused(f"{shown(call.what)} of something else than text")
+    return text.encode("latin1")
+
+
+def _no_state(call: Call) -> None:
+    if call.state is not None:
+        raise Refused(f"the state of {shown(call.what)} to be changed")
+
+
+def _state(call: Call) -> dict[str, Any]:
+    """Return the attributes of an instance, not settled: a dict, or a pair (dict, slots)."""
+    parts = call.state if isinstance(call.state, tuple) else (call.state,)
+    found: dict[str, Any] = {}
+    for part in parts:
+        if part is None:
+            continue
+        if not isinstance(part, Dict):
+            raise Refused(f"another state of {shown(call.what)}")
+        found.update((as_text(_key_part(k)), v) for k, v in part.pairs)
+    return found
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    if isinstance(value, (list, tuple)) and len(value) <= 32:
+        sizes = tuple(int(_key_part(n)) if isinstance(n, Call) else n for n in value)
+        if all(type(n) is int and 0 <= n < 1 << 62 for n in sizes):
+            return sizes
+    raise Refused("an array of another shape")
+
+
+def _bytes(data: Any) -> bytes:
+    """Return the bytes of an array, however a protocol writes them."""
+    if isinstance(data, Call):
+        return _encoded(data)
+    if isinstance(data, str):  # Python 2
+        return data.encode("latin1")
+    if isinstance(data, (bytes, bytearray)):
+        return bytes(data)
+    raise Refused("an array of something else than bytes")
+
+
+def _weight(shape: tuple[int, ...]) -> int:
+    """Return what an array counts for: its bytes are in the file once, however often the array is used."""
+    return 1 + math.prod(shape) // 16
+
+
+def _array(data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+    count = math.prod(shape)
+    if count * dtype.itemsize != len(data):
+        raise Refused("an array whose bytes do not fit its shape")
+    if count == 0 or dtype.itemsize == 0:
+        if count > _MOST_EMPTY:
+            raise Refused("an array of nothing, many times")
+        return np.zeros(shape, dtype)
+    array = np.frombuffer(data, dtype).reshape(shape, order=order).copy()
+    if dtype.kind == "U" and not is_text(array):
+        raise Refused("text with characters that do not exist")
+    return array
+
+
+def is_text(array: np.ndarray) -> bool:
+    """Whether an array of dtype U holds only characters that exist; NumPy hands others to Python, which crashes."""
+    if array.size == 0 or array.dtype.itemsize == 0:
+        return True
+    codes = np.ascontiguousarray(array).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+    return bool(codes.max() <= 0x10FFFF)
 
 
 def as_text(value: Any) -> Any:
@@ -137,67 +390,24 @@ def as_text(value: Any) -> Any:
     return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def _raw(data: Any) -> bytes:
-    return data.encode("latin1") if isinstance(data, str) else bytes(data)
-
-
-def _scalar(dtype: Any, data: Any = b"") -> Any:
-    """Stands for ``numpy.core.multiarray.scalar``."""
-    plain = _plain_dtype(dtype)
-    if plain.hasobject:
-        raise Refused("object scalar")
-    return np.frombuffer(_raw(data), plain, 1)[0]
-
-
-def _from_buffer(data: Any, dtype: Any, shape: tuple, order: str) -> np.ndarray:
-    """Stands for ``numpy.core.numeric._frombuffer`` (protocol 5)."""
-    plain = _plain_dtype(dtype)
-    if plain.hasobject:
-        raise Refused("object buffer")
-    return np.frombuffer(bytes(data), plain).reshape(shape, order=order).copy()
-
-
-def _reconstruct_object(cls: Any, _base: Any, _state: Any) -> Any:
-    """Stands for ``copyreg._reconstructor``: an empty instance of one of our stand-ins."""
-    if isinstance(cls, type) and issubclass(cls, Instance):
-        return cls()
-    raise Refused("object of an unknown class")
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Stands for ``_codecs.encode``, by which Python 2 byte strings are written for Python 3."""
-    if encoding not in ("latin1", "latin-1", "iso-8859-1"):
-        raise Refused(f"encoding {encoding!r}")
-    return text.encode("latin1")
-
-
-def _no_bytes() -> bytes:
-    """Stands for ``bytes()``, the empty byte string in protocols 0 to 2."""
-    return b""
-
-
-class Named:
-    """Stand-in for classes that are only named (``numpy.ndarray``, ``object``)."""
-
-
-_SPARSE = ("scipy.sparse", "scipy.sparse.{}", "scipy.sparse._{}")
-_NUMPY_CORE = ("numpy.core.multiarray", "numpy._core.multiarray")
-_BUILTINS = (("set", set), ("frozenset", frozenset), ("bytes", _no_bytes), ("object", Named))
-_CHUMPY = ("chumpy.ch", "chumpy")
-ALLOWED: Mapping[tuple[str, str], Any] = {
-    **{(m, "_reconstruct"): Array for m in _NUMPY_CORE},
-    **{(m, "scalar"): _scalar for m in _NUMPY_CORE},
-    **{(m, "_frombuffer"): _from_buffer for m in ("numpy.core.numeric", "numpy._core.numeric")},
-    **{(m, "Ch"): _Chumpy for m in _CHUMPY},
-    ("chumpy.reordering", "Select"): _Selection,
-    **{(m.format("csc"), f"csc_{t}"): _Csc for m in _SPARSE for t in ("matrix", "array")},
-    **{(m.format("csr"), f"csr_{t}"): _Csr for m in _SPARSE for t in ("matrix", "array")},
-    ("numpy", "ndarray"): Named,
-    ("numpy", "dtype"): Dtype,
-    ("collections", "OrderedDict"): OrderedDict,
-    **{(m, name): kind for m in ("__builtin__", "builtins") for name, kind in _BUILTINS},
-    ("copy_reg", "_reconstructor"): _reconstruct_object,
-    ("copyreg", "_reconstructor"): _reconstruct_object,
-    ("_codecs", "encode"): _encode,
+_SPARSE = {"csc": scipy.sparse.csc_matrix, "csr": scipy.sparse.csr_matrix}
+_Maker = Callable[[_Settler, Call, int], tuple[Any, int]]
+_MODULES = ("scipy.sparse", "scipy.sparse.{}", "scipy.sparse._{}")
+ALLOWED: Mapping[tuple[str, str], _Maker | None] = {
+    **{(m, "_reconstruct"): _Settler.array for m in ("numpy.core.multiarray", "numpy._core.multiarray")},
+    **{(m, "scalar"): _Settler.scalar for m in ("numpy.core.multiarray", "numpy._core.multiarray")},
+    **{(m, "_frombuffer"): _Settler.buffer for m in ("numpy.core.numeric", "numpy._core.numeric")},
+    **{(m, "Ch"): _Settler.chumpy for m in ("chumpy.ch", "chumpy")},
+    ("chumpy.reordering", "Select"): _Settler.selection,
+    **{(m.format(c), f"{c}_{t}"): _Settler.sparse for m in _MODULES for c in _SPARSE for t in ("matrix", "array")},
+    ("numpy", "dtype"): _Settler.dtype,
+    ("collections", "OrderedDict"): _Settler.ordered,
+    **{(m, n): _Settler.set_of for m in ("__builtin__", "builtins") for n in ("set", "frozenset")},
+    **{(m, "bytes"): _Settler.empty_bytes for m in ("__builtin__", "builtins")},
+    ("_codecs", "encode"): _Settler.encoded,
+    # only named, as arguments of others:
+    ("numpy", "ndarray"): None,
+    **{(m, "object"): None for m in ("__builtin__", "builtins")},
+    **{(m, "_reconstructor"): None for m in ("copy_reg", "copyreg")},
 }
-"""(module, name) in a pickle -> what stands for it here. Whatever is not in this table is refused."""
+"""(module, name) in a pickle -> what builds it here. Whatever is not in this table is refused."""

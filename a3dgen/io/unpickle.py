@@ -1,92 +1,224 @@
-"""Read pickles without executing anything in them.
+"""Read pickles as plain data: a stack machine that cannot call anything.
 
-A pickle is a program. This reader runs its stack machine (the standard library's, in Python) but answers every
-request for a callable itself: NumPy arrays, dtypes and scalars, SciPy sparse columns and rows, chumpy arrays and
-``OrderedDict`` are rebuilt by the functions in ``standins``; everything else is an error. State may be set only on
-those stand-ins, so that a pickle cannot change them or anything else in the process. Python 2 pickles
-(latin1 byte strings) and all protocols are read.
+A pickle is a program. The standard library's reader runs it by calling what it names. This one has no instruction that
+calls, looks up or changes anything: a name stays text (``Name``), a call stays a note of what was asked for (``Call``),
+and dicts and sets stay lists of their entries, so that not even a hash is taken of anything in the file. What the notes
+stand for is worked out afterwards, in ``pickle_standins``. All protocols and Python 2 pickles (latin1 byte strings) are
+read; extension codes, persistent ids and out-of-band buffers are refused. Opcodes: the standard library's ``pickletools``.
 """
 
 from __future__ import annotations
 
+import codecs
 import io
-import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
-
+from a3dgen.io.damage import is_not_the_file
 from a3dgen.core.errors import DataError
-from a3dgen.io.pickle_standins import ALLOWED, Array, Dtype, Instance, Named, Refused, as_text
+from a3dgen.io.regular import read_bytes
+from a3dgen.io.pickle_standins import Call, Dict, Name, Refused, Set, check_name, plain, shown
+
+_SHORT_TEXT, _TEXT, _MEMOIZE, _PUT, _LONG_PUT = 0x8C, ord("X"), 0x94, ord("q"), ord("r")
+_STOP, _STRING = ord("."), ord("S")
+_MAX_BITS = 512
 
 
-class _Reader(pickle._Unpickler):
-    """The stack machine; only stand-ins can be asked for, called or given state."""
+class _Machine:
+    """The stack, the marks and the memo of one pickle."""
 
-    dispatch: ClassVar[dict[int, Callable]] = dict(pickle._Unpickler.dispatch)
+    def __init__(self, program: bytes) -> None:
+        self._program = program
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return ALLOWED[module, name]
-        except KeyError:
-            raise Refused(f"'{module}.{name}'") from None
+    def run(self) -> Any:
+        """Execute up to STOP and return what lies on top of the stack: primitives, tuples, lists and notes."""
+        program, memo, position = self._program, self.memo, 0
+        while True:
+            code, position = program[position], position + 1
+            # these five are nearly all there is in an array of a million names
+            if code == _SHORT_TEXT:
+                end = position + 1 + program[position]
+                self.push(self._text(position + 1, end))
+                position = end
+            elif code == _TEXT:
+                end = position + 4 + int.from_bytes(program[position : position + 4], "little")
+                self.push(self._text(position + 4, end))
+                position = end
+            elif code == _MEMOIZE:
+                memo[len(memo)] = self.stack[-1]
+            elif code == _PUT:
+                memo[program[position]], position = self.stack[-1], position + 1
+            elif code == _LONG_PUT:
+                memo[int.from_bytes(program[position : position + 4], "little")] = self.stack[-1]
+                position += 4
+            elif code == _STOP:
+                return self.stack.pop()
+            else:
+                position = self._other(code, position)
 
-    def get_extension(self, code: int) -> Any:
-        raise Refused("an extension object")
+    def _other(self, code: int, position: int) -> int:
+        op = pickletools.code2op.get(chr(code))
+        if op is None or op.name not in _OPS:
+            raise Refused(f"the instruction {op.name if op else hex(code)}")
+        argument: Any = None
+        if op.arg is not None:
+            rest = io.BytesIO(self._program)
+            rest.seek(position)
+            argument = _old_string(rest.readline()) if code == _STRING else op.arg.reader(rest)
+            position = rest.tell()
+            if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
+                raise Refused("a number of thousands of digits")
+        _OPS[op.name](self, argument)
+        return position
 
-    def load_build(self) -> None:
+    def _text(self, start: int, end: int) -> str:
+        if end > len(self._program):
+            raise EOFError("a text is cut short")
+        return self._program[start:end].decode("utf-8", "surrogatepass")
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def mark(self, _: Any) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def popped(self) -> list[Any]:
+        """Return everything above the last mark."""
+        items, self.stack = self.stack, self.marks.pop()
+        return items
+
+    def drop(self, _: Any) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.popped()
+
+    def name(self, module: Any, name: Any) -> Name:
+        check_name(module, name)
+        return Name(module, name)
+
+    def stack_name(self, _: Any) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.push(self.name(module, name))
+
+    def call(self, what: Any, args: Any) -> None:
+        if not isinstance(what, Name) or not isinstance(args, tuple):
+            raise Refused(f"a call of {shown(what)}")
+        if what.name == "_reconstructor":  # copyreg: an instance of the class that is its first argument
+            if not args or not isinstance(args[0], Name):
+                raise Refused("an object of an unknown class")
+            what, args = args[0], ()
+        self.push(Call(what, args))
+
+    def reduce(self, _: Any) -> None:
+        args, what = self.stack.pop(), self.stack.pop()
+        self.call(what, args)
+
+    def old_instance(self, argument: str) -> None:
+        module, _, name = argument.partition(" ")
+        self.call(self.name(module, name), tuple(self.popped()))
+
+    def old_object(self, _: Any) -> None:
+        what, *args = self.popped()
+        self.call(what, tuple(args))
+
+    def build(self, _: Any) -> None:
         state = self.stack.pop()
-        if not isinstance(self.stack[-1], (Array, Dtype, Instance)):
-            raise Refused("the state of something else to be changed")
-        self.stack[-1].__setstate__(state)
+        target = self.stack[-1]
+        if not isinstance(target, Call) or target.state is not None:
+            raise Refused(f"the state of {shown(target)} to be changed")
+        target.state = state
 
-    dispatch[pickle.BUILD[0]] = load_build
+    def append(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], list):
+            raise Refused(f"something to be appended to {shown(self.stack[-1])}")
+        self.stack[-1].extend(items)
+
+    def set_items(self, flat: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, (Dict, Call)) or len(flat) % 2:
+            raise Refused(f"an entry to be set in {shown(target)}")
+        target.pairs.extend(zip(flat[::2], flat[1::2], strict=True))
+
+    def add_items(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], Set):
+            raise Refused(f"something to be added to {shown(self.stack[-1])}")
+        self.stack[-1].items.extend(items)
+
+    def last(self, count: int) -> list[Any]:
+        if len(self.stack) < count:
+            raise IndexError("the stack is empty")
+        items = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return items
 
 
-class _Settler:
-    """Replaces stand-ins by what they stand for, inside containers too; every object once, however often it is used."""
+def _old_string(line: bytes) -> str:
+    """Return the text of a quoted Python 2 string with its escapes."""
+    quoted = line.removesuffix(b"\n").strip(b" ")
+    if len(quoted) < 2 or quoted[:1] != quoted[-1:] or quoted[:1] not in (b"'", b'"'):
+        raise ValueError("a string without its quotes")
+    return codecs.escape_decode(quoted[1:-1])[0].decode("latin1")
 
-    def __init__(self) -> None:
-        self._done: dict[int, Any] = {}
-        self._busy: set[int] = set()
 
-    def __call__(self, value: Any) -> Any:
-        key = id(value)
-        if key in self._done:
-            return self._done[key]
-        if key in self._busy:
-            raise Refused("data that contains itself")
-        self._busy.add(key)
-        result = self._settle(value)
-        self._busy.discard(key)
-        if isinstance(value, (dict, list, tuple, set, frozenset, Array, Instance)):
-            self._done[key] = result
-        return result
 
-    def _settle(self, value: Any) -> Any:
-        if isinstance(value, Array):
-            return self._array(value)
-        if isinstance(value, Instance):
-            return value.resolve(self)
-        if isinstance(value, Dtype):
-            return value.value
-        if isinstance(value, dict):
-            return type(value)((as_text(self(k)), self(v)) for k, v in value.items())
-        if isinstance(value, (list, tuple, set, frozenset)):
-            return type(value)(self(v) for v in value)
-        if callable(value) or isinstance(value, Named):
-            raise Refused("a class or function as data")
-        return value
 
-    def _array(self, value: Array) -> np.ndarray:
-        if value.value is None:
-            raise Refused("an unfinished array")
-        if value.value.dtype != object:
-            return value.value
-        flat = np.empty(value.value.size, object)
-        flat[:] = [self(v) for v in value.value.ravel()]
-        return flat.reshape(value.value.shape)
+def _new_dict(m: _Machine, flat: list[Any]) -> None:
+    m.push(Dict())
+    m.set_items(flat)
+
+
+_VALUES = (
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "STRING", "UNICODE", "BINUNICODE8",
+)  # fmt: skip
+_OPS: dict[str, Callable[[_Machine, Any], Any]] = {
+    **{name: _Machine.push for name in _VALUES},
+    "PROTO": lambda m, a: None,
+    "FRAME": lambda m, a: None,
+    "NONE": lambda m, a: m.push(None),
+    "NEWTRUE": lambda m, a: m.push(True),
+    "NEWFALSE": lambda m, a: m.push(False),
+    "MARK": _Machine.mark,
+    "POP": _Machine.drop,
+    "POP_MARK": lambda m, a: m.popped(),
+    "DUP": lambda m, a: m.push(m.stack[-1]),
+    "PUT": lambda m, a: m.memo.__setitem__(a, m.stack[-1]),
+    "GET": lambda m, a: m.push(m.memo[a]),
+    "BINGET": lambda m, a: m.push(m.memo[a]),
+    "LONG_BINGET": lambda m, a: m.push(m.memo[a]),
+    "EMPTY_LIST": lambda m, a: m.push([]),
+    "EMPTY_TUPLE": lambda m, a: m.push(()),
+    "EMPTY_DICT": lambda m, a: m.push(Dict()),
+    "EMPTY_SET": lambda m, a: m.push(Set()),
+    "LIST": lambda m, a: m.push(m.popped()),
+    "TUPLE": lambda m, a: m.push(tuple(m.popped())),
+    "TUPLE1": lambda m, a: m.push(tuple(m.last(1))),
+    "TUPLE2": lambda m, a: m.push(tuple(m.last(2))),
+    "TUPLE3": lambda m, a: m.push(tuple(m.last(3))),
+    "DICT": lambda m, a: _new_dict(m, m.popped()),
+    "FROZENSET": lambda m, a: m.push(Set(m.popped(), frozen=True)),
+    "APPEND": lambda m, a: m.append(m.last(1)),
+    "APPENDS": lambda m, a: m.append(m.popped()),
+    "SETITEM": lambda m, a: m.set_items(m.last(2)),
+    "SETITEMS": lambda m, a: m.set_items(m.popped()),
+    "ADDITEMS": lambda m, a: m.add_items(m.popped()),
+    "GLOBAL": lambda m, a: m.push(m.name(*a.split(" ", 1))),
+    "STACK_GLOBAL": _Machine.stack_name,
+    "REDUCE": _Machine.reduce,
+    "NEWOBJ": _Machine.reduce,
+    "INST": _Machine.old_instance,
+    "OBJ": _Machine.old_object,
+    "BUILD": _Machine.build,
+}
+"""Everything the machine can do. Not in it, and so refused: EXT1-4, PERSID, BINPERSID, NEWOBJ_EX, NEXT_BUFFER."""
 
 
 def read_pickle(path: str | Path) -> Any:
@@ -99,20 +231,28 @@ def read_pickle(path: str | Path) -> Any:
     Raises:
         DataError: if the file is missing, damaged, or holds or calls anything else.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    return plain_data(content, str(path))
+    return plain_data(read_bytes(path), str(path))
 
 
 def plain_data(pickled: bytes, where: str) -> Any:
     """Read a pickle in memory, as ``read_pickle`` does; ``where`` names it in errors."""
     try:
-        return _Settler()(_Reader(io.BytesIO(pickled), encoding="latin1").load())
-    except Refused as error:
+        return plain(_Machine(pickled).run())
+    except Exception as error:  # a program of random bytes fails in many ways
+        other = is_not_the_file(pickled[:512]) or _line_ends(pickled)
+        if other:
+            raise DataError(f"{where}: {other}") from None
+        if isinstance(error, Refused):
+            raise DataError(
+                f"{where}: the pickle asks for {error}, which is not plain data; it was not executed and is not read"
+            ) from None
         raise DataError(
-            f"{where}: the pickle asks for {error}, which is not plain data; it was not executed and is not read"
+            f"{where}: not a pickle, or a damaged one ({type(error).__name__}: {shown(str(error))})"
         ) from None
-    except Exception as error:  # the stack machine fails in many ways on damaged input
-        raise DataError(f"{where}: not a pickle, or a damaged one ({type(error).__name__}: {error})") from error
+
+
+def _line_ends(pickled: bytes) -> str:
+    """Say so if every line end of a text pickle (protocol 0) has become Windows'."""
+    if pickled[:1] == b"\x80" or not 0 < pickled.count(b"\n") == pickled.count(b"\r\n"):
+        return ""
+    return "its line ends were changed to Windows' (CR LF), which damages a pickle; fetch it as binary, or run dos2unix"
