@@ -6,7 +6,6 @@ import fcntl
 import io
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -17,6 +16,7 @@ import numpy as np
 from a3dgen.core.errors import DataError
 from a3dgen.geometry.body import BodyData, KeypointBlends
 from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.io.npz import read
 
 LAYOUT = 1
 """Version of the file's layout."""
@@ -66,9 +66,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read all arrays of an .npz file made by this package; ``DataError`` if it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {k: file[k] for k in file.files}
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return read(path, folders=True)
+    except DataError as error:
         raise DataError(f"{path}: not one of a3dgen's own files ({error}); delete it, it is made again") from error
 
 

@@ -20,6 +20,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import ROW
+from a3dgen.io.npz import read_npy
 
 log = logging.getLogger("a3dgen")
 
@@ -136,8 +137,8 @@ def _user_rows(config: BodyConfig, model: Path, vertices: int) -> dict[int, Mixt
         if not named and not path.exists():
             continue
         try:
-            regressor = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            regressor = read_npy(path)
+        except DataError as error:
             raise DataError(f"{path}: not a regressor file ({error})") from error
         if regressor.ndim != 2 or regressor.shape[1] != vertices or len(regressor) <= max(table):
             raise DataError(

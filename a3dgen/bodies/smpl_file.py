@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +14,11 @@ from numpy import ndarray
 
 from a3dgen.core.errors import DataError
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
-from a3dgen.io.unpickle import plain_data, read_pickle
+from a3dgen.io.npz import read
+from a3dgen.io.unpickle import read_pickle
 
 _KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table")
 _OTHERS = {52: "SMPL+H", 55: "SMPL-X", 16: "MANO", 5: "FLAME"}
-_header_2 = np.lib.format.read_array_header_2_0
 _GET = "download SMPL (neutral, 24 joints) from smpl.is.tue.mpg.de"
 
 
@@ -61,24 +59,9 @@ def read_smpl(path: Path) -> SmplArrays:
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
-    """Read an .npz; a member that NumPy would unpickle goes through the safe reader instead."""
-    out: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                data = archive.read(name)
-                stream = io.BytesIO(data)
-                version = np.lib.format.read_magic(stream)
-                read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else _header_2
-                header = read_header(stream)
-                if header[2].hasobject:
-                    value = plain_data(data[stream.tell() :], f"{path}: {name}")
-                    out[name.removesuffix(".npy")] = value.item() if getattr(value, "shape", None) == () else value
-                else:
-                    out[name.removesuffix(".npy")] = np.load(io.BytesIO(data), allow_pickle=False)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: not an .npz file, or a damaged one ({error})") from error
-    return out
+    """Read an .npz, of which a member may be a pickled object."""
+    arrays = read(path, objects=True)
+    return {name: a.item() if a.dtype == object and a.shape == () else a for name, a in arrays.items()}
 
 
 def _checked(path: Path, content: Mapping[str, Any]) -> SmplArrays:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.npz import read
 
 FILE = "truth.npz"
 MASKS = "masks"
@@ -64,9 +65,9 @@ def read_truth(folder: Path) -> dict[str, Truth]:
     """
     path = folder / FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in (*_COLUMNS, "key", "mask")}
-    except (OSError, ValueError, KeyError) as error:
+        found = read(path)
+        arrays = {name: found[name] for name in (*_COLUMNS, "key", "mask")}
+    except (DataError, KeyError) as error:
         raise DataError(f"the demo's ground truth cannot be read: {path} ({error}); run 'a3dgen demo' again") from None
     return {
         str(key): Truth(

@@ -14,7 +14,7 @@ from a3dgen.core.rng import generator_for
 from a3dgen.fit.evidence import PriorArrays
 from a3dgen.fit.limits import joint_limits
 from a3dgen.fit.poses import mirror_features, sample_poses
-from a3dgen.io.damage import DAMAGED_NPZ
+from a3dgen.io.npz import read
 
 DEFAULT_PRIOR = Path(__file__).parent / "pose_prior.npz"
 FLOOR = 3e-3
@@ -61,9 +61,9 @@ def load_mixture(path: str | Path = DEFAULT_PRIOR) -> Mixture:
         DataError: if the file is not one.
     """
     try:
-        with np.load(path, allow_pickle=False) as z:
-            weights, means, covariances = (z[k].astype(np.float64) for k in ("weights", "means", "covariances"))
-    except DAMAGED_NPZ as error:
+        arrays = read(path, names=("weights", "means", "covariances"))
+        weights, means, covariances = (arrays[k].astype(np.float64) for k in ("weights", "means", "covariances"))
+    except (DataError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a pose prior ({error}); make one with 'a3dgen fit-prior'") from error
     if means.ndim != 2 or means.shape[1] != 72 or covariances.shape != (*means.shape, 72):
         raise DataError(f"{path}: a pose prior has means (K, 72), found {means.shape}")

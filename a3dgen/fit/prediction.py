@@ -20,8 +20,11 @@ from a3dgen.core.errors import DataError
 from a3dgen.fit.initial import Starts, row_weights
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.io.damage import DAMAGED_NPZ
+from a3dgen.io.npz import member_names, read
 
 FULL_CAMERA = ("trans_cam", "pose_cam", "cam_t_full", "pred_cam_t_full")
+READ = ("imgname", "pose", "global_orient", "body_pose", "shape", "betas", "center", *FULL_CAMERA)
+"""What is looked at; such files often hold much else, pickled objects too."""
 MAX_OFFSET = 0.25
 """A prediction belongs to a person if its centre lies within this share of the person's size."""
 
@@ -81,11 +84,9 @@ def load_predictions(path: str | Path) -> Predictions:
     Raises:
         DataError: if it is no npz, or lacks the keys named above.
     """
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            data = {k: z[k] for k in z.files}
-    except DAMAGED_NPZ as error:
-        raise DataError(f"{path}: cannot be read as npz without pickled objects ({error})") from error
+    data = read(path, names=READ)
+    if "imgname" not in data:
+        raise DataError(f"{path}: lacks 'imgname'; found {', '.join(sorted(member_names(path))[:8])}")
     try:
         return _predictions(path, data)
     except DAMAGED_NPZ as error:
@@ -93,8 +94,6 @@ def load_predictions(path: str | Path) -> Predictions:
 
 
 def _predictions(path: str | Path, data: dict[str, ndarray]) -> Predictions:
-    if "imgname" not in data:
-        raise DataError(f"{path}: lacks 'imgname'; found {', '.join(sorted(data)[:8])}")
     try:
         whole = next((k for k in ("pose_cam", "pose") if k in data), None)
         if whole is not None:

@@ -1,4 +1,4 @@
-"""Open files that are files: a pipe, a device or a socket under a photo's or table's name is refused, not waited for."""
+"""Open files that are files: a pipe, device or socket under the name of a photo is refused, not waited for."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A pickle is a program. The standard library's reader runs it by calling what it 
 calls, looks up or changes anything: a name stays text (``Name``), a call stays a note of what was asked for (``Call``),
 and dicts and sets stay lists of their entries, so that not even a hash is taken of anything in the file. What the notes
 stand for is worked out afterwards, in ``pickle_standins``. All protocols and Python 2 pickles (latin1 byte strings) are
-read; extension codes, persistent ids and out-of-band buffers are refused. Opcodes: the standard library's ``pickletools``.
+read; extension codes, persistent ids and out-of-band buffers are refused. Opcodes: ``pickletools``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from a3dgen.io.damage import is_not_the_file
 from a3dgen.core.errors import DataError
-from a3dgen.io.regular import read_bytes
+from a3dgen.io.damage import is_not_the_file
 from a3dgen.io.pickle_standins import Call, Dict, Name, Refused, Set, check_name, plain, shown
+from a3dgen.io.regular import read_bytes
 
 _SHORT_TEXT, _TEXT, _MEMOIZE, _PUT, _LONG_PUT = 0x8C, ord("X"), 0x94, ord("q"), ord("r")
 _STOP, _STRING = ord("."), ord("S")
@@ -167,8 +167,6 @@ def _old_string(line: bytes) -> str:
     return codecs.escape_decode(quoted[1:-1])[0].decode("latin1")
 
 
-
-
 def _new_dict(m: _Machine, flat: list[Any]) -> None:
     m.push(Dict())
     m.set_items(flat)
@@ -180,7 +178,7 @@ _VALUES = (
     "STRING", "UNICODE", "BINUNICODE8",
 )  # fmt: skip
 _OPS: dict[str, Callable[[_Machine, Any], Any]] = {
-    **{name: _Machine.push for name in _VALUES},
+    **dict.fromkeys(_VALUES, _Machine.push),
     "PROTO": lambda m, a: None,
     "FRAME": lambda m, a: None,
     "NONE": lambda m, a: m.push(None),

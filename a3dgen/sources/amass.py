@@ -14,6 +14,7 @@ from a3dgen.fit.poses import CAMERA_TILT
 from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.io.damage import DAMAGED_NPZ
+from a3dgen.io.npz import member_names, read
 from a3dgen.io.shards import read_shard
 
 DOWN_IN_CAMERA, DOWN_IN_AMASS = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])
@@ -56,19 +57,20 @@ def _poses(path: Path, lone: bool, rng: np.random.Generator) -> Iterator[Float[n
             raise DataError(f"{path}: no shard of the fit stage; give the folder <build>/fit")
         yield features(records["Bodies"].pose, DOWN_IN_CAMERA)
         return
+    names = member_names(path)
     try:
-        with np.load(path, allow_pickle=False) as z:
-            names = set(z.files)
-            if "poses" in names and z["poses"].ndim == 2:
-                yield _amass(path, z["poses"], float(z["mocap_framerate"]) if "mocap_framerate" in names else 60.0, rng)
-            elif "pose" in names and "imgname" not in names:
-                yield features(_reshaped(path, z["pose"]), DOWN_IN_CAMERA)
-            elif "imgname" in names:
-                yield features(load_predictions(path).pose, DOWN_IN_CAMERA)
-            elif lone:
-                raise DataError(f"{path}: lacks 'poses' (AMASS) or 'pose'; found {', '.join(sorted(names)[:8])}")
+        z = read(path, names=("poses", "mocap_framerate")) if "poses" in names else {}
+        if z and z["poses"].ndim == 2:
+            rate = float(z["mocap_framerate"].item()) if "mocap_framerate" in z else 60.0
+            yield _amass(path, z["poses"], rate, rng)
+        elif "imgname" in names:
+            yield features(load_predictions(path).pose, DOWN_IN_CAMERA)
+        elif "pose" in names:
+            yield features(_reshaped(path, read(path, names=("pose",))["pose"]), DOWN_IN_CAMERA)
+        elif lone:
+            raise DataError(f"{path}: lacks 'poses' (AMASS) or 'pose'; found {', '.join(sorted(names)[:8])}")
     except DAMAGED_NPZ as error:
-        raise DataError(f"{path}: cannot be read as npz without pickled objects ({error})") from error
+        raise DataError(f"{path}: its arrays are not poses ({error})") from error
 
 
 def _reshaped(path: Path, pose: ndarray) -> Float[ndarray, "n 24 3"]:

@@ -210,7 +210,7 @@ def test_a_pickle_that_would_execute_is_refused(tmp_path: Path, monkeypatch: pyt
     np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": (1,)})
     with zipfile.ZipFile("bad.npz", "w") as archive:
         archive.writestr("imgname.npy", header.getvalue() + pickle.dumps(np.array([Evil()], object)))
-    with pytest.raises(DataError, match="more than strings"):
+    with pytest.raises(DataError, match=r"imgname.*not executed"):
         read("bad.npz")
     assert not Path("executed").exists()
 
@@ -220,7 +220,7 @@ def test_giant_headers_and_bombs_are_refused(tmp_path: Path) -> None:
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)})
     with zipfile.ZipFile(tmp_path / "giant.npz", "w") as archive:
         archive.writestr("x.npy", header.getvalue())
-    with pytest.raises(DataError, match="promises"):
+    with pytest.raises(DataError, match="do not fit its header"):
         read(tmp_path / "giant.npz")
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", b"\0" * (8 << 20))

@@ -84,7 +84,7 @@ def test_what_is_no_source_of_poses_is_named(tmp_path):
     with pytest.raises(DataError, match="63 wide"):
         read_features(tmp_path / "x.npz", 9, rng)
     np.savez(tmp_path / "x.npz", poses=np.array([{"a": 1}], object))
-    with pytest.raises(DataError, match="pickle"):
+    with pytest.raises(DataError, match="more than text"):
         read_features(tmp_path / "x.npz", 9, rng)
 
 
