@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pickle_grammar import in_npz
 
 from a3dgen.core.errors import DataError
 from a3dgen.io.npz import open_npz, read
 from a3dgen.io.pickle_standins import MAX_DEPTH
 from a3dgen.io.unpickle import plain_data, read_pickle
-from tests.io.pickle_grammar import in_npz
 
 GRAMMAR = Path(__file__).with_name("pickle_grammar.py")
 READ = """
@@ -28,6 +28,7 @@ try:
 except DataError as error:
     print("refused:", error)
 """
+CH = b"cchumpy.ch\nCh\n)R"
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
 
 
@@ -47,7 +48,8 @@ def test_programs_from_a_grammar_reach_plain_data_or_nothing(tmp_path, seed):
     done = run(str(GRAMMAR), str(seed), "2000", str(tmp_path))
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-2000:])
     accepted, refused = (int(word) for word in done.stdout.split() if word.isdigit())
-    assert accepted > 50 and refused > 500, done.stdout
+    assert accepted > 50, done.stdout
+    assert refused > 500, done.stdout
 
 
 @pytest.mark.slow
@@ -85,11 +87,7 @@ def test_an_array_of_objects_over_bytes(tmp_path):
         (b"}N" + b"\x85" * 1_000_000 + b"Ns.", "tuple in tuple as a key"),
         (b"]" * 1_000_000 + b"a" * 999_999 + b".", "list in list"),
         (b"(" * 1_000_000 + b".", "marks"),
-        (b"}" + b"(K\x01K\x02t" + b"\x94" + b"h\x00h\x00\x86\x94".replace(b"h\x00", b"h\x00") + b"Ns.", "small key"),
-        (
-            b"cchumpy.ch\nCh\n)R" + b"".join(b"}X\x01\x00\x00\x00xcchumpy.ch\nCh\n)R" for _ in range(100_000)) + b".",
-            "Ch",
-        ),
+        (CH + (b"}X\x01\x00\x00\x00x" + CH) * 100_000 + b"sb" * 100_000 + b".", "instance in instance"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
@@ -112,7 +110,7 @@ def test_a_small_file_cannot_unfold_into_a_huge_value(tmp_path, pair):
 
 
 def test_a_key_whose_hash_would_take_for_ever(tmp_path):
-    (tmp_path / "x.pkl").write_bytes(b"\x80\x04}" + shared(38, b"h?h?\x86") + b"Ns.")
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x04" + shared(38, b"h?h?\x86") + b"}h\x26Ns.")
     assert "as a key" in read_apart(tmp_path / "x.pkl")
 
 
