@@ -32,8 +32,9 @@ import cv2
 import numba
 import numpy as np
 
-from a3dgen.amputation.rebuild import rebuild
+from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Look
 from a3dgen.bodies import load_body
 from a3dgen.compositing.draw import draw
 from a3dgen.compositing.scene import Scene, load_scene
@@ -86,13 +87,10 @@ def measure_sample(
     """Draw one sample and return its figures; pairs are (found, of)."""
     plan = rows["Plans"][key]
     fitted = rows["Bodies"][str(plan["parent"])]
-    residual = plan["residual"].astype(np.float64)
-    amputee = rebuild(
-        body, fitted["pose"], fitted["betas"], fitted["transl"], plan["removed"], residual, str(plan["geometry"]),
-        plan["stump"].astype(np.float64),
-    )  # fmt: skip
-    items = build_subject(body, amputee, plan)
-    picture = draw(config, items, scene, json_text.loads(str(plan["light"])), generator_for(0, "grain", key))
+    amputee, look = rebuild(body, BodyFit.of(fitted), Cut.of(plan)), Look.from_columns(plan)
+    residual = amputee.cut.residual
+    items = build_subject(body, amputee, look)
+    picture = draw(config, items, scene, look.light, generator_for(0, "grain", key))
     seen = render.measure(amputee, plan, scene, picture, reach)
     h, w = scene.plate.shape[:2]
     x0, y0, x1, y1 = picture.window

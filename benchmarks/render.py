@@ -136,7 +136,9 @@ def rows_of(body: BodyData, side: int, folder: Path) -> tuple[dict, dict, dict, 
             removed[REGION_NAMES.index(region)] = True
             residual[REGION_NAMES.index(region)] = 0.6
         look = draw_look(generator_for(0, "bench", str(i // 2)), LooksConfig(), removed, residual.astype(float))
-        plans.append({"key": f"p/{i}", "parent": "p", "variant": i, "removed": removed, "residual": residual, **look})
+        plans.append(
+            {"key": f"p/{i}", "parent": "p", "variant": i, "removed": removed, "residual": residual, **look.columns()}
+        )
     records = (Persons.from_rows([person]), Bodies.from_rows([fitted], B=body.num_betas), Plates.from_rows([plate]))
     table = Plans.from_rows(plans)
     return (*(r.row(0) for r in records), [table.row(i) for i in range(len(table))])

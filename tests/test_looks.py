@@ -3,8 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from a3dgen.appearance.looks import BOTTOMS, FABRICS, FOOTWEAR, KINDS, TOPS, LooksConfig, draw_look, tips
-from a3dgen.core.errors import ConfigError
+from a3dgen.appearance.look import BOTTOMS, FOOTWEAR, KINDS, TOPS, Look
+from a3dgen.appearance.looks import FABRICS, LooksConfig, draw_look, tips
+from a3dgen.appearance.palette import FILES, palette
+from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.package_files import data_folder
 from a3dgen.core.rng import generator_for
 
 INTACT, ONES = np.zeros(12, bool), np.ones(12, np.float32)
@@ -17,7 +20,7 @@ def cut(index, residual=0.6):
 
 
 def look(i, config=None, removed=INTACT, residual=ONES, **more):
-    return draw_look(generator_for(0, "look", str(i)), config or LooksConfig(), removed, residual, **more)
+    return draw_look(generator_for(0, "look", str(i)), config or LooksConfig(), removed, residual, **more).columns()
 
 
 def test_same_state_same_look_and_canonical_json():
@@ -99,3 +102,44 @@ def test_painted_textures_replace_garments():
 def test_wrong_configurations_name_the_key(wrong, where):
     with pytest.raises(ConfigError, match=where):
         LooksConfig(**wrong)
+
+
+def test_looks_survive_plans():
+    removed, residual = cut(4)
+    for i in range(20):
+        drawn = draw_look(generator_for(0, "look", str(i)), LooksConfig(), removed, residual)
+        assert Look.from_columns(drawn.columns()) == drawn
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "message"),
+    [
+        ("garments", "[{]", "garments: not JSON"),
+        ("garments", '{"kind": "tshirt"}', "garments: wanted a JSON list"),
+        ("garments", '[{"kind": "tshirt", "colour": 1}]', "garments: .*has the keys"),
+        ("garments", "[{}]", "garments: .*has the keys"),
+        ("hair", '{"stile": "bald"}', "hair: .*style"),
+        ("light", "[1]", "light: .*azimuth"),
+    ],
+)
+def test_an_edited_plan_with_a_wrong_look_says_where(column, text, message):
+    with pytest.raises(DataError, match=message):
+        Look.from_columns(look(0) | {column: text})
+
+
+def test_the_palette_is_read_from_the_textures_folder(monkeypatch, tmp_path):
+    for name in FILES:
+        text = (data_folder("textures") / name).read_text("utf-8")
+        (tmp_path / name).write_text(text.replace("liner: [[226, 222, 212]", "liner: [[226, 222, 300]"), "utf-8")
+    monkeypatch.setattr("a3dgen.appearance.palette.data_folder", lambda name: tmp_path)
+    with pytest.raises(ConfigError, match=r"colours.liner: \[226, 222, 300\] is no colour"):
+        palette.__wrapped__()
+    (tmp_path / "garments.yaml").write_text("colours: {}\n")
+    with pytest.raises(ConfigError, match="lack or misspell a table"):
+        palette.__wrapped__()
+
+
+def test_every_fabric_and_garment_of_the_palette_is_known():
+    tables = palette()
+    assert {f for weights in tables.fabrics.values() for f in weights} == set(FABRICS)
+    assert set(tables.lengths) == {*TOPS, *BOTTOMS}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from numpy import ndarray
 
 from a3dgen.amputation import measurements
@@ -31,6 +33,8 @@ __all__ = (
     "GEOMETRIES",
     "RESIDUAL",
     "Amputee",
+    "BodyFit",
+    "Cut",
     "Stump",
     "Topology",
     "build_topology",
@@ -48,19 +52,69 @@ _TOPOLOGIES = Cache(12)
 
 
 @dataclass(frozen=True)
+class BodyFit:
+    """Pose and shape of one person: pose (24, 3) rad, axis-angle, joint 0 in the camera frame; betas (B,); transl m."""
+
+    pose: Real[ndarray, "24 3"]
+    betas: Real[ndarray, " b"]
+    transl: Real[ndarray, "3"]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> BodyFit:
+        """Return the fit of a row of Bodies."""
+        return cls(row["pose"], row["betas"], row["transl"])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is removed of a body, and how it ends; as it stands, an intact body.
+
+    Attributes:
+        removed: (12,) regions in AJAHR order, at most one a limb, the most proximal.
+        residual: (12,) where the tip of the residual limb lies along its segment; 1 where nothing is removed.
+        geometry: ``residual`` (a closed, rounded residual limb) or ``collapse`` (A3D's joint collapse).
+        stump: (12, 3) superellipse exponent, cap height / ring radius, and taper of each end.
+
+    Raises:
+        ValueError: for another geometry.
+    """
+
+    removed: Bool[ndarray, "12"] = field(default_factory=lambda: np.zeros(NUM_REGIONS, bool))
+    residual: Float[ndarray, "12"] = field(default_factory=lambda: np.ones(NUM_REGIONS))
+    geometry: str = RESIDUAL
+    stump: Float[ndarray, "12 3"] = field(default_factory=lambda: np.tile(DEFAULT_STUMP, (NUM_REGIONS, 1)))
+
+    def __post_init__(self) -> None:
+        if self.geometry not in GEOMETRIES:
+            raise ValueError(f"geometry '{self.geometry}' is none of {', '.join(GEOMETRIES)}")
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Cut:
+        """Return the cut of a row of Plans."""
+        return cls(
+            np.asarray(row["removed"], bool),
+            np.asarray(row["residual"], np.float64),
+            str(row["geometry"]),
+            np.asarray(row["stump"], np.float64),
+        )
+
+
+@dataclass(frozen=True)
 class Amputee:
     """A posed amputee (or intact person).
 
     Attributes:
+        cut: what is removed.
         topology: the cut mesh it comes from; ``mesh``, ``origin``, ``scar``, ``stump_uv`` and ``cap_faces`` are its
             parts.
         posed: joints, rotations and skinning transforms (joints that are absent included). betas: shape.
         vertices: (V, 3) f4 m, camera frame.
         keypoints: (44, 3) m, camera frame, zero where absent. present: (44,) bool.
         ends: (8, 4) residual-limb ends, m, camera frame, and 1 where there is one.
-        height: m. segment, stump_length, stump_girth: (12,) m, see ``geometry.measure``.
+        height: m. segment, stump_length, stump_girth: (12,) m, see ``amputation.measurements``.
     """
 
+    cut: Cut
     topology: Topology
     posed: PosedBody
     betas: Float[ndarray, " k"]
@@ -137,18 +191,11 @@ def collapse_topology(mesh: SkinnedMesh, removed: Bool[ndarray, "12"]) -> Topolo
     return Topology(cut, origin, scar, caps, nothing, stumps, mesh.uv)
 
 
-def topology_for(
-    body: BodyData,
-    removed: Bool[ndarray, "12"],
-    residual: Float[ndarray, "12"],
-    geometry: str,
-    stump: Float[ndarray, "12 3"],
-) -> Topology:
-    """Return the topology for a body, from a bounded cache of this process."""
-    if geometry not in GEOMETRIES:
-        raise ValueError(f"geometry '{geometry}' is none of {', '.join(GEOMETRIES)}")
+def topology_for(body: BodyData, cut: Cut) -> Topology:
+    """Return the cut, capped mesh of a body, from a bounded cache of this process."""
+    removed, residual, stump = cut.removed, cut.residual, cut.stump
     regions = removed_regions(removed)
-    if geometry == COLLAPSE and regions:
+    if cut.geometry == COLLAPSE and regions:
         return _TOPOLOGIES.get(body.mesh, (COLLAPSE, *regions), lambda: collapse_topology(body.mesh, removed))
     key = (RESIDUAL, *((r, float(residual[r]), *map(float, stump[r])) for r in regions))
     make = lambda: build_topology(body.mesh, body.joints_template, removed, residual, stump)  # noqa: E731
@@ -164,29 +211,20 @@ def _pose_collapsed(body: BodyData, pose: ndarray, betas: ndarray, transl: ndarr
     return PosedBody(posed, joints + transl, keypoints, skinning_transforms(posed, joints + transl, joints_rest))
 
 
-def rebuild(
-    body: BodyData,
-    pose: Float[ndarray, "24 3"],
-    betas: Float[ndarray, " k"],
-    transl: Float[ndarray, "3"],
-    removed: Bool[ndarray, "12"],
-    residual: Float[ndarray, "12"],
-    geometry: str,
-    stump: Float[ndarray, "12 3"],
-) -> Amputee:
-    """Return the posed amputee of one Plans row; the same numbers give the same mesh wherever it is needed.
+def rebuild(body: BodyData, fit: BodyFit, cut: Cut) -> Amputee:
+    """Return the posed amputee; the same numbers give the same mesh wherever it is needed.
 
     Args:
         body: the body model.
-        pose: rad, axis-angle, joint 0 in the camera frame. betas, transl (m): as in Bodies.
-        removed, residual, geometry, stump: as in Plans; all false is the intact body.
+        fit: pose and shape, ``BodyFit.of`` a row of Bodies.
+        cut: what is removed, ``Cut.of`` a row of Plans.
     """
-    betas = np.asarray(betas, np.float64)
-    topology = topology_for(body, removed, residual, geometry, stump)
+    betas, removed = np.asarray(fit.betas, np.float64), cut.removed
+    topology = topology_for(body, cut)
     posed = (
-        _pose_collapsed(body, pose, betas, transl, removed)
-        if geometry == COLLAPSE
-        else pose_body(body, np.asarray(pose, np.float64), betas, transl)
+        _pose_collapsed(body, fit.pose, betas, fit.transl, removed)
+        if cut.geometry == COLLAPSE
+        else pose_body(body, np.asarray(fit.pose, np.float64), betas, fit.transl)
     )
     rest = topology.mesh.shaped(betas)
     vertices = posed.vertices(topology.mesh, betas)
@@ -197,10 +235,11 @@ def rebuild(
         region = REGIONS[s.region]
         if region.end is not None:
             ends[region.end] = (*vertices[s.tip], 1)
-        at = joints_rest[region.joint] if geometry == COLLAPSE else rest[s.tip]
+        at = joints_rest[region.joint] if cut.geometry == COLLAPSE else rest[s.tip]
         length[s.region] = measurements.stump_length(joints_rest, region, np.asarray(at, np.float64))
         girth[s.region] = measurements.girth(rest[s.ring])
     return Amputee(
+        cut=cut,
         topology=topology,
         posed=posed,
         betas=betas,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, topology_for
+from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, Cut, topology_for
 from a3dgen.analysis.metrics import classification, hallucination_rate, licc, mpjpe, pa_mpjpe
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
@@ -100,7 +100,8 @@ def _mve(row: Row, predicted: np.ndarray, root: np.ndarray, body: BodyData) -> f
     true = posed.vertices(body.mesh, betas) - row.extra("root")
     if predicted.shape != true.shape:
         raise DataError(f"'vertices' has {predicted.shape[0]} vertices a body, {body.name} has {true.shape[0]}")
-    cut = topology_for(body, row.removed, row.extra("residual"), RESIDUAL, np.tile(np.float32(DEFAULT_STUMP), (12, 1)))
+    ends = np.tile(np.float32(DEFAULT_STUMP), (12, 1))
+    cut = topology_for(body, Cut(row.removed, row.extra("residual"), RESIDUAL, ends))
     present = np.zeros(len(true), bool)
     present[cut.origin.a[cut.origin.t == 0]] = True
     return float(np.linalg.norm((predicted - root - true)[present], axis=1).mean())

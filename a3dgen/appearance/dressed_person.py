@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,9 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, Topology
-from a3dgen.appearance.garments import LIMB_MARGIN, Garment, Measure, Spec, hides, levels, measure, within_bounds
+from a3dgen.appearance.garments import LIMB_MARGIN, GarmentMesh, Measure, Spec, hides, levels, measure, within_bounds
 from a3dgen.appearance.hair import CROPPED, build_hair
+from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
 from a3dgen.appearance.stump_cloth import Piece, finish, sock
 from a3dgen.appearance.stump_cloth_shapes import Stump
 from a3dgen.appearance.texture import pool
@@ -49,34 +49,32 @@ _BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 _MEASURES: Pool[Measure] = Pool(96)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
 """Of every garment under every other: a few kilobytes each."""
-_TRIMMED: Pool[Garment] = Pool(48)
+_TRIMMED: Pool[GarmentMesh] = Pool(48)
 _VISIBLE: Pool["_Layers"] = Pool(24)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
 _HAIR: Pool[list[SkinnedMesh]] = Pool(24)
 
 
-def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> list[Item]:
+def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
     """Return everything to draw of one sample, skin first.
 
     Args:
         body: the body model the amputee was rebuilt from.
         amputee: the posed, cut body.
-        plan: one row of Plans: ``removed``, ``residual``, ``skin``, ``hair``, ``garments``, ``look_seed``.
+        look: skin, hair and garments.
 
     Raises:
-        DataError: if a texture file named in the plan cannot be read.
+        DataError: if a texture file named in the look cannot be read.
     """
     shared = shared_parts(body)
-    hair, garments = json.loads(str(plan["hair"])), json.loads(str(plan["garments"]))
-    stumps = find_stumps(amputee, np.asarray(plan["removed"], bool), np.asarray(plan["residual"], float))
-    worn = dress(garments, stumps, "skirt" in shared.shells)
-    liners = [g for g in garments if g["kind"] == "liner" and g["limb"] in stumps]
-    seed = int(plan["look_seed"])
-    painted = [g["file"] for g in garments if g["kind"] == "texture"]
+    stumps = find_stumps(amputee)
+    worn = dress(look.garments, stumps, "skirt" in shared.shells)
+    liners = [g for g in look.garments if g.kind == LINER and g.limb in stumps]
+    painted = [g.file for g in look.garments if g.kind == TEXTURE]
     if painted:
         texture, uv = pool.painted(painted[0], body), amputee.mesh.uv
     else:
-        texture, uv = pool.skin(body, int(plan["skin"]), hair, seed), _with_eyes(body, amputee)
+        texture, uv = pool.skin(body, look.skin, look.hair, look.seed), _with_eyes(body, amputee)
     layers = _layers(shared, amputee, worn, liners, stumps)
     scar = amputee.scar if stumps else None
     items = [Item(amputee.vertices, layers.faces, uv, layers.face_uv, layers.labels, texture, "skin", scar)]
@@ -88,7 +86,7 @@ def build_subject(body: BodyData, amputee: Amputee, plan: Mapping[str, Any]) -> 
             items.append(_inner(amputee, lining, items[-1]))
     items += [_liner(shared, amputee, g, worn, stumps) for g in liners]
     if not painted:
-        items += _hair(shared, amputee, hair, seed)
+        items += _hair(shared, amputee, look.hair, look.seed)
     items.append(_inner(amputee, layers.skull, items[0]))
     return items
 
@@ -132,11 +130,11 @@ def _layers(
     shared: Shared,
     amputee: Amputee,
     worn: Sequence[Worn],
-    liners: Sequence[Mapping[str, Any]],
+    liners: Sequence[Garment],
     stumps: Mapping[str, Stump],
 ) -> _Layers:
     ends = tuple((w.spec, tuple(sorted(hidden_levels(w, stumps).items()))) for w in worn)
-    socks = tuple(sorted((g["limb"], stumps[g["limb"]].tip) for g in liners))
+    socks = tuple(sorted((g.limb, stumps[g.limb].tip) for g in liners))
     key = (id(amputee.topology), ends, socks)
     return _VISIBLE.get(key, lambda: _sort_faces(shared, amputee, ends, socks))
 
@@ -201,13 +199,13 @@ def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v
     return _HIDDEN.get(key, make)
 
 
-def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> Garment:
+def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> GarmentMesh:
     """Return a garment without what lies under the garments worn over it."""
     over = tuple(w.spec for w in worn_over(worn, item))
     if not over:
         return garment_of(shared, item.spec)
 
-    def make() -> Garment:
+    def make() -> GarmentMesh:
         garment = garment_of(shared, item.spec)
         mesh = garment.mesh
         under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
@@ -227,10 +225,10 @@ def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], s
     if item.ends:
         piece = finish(garment, vertices, item.ends, stumps)
     piece = _of_what_is_left(piece, stumps)
-    entry = item.entry
+    cloth = item.garment
     if item.spec.kind == "shoe":
-        return _draw(piece, pool.shoe(entry["colors"], int(entry["seed"])), "shoe")
-    return _draw(piece, pool.fabric(entry["fabric"], entry["colors"], int(entry["seed"])), "cloth")
+        return _draw(piece, pool.shoe(cloth.colors, cloth.seed), "shoe")
+    return _draw(piece, pool.fabric(cloth.fabric, cloth.colors, cloth.seed), "cloth")
 
 
 def _of_what_is_left(piece: Piece, stumps: Mapping[str, Stump]) -> Piece:
@@ -258,9 +256,9 @@ def _under(shared: Shared, spec: Spec) -> Bool[ndarray, " v"]:
 
 
 def _liner(
-    shared: Shared, amputee: Amputee, entry: Mapping[str, Any], worn: Sequence[Worn], stumps: Mapping[str, Stump]
+    shared: Shared, amputee: Amputee, garment: Garment, worn: Sequence[Worn], stumps: Mapping[str, Stump]
 ) -> Item:
-    stump = stumps[entry["limb"]]
+    stump = stumps[garment.limb]
     start = stump.tip - LINER_REACH
     for w in worn:
         ends = hidden_levels(w, stumps)
@@ -269,7 +267,7 @@ def _liner(
             start = max(start, min(level - 0.15, stump.tip - 0.2))
     coordinate = amputee.origin.apply(shared.skin.limbs[stump.limb])
     piece = sock(amputee.mesh, amputee.vertices, coordinate, stump, start)
-    return _draw(piece, pool.fabric(entry["fabric"], entry["colors"], int(entry["seed"])), "cloth")
+    return _draw(piece, pool.fabric(garment.fabric, garment.colors, garment.seed), "cloth")
 
 
 def _draw(piece: Piece, texture: ndarray, material: str) -> Item:
@@ -279,11 +277,10 @@ def _draw(piece: Piece, texture: ndarray, material: str) -> Item:
     return Item(vertices, piece.faces, piece.uv, piece.face_uv, labels, texture, material, None, True)
 
 
-def _hair(shared: Shared, amputee: Amputee, hair: Mapping[str, Any], seed: int) -> list[Item]:
-    style, length = str(hair["style"]), float(hair["length"])
-    key = (shared.token, style, length)
-    meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, style, length))
-    texture = pool.hair(str(hair["colour"]), seed, style in CROPPED)
+def _hair(shared: Shared, amputee: Amputee, hair: Hair, seed: int) -> list[Item]:
+    key = (shared.token, hair.style, hair.length)
+    meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, hair.style, hair.length))
+    texture = pool.hair(hair.colour, seed, hair.style in CROPPED)
     posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
     pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]
-    return [_draw(piece, texture, "cloth" if style in CROPPED else "hair") for piece in pieces]
+    return [_draw(piece, texture, "cloth" if hair.style in CROPPED else "hair") for piece in pieces]

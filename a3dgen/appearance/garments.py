@@ -74,7 +74,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Garment:
+class GarmentMesh:
     """A garment in the rest pose.
 
     Attributes:
@@ -169,7 +169,7 @@ def hides(
 
 def build_garment(
     spec: Spec, shells: Mapping[str, SkinnedMesh], skin: SkinnedMesh, joints: Float[ndarray, "24 3"]
-) -> Garment:
+) -> GarmentMesh:
     """Cut, drape, hem and unwrap a garment (tens of milliseconds; callers keep the result).
 
     Args:
@@ -205,7 +205,7 @@ def build_garment(
     normals = vertex_normals(mesh.vertices, mesh.faces)
     mesh, owner = with_rings(mesh, loops, [mesh.vertices[loop] - HEM * normals[loop] for loop in loops])
     coordinates = {k: v[owner] for k, v in coordinates.items()}
-    return Garment(spec, _unwrap(spec, mesh, coordinates, joints), coordinates)
+    return GarmentMesh(spec, _unwrap(spec, mesh, coordinates, joints), coordinates)
 
 
 def _clearance(spec: Spec, mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) -> Float[ndarray, " v"]:

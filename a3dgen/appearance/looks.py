@@ -1,4 +1,4 @@
-"""Looks: skin, hair, clothes and light adjustments of one person, drawn once and written into Plans.
+"""Draws a person's look (skin, hair, clothes, light adjustments) within what the configuration allows.
 
 A draw consumes the same random numbers whatever is amputated, so that an intact twin drawn from the same
 generator state differs only in what happens to cloth over a stump.
@@ -7,21 +7,20 @@ generator state differs only in what happens to cloth over a stump.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from numpy.random import Generator
 
+from a3dgen.appearance.look import BOTTOMS, FOOTWEAR, KINDS, LINER, TEXTURE, TOPS, Garment, Hair, Look
+from a3dgen.appearance.palette import RGB, palette
 from a3dgen.core.errors import ConfigError, nearest
-from a3dgen.core.records import canonical
 from a3dgen.geometry.regions import LIMBS, REGIONS
+from a3dgen.lighting.light import LightAdjust
 
-TOPS = ("tshirt", "longsleeve", "tanktop")
-BOTTOMS = ("trousers", "shorts", "skirt")
-FOOTWEAR = ("shoes", "bare_feet")
-KINDS = (*TOPS, *BOTTOMS, *FOOTWEAR)
 FABRICS = (
     "plain", "heather", "stripes", "pinstripes", "plaid", "denim", "knit", "camouflage", "floral", "sports",
 )  # fmt: skip
@@ -30,45 +29,10 @@ HAIR_STYLES = (
     "bald", "balding", "buzz", "crop", "fade", "short", "receding", "fringe", "curly", "afro", "bob", "long", "bun",
     "ponytail",
 )  # fmt: skip
-HAIR_COLOURS = {
-    "black": (20, 16, 14), "dark_brown": (38, 26, 19), "brown": (66, 44, 29), "light_brown": (104, 72, 44),
-    "blond": (156, 127, 88), "light_blond": (206, 183, 144), "red": (118, 62, 35), "grey": (142, 140, 136),
-    "white": (205, 203, 198),
-}  # fmt: skip
-EYE_COLOURS = {
-    "dark_brown": (48, 28, 16), "brown": (78, 48, 24), "hazel": (104, 80, 40), "green": (82, 98, 66),
-    "blue": (76, 108, 138), "grey": (110, 120, 126),
-}  # fmt: skip
+HAIR_COLOURS = palette().hair
+EYE_COLOURS = palette().eyes
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
-
-_CLOTH_COLOURS = (
-    (240, 239, 236), (24, 24, 27), (150, 152, 156), (26, 38, 82), (164, 28, 34), (40, 96, 62), (226, 188, 60),
-    (92, 52, 116), (196, 100, 44), (140, 184, 216), (226, 164, 170), (112, 110, 70), (64, 30, 36), (28, 98, 108),
-    (240, 239, 236), (24, 24, 27), (222, 214, 196), (196, 200, 206),  # named twice is drawn twice as often
-)  # fmt: skip
-_TROUSER_COLOURS = ((24, 24, 28), (24, 24, 28), (70, 66, 60), (188, 168, 134), (58, 62, 44), (122, 126, 132),
-                    (26, 32, 56), (104, 80, 60), (222, 216, 204), (206, 206, 206))  # fmt: skip
-_DENIM_COLOURS = ((56, 78, 122), (30, 38, 62), (138, 162, 192), (34, 34, 38))
-_SHOE_COLOURS = ((28, 26, 26), (238, 237, 234), (92, 58, 36), (120, 40, 36), (44, 54, 82), (190, 190, 188))
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
-_CAMOUFLAGE = (((92, 98, 62), (48, 54, 36), (122, 106, 76)), ((128, 124, 112), (74, 74, 70), (168, 160, 140)))
-_LINER_COLOURS = ((226, 222, 212), (196, 190, 180), (206, 172, 146), (70, 70, 74))
-
-_LENGTHS: dict[str, tuple[float, ...]] = {
-    "tshirt": (0.4, 0.5, 0.6, 0.7), "longsleeve": (1.86, 1.92), "tanktop": (-0.15,), "trousers": (1.86, 1.94),
-    "shorts": (0.5, 0.7, 0.9), "skirt": (0.5, 0.75, 1.0, 1.25),
-}  # fmt: skip
-"""Limb coordinates where sleeves and legs end: 1 at elbow and knee, 2 at wrist and ankle."""
-
-_FABRIC_WEIGHTS: dict[str, dict[str, float]] = {
-    "top": {"plain": 4, "heather": 3, "stripes": 2, "plaid": 2, "knit": 1.2, "camouflage": 0.5, "floral": 1,
-            "sports": 1.5, "denim": 0.5, "pinstripes": 0.6},
-    "trousers": {"denim": 4, "plain": 3, "heather": 1.5, "pinstripes": 0.5, "camouflage": 0.6, "sports": 0.7,
-                 "plaid": 0.4, "knit": 0.3, "stripes": 0.1, "floral": 0.1},
-    "skirt": {"plain": 3, "floral": 2.5, "denim": 1.5, "plaid": 1.5, "stripes": 0.7, "heather": 0.5,
-              "pinstripes": 0.5, "knit": 0.4, "sports": 0.2, "camouflage": 0.1},
-    "shoes": {"plain": 1.0},
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -139,7 +103,7 @@ def draw_look(
     removed: Bool[ndarray, "12"],
     residual: Float[ndarray, "12"],
     textures: Sequence[str] = (),
-) -> dict[str, object]:
+) -> Look:
     """Draw everything about a person's appearance.
 
     Args:
@@ -150,33 +114,28 @@ def draw_look(
         textures: file names in ``config.textures`` in sorted order, for whole-person textures.
 
     Returns:
-        Columns of Plans: ``skin`` (Monk tone), ``hair``, ``garments``, ``light`` (canonical JSON), ``look_seed``.
-        ``removed`` and ``residual`` change nothing but the ``ending`` entries and liners inside ``garments``.
+        The look. ``removed`` and ``residual`` change nothing but ``ending`` and the liners in its garments.
     """
     tone = int(rng.choice(np.asarray(config.skin)))
     masculine = bool(rng.random() < 0.5)
     hair = _draw_hair(rng, config, tone, masculine)
     garments = _draw_garments(rng, config, masculine)
     fates = [float(u) for u in rng.random(len(LIMB_NAMES))]
-    liner = list(_LINER_COLOURS[rng.integers(len(_LINER_COLOURS))])
-    light = {
-        "azimuth": round(float(rng.normal(0, 6)), 1),
-        "gain": round(float(np.exp(rng.normal(0, 0.05))), 3),
-        "key": round(float(np.exp(rng.normal(0.05, 0.12))), 3),
-    }
+    liners = palette().liner
+    liner = liners[rng.integers(len(liners))]
+    light = LightAdjust(
+        azimuth=round(float(rng.normal(0, 6)), 1),
+        gain=round(float(np.exp(rng.normal(0, 0.05))), 3),
+        key=round(float(np.exp(rng.normal(0.05, 0.12))), 3),
+    )
     seed = int(rng.integers(2**32))
     painted = rng.random(2)
     if textures and painted[0] < config.texture_share:
-        garments = [{"kind": "texture", "file": f"{config.textures}/{textures[int(painted[1] * len(textures))]}"}]
+        file = f"{config.textures}/{textures[int(painted[1] * len(textures))]}"
+        garments = [Garment(TEXTURE, file=file)]
     else:
-        _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
-    return {
-        "skin": tone,
-        "hair": canonical(hair),
-        "garments": canonical(garments),
-        "light": canonical(light),
-        "look_seed": seed,
-    }
+        garments = _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
+    return Look(tone, hair, tuple(garments), light, seed)
 
 
 def tips(removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, float]:
@@ -201,7 +160,7 @@ def _allowed(weights: Mapping[str, float | int], allowed: Iterable[str]) -> dict
     return {n: w for n, w in weights.items() if n in allowed and w > 0} or dict.fromkeys(allowed, 1.0)
 
 
-def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) -> dict[str, object]:
+def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) -> Hair:
     age = 5 * round(float(np.clip(rng.gamma(6.0, 4.0) + 16, 18, 80)) / 5)
     fair = max(0.0, (5 - tone) / 4)
     colours = {"black": 1 + 3 * (1 - fair), "dark_brown": 2, "brown": 2.5 * fair, "light_brown": 2.2 * fair,
@@ -226,33 +185,33 @@ def _draw_hair(rng: Generator, config: LooksConfig, tone: int, masculine: bool) 
     colour = _pick(rng, _allowed(colours, config.hair_colours))
     style = _pick(rng, _allowed(styles, config.hair_styles))
     stubble = float(rng.choice([0.0, 0.35, 0.7, 1.0], p=[0.4, 0.3, 0.2, 0.1])) if masculine else 0.0
-    return {
-        "age": age,
-        "brows": round(float(rng.uniform(0.65, 1.0)) if masculine else float(rng.uniform(0.4, 0.85)), 1),
-        "colour": colour,
-        "eyes": _pick(rng, _allowed(eyes, EYE_COLOURS)),
-        "length": float(rng.choice([0.6, 0.8, 1.0])),
-        "stubble": stubble,
-        "style": style,
-    }
+    return Hair(
+        age=age,
+        brows=round(float(rng.uniform(0.65, 1.0)) if masculine else float(rng.uniform(0.4, 0.85)), 1),
+        colour=colour,
+        eyes=_pick(rng, _allowed(eyes, EYE_COLOURS)),
+        length=float(rng.choice([0.6, 0.8, 1.0])),
+        stubble=stubble,
+        style=style,
+    )
 
 
-def _draw_garments(rng: Generator, config: LooksConfig, masculine: bool) -> list[dict[str, object]]:
+def _draw_garments(rng: Generator, config: LooksConfig, masculine: bool) -> list[Garment]:
     top = _pick(rng, _allowed({"tshirt": 4, "longsleeve": 3.5, "tanktop": 0.8 if masculine else 1.6},
                               config.worn(TOPS)))  # fmt: skip
     bottom = _pick(rng, _allowed({"trousers": 5, "shorts": 2.2, "skirt": 0.0 if masculine else 1.8},
                                  config.worn(BOTTOMS)))  # fmt: skip
     feet = _pick(rng, _allowed({"shoes": 6, "bare_feet": 1}, config.worn(FOOTWEAR)))
-    sleeve, leg = (_LENGTHS[k][int(rng.integers(len(_LENGTHS[k])))] for k in (top, bottom))
+    lengths = palette().lengths
+    sleeve, leg = (lengths[k][int(rng.integers(len(lengths[k])))] for k in (top, bottom))
     neck = str(rng.choice(["crew", "crew", "v", "wide"]))
     tucked = bool(rng.random() < (0.5 if bottom == "skirt" else 0.15))
     fits = [float(f) for f in rng.choice([0.1, 0.6], 2)]
     return [
-        {"kind": top, "lengths": _sides("arm", sleeve), "neck": neck, "tucked": tucked, "fit": fits[0],
-         **_draw_fabric(rng, config, "top")},
-        {"kind": bottom, "lengths": _sides("leg", leg), "fit": fits[1],
-         **_draw_fabric(rng, config, "skirt" if bottom == "skirt" else "trousers")},
-        {"kind": feet, "height": str(rng.choice(["low", "low", "boot"])), **_draw_fabric(rng, config, "shoes")},
+        Garment(top, _sides("arm", sleeve), neck=neck, tucked=tucked, fit=fits[0], **_draw_fabric(rng, config, "top")),
+        Garment(bottom, _sides("leg", leg), fit=fits[1],
+                **_draw_fabric(rng, config, "skirt" if bottom == "skirt" else "trousers")),
+        Garment(feet, height=str(rng.choice(["low", "low", "boot"])), **_draw_fabric(rng, config, "shoes")),
     ]  # fmt: skip
 
 
@@ -260,23 +219,24 @@ def _sides(limb: str, length: float) -> dict[str, float]:
     return {f"{side}_{limb}": length for side in ("left", "right")}
 
 
-def _draw_fabric(rng: Generator, config: LooksConfig, where: str) -> dict[str, object]:
+def _draw_fabric(rng: Generator, config: LooksConfig, where: str) -> dict[str, Any]:
+    tables = palette()
     allowed = FABRICS if where == "shoes" else config.fabrics
-    weights = _FABRIC_WEIGHTS[where]
+    weights = tables.fabrics[where]
     fabric = _pick(rng, weights if where == "shoes" else _allowed(weights, allowed))
-    table = {"trousers": _TROUSER_COLOURS, "shoes": _SHOE_COLOURS}.get(where, _CLOTH_COLOURS)
-    order = rng.permutation(len(_CLOTH_COLOURS))
+    table = {"trousers": tables.trousers, "shoes": tables.shoes}.get(where, tables.cloth)
+    order = rng.permutation(len(tables.cloth))
     first = table[int(rng.integers(len(table)))]
     variant = int(rng.integers(4))
-    others = list(dict.fromkeys(_CLOTH_COLOURS[i] for i in order if _CLOTH_COLOURS[i] != first))
+    others = list(dict.fromkeys(tables.cloth[i] for i in order if tables.cloth[i] != first))
     others.sort(key=lambda c: abs(_luminance(c) - _luminance(first)) < _CONTRAST)  # a stable sort keeps the drawn order
     colours = [first, *others[:2]]
     if fabric == "denim":
-        colours = [_DENIM_COLOURS[variant]]
+        colours = [tables.denim[variant % len(tables.denim)]]
     elif fabric == "camouflage":
-        colours = list(_CAMOUFLAGE[variant % 2])
+        colours = list(tables.camouflage[variant % len(tables.camouflage)])
     seed = int(rng.integers(4))  # few seeds, lengths and fits, so that meshes and patterns are pooled
-    return {"fabric": fabric, "colors": [list(c) for c in colours], "seed": seed}
+    return {"fabric": fabric, "colors": tuple(colours), "seed": seed}
 
 
 def _luminance(colour: Sequence[int]) -> float:
@@ -284,21 +244,25 @@ def _luminance(colour: Sequence[int]) -> float:
 
 
 def _end_over_stumps(
-    garments: list[dict], config: LooksConfig, stumps: Mapping[str, float], fates: Sequence[float], liner: list[int]
-) -> None:
-    """Write what happens where cloth would pass a stump; skirts and short sleeves that end above it need nothing."""
+    garments: Sequence[Garment], config: LooksConfig, stumps: Mapping[str, float], fates: Sequence[float], liner: RGB
+) -> list[Garment]:
+    """Return the garments with what happens where cloth would pass a stump, and liners; skirts, and sleeves that end
+    above it, need nothing."""
     names = [n for n in ENDINGS if config.endings.get(n, 0) > 0]
     cumulative = np.cumsum([config.endings[n] for n in names])
+    out, liners = list(garments), []
     for limb, tip in stumps.items():
         fate = names[int(np.searchsorted(cumulative, fates[LIMB_NAMES.index(limb)] * cumulative[-1], side="right"))]
-        for garment in list(garments):
-            length = garment.get("lengths", {}).get(limb)
-            if length is None or garment["kind"] == "skirt":
+        for i, garment in enumerate(out):
+            length = garment.lengths.get(limb)
+            if length is None or garment.kind == "skirt":
                 continue
             ending = fate
             if tip < 0.3 and ending in ("bare", "rolled", "liner"):  # nothing to show below a shoulder or hip
                 ending = "covered"
             if length > tip - 0.12:
-                garment.setdefault("ending", {})[limb] = "bare" if ending == "liner" else ending
+                own = {**garment.ending, limb: "bare" if ending == "liner" else ending}
+                out[i] = replace(garment, ending=own)
             if ending == "liner":
-                garments.append({"kind": "liner", "limb": limb, "fabric": "knit", "colors": [liner], "seed": 0})
+                liners.append(Garment(LINER, limb=limb, fabric="knit", colors=(liner,)))
+    return [*out, *liners]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
-from a3dgen.appearance.garments import HEM, TILE, Garment, levels
+from a3dgen.appearance.garments import HEM, TILE, GarmentMesh, levels
 from a3dgen.appearance.stump_cloth_shapes import Stump, cuff, dome, flat_frame, hanging, pinned, radial
 from a3dgen.appearance.surfaces import cylinder_uv, strip
 from a3dgen.geometry.clip import clip
@@ -51,7 +51,7 @@ def hidden_level(ending: str, length: float, stump: Stump) -> float:
 
 
 def finish(
-    garment: Garment, vertices: Float[ndarray, "v 3"], ends: Mapping[str, str], stumps: Mapping[str, Stump]
+    garment: GarmentMesh, vertices: Float[ndarray, "v 3"], ends: Mapping[str, str], stumps: Mapping[str, Stump]
 ) -> Piece:
     """Cut the posed garment back over stumps and end it there.
 

@@ -6,15 +6,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
-from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
-from a3dgen.appearance.garments import Garment, Measure, Spec, build_garment, levels, measure
-from a3dgen.appearance.looks import TOPS, tips
+from a3dgen.appearance.garments import GarmentMesh, Measure, Spec, build_garment, levels, measure
+from a3dgen.appearance.look import TOPS, Garment
+from a3dgen.appearance.looks import tips
 from a3dgen.appearance.stump_cloth import hidden_level
 from a3dgen.appearance.stump_cloth_shapes import Stump
 from a3dgen.appearance.surfaces import subdivided
@@ -43,13 +41,13 @@ class Worn:
     """One garment of one person: its shape, what it is made of, and limb -> ending over stumps."""
 
     spec: Spec
-    entry: Mapping[str, Any]
+    garment: Garment
     ends: Mapping[str, str]
 
 
 _TOKENS = count()
 _SHARED: Pool[Shared] = Pool(4)
-_GARMENTS: Pool[Garment] = Pool(96)
+_GARMENTS: Pool[GarmentMesh] = Pool(96)
 """Room for every shape that looks have (94, about 1 MB each): they are made once."""
 
 
@@ -75,9 +73,9 @@ def _prepare(body: BodyData) -> Shared:
     return Shared(next(_TOKENS), body, measure(body.mesh, body.joints_template), shells)
 
 
-def find_stumps(amputee: Amputee, removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, Stump]:
+def find_stumps(amputee: Amputee) -> dict[str, Stump]:
     """Return limb -> stump as the clothes see it."""
-    place = tips(removed, residual)
+    place = tips(amputee.cut.removed, amputee.cut.residual)
     out = {}
     for s in amputee.topology.stumps:
         region = REGIONS[s.region]
@@ -105,31 +103,29 @@ def find_stumps(amputee: Amputee, removed: Bool[ndarray, "12"], residual: Float[
     return out
 
 
-def dress(garments: Sequence[Mapping[str, Any]], stumps: Mapping[str, Stump], skirts: bool) -> list[Worn]:
+def dress(garments: Sequence[Garment], stumps: Mapping[str, Stump], skirts: bool) -> list[Worn]:
     """Translate the look's garments; endings count only where the limb is gone."""
     worn = []
     for g in garments:
-        kind, lengths = g["kind"], g.get("lengths", {})
-        ends = {limb: e for limb, e in g.get("ending", {}).items() if limb in stumps}
-        fit = float(g.get("fit", 0.5))
-        if kind in TOPS:
-            neck = "tank" if kind == "tanktop" else str(g.get("neck", "crew"))
-            left, right = float(lengths["left_arm"]), float(lengths["right_arm"])
-            worn.append(Worn(Spec("top", left, right, neck, bool(g.get("tucked", False)), fit), g, ends))
-        elif kind in ("trousers", "shorts", "skirt"):
-            left, right = float(lengths["left_leg"]), float(lengths["right_leg"])
-            if kind == "skirt" and skirts:
+        ends = {limb: e for limb, e in g.ending.items() if limb in stumps}
+        if g.kind in TOPS:
+            neck = "tank" if g.kind == "tanktop" else g.neck
+            left, right = g.lengths["left_arm"], g.lengths["right_arm"]
+            worn.append(Worn(Spec("top", left, right, neck, g.tucked, g.fit), g, ends))
+        elif g.kind in ("trousers", "shorts", "skirt"):
+            left, right = g.lengths["left_leg"], g.lengths["right_leg"]
+            if g.kind == "skirt" and skirts:
                 worn.append(Worn(Spec("skirt", left, right), g, {}))
             else:
-                worn.append(Worn(Spec("trousers", left, right, fit=fit), g, ends))
-        elif kind == "shoes":
-            rim = 1.80 if g.get("height") == "boot" else 1.975
+                worn.append(Worn(Spec("trousers", left, right, fit=g.fit), g, ends))
+        elif g.kind == "shoes":
+            rim = 1.80 if g.height == "boot" else 1.975
             sides = [s for s in ("left", "right") if f"{s}_leg" not in stumps]
             worn += [Worn(Spec("shoe", rim, rim, side=s), g, {}) for s in sides]
     return worn
 
 
-def garment_of(shared: Shared, spec: Spec) -> Garment:
+def garment_of(shared: Shared, spec: Spec) -> GarmentMesh:
     """Return a garment for a body from the pool."""
     key = (shared.token, spec)
     return _GARMENTS.get(key, lambda: build_garment(spec, shared.shells, shared.body.mesh, shared.body.joints_template))

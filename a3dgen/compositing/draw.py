@@ -13,7 +13,7 @@ from numpy import ndarray
 from a3dgen.compositing.compose import compose
 from a3dgen.compositing.scene import Scene
 from a3dgen.core.errors import A3dgenError
-from a3dgen.lighting.light import Light
+from a3dgen.lighting.light import Light, LightAdjust
 from a3dgen.lighting.shadow import Ground, ground_shadow
 from a3dgen.renderers import Frame, Item, get_renderer, reset_renderer
 
@@ -34,7 +34,7 @@ class Picture:
     window: tuple[int, int, int, int]
 
 
-def draw(config: Any, items: list[Item], scene: Scene, adjust: dict[str, Any], rng: np.random.Generator) -> Picture:
+def draw(config: Any, items: list[Item], scene: Scene, adjust: LightAdjust, rng: np.random.Generator) -> Picture:
     """Draw items into a scene; only the window that person and shadow can touch is worked on.
 
     Args:

@@ -19,7 +19,7 @@ from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import undistort_image
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.io import images, rle
-from a3dgen.lighting.light import Light, Surroundings, read_surroundings, shading_direction, to_linear
+from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.renderers.prepare import vertex_normals
 
@@ -52,7 +52,7 @@ class Scene:
     black: Float[ndarray, "3"]
     sigma: Float[ndarray, "3"]
 
-    def light(self, adjust: dict[str, Any]) -> Light:
+    def light(self, adjust: LightAdjust) -> Light:
         """Return the scene's light with a plan's adjustments."""
         return self._surroundings.light(adjust)
 

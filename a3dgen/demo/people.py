@@ -10,8 +10,9 @@ from numpy import ndarray
 from numpy.random import Generator
 from scipy.spatial.transform import Rotation
 
-from a3dgen.amputation.rebuild import Amputee, rebuild
+from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Look
 from a3dgen.appearance.looks import LooksConfig, draw_look
 from a3dgen.demo.poses import Pose
 from a3dgen.geometry.body import BodyData, pose_body
@@ -34,7 +35,7 @@ class Person:
     """
 
     betas: Float[ndarray, " b"]
-    look: dict[str, object]
+    look: Look
     pose: Float[ndarray, "24 3"]
     place: Float[ndarray, "3"]
     seat: tuple[float, float, float, float] | None
@@ -45,7 +46,7 @@ def draw_betas(rng: Generator, count: int) -> Float[ndarray, " b"]:
     return np.clip(rng.normal(0, 0.85, count), -2.0, 2.0)
 
 
-def draw_person_look(rng: Generator) -> dict[str, object]:
+def draw_person_look(rng: Generator) -> Look:
     """Draw skin, hair and clothes of an intact person."""
     return draw_look(rng, LooksConfig(), np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS))
 
@@ -54,7 +55,7 @@ def stand(
     body: BodyData,
     pose: Pose,
     betas: Float[ndarray, " b"],
-    look: dict[str, object],
+    look: Look,
     spot: tuple[float, float],
     yaw: float,
 ) -> Person:
@@ -98,8 +99,5 @@ def dress(
     body: BodyData, person: Person, pose: Float[ndarray, "24 3"], transl: Float[ndarray, "3"]
 ) -> tuple[Amputee, list[Item]]:
     """Return the intact body in the camera frame and everything to draw of it."""
-    none, whole = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
-    stump = np.tile([2.1, 0.8, 0.12], (NUM_REGIONS, 1))
-    intact = rebuild(body, pose, person.betas, transl, none, whole, "residual", stump)
-    plan = {**person.look, "removed": none, "residual": whole}
-    return intact, build_subject(body, intact, plan)
+    intact = rebuild(body, BodyFit(pose, person.betas, transl), Cut())
+    return intact, build_subject(body, intact, person.look)

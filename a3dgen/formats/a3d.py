@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 import numpy as np
 
-from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE, Plans, Renders, canonical
+from a3dgen.appearance.look import garments_from_json, garments_to_json
+from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE, Plans, Renders
 from a3dgen.formats.schema import is_h36m
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import absent_joints, absent_rows
@@ -187,8 +187,8 @@ def _without_folder(garments: str) -> str:
     """Leave of a whole-person texture its file's name: where it lay on the builder's machine is nobody's business."""
     if '"file"' not in garments:
         return garments
-    worn = [g | {"file": PurePosixPath(g["file"]).name} if "file" in g else g for g in json.loads(garments)]
-    return canonical(worn)
+    worn = [replace(g, file=PurePosixPath(g.file).name) for g in garments_from_json(garments)]
+    return garments_to_json(tuple(worn))
 
 
 def _below_images(path: str, subset: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import a3dgen
+from a3dgen.appearance.look import garments_from_json
 from a3dgen.core.records import SCHEMA_VERSION, STATE_NAMES
 from a3dgen.formats.a3d import BOX_MARGIN, Convention, Samples
 from a3dgen.geometry.regions import REGION_NAMES
@@ -49,7 +49,7 @@ class Tally:
         for state, count in enumerate(np.bincount(samples.renders.state.ravel(), minlength=len(STATE_NAMES))):
             self.states[STATE_NAMES[state]] += int(count)
         self.skin.update(str(s) for s in plans.skin)
-        self.garments.update(g.get("kind", "?") for row in plans.garments for g in json.loads(row or "[]"))
+        self.garments.update(g.kind for row in plans.garments for g in garments_from_json(row))
         self.licenses.update(str(x) or "not stated" for x in samples.persons.license)
 
     def _digest(self, samples: Samples) -> None:

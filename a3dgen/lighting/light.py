@@ -7,10 +7,8 @@ photo are at hand, the shading of the removed person says where the key light st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -31,6 +29,16 @@ _DILUTION = 1.5
 """Misfit of body and photo makes the measured slope of the shading so much too small."""
 KEY_ELEVATION = (0.36, 0.85)
 """Plausible sine of the key's height above the ground: 21 to 58 degrees."""
+
+
+@dataclass(frozen=True)
+class LightAdjust:
+    """How one sample's light differs from the scene's: the key turned by ``azimuth`` degrees about the vertical, all
+    light times ``gain``, the key light times ``key``."""
+
+    azimuth: float = 0.0
+    gain: float = 1.0
+    key: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,13 +106,13 @@ class Surroundings:
     share: float
     sh: Float[ndarray, "9 3"]
 
-    def light(self, adjust: Mapping[str, Any] | None = None) -> Light:
+    def light(self, adjust: LightAdjust | None = None) -> Light:
         """Return the light with a sample's adjustments, see ``estimate_light``."""
-        adjust = adjust or {}
-        key_dir = _turn(self.key_dir, self.up, float(adjust.get("azimuth", 0.0)))
-        white = self.white * float(adjust.get("gain", 1.0))
+        adjust = adjust or LightAdjust()
+        key_dir = _turn(self.key_dir, self.up, adjust.azimuth)
+        white = self.white * adjust.gain
         facing = float(irradiance(self.sh, key_dir) @ _LUMINANCE)
-        color = self.key_color * float(adjust.get("key", 1.0))
+        color = self.key_color * adjust.key
         key = self.share / (1 - self.share) * facing  # so that the key has its share on a surface that faces it
         seen = _facing_the_camera()
         seen = seen[np.abs(seen @ self.up) < 0.5]
@@ -119,7 +127,7 @@ def estimate_light(
     up: Float[ndarray, "3"] | None = None,
     shading: Float[ndarray, "3"] | None = None,
     brightness: float | None = None,
-    adjust: Mapping[str, Any] | None = None,
+    adjust: LightAdjust | None = None,
 ) -> Light:
     """Estimate the light of a scene.
 
@@ -128,7 +136,7 @@ def estimate_light(
         up: unit vector against gravity, camera frame; (0, -1, 0) if None.
         shading: what ``shading_direction`` found on the removed person, or None.
         brightness: 95th percentile of the removed person's linear luminance, or None.
-        adjust: ``azimuth`` (degrees about the vertical), ``gain`` (of everything) and ``key`` (of the key light).
+        adjust: the sample's own adjustments.
 
     Returns:
         The light, clamped to what photos of people show: the key well above the horizon, with a half to four fifths

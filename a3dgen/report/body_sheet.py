@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
-from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, Amputee, rebuild
+from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, Amputee, BodyFit, Cut, rebuild
 from a3dgen.appearance.texture import pool
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
@@ -99,13 +99,13 @@ def _tile(body: BodyData, region: Region, geometry: str, residual: float, view: 
     middle = start + (residual if region.cuttable else 1.0) * 0.8 * (end - start)
     amputee = rebuild(
         body,
-        pose,
-        betas,
-        np.array([0, 0, _DISTANCE]) - middle,
-        removed,
-        np.where(removed, residual, 1).astype(np.float32),
-        geometry,
-        np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1)),
+        BodyFit(pose, betas, np.array([0, 0, _DISTANCE]) - middle),
+        Cut(
+            removed,
+            np.where(removed, residual, 1).astype(np.float32),
+            geometry,
+            np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1)),
+        ),
     )
     focal = TILE * _DISTANCE / _SPAN[region.name.split("_")[1]]
     K = np.array([[focal, 0, (TILE - 1) / 2], [0, focal, (TILE - 1) / 2], [0, 0, 1]])

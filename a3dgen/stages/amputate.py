@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,11 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, rebuild
+from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, BodyFit, Cut, rebuild
 from a3dgen.amputation.sampling import Amputation, PlanConfig, draw_amputation, draw_stump, sample_key
+from a3dgen.appearance.look import TEXTURE, Look
 from a3dgen.appearance.looks import LooksConfig, draw_look
+from a3dgen.appearance.palette import palette_files
 from a3dgen.appearance.texture.painted import SMPL_UV, painted_tone, read_painted
 from a3dgen.bodies import load_body
 from a3dgen.core.errors import ConfigError, DataError, Rejected
@@ -50,9 +51,11 @@ class Config(PlanConfig):
 
 
 def user_files(config: Config) -> list[Path]:
-    """Return the user's files whose content the samples depend on (the plans name them, the renders show them)."""
+    """Return the files whose content the samples depend on: tables of colours and fabrics, and the user's textures
+    (the plans name them, the renders show them)."""
     folder = Path(config.looks.textures).expanduser()
-    return sorted([*folder.glob("*.png"), folder / SMPL_UV]) if config.looks.textures else []
+    painted = sorted([*folder.glob("*.png"), folder / SMPL_UV]) if config.looks.textures else []
+    return [*palette_files(), *painted]
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -128,17 +131,9 @@ class _Planner:
     def _question(self, person: dict[str, Any], fit: dict[str, Any]) -> WhyNot:
         """Return the question of rule 1 (docs/labels.md) for the fitted body as it stands in the photo."""
         present = np.asarray(person["present_removed"], bool)
+        residual = np.asarray(person["present_residual"], np.float32)
         stump = np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1))
-        standing = rebuild(
-            self.body,
-            fit["pose"],
-            fit["betas"],
-            fit["transl"],
-            present,
-            np.asarray(person["present_residual"], np.float32),
-            RESIDUAL,
-            stump,
-        )
+        standing = rebuild(self.body, BodyFit.of(fit), Cut(present, residual, RESIDUAL, stump))
         width, height = (int(v) for v in person["image_size"])
         others = other_people(person, fit["K"])
         buffers = body_buffers(standing.mesh, standing.vertices, fit["K"], width, height, occluders=others)
@@ -165,14 +160,14 @@ class _Planner:
         return [*rows[:2], *rows[2::2]]
 
     def _row(
-        self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, look: int
+        self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, variant_of_look: int
     ) -> dict[str, Any]:
         collapse = self.config.geometry == COLLAPSE
         residual = np.where(removed & (not collapse), residual, 1.0).astype(np.float32)
         seed = self.context.seed
-        stump = draw_stump(generator_for(seed, "stump", f"{key}#{look}"), self.config)
-        rng = generator_for(seed, "look", f"{key}#{look}")
-        style = draw_look(rng, self.config.looks, removed, residual, self.textures)
+        stump = draw_stump(generator_for(seed, "stump", f"{key}#{variant_of_look}"), self.config)
+        rng = generator_for(seed, "look", f"{key}#{variant_of_look}")
+        look = draw_look(rng, self.config.looks, removed, residual, self.textures)
         return {
             "key": sample_key(key, removed, variant),
             "parent": key,
@@ -181,16 +176,14 @@ class _Planner:
             "residual": residual,
             "geometry": self.config.geometry,
             "stump": stump,
-            **style,
-            "skin": self._tone(str(style["garments"])) or style["skin"],
+            **replace(look, skin=self._tone(look) or look.skin).columns(),
         }
 
-    def _tone(self, garments: str) -> int:
+    def _tone(self, look: Look) -> int:
         """Return the skin tone that a whole-person texture has of itself, 0 for drawn clothes."""
-        first = json.loads(garments)[:1]
-        if not first or first[0]["kind"] != "texture":
+        if look.garments[0].kind != TEXTURE:
             return 0
-        file = first[0]["file"]
+        file = look.garments[0].file
         if file not in self.tones:
             self.tones[file] = painted_tone(read_painted(file, self.body), self.body)
         return self.tones[file]

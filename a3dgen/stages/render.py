@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,8 +13,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from a3dgen.amputation.rebuild import Amputee, rebuild, removed_regions
+from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild, removed_regions
 from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Look
 from a3dgen.bodies import load_body
 from a3dgen.compositing.draw import Picture, draw
 from a3dgen.compositing.scene import Scene, load_scene
@@ -133,19 +133,10 @@ def render_sample(
     Raises:
         Rejected: the stump cannot be seen.
     """
-    amputee = rebuild(
-        body,
-        fitted["pose"],
-        fitted["betas"],
-        fitted["transl"],
-        plan["removed"],
-        plan["residual"].astype(np.float64),
-        str(plan["geometry"]),
-        plan["stump"].astype(np.float64),
-    )
-    items = build_subject(body, amputee, plan)
+    amputee, look = rebuild(body, BodyFit.of(fitted), Cut.of(plan)), Look.from_columns(plan)
+    items = build_subject(body, amputee, look)
     twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
-    picture = draw(config, items, scene, json.loads(str(plan["light"])), generator_for(context.seed, "grain", twins))
+    picture = draw(config, items, scene, look.light, generator_for(context.seed, "grain", twins))
     labels = _visible_labels(picture, scene)
     if not labels.any():
         raise Rejected("no pixel of the person can be seen")

@@ -8,7 +8,16 @@ from synthetic import synthetic_body
 from triangles import crossings
 
 from a3dgen.amputation.cap import cap_faces
-from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, build_topology, rebuild, topology_for
+from a3dgen.amputation.rebuild import (
+    COLLAPSE,
+    DEFAULT_STUMP,
+    RESIDUAL,
+    BodyFit,
+    Cut,
+    build_topology,
+    rebuild,
+    topology_for,
+)
 from a3dgen.amputation.scar import find_scar_patch, seam_maps
 from a3dgen.fit.limits import joint_limits
 from a3dgen.geometry.body import pose_body
@@ -31,13 +40,12 @@ def cut(body, regions, residual, pose=None, betas=None, geometry=RESIDUAL, trans
     removed = flags(*np.atleast_1d(regions))
     return rebuild(
         body,
-        np.zeros((24, 3)) if pose is None else pose,
-        np.zeros(body.num_betas) if betas is None else betas,
-        np.array(transl),
-        removed,
-        np.where(removed, residual, 1.0).astype(np.float32),
-        geometry,
-        stump,
+        BodyFit(
+            np.zeros((24, 3)) if pose is None else pose,
+            np.zeros(body.num_betas) if betas is None else betas,
+            np.array(transl),
+        ),
+        Cut(removed, np.where(removed, residual, 1.0).astype(np.float32), geometry, stump),
     )
 
 
@@ -318,16 +326,16 @@ def test_another_body_and_pose_directions():
 
 def test_topologies_are_cached_by_what_they_depend_on(body):
     residual = np.full(12, 0.5, np.float32)
-    first = topology_for(body, flags(7), residual, RESIDUAL, STUMP)
+    first = topology_for(body, Cut(flags(7), residual, RESIDUAL, STUMP))
     other = residual.copy()
     other[3] = 0.9  # not removed: makes no difference
-    assert topology_for(body, flags(7), other, RESIDUAL, STUMP) is first
-    assert topology_for(body, flags(7), residual + 0.01, RESIDUAL, STUMP) is not first
-    assert topology_for(body, flags(7), residual, RESIDUAL, STUMP + 0.01) is not first
+    assert topology_for(body, Cut(flags(7), other, RESIDUAL, STUMP)) is first
+    assert topology_for(body, Cut(flags(7), residual + 0.01, RESIDUAL, STUMP)) is not first
+    assert topology_for(body, Cut(flags(7), residual, RESIDUAL, STUMP + 0.01)) is not first
     same = build_topology(body.mesh, body.joints_template, flags(7), residual, STUMP)
     assert np.array_equal(same.mesh.vertices, first.mesh.vertices)
     with pytest.raises(ValueError, match="geometry"):
-        topology_for(body, flags(7), residual, "dissolve", STUMP)
+        topology_for(body, Cut(flags(7), residual, "dissolve", STUMP))
 
 
 def test_a_mesh_that_does_not_fit_its_joints_is_refused(body):

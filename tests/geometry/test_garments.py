@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from a3dgen.amputation.rebuild import rebuild
+from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.appearance.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure, waist_height
 from a3dgen.appearance.hair import STYLES, build_hair
 from a3dgen.appearance.looks import HAIR_STYLES
@@ -96,8 +96,7 @@ def test_clothes_follow_shape_and_pose(which, body, shells):
     pose = np.zeros((24, 3))
     pose[JOINT["left_shoulder"]] = [0, 0, -1.0]
     pose[JOINT["left_knee"]] = [0.8, 0, 0]
-    none, ones = np.zeros(12, bool), np.ones(12)
-    person = rebuild(body, pose, betas, np.zeros(3), none, ones, "residual", np.tile([2.1, 0.8, 0.12], (12, 1)))
+    person = rebuild(body, BodyFit(pose, betas, np.zeros(3)), Cut())
     tree = cKDTree(person.vertices)
     for spec in (TSHIRT, TROUSERS):
         mesh = build_garment(spec, shells, body.mesh, body.joints_template).mesh

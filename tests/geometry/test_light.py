@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from a3dgen.lighting.light import KEY_SHARE, Light, estimate_light, harmonics, irradiance, shading_direction, to_linear
+from a3dgen.lighting.light import (
+    KEY_SHARE,
+    Light,
+    LightAdjust,
+    estimate_light,
+    harmonics,
+    irradiance,
+    shading_direction,
+    to_linear,
+)
 from a3dgen.lighting.shadow import Caster, estimate_ground, estimate_up, ground_shadow
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
@@ -66,11 +75,11 @@ def test_light_has_the_colour_of_the_scene_but_calmer() -> None:
 
 def test_adjustments_turn_and_scale_the_light() -> None:
     plain = estimate_light(plate(60, 140))
-    turned = estimate_light(plate(60, 140), adjust={"azimuth": 90.0})
+    turned = estimate_light(plate(60, 140), adjust=LightAdjust(azimuth=90.0))
     assert turned.key_dir @ UP == pytest.approx(plain.key_dir @ UP, abs=1e-6)
     flat = [v.key_dir - (v.key_dir @ UP) * UP for v in (plain, turned)]
     assert flat[0] @ flat[1] == pytest.approx(0, abs=1e-6)
-    gained = estimate_light(plate(60, 140), adjust={"gain": 1.2})
+    gained = estimate_light(plate(60, 140), adjust=LightAdjust(gain=1.2))
     assert np.allclose(gained.sh, 1.2 * plain.sh)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, rebuild
+from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, BodyFit, Cut, rebuild
 from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, STATE_NAMES, VISIBLE
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.raster import rasterize, scaled_K
@@ -145,7 +145,9 @@ def test_amputated_before_everything_and_stump_ends(body, reach):
     residual = np.where(removed, 0.6, 1).astype(np.float32)
 
     def see(transl, occluders=None, yaw=0.0):
-        a = rebuild(body, standing(yaw), np.zeros(10), np.array(transl), removed, residual, RESIDUAL, stump)
+        a = rebuild(
+            body, BodyFit(standing(yaw), np.zeros(10), np.array(transl)), Cut(removed, residual, RESIDUAL, stump)
+        )
         buffers = body_buffers(a.mesh, a.vertices, K, W, H, occluders=occluders)
         return keypoint_states(a.keypoints, a.present, buffers, reach), end_states(a.ends, buffers)
 
@@ -269,8 +271,7 @@ def test_a_limb_that_covers_the_place_of_what_is_gone(body, limbs, found):
     region = REGION_NAMES.index("left_elbow")
     removed[region], residual[region] = True, 0.9
     amputee = rebuild(
-        body, standing(**limbs), np.zeros(body.num_betas), np.array([0.0, -0.1, 3.2]), removed, residual, RESIDUAL,
-        np.tile(DEFAULT_STUMP, (12, 1)),
-    )  # fmt: skip
+        body, BodyFit(standing(**limbs), np.zeros(body.num_betas), np.array([0.0, -0.1, 3.2])), Cut(removed, residual)
+    )
     buffers = body_buffers(amputee.mesh, amputee.vertices, K, W, H)
     assert over_own_limb(amputee.posed.keypoints, removed, residual, buffers) == ([region] if found else [])

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from a3dgen.appearance.look import Hair
 from a3dgen.appearance.looks import FABRICS
 from a3dgen.appearance.texture import painted
 from a3dgen.appearance.texture import pool as textures
@@ -12,7 +15,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.pool import Pool
 from a3dgen.lighting.srgb import to_linear, to_srgb
 
-HAIR = {"style": "short", "colour": "brown", "eyes": "blue", "brows": 0.8, "stubble": 0.0, "age": 30}
+HAIR = Hair("short", "brown", eyes="blue", age=30)
 
 
 def test_srgb_round_trip():
@@ -67,7 +70,7 @@ def test_skin_shows_tone_lips_palms_and_eyes(body):
 
 def test_skin_is_pooled_and_deterministic(body):
     first = textures.skin(body, 5, HAIR, 7)
-    assert textures.skin(body, 5, dict(HAIR), 7 + textures.VARIANTS) is first
+    assert textures.skin(body, 5, replace(HAIR), 7 + textures.VARIANTS) is first
     again = first.copy()
     textures._SKINS.clear()
     assert np.array_equal(textures.skin(body, 5, HAIR, 7), again)

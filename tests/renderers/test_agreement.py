@@ -9,8 +9,9 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 from scipy.spatial.transform import Rotation
 
-from a3dgen.amputation.rebuild import rebuild
+from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Look
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGION_NAMES
@@ -41,10 +42,9 @@ def amputee_of(body, region: str | None, yaw: float):
     if region:
         removed[REGION_NAMES.index(region)] = True
         residual[REGION_NAMES.index(region)] = 0.6
-    stump = np.tile([2.1, 0.8, 0.12], (12, 1))
     transl = np.array([0.0, 0.3, 3.0])
-    amputee = rebuild(body, pose, np.zeros(body.num_betas), transl, removed, residual, "residual", stump)
-    return amputee, {"removed": removed, "residual": residual, **LOOK}
+    amputee = rebuild(body, BodyFit(pose, np.zeros(body.num_betas), transl), Cut(removed, residual))
+    return amputee, Look.from_columns(LOOK)
 
 
 def bare_item(amputee) -> Item:
@@ -88,8 +88,8 @@ def test_mask_and_labels_agree_with_a_ray_cast(body, renderer: str, region: str 
 
 @pytest.mark.parametrize(("region", "yaw"), [(None, 0.3), ("left_knee", -0.5), ("right_elbow", 0.0)])
 def test_dressed_bodies_have_no_holes_and_keep_their_joints_inside(body, region: str | None, yaw: float) -> None:
-    amputee, plan = amputee_of(body, region, yaw)
-    items = build_subject(body, amputee, plan)
+    amputee, look = amputee_of(body, region, yaw)
+    items = build_subject(body, amputee, look)
     frame = get_renderer("cpu").render(items, K, W, H, flat_light())
     mask = frame.part > 0
     bare = get_renderer("cpu").render([bare_item(amputee)], K, W, H, flat_light()).part > 0
@@ -106,8 +106,8 @@ def test_dressed_bodies_have_no_holes_and_keep_their_joints_inside(body, region:
 
 
 def test_opengl_and_compiled_loops_draw_the_same_picture(body) -> None:
-    amputee, plan = amputee_of(body, "left_foot", 0.4)
-    items = build_subject(body, amputee, plan)
+    amputee, look = amputee_of(body, "left_foot", 0.4)
+    items = build_subject(body, amputee, look)
     light = flat_light(0.4)
     a, b = (get_renderer(n).render(items, K, W, H, light) for n in ("gl", "cpu"))
     grey = [np.clip(f.rgba, 0, 1) ** (1 / 2.2) * 255 for f in (a, b)]

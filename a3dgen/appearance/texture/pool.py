@@ -5,7 +5,6 @@ Recipes and licences are listed in ``a3dgen/textures/manifest.yaml``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.appearance.look import Hair
 from a3dgen.appearance.looks import HAIR_COLOURS
 from a3dgen.appearance.texture import fabric as fabrics
 from a3dgen.appearance.texture.painted import read_painted
@@ -52,11 +52,11 @@ def body_maps(body: BodyData) -> SkinMaps:
     return _MAPS.get(id(body.mesh), lambda: (body, skin_maps(body, SKIN_SIZE)))[1]
 
 
-def skin(body: BodyData, tone: int, hair: Mapping[str, Any], seed: int) -> Texture:
+def skin(body: BodyData, tone: int, hair: Hair, seed: int) -> Texture:
     """Return a person's skin (1024, 1024, 4) from the pool; ``seed`` picks one of ``VARIANTS`` mixtures."""
     variant = seed % VARIANTS
     maps = body_maps(body)
-    key = (id(maps), tone, json.dumps(hair, sort_keys=True), variant)
+    key = (id(maps), tone, hair, variant)
     return _SKINS.get(key, lambda: (maps, skin_texture(maps, tone, hair, variant)))[1]
 
 

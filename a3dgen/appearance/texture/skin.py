@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.appearance.hair import RECEDING
+from a3dgen.appearance.look import Hair
 from a3dgen.appearance.looks import EYE_COLOURS, HAIR_COLOURS
 from a3dgen.appearance.texture.colour import monk_albedo
 from a3dgen.appearance.texture.skin_kernel import BLOCK, paint_plain, skin_exp
@@ -105,7 +105,7 @@ def _paint(
         out[i, 3] = min(max(h, 0.0), 255.0)
 
 
-def _colours(tone: int, hair: Mapping[str, object]) -> Float[ndarray, "9 3"]:
+def _colours(tone: int, hair: Hair) -> Float[ndarray, "9 3"]:
     """Linear RGB of skin, palms, lips, nails, hair, iris, sclera, brows (darker than pale hair) and scars."""
     skin = monk_albedo(tone)
     dark = (tone - 1) / 9
@@ -113,8 +113,8 @@ def _colours(tone: int, hair: Mapping[str, object]) -> Float[ndarray, "9 3"]:
     palm = np.clip(skin * (1 + 1.6 * dark**1.5) * [1.0, 0.90, 0.88] + pale, 0, 0.72)
     lip = skin * ([0.80, 0.44, 0.44] if tone < 6 else [1.0, 0.66, 0.70])
     nail = np.clip(skin * [1.10, 0.93, 0.92] + np.array([0.09, 0.062, 0.058]) * (1 - 0.35 * dark), 0, 0.85)
-    strands = to_linear(HAIR_COLOURS[str(hair["colour"])])
-    iris = to_linear(EYE_COLOURS[str(hair["eyes"])])
+    strands = to_linear(HAIR_COLOURS[hair.colour])
+    iris = to_linear(EYE_COLOURS[hair.eyes])
     iris = iris + 0.25 * (iris.mean() - iris)
     brows = np.minimum(strands, to_linear((112, 88, 66)))
     sclera = np.array([0.46, 0.42, 0.39]) * (1 - 0.25 * dark)
@@ -122,28 +122,28 @@ def _colours(tone: int, hair: Mapping[str, object]) -> Float[ndarray, "9 3"]:
     return np.stack([skin, palm, lip, nail, strands, iris, sclera, brows, scar]).astype(np.float32)
 
 
-def skin_texture(maps: SkinMaps, tone: int, hair: Mapping[str, object], variant: int) -> UInt8[ndarray, "s s 4"]:
+def skin_texture(maps: SkinMaps, tone: int, hair: Hair, variant: int) -> UInt8[ndarray, "s s 4"]:
     """Return the skin of one person: sRGB, and the height of pores and hair in alpha (128 = flat).
 
     Args:
         maps: the body's maps.
         tone: Monk tone 1..10.
-        hair: the ``hair`` column of Plans, decoded.
+        hair: style, colour, eyes, age, brows and stubble.
         variant: which of the noise mixtures to use.
     """
     rng = generator_for(variant, "skin variant")
-    age = float(hair["age"])
+    age = float(hair.age)
     melanin = np.array([0.5, 0.35, 0.3, 0.22, 0.18, 0.05, 0, 0]) * rng.uniform(0.6, 1.3, 8) * rng.choice([-1, 1], 8)
     melanin *= 0.05 + 0.0006 * (age - 18)
     blood = np.array([0, 0.15, 0.3, 0.5, 0.5, 0.3, 0.1, 0]) * rng.uniform(0.5, 1.3, 8) * 0.032
-    scalp = _SCALPS.get(str(hair["style"]), _Scalp())
+    scalp = _SCALPS.get(hair.style, _Scalp())
     dark = (tone - 1) / 9
     knobs = np.array(
         [
             0.34 - 0.22 * dark,
             scalp.share,
-            float(hair["brows"]),
-            float(hair["stubble"]),
+            hair.brows,
+            hair.stubble,
             (22.0 + 0.25 * (age - 18)) * (1 - 0.35 * dark),  # highlights show every pore on dark skin
             scalp.edge,
             scalp.receded,

@@ -9,8 +9,9 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from a3dgen.amputation.rebuild import rebuild
+from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Look
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import DataError
@@ -46,13 +47,11 @@ def export(build: Path, out: Path, config: BodyConfig, keys: list[str] | None = 
             if keys and key not in keys:
                 continue
             plan, fitted = plans.row(i), bodies.row(at[plans.parent[i]])
-            amputee = rebuild(
-                body, fitted["pose"], fitted["betas"], fitted["transl"], plan["removed"],
-                plan["residual"].astype(np.float64), str(plan["geometry"]), plan["stump"].astype(np.float64),
-            )  # fmt: skip
+            amputee = rebuild(body, BodyFit.of(fitted), Cut.of(plan))
             target = out / f"{key.replace('/', '_')}.glb"
             target.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(target, scene_of(build_subject(body, amputee, plan)).export(file_type="glb"))
+            items = build_subject(body, amputee, Look.from_columns(plan))
+            replace_file(target, scene_of(items).export(file_type="glb"))
             written.append(target)
     if keys and not written:
         raise DataError(f"{build}: no sample is called {', '.join(keys)}")
