@@ -14,7 +14,7 @@ import pytest
 
 from a3dgen import cli
 from a3dgen.commands import status
-from a3dgen.commands.config_help import PACKAGE, command_help, keys_help
+from a3dgen.commands.config_help import command_help, keys_help
 from a3dgen.core import interrupts
 from a3dgen.core.errors import DataError
 from a3dgen.core.package_files import data_folder
@@ -41,7 +41,7 @@ def test_every_command_explains_itself(capsys, command):
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_help_documents_every_key_with_its_default(stage):
     config = import_module(f"a3dgen.stages.{stage}").Config()
-    shown = re.sub(r"\n {6}", " ", keys_help(PACKAGE / "stages" / f"{stage}.py", stage)).splitlines()
+    shown = re.sub(r"\n {6}", " ", keys_help(type(config), stage)).splitlines()
     assert not [line for line in shown if not re.search(r"\): \S", line)]
     assert [line.split(" (")[0].strip() for line in shown] == list(keys_of(config, stage))
     for line, value in zip(shown, keys_of(config, stage).values(), strict=True):

@@ -59,6 +59,19 @@ class Config:
     max_prior: float = 100.0
     max_beta: float = 5.0
 
+    def __post_init__(self) -> None:
+        for name in ("noise", "min_noise_px", "robust", "max_reprojection", "occluded", "noise_3d"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"fit.{name}: must be above 0, found {getattr(self, name)}")
+        if not 1 <= self.starts <= 12:
+            raise ConfigError(f"fit.starts: 1 to 12 headings can be tried, found {self.starts}")
+        if self.engine not in ("numba", "torch"):
+            raise ConfigError(f"fit.engine: numba or torch, found '{self.engine}'")
+        if self.engine == "torch" and self.init:
+            raise ConfigError("fit.init: only the numba engine starts from a file; set fit.engine: numba")
+        if self.max_iterations < 1:
+            raise ConfigError(f"fit.max_iterations: at least 1, found {self.max_iterations}")
+
 
 def solver_options(config: Config, known_camera: bool) -> FitOptions:
     """Return what of a configuration concerns the solver; a known focal length is never refined."""
@@ -72,18 +85,3 @@ def solver_options(config: Config, known_camera: bool) -> FitOptions:
         prior_weight=config.prior_weight,
         focal_sd=0.0 if known_camera else config.focal_sd,
     )
-
-
-def check(config: Config) -> None:
-    """Raise ConfigError for settings out of range."""
-    for name in ("noise", "min_noise_px", "robust", "max_reprojection", "occluded", "noise_3d"):
-        if not getattr(config, name) > 0:
-            raise ConfigError(f"fit.{name}: must be above 0, found {getattr(config, name)}")
-    if not 1 <= config.starts <= 12:
-        raise ConfigError(f"fit.starts: 1 to 12 headings can be tried, found {config.starts}")
-    if config.engine not in ("numba", "torch"):
-        raise ConfigError(f"fit.engine: numba or torch, found '{config.engine}'")
-    if config.engine == "torch" and config.init:
-        raise ConfigError("fit.init: only the numba engine starts from a file; set fit.engine: numba")
-    if config.max_iterations < 1:
-        raise ConfigError(f"fit.max_iterations: at least 1, found {config.max_iterations}")

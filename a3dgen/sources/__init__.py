@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.errors import ConfigError
 from a3dgen.core.registry import resolve
+from a3dgen.core.typed import construct
 
 Found = dict[str, Any] | tuple[str, str]
 """A row of Persons, or (key, reason) of a person read but refused."""
@@ -71,28 +72,4 @@ def open_source(name: str, settings: Any) -> tuple[Source, Any]:
         raise ConfigError(f"sources.{name}: wanted a mapping of keys such as 'root', found {settings!r}")
     keys = dict(settings)
     source = resolve("source", SOURCES, str(keys.pop("kind", name)))
-    return source, _make(f"sources.{name}", source.Config, keys)
-
-
-def _make(where: str, config: type, keys: dict[str, Any]) -> Any:
-    defaults = config()
-    for key, value in keys.items():
-        if not hasattr(defaults, key):
-            valid = [f.name for f in dataclasses.fields(config)]
-            raise ConfigError(f"{where}.{key}: unknown key{nearest(str(key), [*valid, 'kind'])}")
-        keys[key] = _typed(f"{where}.{key}", value, getattr(defaults, key))
-    return config(**keys)
-
-
-def _typed(where: str, value: Any, default: Any) -> Any:
-    """Return ``value`` as the type of ``default``; lists become tuples, a lone value a tuple of one."""
-    if isinstance(default, tuple):
-        items = [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
-        if any(isinstance(v, dict | list | tuple | float | bool) for v in items):
-            raise ConfigError(f"{where}: wanted a list of names or whole numbers, found {value!r}")
-        return tuple(items)
-    if isinstance(default, str) and (value is None or not isinstance(value, str | bool | dict | list | tuple)):
-        return "" if value is None else str(value)
-    if type(value) is not type(default):
-        raise ConfigError(f"{where}: wanted {type(default).__name__}, found {value!r}")
-    return value
+    return source, construct(source.Config, keys, f"sources.{name}", "configuration")

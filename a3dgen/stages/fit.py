@@ -17,7 +17,7 @@ from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.fit.checks import Gate, check_fit
-from a3dgen.fit.config import Config, check, solver_options
+from a3dgen.fit.config import Config, solver_options
 from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
@@ -39,10 +39,8 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     The result depends on that person (or instant), the shape of its subject and the configuration only.
 
     Raises:
-        ConfigError: for settings out of range.
         DataError: if the pose prior cannot be read.
     """
-    check(config)
     body, persons = load_body(context.body), inputs.persons
     index = persons.index()
     shapes = {} if inputs.shapes is None else dict(zip(inputs.shapes.key, inputs.shapes.betas, strict=True))
@@ -69,7 +67,6 @@ def shape(config: Config, context: Context, subject: str, persons: Persons) -> d
     Returns:
         None if none of them can be fitted.
     """
-    check(config)
     body = load_body(context.body)
     index = persons.index()
     found = each(

@@ -94,9 +94,9 @@ def test_a_person_read_twice_is_refused_once(mpii, tmp_path):
         ({"coco": {"rot": "."}}, "did you mean 'root'"),
         ({"x": {"kind": "mpi"}}, "did you mean 'mpii'"),
         ({"coco": None}, "wanted a mapping"),
-        ({"coco": {"root": ["a"]}}, "wanted str"),
-        ({"coco": {"root": ".", "splits": {"a": 1}}}, "wanted a list"),
-        ({"h36m": {"root": ".", "every": "5"}}, "wanted int"),
+        ({"coco": {"root": ["a"]}}, "must be text"),
+        ({"coco": {"root": ".", "splits": {"a": 1}}}, "must be a list"),
+        ({"h36m": {"root": ".", "every": "five"}}, "must be a whole number"),
         ({"h36m": {"order": "up"}}, "order"),
         ({"coco": {}}, "not set"),
         ({"coco": {"root": "/nowhere/at/all"}}, "/nowhere/at/all"),
@@ -110,8 +110,8 @@ def test_wrong_settings_are_one_line(tmp_path, sources, words):
         assert "\n" not in str(error.value)
 
 
-def test_settings_take_lone_values(mpii):
-    _, config = open_source("coco", {"root": "x", "licenses": 4, "splits": "val2017"})
+def test_settings_become_the_config_of_their_kind(mpii):
+    _, config = open_source("coco", {"root": "x", "licenses": [4], "splits": ["val2017"]})
     assert (config.licenses, config.splits) == ((4,), ("val2017",))
     with pytest.raises(ConfigError, match="no source"):
         open_source("coco", _context(mpii))
