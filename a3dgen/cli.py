@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -35,15 +36,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GLOG_minloglevel", "2")
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = make_parser(arguments).parse_args(arguments)
-    from a3dgen.core.errors import A3dgenError
+    from a3dgen.core.errors import A3dgenError, missing_library
+    from a3dgen.core.home import give_home
     from a3dgen.core.interrupts import handled
 
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
     try:
+        give_home()
         with handled():
             return _command(args.command)(args)
     except A3dgenError as error:
         print(f"a3dgen: {error}", file=sys.stderr)
         return error.exit_code
+    except ImportError as error:
+        if not (why := missing_library(error)):
+            raise
+        print(f"a3dgen: {why}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("a3dgen: interrupted; what is finished is kept, the same command resumes", file=sys.stderr)
         return INTERRUPTED

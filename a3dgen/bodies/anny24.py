@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +12,13 @@ from a3dgen.bodies.archive import exclusive, load_body_file, save_body
 from a3dgen.bodies.bake import AGES, MAX_BETAS, bake
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, DataError, nearest
+from a3dgen.core.home import home
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 
 RECIPE = 3
 """Counts changes of the recipe; a file baked by another one is not read."""
 BETAS = (10, 16, 32)
-
-
-def home() -> Path:
-    """Return the folder of everything a3dgen makes once: ``$A3DGEN_HOME``, by default ``~/.cache/a3dgen``."""
-    return Path(os.environ.get("A3DGEN_HOME") or Path.home() / ".cache" / "a3dgen").expanduser()
 
 
 def baked_path(ages: str) -> Path:
@@ -48,8 +43,7 @@ def load(config: BodyConfig) -> BodyData:
     try:
         return with_betas(load_body_file(path), config.betas)
     except DataError:
-        path.unlink(missing_ok=True)
-        bake_once(config.ages)
+        bake_once(config.ages, again=True)
         return with_betas(load_body_file(path), config.betas)
 
 

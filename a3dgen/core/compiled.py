@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any
 
 import numba
 
+from a3dgen.core.home import home
+
+log = logging.getLogger("a3dgen")
 PACKAGE = Path(__file__).parents[1]
 MARK = b"import kernel"
 """Modules that hold this text are part of the digest."""
@@ -23,14 +27,18 @@ MARK = b"import kernel"
 
 @functools.cache
 def cache_folder() -> Path:
-    """Return the folder of compiled kernels: ``$A3DGEN_HOME/numba/<digest>`` (default ``~/.cache/a3dgen``)."""
-    home = Path(os.environ.get("A3DGEN_HOME") or Path.home() / ".cache" / "a3dgen")
+    """Return the folder of compiled kernels: ``numba/<digest>`` in the cache folder."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
     for path in sorted(PACKAGE.rglob("*.py")):
         source = path.read_bytes()
         if MARK in source:
             digest.update(source)
-    return home / "numba" / digest.hexdigest()
+    return home() / "numba" / digest.hexdigest()
+
+
+@functools.cache
+def _warn_once(folder: str) -> None:
+    log.warning("NUMBA_CACHE_DIR %s cannot be written: kernels are compiled anew every time, a minute or more", folder)
 
 
 def kernel(function: Callable[..., Any] | None = None, *, inline: bool = False) -> Callable[..., Any]:
@@ -49,5 +57,10 @@ def kernel(function: Callable[..., Any] | None = None, *, inline: bool = False) 
     try:
         options = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline}
         return numba.njit(**options)(inspect.unwrap(function))
+    except RuntimeError as error:  # numba's own words for a folder it cannot write
+        if "cannot cache" not in str(error):
+            raise
+        _warn_once(str(numba.config.CACHE_DIR))
+        return numba.njit(**options | {"cache": False})(inspect.unwrap(function))
     finally:
         numba.config.CACHE_DIR = before

@@ -5,6 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SYSTEM_PACKAGES = {
+    "libGL.so": "libgl1 libglib2.0-0",  # OpenCV needs both, and names the first that it misses
+    "libgthread": "libgl1 libglib2.0-0",
+    "libglib": "libgl1 libglib2.0-0",
+    "libEGL.so": "libegl1",
+    "libOSMesa.so": "libosmesa6",
+    "libgomp.so": "libgomp1",
+    "libSM.so": "libsm6",
+    "libXext.so": "libxext6",
+}
+"""Beginnings of a library's name -> Debian's packages that hold it."""
+
 
 class A3dgenError(Exception):
     """Base of all errors that are reported to the user as one line."""
@@ -31,6 +43,16 @@ class MissingDependency(ConfigError):
 
 class Rejected(Exception):
     """One person or sample cannot be used, for a reason that lies in the data. Recorded in Outcome, never fatal."""
+
+
+def missing_library(error: ImportError) -> str:
+    """Say which Debian package to install if a compiled module lacks a library of the system; else nothing."""
+    library, _, rest = str(error).partition(": ")
+    if "cannot open shared object file" not in rest:
+        return ""
+    package = next((p for start, p in SYSTEM_PACKAGES.items() if library.startswith(start)), "")
+    how = f"apt-get install {package}" if package else "install it with the system's package manager"
+    return f"the system library {library} is missing, which a package needs: {how}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

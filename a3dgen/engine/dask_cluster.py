@@ -20,6 +20,7 @@ import a3dgen
 from a3dgen.config import RunConfig
 from a3dgen.core import interrupts
 from a3dgen.core.errors import A3dgenError, ConfigError
+from a3dgen.core.machine import default_workers
 from a3dgen.core.threads import ONE_THREAD, limit_threads
 from a3dgen.engine.digests import digest
 from a3dgen.engine.executor import Done, Executor, Inline
@@ -248,7 +249,7 @@ def _local_cluster(workers: int, log: str) -> Any:
     for left in reversed(range(START_TRIES)):
         try:
             return LocalCluster(
-                n_workers=len(os.sched_getaffinity(0)) if workers < 0 else workers,
+                n_workers=default_workers() if workers < 0 else workers,
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address="127.0.0.1:0",

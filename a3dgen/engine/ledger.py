@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import platform
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import a3dgen
+from a3dgen.core import machine
 from a3dgen.core.errors import DataError
 from a3dgen.core.records import FAILED, OK, REJECTED
 from a3dgen.core.typed import plain
@@ -151,7 +151,7 @@ class Ledger:
             "host": platform.node(),
             "platform": platform.platform(),
             "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": machine.cores(),
             "ran": how,
             "people": self.people(),
             "events": self.events,

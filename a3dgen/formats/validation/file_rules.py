@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from a3dgen.core.machine import cores
 from a3dgen.core.records import VISIBLE
 from a3dgen.formats.a3d import BOX_MARGIN
 from a3dgen.formats.schema import image_root, is_h36m
@@ -28,7 +28,7 @@ def check_files(c: Columns, root: Path, found: Findings) -> None:
     has_masks = "mask" in c.extra and masks.is_dir()
     if not has_masks:
         found.skip("masks", f"{c.file}: no masks are named or stored")
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # decoding, nearly all of the work, runs outside Python
+    with ThreadPoolExecutor(cores()) as pool:  # decoding, nearly all of the work, runs outside Python
         for mine in pool.map(lambda i: _check_sample(c, i, images, masks if has_masks else None), range(len(c.names))):
             found.items.extend(mine.items)
     below = c.subset.split("/", 1)[1] if is_h36m(c.subset) else "."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 
 from a3dgen.core.errors import Rejected
+from a3dgen.core.home import home
 from a3dgen.io import rle
 from a3dgen.io.images import write_image
 
@@ -20,9 +20,8 @@ def frames_folder(config: Any) -> Path:
     """Return where frames taken from the videos are kept: as configured, or in the cache folder, one per root."""
     if config.frames:
         return Path(config.frames).expanduser()
-    home = os.environ.get("A3DGEN_HOME") or Path.home() / ".cache" / "a3dgen"
     name = hashlib.sha256(str(Path(config.root).expanduser().resolve()).encode()).hexdigest()[:12]
-    return Path(home) / "h36m_frames" / name
+    return home() / "h36m_frames" / name
 
 
 class Video:
