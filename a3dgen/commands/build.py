@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from a3dgen.config import BuildConfig, load_config
 from a3dgen.core.errors import ConfigError
@@ -20,27 +22,36 @@ from a3dgen.stages.table import STAGE_TABLE
 def run(args: argparse.Namespace) -> int:
     """Build; return the exit code."""
     config = configure(args)
-    progress = make_progress(args.quiet)
-    handler = _show_warnings(progress)
-    _say_layout(config, progress)
     stage = args.command if args.command in STAGE_TABLE else ""
-    build = Build(
-        config,
-        lambda: executor_for(config),
-        progress,
-        lambda: digest_of_body(config),
-        force=frozenset({stage} - {""}),
-        until=stage if stage and args.only else "",
-        retry_failed=args.command == "retry",
-    )
-    try:
-        ledger = build.run()
-    finally:
-        progress.close()
-        logging.getLogger("a3dgen").removeHandler(handler)
+    with showing(args.quiet) as progress:
+        _say_layout(config, progress)
+        ledger = run_build(
+            config,
+            progress,
+            force=frozenset({stage} - {""}),
+            until=stage if stage and args.only else "",
+            retry_failed=args.command == "retry",
+        )
     if not args.quiet:
         show(ledger, config)
     return 1 if ledger.failed else 0
+
+
+@contextmanager
+def showing(quiet: bool) -> Iterator[Progress]:
+    """Show progress, and warnings between its bars, while the block runs."""
+    progress = make_progress(quiet)
+    handler = _show_warnings(progress)
+    try:
+        yield progress
+    finally:
+        progress.close()
+        logging.getLogger("a3dgen").removeHandler(handler)
+
+
+def run_build(config: BuildConfig, progress: Progress, **options: Any) -> Ledger:
+    """Build; ``options`` are fields of ``Build`` such as ``until``."""
+    return Build(config, lambda: executor_for(config), progress, lambda: digest_of_body(config), **options).run()
 
 
 def configure(args: argparse.Namespace) -> BuildConfig:
