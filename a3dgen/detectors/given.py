@@ -58,11 +58,17 @@ class GivenDetector:
                 self._people.setdefault(name, []).append(person)
         if not files:
             raise ConfigError(f"--keypoints: no JSON file in '{config.keypoints}'")
+        own = {file.relative_to(self._path).with_suffix("").as_posix() for file in files if file != self._path}
+        self._spoken = set(self._people) | {name.removesuffix(OPENPOSE) for name in own}
 
     @property
     def names(self) -> set[str]:
         """What the files call the photos they speak of."""
         return set(self._people)
+
+    def knows(self, name: str) -> bool:
+        """Whether the files speak of the photo ``name``, were it only to say that nobody is on it."""
+        return any(candidate in self._spoken for candidate in _spellings(name))
 
     def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
         """Return the people of the photo ``name``, the best first."""
@@ -87,6 +93,8 @@ def _spellings(name: str) -> Iterator[str]:
         yield name
         yield f"{PurePosixPath(start).with_suffix('').as_posix()}@{frame}"
         yield f"{PurePosixPath(start).stem}@{frame}"
+        for video in dict.fromkeys((PurePosixPath(start).with_suffix("").as_posix(), PurePosixPath(start).stem)):
+            yield f"{video}_{int(frame):012d}"  # OpenPose run on a video writes walk_000000000120_keypoints.json
         return
     path = PurePosixPath(name)
     yield name

@@ -12,14 +12,15 @@ import numpy as np
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.detectors.calibration import calibrate
+from a3dgen.formats.names import safe_stem
 from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.io import rle
 from a3dgen.io.forgotten import fact, read_forgotten
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import box_of, digest_files, root_folder
 from a3dgen.sources.photos.config import Config
-from a3dgen.sources.photos.decode import HEIF, can_read_heif
-from a3dgen.sources.photos.files import PhotoFile, list_files
+from a3dgen.sources.photos.decode import can_read_heif
+from a3dgen.sources.photos.files import PhotoFile, list_files, no_pictures
 from a3dgen.sources.photos.review import Verdicts
 from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, Studio, make_all
 
@@ -31,7 +32,7 @@ def fingerprint(config: Config) -> str:
     root = _root(config)
     files_found = list(_files(config, root))
     found = [f"{f.name} {f.sha}" if isinstance(f, PhotoFile) else " ".join(f) for f in files_found]
-    if any(isinstance(f, PhotoFile) and f.path.suffix.lower() in HEIF for f in files_found):
+    if any(isinstance(f, PhotoFile) and f.kind == "HEIC" for f in files_found):
         found.append(f"HEIC {can_read_heif()}")
     verdicts = Verdicts(config.present_regions, config.review)
     extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
@@ -85,18 +86,20 @@ def read(config: Config) -> Iterator[Found]:
     stems: dict[str, str] = {}
     for file in _remembered(config, root):
         if not isinstance(file, PhotoFile):
-            yield f"{start}/{file[0]}", file[1]
+            name, why = file
+            studio.note(name, safe_stem(name.replace("/", "_")), why)
+            yield f"{start}/{name}", why
             continue
         if file.same_as:
             why = f"the same picture as '{file.same_as}'"
-            studio.note(file, stems[file.same_as], why)
+            studio.note(file.name, stems[file.same_as], why, file.sha)
             yield f"{start}/{file.name}", why
             continue
         stems[file.name] = file.stem
         try:
             shots = studio.shots(file)
         except DataError as error:
-            studio.note(file, file.stem, str(error))
+            studio.note(file.name, file.stem, str(error), file.sha)
             yield f"{start}/{file.stem}", str(error)
             continue
         for shot in shots:
@@ -105,6 +108,10 @@ def read(config: Config) -> Iterator[Found]:
             for number in range(1, len(shot.people) + 1):
                 yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts)
     studio.finish()
+    passed = no_pictures(root, _inside(config))
+    if passed:
+        some = ", ".join(f"{n} x {suffix}" for suffix, n in list(passed.items())[:8])
+        log.warning("also in the folder, and neither pictures nor videos: %s%s", some, ", ..." * (len(passed) > 8))
     for name in verdicts.unused():
         log.warning("nobody is called '%s': what present-regions or review.csv say of them is not used", name)
 
@@ -117,8 +124,12 @@ def _root(config: Config) -> Path:
 
 
 def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
-    inside = Path(config.work).parent.parent if config.work and not config.work.startswith("${") else None
-    return list_files(root, inside, config.hash_names)
+    return list_files(root, _inside(config), config.hash_names)
+
+
+def _inside(config: Config) -> Path | None:
+    """Return the build's folder, which may lie inside the photo folder."""
+    return Path(config.work).parent.parent if config.work and not config.work.startswith("${") else None
 
 
 def _work(config: Config) -> Path:

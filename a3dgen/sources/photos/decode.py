@@ -1,9 +1,7 @@
-"""Pixels of photos as people have them: any orientation, colour space and depth, HEIC, very large, frames of videos."""
+"""Pixels of photos as people have them: any orientation, colour space and depth, HEIC, very large."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +18,6 @@ LARGEST = 250_000_000
 """px; beyond this a file is taken for a decompression bomb."""
 SMALLEST = 64
 """A photo must have this many px on either side to show a person worth fitting."""
-HEIF = (".heic", ".heif")
-TIFF = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -32,21 +28,22 @@ class Photo:
     size: tuple[int, int]
 
 
-def load_photo(path: Path, max_side: int) -> Photo:
+def load_photo(path: Path, max_side: int, kind: str) -> Photo:
     """Read a photo upright, as RGB, scaled down to ``max_side`` px on its longer side if it is larger.
+
+    ``kind`` is what its bytes say it is (``kinds.kind_of``).
 
     Raises:
         DataError: if it cannot be read, or needs a package that is not installed.
     """
-    suffix = path.suffix.lower()
-    if suffix in HEIF:
+    if kind == "HEIC":
         rgb = _heif(path)
         return Photo(fit_size(rgb, max_side), _size(rgb))
     try:
         size = image_size(path, LARGEST)
         return Photo(fit_size(read_rgb(path, LARGEST, max_side), max_side), size)
     except DataError:
-        deep = _deep_tiff(path) if suffix in TIFF else None
+        deep = _deep_tiff(path) if kind == "TIFF" else None
         if deep is None:
             raise
         return Photo(fit_size(deep, max_side), _size(deep))
@@ -99,30 +96,3 @@ def fit_size(rgb: UInt8[ndarray, "h w 3"], max_side: int) -> UInt8[ndarray, "a b
     if scale >= 1:
         return rgb
     return cv2.resize(rgb, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=cv2.INTER_AREA)
-
-
-def video_frames(path: Path, rate: float, most: int) -> Iterator[tuple[int, UInt8[ndarray, "h w 3"]]]:
-    """Yield (frame number, picture) of a video at about ``rate`` frames a second, upright.
-
-    Raises:
-        DataError: if the video cannot be opened or has no frame.
-    """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a video is said below, in words
-    capture = cv2.VideoCapture(str(path))
-    try:
-        if not capture.isOpened():
-            raise DataError(f"{path.name}: the video cannot be opened")
-        speed = capture.get(cv2.CAP_PROP_FPS)
-        step = max(1, round(speed / rate)) if np.isfinite(speed) and speed > 0 else 1
-        number = given = 0
-        while given < most and capture.grab():
-            if number % step == 0:
-                ok, frame = capture.retrieve()
-                if ok and frame is not None:
-                    given += 1
-                    yield number, np.ascontiguousarray(frame[..., ::-1])
-            number += 1
-        if not given:
-            raise DataError(f"{path.name}: the video has no frame that can be read")
-    finally:
-        capture.release()

@@ -15,8 +15,10 @@ from a3dgen.core.errors import DataError, MissingDependency
 from a3dgen.detectors import Detector, Person
 from a3dgen.io import rle
 from a3dgen.io.images import write_image
-from a3dgen.sources.photos.decode import HEIF, SMALLEST, TIFF, fit_size, load_photo, video_frames
+from a3dgen.sources.photos.decode import SMALLEST, fit_size, load_photo
 from a3dgen.sources.photos.files import LOSSLESS, PhotoFile
+from a3dgen.sources.photos.kinds import suffix_lies
+from a3dgen.sources.photos.videos import sampled_frames
 
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
@@ -35,9 +37,10 @@ def make_facts(config: Config, file: PhotoFile, detector: Detector, work: Path) 
     maker = _Maker(config, file, detector, work)
     if file.is_video:
         return list(maker.frames())
-    photo = load_photo(file.path, config.max_side)
-    copied = file.path.suffix.lower() in (*HEIF, *TIFF) or not file.path_is_text
-    return [maker.facts(photo.rgb, photo.size, file.name, file.stem, copied)]
+    photo = load_photo(file.path, config.max_side, file.kind)
+    copied = file.kind in ("HEIC", "TIFF") or not file.path_is_text
+    remark = f"read as {file.kind}, which its bytes are" if suffix_lies(file.path, file.kind) else ""
+    return [maker.facts(photo.rgb, photo.size, (file.name, file.stem), copied, remark)]
 
 
 class _Maker:
@@ -46,24 +49,27 @@ class _Maker:
 
     def frames(self) -> Iterator[dict[str, Any]]:
         file, config = self._file, self._config
-        for number, rgb in video_frames(file.path, config.video_fps, config.video_frames):
+        for frame in sampled_frames(file.path, config.video_fps, config.video_frames):
+            rgb, number = frame.rgb, frame.number
             size = (int(rgb.shape[1]), int(rgb.shape[0]))
             small = fit_size(rgb, config.max_side)
-            yield self.facts(small, size, f"{file.name}@{number}", f"{file.stem}-f{number:06d}", True)
+            names = (f"{file.name}@{number}", f"{file.stem}-f{number:06d}")
+            yield self.facts(small, size, names, True, frame.remark)
 
     def facts(
-        self, rgb: UInt8[ndarray, "h w 3"], size: tuple[int, int], name: str, stem: str, copied: bool
+        self, rgb: UInt8[ndarray, "h w 3"], size: tuple[int, int], names: tuple[str, str], copied: bool, remark: str
     ) -> dict[str, Any]:
-        """Return what is made of one picture; ``size`` is what it had in its file."""
+        """Return what is made of one picture; ``size`` is what it had in its file, ``names`` name and stem."""
         h, w = rgb.shape[:2]
         if min(size) < SMALLEST or min(h, w) < 1:
             raise DataError(f"the picture is {size[0]}x{size[1]} px; {SMALLEST} px are the least on either side")
-        remark = ""
+        name, stem = names
         if (w, h) != size:
-            remark, copied = f"scaled down from {size[0]}x{size[1]} to {w}x{h} px", True
+            scaled, copied = f"scaled down from {size[0]}x{size[1]} to {w}x{h} px", True
+            remark = f"{remark}; {scaled}" if remark else scaled
         people = sorted(self._detector.detect(rgb, name), key=lambda p: p.box[0] + p.box[2])
         people = [replace(p, mask=_outline(p, rgb)) for p in people]
-        suffix = ".png" if self._file.path.suffix.lower() in LOSSLESS else ".jpg"
+        suffix = ".png" if self._file.kind in LOSSLESS else ".jpg"
         return {
             "name": name, "stem": stem, "size": [w, h], "remark": remark,
             "images": self._pictures(rgb, people, stem, suffix, copied),

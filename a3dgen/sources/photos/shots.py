@@ -18,6 +18,7 @@ import numpy as np
 
 from a3dgen.core.errors import A3dgenError, ConfigError, DataError
 from a3dgen.detectors import Detector, Person, get_detector
+from a3dgen.detectors.given import GivenDetector
 from a3dgen.io import rle
 from a3dgen.io.images import replace_file
 from a3dgen.sources.photos.detect import make_facts
@@ -26,7 +27,7 @@ from a3dgen.sources.photos.files import PhotoFile
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
 
-VERSION = 5
+VERSION = 6
 """Of what is kept on disk: detections of another version are made anew."""
 FEW = 3
 """So few photos are not worth handing out."""
@@ -65,6 +66,7 @@ class Studio:
     def __init__(self, config: Config) -> None:
         self._config, self._detection, self._work = config, config.detection, Path(config.work)
         self._names: list[tuple[str, str, int, str, str]] = []
+        self._shown: list[str] = []
         self._kept: set[Path] = set()
 
     @cached_property
@@ -107,14 +109,15 @@ class Studio:
         shots = [self._shot(file, f) for f in facts]
         for shot in shots:
             self._kept.update(shot.images)
+            self._shown.append(shot.name)
             self._names.append((shot.stem, shot.name, len(shot.people), shot.remark, file.sha))
             if shot.remark:
                 log.warning("%s: %s", shot.name, shot.remark)
         return shots
 
-    def note(self, file: PhotoFile, stem: str, remark: str) -> None:
+    def note(self, name: str, stem: str, remark: str, sha: str = "") -> None:
         """Put a file of which there is no shot into the list of names: ``forget`` must know it."""
-        self._names.append((stem, file.name, 0, remark, file.sha))
+        self._names.append((stem, name, 0, remark, sha))
 
     def finish(self) -> None:
         """Write the list of names, and delete copies and detections that belong to no photo any more."""
@@ -130,12 +133,20 @@ class Studio:
         self._warn_of_other_names()
 
     def _warn_of_other_names(self) -> None:
-        """Say so if finished detections are of other photos altogether."""
-        named = getattr(self.detector, "names", None) if self._detection.name == "given" else None
-        if named and self._names and not any(people for _, _, people, *_ in self._names):
+        """Say so if finished detections do not speak of some of the photos and frames, or of none."""
+        if self._detection.name != "given" or not isinstance(self.detector, GivenDetector) or not self._shown:
+            return
+        unknown = [name for name in self._shown if not self.detector.knows(name)]
+        if len(unknown) == len(self._shown) and self.detector.names:
             log.warning(
                 "none of the photos is found in %s: it speaks of '%s', the photos are called e.g. '%s'",
-                self._detection.keypoints, sorted(named)[0], self._names[0][1],
+                self._detection.keypoints, sorted(self.detector.names)[0], unknown[0],
+            )  # fmt: skip
+        elif unknown:
+            log.warning(
+                "%d of %d pictures are not spoken of in %s: %s%s",
+                len(unknown), len(self._shown), self._detection.keypoints, ", ".join(unknown[:3]),
+                ", ..." * (len(unknown) > 3),
             )  # fmt: skip
 
     def _facts_path(self, file: PhotoFile) -> Path:
