@@ -22,7 +22,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OK, UNLABELLED, VISIBLE, Bodies, Persons
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs
-from a3dgen.detectors.poses import body25_rows, to_rows
+from a3dgen.detectors.keypoint_rows import body25_rows, to_rows
 from a3dgen.fit.config import Config as FitConfig
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import default_K
@@ -30,6 +30,7 @@ from a3dgen.geometry.regions import NUM_REGIONS, find_region
 from a3dgen.geometry.skeleton import COCO_ROWS, NUM_ROWS
 from a3dgen.lighting.light import estimate_light
 from a3dgen.renderers import flat_light, get_renderer
+from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE
 
 _FLAT = 0.6
 """Even light where there is no background to take it from: what a white surface shows."""
@@ -130,8 +131,8 @@ def _text(path: str | Path | None) -> str | None:
 def _result(ledger: Any, out: Path) -> BuildResult:
     return BuildResult(
         out,
-        out / "A3D_Dataset",
-        out / "report.html",
+        out / DATASET_FOLDER,
+        out / REPORT_FILE,
         {name: dict(book.counts) for name, book in ledger.stages.items()},
         {
             name: {masked: n for group in book.reasons.values() for masked, (n, _) in group.items()}

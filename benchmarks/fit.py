@@ -22,7 +22,7 @@ from a3dgen.fit.mixture import Mixture, learn_mixture
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from benchmarks.synthetic import (
-    Scene,
+    SyntheticPeople,
     errors,
     make_scene,
     observe,
@@ -61,7 +61,7 @@ def fit_all(fitter: Fitter, seen: list[Observation], threads: int = THREADS) -> 
         return list(pool.map(fitter.fit, seen))
 
 
-def measure(body: BodyData, fitter: Fitter, scene: Scene) -> dict[str, float]:
+def measure(body: BodyData, fitter: Fitter, scene: SyntheticPeople) -> dict[str, float]:
     """Fit a scene and return its mean errors, the depth and lateral parts, and how well sigma predicts the error."""
     fits = fit_all(fitter, [observe(scene, i) for i in range(len(scene.pose))])
     joints = np.stack([f.best.joints for f in fits])

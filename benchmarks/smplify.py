@@ -17,7 +17,7 @@ from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.initial import place
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import JOINT, LANDMARK_ROWS, PARENTS
-from benchmarks.synthetic import CENTRE, ROWS, Scene, errors
+from benchmarks.synthetic import CENTRE, ROWS, SyntheticPeople, errors
 
 BATCH = 64
 ITERATIONS = (100, 100)
@@ -99,7 +99,7 @@ class Smplify:
             np.linalg.inv(np.linalg.inv(prior.precisions.astype(np.float64))[:, 3:, 3:]), np.float32))  # fmt: skip
         self.energies = torch.tensor(prior.energies)
 
-    def start(self, scene: Scene, rows: range) -> list[torch.Tensor]:
+    def start(self, scene: SyntheticPeople, rows: range) -> list[torch.Tensor]:
         """Return pose, betas and translation of the likeliest heading of each person."""
         from benchmarks.synthetic import observe
 
@@ -130,7 +130,7 @@ class Smplify:
                 total = total + ANGLE_WEIGHT * torch.exp(sign * pose[:, JOINT[name], axis]).pow(2).sum()
         return total
 
-    def fit(self, scene: Scene, rows: range) -> tuple[np.ndarray, np.ndarray]:
+    def fit(self, scene: SyntheticPeople, rows: range) -> tuple[np.ndarray, np.ndarray]:
         """Return joints (N, 24, 3) m and pixels (N, 25, 2) of a batch."""
         pose, betas, transl = self.start(scene, rows)
         make = lambda a: torch.tensor(np.asarray(a)[list(rows)], dtype=torch.float32)  # noqa: E731
@@ -154,7 +154,7 @@ class Smplify:
         return joints.double().numpy(), pixels.double().numpy()
 
 
-def measure_smplify(body: BodyData, scene: Scene, people: int = BATCH, threads: int = 2) -> dict[str, float]:
+def measure_smplify(body: BodyData, scene: SyntheticPeople, people: int = BATCH, threads: int = 2) -> dict[str, float]:
     """Fit one batch and return its mean errors and its people per second (start included)."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -165,6 +165,6 @@ def measure_smplify(body: BodyData, scene: Scene, people: int = BATCH, threads: 
         seconds = time.perf_counter() - start
     finally:
         torch.set_num_threads(before)
-    part = Scene(**{k: v[:people] for k, v in scene.__dict__.items()})
+    part = SyntheticPeople(**{k: v[:people] for k, v in scene.__dict__.items()})
     means = {k: round(float(v.mean()), 2) for k, v in errors(part, joints, pixels).items()}
     return means | {"persons_per_s": round(people / seconds, 3)}

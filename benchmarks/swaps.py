@@ -25,13 +25,13 @@ from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT
 from benchmarks.fit import SEED
-from benchmarks.synthetic import EVALUATED, Scene, make_scene, observe
+from benchmarks.synthetic import EVALUATED, SyntheticPeople, make_scene, observe
 
 COCO_ROWS = [0, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
 """Rows of the benchmark's 25 that COCO labels: no neck, no hip centre, no feet."""
 
 
-def labelled(scene: Scene, i: int, face: bool) -> Observation:
+def labelled(scene: SyntheticPeople, i: int, face: bool) -> Observation:
     """Return one person with COCO's keypoints only, without nose and eyes if the face is turned away."""
     seen = observe(scene, i)
     sd = np.full(44, np.inf)
@@ -41,7 +41,7 @@ def labelled(scene: Scene, i: int, face: bool) -> Observation:
     return replace(seen, pixel_sd=sd)
 
 
-def face_is_visible(body: BodyData, scene: Scene, i: int) -> bool:
+def face_is_visible(body: BodyData, scene: SyntheticPeople, i: int) -> bool:
     """Return whether the true head of a person faces the camera."""
     world, _ = forward_kinematics(rotvec_to_matrix(scene.pose[i].reshape(24, 3)), rest_joints(body, scene.betas[i]))
     return not faces_away(world[JOINT["head"]], scene.joints[i])

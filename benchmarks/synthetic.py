@@ -2,7 +2,7 @@
 
 The protocol of the measured recipes (five activities, bodies of the open model, a camera at 2.5 to 6 m that shows a
 person about 430 px tall, 25 keypoints with 3 px noise, focal length wrong by 5 %, any heading). It shares neither
-code nor parameters with the shipped pose prior (``a3dgen.fit.poses``), which is what it tests.
+code nor parameters with the shipped pose prior (``a3dgen.fit.pose_distribution``), which is what it tests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROWS = 25
 
 
 @dataclass(frozen=True)
-class Scene:
+class SyntheticPeople:
     """N people: pose (N, 72), betas (N, 10), transl (N, 3) m, focal (N,) px, its estimate, joints (N, 24, 3) m in the
     camera frame, clean and observed pixels (N, 25, 2), and whether each keypoint is given (N, 25)."""
 
@@ -152,7 +152,7 @@ def make_scene(
     missing: float = 0.0,
     outliers: float = 0.0,
     focal: float = 0.05,
-) -> Scene:
+) -> SyntheticPeople:
     """Draw n people.
 
     Args:
@@ -174,7 +174,7 @@ def make_scene(
     wild = rng.random(given.shape) < outliers
     seen[wild] += rng.normal(0, 80, seen[wild].shape)
     estimate = lens * (1 + focal * rng.standard_normal(n))
-    return Scene(pose, betas, transl, lens, estimate, joints + transl[:, None], clean, seen, given)
+    return SyntheticPeople(pose, betas, transl, lens, estimate, joints + transl[:, None], clean, seen, given)
 
 
 def pixels_of(points: np.ndarray, focal: np.ndarray) -> np.ndarray:
@@ -193,7 +193,7 @@ def aligned_error(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.linalg.norm(scale[:, None, None] * np.einsum("nka,nab->nkb", a, rotation) - b, axis=2).mean(1)
 
 
-def errors(scene: Scene, joints: np.ndarray, pixels: np.ndarray) -> dict[str, np.ndarray]:
+def errors(scene: SyntheticPeople, joints: np.ndarray, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """Return per-person errors: mpjpe, pa_mpjpe, depth, lateral (mm, 14 joints, hip centre) and reproj (px)."""
     root = lambda p: p - p[:, [1, 2]].mean(1, keepdims=True)  # noqa: E731
     gap = (root(joints) - root(scene.joints))[:, EVALUATED] * 1000
@@ -211,7 +211,7 @@ NOISE, MIN_NOISE = 0.01, 2.0
 """Label noise as the fit stage assumes it: share of the person's size, and least px."""
 
 
-def observe(scene: Scene, i: int) -> Observation:
+def observe(scene: SyntheticPeople, i: int) -> Observation:
     """Return one person of a scene as the fitter is given it."""
     given = scene.given[i]
     pixels, sd = np.zeros((44, 2)), np.full(44, np.inf)

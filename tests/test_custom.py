@@ -17,7 +17,7 @@ from a3dgen.core.records import AMPUTATED, OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.detectors import Person
 from a3dgen.detectors.calibration import calibrate, point_sd, tables
 from a3dgen.detectors.faces import blur, head_circles
-from a3dgen.detectors.poses import pose_distance, thin, windows
+from a3dgen.detectors.keypoint_rows import pose_distance, thin, windows
 from a3dgen.engine.forget import Traces, scrub, traces
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW

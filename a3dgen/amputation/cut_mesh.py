@@ -1,4 +1,4 @@
-"""What a cut and closed rest mesh is, independent of pose and shape."""
+"""The cut, closed rest mesh of an amputee, independent of pose and shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Body measurements that go with a sample as labels."""
+"""Body measurements written as labels: standing height, segment lengths, residual-limb length and circumference."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def stump_length(joints_rest: Float[ndarray, "24 3"], region: Region, tip: Float
     return float((tip - start) @ (end - start) / np.linalg.norm(end - start))
 
 
-def girth(ring: Float[ndarray, "l 3"]) -> float:
+def circumference(ring: Float[ndarray, "l 3"]) -> float:
     """Return the circumference (m) of a stump at its cut; 0 for a collapsed limb, which has no cut."""
     return perimeter(ring) if len(ring) else 0.0

@@ -1,4 +1,4 @@
-"""The amputated body: cut, capped or collapsed once per topology, then posed like any other mesh."""
+"""The posed amputee: the mesh is cut and capped once per topology, then skinned like any other."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def rebuild(body: BodyData, fit: BodyFit, cut: Cut) -> Amputee:
             ends[region.end] = (*vertices[s.tip], 1)
         at = joints_rest[region.joint] if cut.geometry == COLLAPSE else rest[s.tip]
         length[s.region] = measurements.stump_length(joints_rest, region, np.asarray(at, np.float64))
-        girth[s.region] = measurements.girth(rest[s.ring])
+        girth[s.region] = measurements.circumference(rest[s.ring])
     return Amputee(
         cut=cut,
         topology=topology,

@@ -1,4 +1,4 @@
-"""What is amputated, where and how often: pure sampling from a configuration and a generator."""
+"""Samples regions, residual lengths and stump shapes from a configuration and a random generator."""
 
 from __future__ import annotations
 

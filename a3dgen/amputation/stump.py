@@ -1,4 +1,4 @@
-"""Where a stump is cut and how it is shaped: ring level, taper, and the patch of plain skin that its cap shows."""
+"""Where a limb is cut and how its end is shaped: ring level, taper, and the patch of skin its cap shows."""
 
 from __future__ import annotations
 

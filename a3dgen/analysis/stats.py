@@ -1,4 +1,4 @@
-"""``a3dgen stats``: what a dataset is made of, with a warning where a class starves."""
+"""``a3dgen stats``: counts of a dataset by class, with a warning where a class is rare."""
 
 from __future__ import annotations
 

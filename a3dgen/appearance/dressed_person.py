@@ -16,7 +16,7 @@ from a3dgen.appearance.garments import LIMB_MARGIN, GarmentMesh, Measure, Spec, 
 from a3dgen.appearance.hair import CROPPED, build_hair
 from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
 from a3dgen.appearance.stump_cloth import Piece, finish, sock
-from a3dgen.appearance.stump_cloth_shapes import Stump
+from a3dgen.appearance.stump_cloth_shapes import ClothStump
 from a3dgen.appearance.texture import pool
 from a3dgen.appearance.wardrobe import (
     Shared,
@@ -131,7 +131,7 @@ def _layers(
     amputee: Amputee,
     worn: Sequence[Worn],
     liners: Sequence[Garment],
-    stumps: Mapping[str, Stump],
+    stumps: Mapping[str, ClothStump],
 ) -> _Layers:
     ends = tuple((w.spec, tuple(sorted(hidden_levels(w, stumps).items()))) for w in worn)
     socks = tuple(sorted((g.limb, stumps[g.limb].tip) for g in liners))
@@ -217,7 +217,9 @@ def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> GarmentMesh:
     return _TRIMMED.get((shared.token, item.spec, over), make)
 
 
-def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], stumps: Mapping[str, Stump]) -> Item:
+def _cloth(
+    shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], stumps: Mapping[str, ClothStump]
+) -> Item:
     garment = _trimmed(shared, item, worn)
     mesh = garment.mesh
     vertices = amputee.posed.vertices(mesh, amputee.betas).astype(np.float32)
@@ -231,7 +233,7 @@ def _cloth(shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], s
     return _draw(piece, pool.fabric(cloth.fabric, cloth.colors, cloth.seed), "cloth")
 
 
-def _of_what_is_left(piece: Piece, stumps: Mapping[str, Stump]) -> Piece:
+def _of_what_is_left(piece: Piece, stumps: Mapping[str, ClothStump]) -> Piece:
     """Label cloth that hangs where a limb is gone, such as a skirt, as the part that carries the stump."""
     part = piece.part
     for stump in stumps.values():
@@ -239,7 +241,7 @@ def _of_what_is_left(piece: Piece, stumps: Mapping[str, Stump]) -> Piece:
     return replace(piece, part=part) if stumps else piece
 
 
-def _closure(shared: Shared, amputee: Amputee, stump: Stump, over: Sequence[Worn], cloth: Item) -> Item:
+def _closure(shared: Shared, amputee: Amputee, stump: ClothStump, over: Sequence[Worn], cloth: Item) -> Item:
     """Cloth over the place where a whole limb is gone, in the torso's own shape."""
     coordinate = shared.skin.limbs[stump.limb].copy()
     for outer in over:
@@ -256,7 +258,7 @@ def _under(shared: Shared, spec: Spec) -> Bool[ndarray, " v"]:
 
 
 def _liner(
-    shared: Shared, amputee: Amputee, garment: Garment, worn: Sequence[Worn], stumps: Mapping[str, Stump]
+    shared: Shared, amputee: Amputee, garment: Garment, worn: Sequence[Worn], stumps: Mapping[str, ClothStump]
 ) -> Item:
     stump = stumps[garment.limb]
     start = stump.tip - LINER_REACH

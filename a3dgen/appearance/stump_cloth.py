@@ -11,7 +11,7 @@ from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
 from a3dgen.appearance.garments import HEM, TILE, GarmentMesh, levels
-from a3dgen.appearance.stump_cloth_shapes import Stump, cuff, dome, flat_frame, hanging, pinned, radial
+from a3dgen.appearance.stump_cloth_shapes import ClothStump, cuff, dome, flat_frame, hanging, pinned, radial
 from a3dgen.appearance.surfaces import cylinder_uv, strip
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.mesh import SkinnedMesh, index_uv, vertex_normals
@@ -36,7 +36,7 @@ class Piece:
     part: UInt8[ndarray, " f"]
 
 
-def end_level(ending: str, length: float, stump: Stump) -> float:
+def end_level(ending: str, length: float, stump: ClothStump) -> float:
     """Return the limb coordinate at which the cloth's tube ends before its ending begins."""
     if ending in SHOWING:
         return max(min(length, stump.tip - _SHORTER[ending]), min(_MIN_LENGTH, stump.tip))
@@ -45,13 +45,13 @@ def end_level(ending: str, length: float, stump: Stump) -> float:
     return stump.ring + (0.06 if stump.tip < 0.05 else 0.0)
 
 
-def hidden_level(ending: str, length: float, stump: Stump) -> float:
+def hidden_level(ending: str, length: float, stump: ClothStump) -> float:
     """Return the limb coordinate below which the cloth hides skin; inf if it hides the whole stump."""
     return end_level(ending, length, stump) if ending in SHOWING else np.inf
 
 
 def finish(
-    garment: GarmentMesh, vertices: Float[ndarray, "v 3"], ends: Mapping[str, str], stumps: Mapping[str, Stump]
+    garment: GarmentMesh, vertices: Float[ndarray, "v 3"], ends: Mapping[str, str], stumps: Mapping[str, ClothStump]
 ) -> Piece:
     """Cut the posed garment back over stumps and end it there.
 
@@ -83,7 +83,7 @@ def sock(
     mesh: SkinnedMesh,
     vertices: Float[ndarray, "v 3"],
     coordinate: Float[ndarray, " v"],
-    stump: Stump,
+    stump: ClothStump,
     start: float,
     lift: float = 0.0035,
 ) -> Piece:
@@ -133,7 +133,7 @@ def _bare_mesh(mesh: SkinnedMesh, vertices: Float[ndarray, "v 3"]) -> SkinnedMes
     )
 
 
-def _evened(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], stump: Stump) -> SkinnedMesh:
+def _evened(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], stump: ClothStump) -> SkinnedMesh:
     """Round a cut edge and, on a limb, bring it into one plane, as a seam would."""
     points = mesh.vertices[loop].astype(np.float64)
     on_limb = stump.tip > 0.05
@@ -149,7 +149,7 @@ def _evened(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], stump: Stump) -> Sk
     return replace(mesh, vertices=vertices)
 
 
-def _close(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], ending: str, stump: Stump, rest: float) -> SkinnedMesh:
+def _close(mesh: SkinnedMesh, loop: Integer[ndarray, " l"], ending: str, stump: ClothStump, rest: float) -> SkinnedMesh:
     """Add rings of cloth beyond the cut loop."""
     points = mesh.vertices[loop].astype(np.float64)
     centre = points.mean(0)

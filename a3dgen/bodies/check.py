@@ -1,4 +1,4 @@
-"""How well the baked body stands for anny: held-out people, vertices, joints and posed meshes."""
+"""Measures how well the baked body matches anny: held-out people, vertices, joints, posed meshes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from a3dgen.bodies.skeleton24 import bone_joint
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.rng import generator_for
-from a3dgen.fit.poses import sample_poses
+from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.geometry.body import BodyData, forward_kinematics, pose_body, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
 

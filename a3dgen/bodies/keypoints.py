@@ -32,7 +32,7 @@ _TOP = 0.006
 
 
 @dataclass(frozen=True)
-class Mixture:
+class PointBlend:
     """A point as shares of skin vertices and of joint centres; all shares together sum to 1.
 
     Attributes:
@@ -49,26 +49,26 @@ class Mixture:
             out[JOINT[name]] = share
         return out
 
-    def scaled(self, factor: float) -> Mixture:
+    def scaled(self, factor: float) -> PointBlend:
         """Return the mixture with every share multiplied."""
-        return Mixture(self.vertices, self.shares * factor, {k: v * factor for k, v in self.joints.items()})
+        return PointBlend(self.vertices, self.shares * factor, {k: v * factor for k, v in self.joints.items()})
 
-    def plus(self, other: Mixture) -> Mixture:
+    def plus(self, other: PointBlend) -> PointBlend:
         """Return the sum of two mixtures."""
         names = [*self.joints, *other.joints]
-        return Mixture(
+        return PointBlend(
             np.concatenate([self.vertices, other.vertices]),
             np.concatenate([self.shares, other.shares]),
             {n: self.joints.get(n, 0.0) + other.joints.get(n, 0.0) for n in names},
         )
 
 
-def mean_of(vertices: ndarray) -> Mixture:
+def mean_of(vertices: ndarray) -> PointBlend:
     """Return the mean of skin vertices as a mixture."""
-    return Mixture(vertices.astype(np.int64), np.full(len(vertices), 1.0 / len(vertices)))
+    return PointBlend(vertices.astype(np.int64), np.full(len(vertices), 1.0 / len(vertices)))
 
 
-def extra_mixtures(mesh: SkinnedMesh, ears: Sequence[Mixture], lips: ndarray) -> dict[int, Mixture]:
+def extra_mixtures(mesh: SkinnedMesh, ears: Sequence[PointBlend], lips: ndarray) -> dict[int, PointBlend]:
     """Return the mixtures of the rows that no joint and no landmark gives (module text).
 
     Args:
@@ -76,12 +76,12 @@ def extra_mixtures(mesh: SkinnedMesh, ears: Sequence[Mixture], lips: ndarray) ->
     """
     height = np.where(mesh.weights[:, JOINT["head"]] > 0.5, mesh.vertices[:, 1], -np.inf)
     return {
-        ROW["extra_neck_lsp"]: Mixture(joints={"neck": 0.5, "left_collar": 0.25, "right_collar": 0.25}),
+        ROW["extra_neck_lsp"]: PointBlend(joints={"neck": 0.5, "left_collar": 0.25, "right_collar": 0.25}),
         ROW["extra_head_top_lsp"]: mean_of(np.flatnonzero(height > height.max() - _TOP)),
-        ROW["extra_pelvis_mpii"]: Mixture(joints={"pelvis": 1.0}),
-        ROW["extra_thorax_mpii"]: Mixture(joints={"left_shoulder": 0.5, "right_shoulder": 0.5}),
-        ROW["extra_spine_h36m"]: Mixture(joints={"spine2": 1.0}),
-        ROW["extra_jaw_h36m"]: mean_of(lips).scaled(0.5).plus(Mixture(joints={"neck": 0.5})),
+        ROW["extra_pelvis_mpii"]: PointBlend(joints={"pelvis": 1.0}),
+        ROW["extra_thorax_mpii"]: PointBlend(joints={"left_shoulder": 0.5, "right_shoulder": 0.5}),
+        ROW["extra_spine_h36m"]: PointBlend(joints={"spine2": 1.0}),
+        ROW["extra_jaw_h36m"]: mean_of(lips).scaled(0.5).plus(PointBlend(joints={"neck": 0.5})),
         ROW["extra_head_h36m"]: ears[0].scaled(0.5).plus(ears[1].scaled(0.5)),
     }
 
@@ -90,7 +90,7 @@ def blend_rows(
     mesh: SkinnedMesh,
     joints: Float[ndarray, "24 3"],
     joint_dirs: Float[ndarray, "24 3 b"],
-    mixtures: Mapping[int, Mixture],
+    mixtures: Mapping[int, PointBlend],
 ) -> KeypointBlends:
     """Bake keypoint rows; those of ``ROW_JOINT`` are their joint's centre, all others must be in ``mixtures``.
 
@@ -99,7 +99,7 @@ def blend_rows(
     """
     rows, owners, weights, offsets, dirs = [], [], [], [], []
     for row in range(NUM_ROWS):
-        mix = Mixture(joints={n: 1.0 for n, j in JOINT.items() if ROW_JOINT.get(row) == j})
+        mix = PointBlend(joints={n: 1.0 for n, j in JOINT.items() if ROW_JOINT.get(row) == j})
         mix = mixtures.get(row, mix)
         share = mesh.weights[mix.vertices].astype(np.float64) * mix.shares[:, None]  # (n, 24)
         centre = mix.joint_shares()

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from a3dgen.bodies import anny24
 from a3dgen.bodies.archive import LAYOUT, exclusive
-from a3dgen.bodies.keypoints import Mixture, blend_rows, extra_mixtures
+from a3dgen.bodies.keypoints import PointBlend, blend_rows, extra_mixtures
 from a3dgen.bodies.smpl_file import SmplArrays, read_smpl
 from a3dgen.bodies.transfer import VERSION, Transfer, load_transfer, make_transfer, save_transfer
 from a3dgen.core.body_config import BodyConfig
@@ -104,14 +104,14 @@ def transferred(arrays: SmplArrays) -> Transfer:
         return made
 
 
-def _landmarks(mesh: SkinnedMesh, transfer: Transfer) -> dict[int, Mixture]:
+def _landmarks(mesh: SkinnedMesh, transfer: Transfer) -> dict[int, PointBlend]:
     """Face and foot rows: SMPL's numbered vertices where they are plausible, else the transferred landmarks."""
     out = {}
     for row, mixture in transfer.landmarks.items():
         out[row] = mixture
     if len(mesh.vertices) != SMPL_VERTICES:
         return out
-    numbered = {ROW[f"body_{name}"]: Mixture(np.array([i]), np.ones(1)) for name, i in _VERTEX_IDS.items()}
+    numbered = {ROW[f"body_{name}"]: PointBlend(np.array([i]), np.ones(1)) for name, i in _VERTEX_IDS.items()}
     far = [
         np.linalg.norm(mesh.vertices[m.vertices[0]] - out[row].shares @ mesh.vertices[out[row].vertices]) > _NEAR
         for row, m in numbered.items()
@@ -126,7 +126,7 @@ def _lips(transfer: Transfer) -> ndarray:
     return chosen if len(chosen) >= 4 else np.argsort(-lips)[:10]
 
 
-def _user_rows(config: BodyConfig, model: Path, vertices: int) -> dict[int, Mixture]:
+def _user_rows(config: BodyConfig, model: Path, vertices: int) -> dict[int, PointBlend]:
     """Rows from the user's regressor files, named in the config or found beside the model."""
     out = {}
     for named, default, table in (
@@ -146,5 +146,5 @@ def _user_rows(config: BodyConfig, model: Path, vertices: int) -> dict[int, Mixt
             )
         for index, name in table.items():
             ids = np.flatnonzero(np.abs(regressor[index]) > 1e-6)
-            out[ROW[name]] = Mixture(ids, regressor[index, ids] / regressor[index, ids].sum())
+            out[ROW[name]] = PointBlend(ids, regressor[index, ids] / regressor[index, ids].sum())
     return out

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.bodies.archive import read_arrays, write_atomically
-from a3dgen.bodies.keypoints import Mixture
+from a3dgen.bodies.keypoints import PointBlend
 from a3dgen.bodies.registration import Attachment, closest_points, joint_maps, register
 from a3dgen.bodies.uv_transfer import transfer_uv
 from a3dgen.core.errors import DataError
@@ -45,7 +45,7 @@ class Transfer:
     face_uv: ndarray
     hidden: ndarray
     masks: Mapping[str, ndarray]
-    landmarks: Mapping[int, Mixture]
+    landmarks: Mapping[int, PointBlend]
     shells: Mapping[str, Mapping[str, ndarray]]
     distance_mm: float
 
@@ -102,7 +102,7 @@ def make_transfer(body: BodyData, arrays: SmplArrays) -> Transfer:
     )
 
 
-def _landmarks(body: BodyData, moved: ndarray, arrays: SmplArrays) -> dict[int, Mixture]:
+def _landmarks(body: BodyData, moved: ndarray, arrays: SmplArrays) -> dict[int, PointBlend]:
     """The point of the model's surface closest to each registered landmark."""
     k = body.keypoints
     points = []
@@ -113,7 +113,7 @@ def _landmarks(body: BodyData, moved: ndarray, arrays: SmplArrays) -> dict[int, 
         points.append(on.apply(moved, body.mesh.faces)[0])
     found = closest_points(np.array(points), arrays.vertices, arrays.faces)
     return {
-        row: Mixture(arrays.faces[found.face[i]].astype(np.int64), found.shares[i])
+        row: PointBlend(arrays.faces[found.face[i]].astype(np.int64), found.shares[i])
         for i, row in enumerate(LANDMARK_ROWS)
     }
 
@@ -198,7 +198,7 @@ def load_transfer(path: Path) -> Transfer:
         hidden=arrays["hidden"],
         masks={k.removeprefix("masks/"): v for k, v in arrays.items() if k.startswith("masks/")},
         landmarks={
-            row: Mixture(arrays[f"landmarks/{row}/vertices"], arrays[f"landmarks/{row}/shares"])
+            row: PointBlend(arrays[f"landmarks/{row}/vertices"], arrays[f"landmarks/{row}/shares"])
             for row in LANDMARK_ROWS
         },
         shells=shells,

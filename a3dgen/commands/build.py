@@ -16,7 +16,7 @@ from a3dgen.engine.dask_cluster import make_executor
 from a3dgen.engine.executor import Executor
 from a3dgen.engine.ledger import Ledger, final_table
 from a3dgen.engine.progress import Progress, make_progress
-from a3dgen.stages.table import STAGE_TABLE
+from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE, STAGE_TABLE
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def show(ledger: Ledger, config: BuildConfig) -> None:
 
 
 def _results(config: BuildConfig) -> Iterable[str]:
-    for about, name in (("dataset", "A3D_Dataset"), ("report", "report.html")):
+    for about, name in (("dataset", DATASET_FOLDER), ("report", REPORT_FILE)):
         path = config.out / name
         if path.exists():
             yield f"{about}: {path}"

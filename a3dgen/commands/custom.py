@@ -9,8 +9,7 @@ import sys
 from a3dgen.commands.build import run_build, show, showing
 from a3dgen.config import BuildConfig
 from a3dgen.engine.photo_build import OPTION_NAMES, PhotoBuild, build_photos, configure_photos
-
-DATASET = "A3D_Dataset"
+from a3dgen.stages.table import DATASET_FOLDER
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +40,7 @@ def run_photos(config: BuildConfig, photos: str, review: str | None, quiet: bool
             config, photos, review or "", lambda config, until: run_build(config, progress, until=until)
         )
     if done.ledger is None:
-        shutil.rmtree(config.out / DATASET, ignore_errors=True)
+        shutil.rmtree(config.out / DATASET_FOLDER, ignore_errors=True)
     return done
 
 

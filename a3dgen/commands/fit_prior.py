@@ -11,7 +11,7 @@ import numpy as np
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.rng import generator_for
 from a3dgen.fit.mixture import learn_mixture
-from a3dgen.fit.poses import mirror_features
+from a3dgen.fit.pose_distribution import mirror_features
 from a3dgen.sources.amass import read_features
 
 PER_COMPONENT = 50

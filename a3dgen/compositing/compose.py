@@ -1,4 +1,4 @@
-"""Putting a drawn person into a plate: linear light, shadow, black level, grain, and what stands in front."""
+"""Blends a drawn person into a plate: linear light, shadow, black level, grain, occluders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawing one sample into its scene: window, light, shadow, person, composite."""
+"""Draws one sample into its scene: window, light, shadow, person, composite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all samples of one person share: photo, plate, what stays in front, light, ground, grain."""
+"""Scene shared by all samples of one person: photo, plate, occluders, light, ground, grain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy import ndarray
 from a3dgen.compositing.compose import black_level, noise_sigma, soft_edge
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
-from a3dgen.geometry.camera import undistort_image
+from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.io import images, rle
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
@@ -144,4 +144,4 @@ def _own_mask(person: dict[str, Any], shape: tuple[int, int]) -> ndarray | None:
     mask = rle.decode(json.loads(person["mask"]))
     if mask.shape != shape:
         return None
-    return undistort_image(mask.astype(np.uint8), person["K"], person["dist"], nearest=True) > 0
+    return undistort_mask(mask, person["K"], person["dist"])

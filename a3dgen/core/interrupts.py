@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that cannot get lost.
+"""Ctrl-C and SIGTERM: delivered exactly once, also when C code swallows them.
 
 Python raises KeyboardInterrupt wherever the process happens to be; inside a weakref callback, a ``__del__`` or a
 callback from C it is printed and swallowed. The handler therefore leaves a mark besides, and whatever loops asks for

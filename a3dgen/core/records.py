@@ -1,4 +1,4 @@
-"""What flows between stages: frozen structs of NumPy arrays joined by ``key``.
+"""Records that flow between stages: frozen structs of NumPy arrays joined by ``key``.
 
 Each column declares its dtype, shape, unit and meaning once, in the field itself. Validation, the HDF5 layout
 (``io/shards.py``) and the documentation are derived from that declaration. All floats are stored as declared;

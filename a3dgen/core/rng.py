@@ -1,4 +1,4 @@
-"""The only door to randomness: results depend on (seed, purpose, key), never on order, shards or workers."""
+"""Random generators by (seed, purpose, key): results never depend on order, shards or workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML in which nothing is lost without a word: no key twice, no key that is not text, no alias."""
+"""Strict YAML: duplicate keys, non-string keys and aliases are errors."""
 
 from __future__ import annotations
 

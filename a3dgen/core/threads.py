@@ -1,4 +1,4 @@
-"""One thread a process everywhere: same machine, same seed, same bytes; processes are the parallelism."""
+"""One thread per process, so that results repeat; processes are the parallelism."""
 
 from __future__ import annotations
 

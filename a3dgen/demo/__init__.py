@@ -17,7 +17,7 @@ from typing import Any
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
 from a3dgen.demo.shoot import Job, job_digest, photo_path, shoot
-from a3dgen.demo.shots import Shot, list_shots
+from a3dgen.demo.shots import DemoShot, list_shots
 from a3dgen.demo.trees import write_trees
 from a3dgen.demo.truth import write_truth
 from a3dgen.io.images import replace_file
@@ -48,7 +48,7 @@ class Config:
 
 
 DemoConfig = Config
-Map = Callable[[Callable[[Shot], dict[str, Any]], Iterable[Shot]], Iterable[dict[str, Any]]]
+Map = Callable[[Callable[[DemoShot], dict[str, Any]], Iterable[DemoShot]], Iterable[dict[str, Any]]]
 
 
 def build(
@@ -105,7 +105,7 @@ def _model(body: BodyConfig | None) -> BodyConfig:
     return replace(BodyConfig(), ages=ages, betas=BETAS)
 
 
-def _shoot(shot: Shot, job: Job) -> dict[str, Any]:
+def _shoot(shot: DemoShot, job: Job) -> dict[str, Any]:
     return shoot(shot, job)
 
 
@@ -115,7 +115,7 @@ def _digest(config: Config, seed: int, body: BodyConfig) -> str:
     return job_digest({"version": VERSION, "seed": seed, "config": facts, "body": asdict(body)})
 
 
-def _by_source(shots: list[Shot]) -> dict[str, int]:
+def _by_source(shots: list[DemoShot]) -> dict[str, int]:
     out: dict[str, int] = {}
     for shot in shots:
         name = shot.source if not shot.subject else f"{shot.source}/{shot.subject}"
@@ -123,7 +123,7 @@ def _by_source(shots: list[Shot]) -> dict[str, int]:
     return out
 
 
-def _is_there(sidecar: Path, digest: str, root: Path, shots: list[Shot]) -> bool:
+def _is_there(sidecar: Path, digest: str, root: Path, shots: list[DemoShot]) -> bool:
     try:
         stored = json.loads(sidecar.read_text())
         same = stored["digest"] == digest and stored["people"] == sum(s.people for s in shots)
@@ -132,7 +132,7 @@ def _is_there(sidecar: Path, digest: str, root: Path, shots: list[Shot]) -> bool
     return same and all(path.is_file() for path in _files(root, shots))
 
 
-def _files(root: Path, shots: list[Shot]) -> Iterator[Path]:
+def _files(root: Path, shots: list[DemoShot]) -> Iterator[Path]:
     yield root / "coco" / "annotations" / "person_keypoints_val2017.json"
     yield root / "mpii" / "annot" / "train.json"
     yield root / "h36m" / "annotation_body3d" / "cameras.json"

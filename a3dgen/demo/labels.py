@@ -1,4 +1,4 @@
-"""What an annotator would have written down: noisy clicks, visibility flags, a mask that is not quite exact."""
+"""Simulated annotation: noisy clicks, visibility flags, imprecise masks."""
 
 from __future__ import annotations
 

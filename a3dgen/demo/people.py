@@ -14,7 +14,7 @@ from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.appearance.look import Look
 from a3dgen.appearance.looks import LooksConfig, draw_look
-from a3dgen.demo.poses import Pose
+from a3dgen.demo.joint_angles import Pose
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.skeleton import JOINT

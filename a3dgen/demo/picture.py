@@ -1,4 +1,4 @@
-"""One finished demo picture: the scene, the people with their shadows, the photographer's camera; and what is true."""
+"""Composes one demo picture: scene, people, shadows, camera response; keeps the truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.random import Generator
 
 from a3dgen.core.compiled import kernel
 from a3dgen.demo.people import Person, dress, in_camera
-from a3dgen.demo.scenes import Scene
+from a3dgen.demo.scenes import DemoScene
 from a3dgen.demo.trace import FAR, World, cast, key_reaches
 from a3dgen.demo.viewpoint import UP, Viewpoint
 from a3dgen.geometry.body import BodyData
@@ -51,7 +51,7 @@ class Picture:
     depth: Float[ndarray, "h w"]
 
 
-def take(body: BodyData, scene: Scene, people: list[Person], view: Viewpoint, rng: Generator) -> Picture:
+def take(body: BodyData, scene: DemoScene, people: list[Person], view: Viewpoint, rng: Generator) -> Picture:
     """Render a picture of ``people`` in ``scene``; lens distortion is applied last, to the photo only."""
     margin = _margin(view)
     wide = view.padded(margin)

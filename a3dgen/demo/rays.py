@@ -1,4 +1,4 @@
-"""Rays against the demo's scenes: what they hit, and the light that comes from there. Compiled."""
+"""Ray intersection and shading of demo scenes, compiled."""
 
 from __future__ import annotations
 

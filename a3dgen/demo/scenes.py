@@ -22,7 +22,7 @@ _CARS = ((0.45, 0.05, 0.05), (0.05, 0.08, 0.22), (0.5, 0.5, 0.5), (0.04, 0.04, 0
 
 
 @dataclass
-class Scene:
+class DemoScene:
     """A world and where people may stand in it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Scene:
     exposure: float = 1.0
 
 
-def make_scene(rng: Generator, kind: str) -> Scene:
+def make_scene(rng: Generator, kind: str) -> DemoScene:
     """Return a scene of one of ``KINDS``; the camera stands near the world's origin and looks along +Z."""
     return {"room": _room, "street": _street, "field": _field, "studio": _studio}[kind](rng)
 
@@ -130,7 +130,7 @@ def _bench(rng: Generator, x: Real, z: Real, yaw: Real) -> list[list[Real]]:
     return [seat, back, *legs]
 
 
-def _room(rng: Generator) -> Scene:
+def _room(rng: Generator) -> DemoScene:
     width, deep, tall = rng.uniform(4.5, 7.5), rng.uniform(5.0, 7.5), rng.uniform(2.5, 3.0)
     off = rng.uniform(-0.6, 0.6)
     x0, x1 = off - width / 2, off + width / 2
@@ -161,7 +161,9 @@ def _room(rng: Generator) -> Scene:
         lower=rng.uniform(0.3, 0.42) * np.array([1.0, 0.88, 0.72]),
         lamp=(off + rng.uniform(-1, 1), tall, 0.5 * deep, 0.5),
     )
-    return Scene("room", world, (2.3, min(4.6, deep - 1.3)), 0.9, (1.2, 1.65), exposure=float(rng.uniform(0.95, 1.15)))
+    return DemoScene(
+        "room", world, (2.3, min(4.6, deep - 1.3)), 0.9, (1.2, 1.65), exposure=float(rng.uniform(0.95, 1.15))
+    )
 
 
 def _furniture(rng: Generator, x0: float, x1: float, deep: float, side: float) -> list[list[Real]]:
@@ -209,7 +211,7 @@ def _furniture(rng: Generator, x0: float, x1: float, deep: float, side: float) -
     return out
 
 
-def _street(rng: Generator) -> Scene:
+def _street(rng: Generator) -> DemoScene:
     sun, side = _sun(rng), float(rng.choice([-1, 1]))
     solids: list[list[Real]] = []
     x = -30.0
@@ -235,10 +237,10 @@ def _street(rng: Generator) -> Scene:
     floor = int(rng.choice([m.ASPHALT, m.PAVING, m.PAVING]))
     tone = (0.17, 0.17, 0.175) if floor == m.ASPHALT else _pick(rng, ((0.33, 0.31, 0.28), (0.28, 0.26, 0.25)))
     world = World(ground=(floor, *tone, int(rng.integers(99))), solids=solids, hills=(0.03, 0.2, 0.22, 0.2, 3), **sun)
-    return Scene("street", world, (3.2, 6.5), 1.3, (1.2, 1.75), exposure=_exposure(sun), fronts={})
+    return DemoScene("street", world, (3.2, 6.5), 1.3, (1.2, 1.75), exposure=_exposure(sun), fronts={})
 
 
-def _field(rng: Generator) -> Scene:
+def _field(rng: Generator) -> DemoScene:
     sun, solids = _sun(rng), []
     for _ in range(int(rng.integers(4, 9))):
         solids += _tree(rng, rng.uniform(-18, 18), rng.uniform(13, 32), _pick(rng, _LEAVES))
@@ -257,7 +259,7 @@ def _field(rng: Generator) -> Scene:
     tone = (0.13, 0.19, 0.06) if floor == m.GRASS else (0.48, 0.39, 0.27)
     hills = (rng.uniform(0.02, 0.12), 0.10, 0.15, 0.07, int(rng.integers(99)))
     world = World(ground=(floor, *tone, int(rng.integers(99))), solids=solids, hills=hills, **sun)
-    return Scene("field", world, (3.2, 6.5), 1.3, (1.1, 1.7), exposure=_exposure(sun))
+    return DemoScene("field", world, (3.2, 6.5), 1.3, (1.1, 1.7), exposure=_exposure(sun))
 
 
 def _exposure(sun: dict) -> float:
@@ -265,7 +267,7 @@ def _exposure(sun: dict) -> float:
     return float(1.15 / (0.55 * sun["key"][1] + 0.6 * sun["upper"][1]))
 
 
-def _studio(rng: Generator) -> Scene:
+def _studio(rng: Generator) -> DemoScene:
     """A large bare room with a carpet and pale walls, as motion is captured in."""
     tone = _pick(rng, ((0.16, 0.05, 0.06), (0.10, 0.12, 0.16), (0.22, 0.21, 0.19)))
     solids = [
@@ -294,4 +296,4 @@ def _studio(rng: Generator) -> Scene:
         lower=np.array([0.34, 0.27, 0.24]),
         lamp=(0.0, 3.2, 0.0, 0.6),
     )
-    return Scene("studio", world, (3.5, 5.5), 1.0, (1.4, 1.7))
+    return DemoScene("studio", world, (3.5, 5.5), 1.0, (1.4, 1.7))

@@ -18,7 +18,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.rng import generator_for
 from a3dgen.demo import labels
 from a3dgen.demo.picture import Picture, Subject, take
-from a3dgen.demo.shots import COCO_TRAIN, COCO_VAL, H36M, MPII, STUDIO_DISTANCE, STUDIO_FOCAL, Shot, arrange
+from a3dgen.demo.shots import COCO_TRAIN, COCO_VAL, H36M, MPII, STUDIO_DISTANCE, STUDIO_FOCAL, DemoShot, arrange
 from a3dgen.demo.truth import MASKS
 from a3dgen.demo.viewpoint import Viewpoint
 from a3dgen.geometry.camera import project, project_distorted
@@ -46,12 +46,12 @@ class Job:
     digest: str
 
 
-def image_id(shot: Shot) -> int:
+def image_id(shot: DemoShot) -> int:
     """Return the number of a COCO or MPII photo."""
     return FIRST_ID[shot.source] + shot.number
 
 
-def photo_path(shot: Shot) -> str:
+def photo_path(shot: DemoShot) -> str:
     """Return where the photo lies below the raw folder."""
     if shot.source == MPII:
         return f"mpii/images/{image_id(shot):09d}.jpg"
@@ -61,18 +61,18 @@ def photo_path(shot: Shot) -> str:
     return f"coco/{split}/{image_id(shot):012d}.jpg"
 
 
-def h36m_frame(shot: Shot) -> int:
+def h36m_frame(shot: DemoShot) -> int:
     """Return the frame's number in its video (every fifth is kept)."""
     return 5 * shot.number - 4
 
 
-def h36m_name(shot: Shot) -> str:
+def h36m_name(shot: DemoShot) -> str:
     """Return mmpose's image name of a frame."""
     take_name = f"{shot.subject}_{shot.take}.{shot.camera}"
     return f"{shot.subject}/{take_name}/{take_name}_{h36m_frame(shot):06d}.jpg"
 
 
-def person_key(shot: Shot, index: int) -> str:
+def person_key(shot: DemoShot, index: int) -> str:
     """Return the key that the source's reader gives the person."""
     if shot.source == MPII:
         return f"mpii/{image_id(shot):09d}/{index}"
@@ -82,7 +82,7 @@ def person_key(shot: Shot, index: int) -> str:
     return f"coco/{split}/{image_id(shot)}/{10 * image_id(shot) + index}"
 
 
-def shoot(shot: Shot, job: Job) -> dict[str, Any]:
+def shoot(shot: DemoShot, job: Job) -> dict[str, Any]:
     """Take one picture, unless it has been taken already with the same job, and return its facts (plain JSON)."""
     path = job.truth / RECORDS / f"{shot.name}.json"
     facts = _earlier(path, job)
@@ -115,14 +115,16 @@ def _earlier(path: Path, job: Job) -> dict[str, Any] | None:
         return None
 
 
-def _jpeg(photo: UInt8[ndarray, "h w 3"], shot: Shot, job: Job) -> bytes:
+def _jpeg(photo: UInt8[ndarray, "h w 3"], shot: DemoShot, job: Job) -> bytes:
     """Compress as collections do: halved chroma, a quality that varies."""
     quality = int(generator_for(job.seed, "demo.jpeg", shot.name).integers(86, 96))
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(photo[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()
 
 
-def _person(shot: Shot, index: int, subject: Subject, picture: Picture, view: Viewpoint, job: Job) -> dict[str, Any]:
+def _person(
+    shot: DemoShot, index: int, subject: Subject, picture: Picture, view: Viewpoint, job: Job
+) -> dict[str, Any]:
     """Return the truth and the labels of one person, and write the true mask."""
     key = person_key(shot, index)
     name = f"{MASKS}/{shot.name}_{index}.png"
@@ -152,7 +154,7 @@ def _person(shot: Shot, index: int, subject: Subject, picture: Picture, view: Vi
     return {"truth": truth, "label": label}
 
 
-def motion_capture(shot: Shot, keypoints: Float[ndarray, "44 3"], view: Viewpoint, job: Job) -> dict[str, Any]:
+def motion_capture(shot: DemoShot, keypoints: Float[ndarray, "44 3"], view: Viewpoint, job: Job) -> dict[str, Any]:
     """Return 3D joints (m, camera frame) and their distorted projections (px).
 
     All cameras of an instant get what one motion capture measured; its error shows as ``noise_px`` in the image of a

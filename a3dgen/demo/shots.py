@@ -1,4 +1,4 @@
-"""Which pictures the demo takes: who is where, in which scene, seen by which camera. Each is a function of its key."""
+"""Plan of the demo's pictures: scene, people, camera; each a function of its key."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.random import Generator
 
 from a3dgen.core.rng import generator_for
 from a3dgen.demo import materials
+from a3dgen.demo.joint_angles import FAMILIES, draw_pose
 from a3dgen.demo.people import Person, draw_betas, draw_person_look, stand
-from a3dgen.demo.poses import FAMILIES, draw_pose
-from a3dgen.demo.scenes import Scene, make_scene
+from a3dgen.demo.scenes import DemoScene, make_scene
 from a3dgen.demo.trace import BOX, solid
 from a3dgen.demo.viewpoint import Viewpoint, look_at
 from a3dgen.geometry.body import BodyData
@@ -34,7 +34,7 @@ _OUTDOORS = ("street", "field", "room")
 
 
 @dataclass(frozen=True)
-class Shot:
+class DemoShot:
     """One picture to take.
 
     Attributes:
@@ -60,7 +60,7 @@ class Shot:
         return f"{self.source}{self.subject}_{self.number:06d}{'_' + self.camera if self.camera else ''}"
 
 
-def list_shots(people: int) -> Iterator[Shot]:
+def list_shots(people: int) -> Iterator[DemoShot]:
     """Yield the pictures for this many people, the same first ones for a larger number."""
     counts: dict[str, int] = {}
     left = people
@@ -72,16 +72,16 @@ def list_shots(people: int) -> Iterator[Shot]:
             left -= n
             number = counts[source + subject] = counts.get(source + subject, 0) + 1
             if source != H36M:
-                yield Shot(source, number, n)
+                yield DemoShot(source, number, n)
                 continue
             family = FAMILIES[(number + (subject == "S11")) % len(FAMILIES)]
             take = f"{_TAKES[family]}_{1 + (number // len(FAMILIES)) % 2}"
             for camera in range(n):
                 name = CAMERAS[(camera + 2 * number) % len(CAMERAS)]
-                yield Shot(source, number, 1, subject, take, name)
+                yield DemoShot(source, number, 1, subject, take, name)
 
 
-def arrange(body: BodyData, shot: Shot, seed: int) -> tuple[Scene, list[Person], Viewpoint]:
+def arrange(body: BodyData, shot: DemoShot, seed: int) -> tuple[DemoScene, list[Person], Viewpoint]:
     """Return the scene, the people in it and the camera of one picture."""
     if shot.source == H36M:
         return _in_the_studio(body, shot, seed)
@@ -122,7 +122,7 @@ def _spots(rng: Generator, count: int, depth: float, half: float, farthest: floa
     ]
 
 
-def _one(body: BodyData, rng: Generator, scene: Scene, spot: tuple[float, float], family: int) -> Person:
+def _one(body: BodyData, rng: Generator, scene: DemoScene, spot: tuple[float, float], family: int) -> Person:
     """Draw one person at a place; a seat goes to the scene's solids."""
     betas, look = draw_betas(rng, body.num_betas), draw_person_look(rng)
     yaw = float(np.clip(rng.normal(0, 0.8), -2.2, 2.2)) if rng.random() < 0.85 else float(rng.uniform(2.2, 4.1))
@@ -131,7 +131,7 @@ def _one(body: BodyData, rng: Generator, scene: Scene, spot: tuple[float, float]
     return person
 
 
-def _seat(scene: Scene, person: Person, rng: Generator) -> None:
+def _seat(scene: DemoScene, person: Person, rng: Generator) -> None:
     if person.seat is None:
         return
     x, y, z, yaw = person.seat
@@ -145,7 +145,7 @@ def _seat(scene: Scene, person: Person, rng: Generator) -> None:
             scene.world.solids.append(solid(BOX, leg, (0.016, 0.5 * y - 0.02, 0.016), materials.WOOD, wood, yaw, 4))
 
 
-def _in_the_studio(body: BodyData, shot: Shot, seed: int) -> tuple[Scene, list[Person], Viewpoint]:
+def _in_the_studio(body: BodyData, shot: DemoShot, seed: int) -> tuple[DemoScene, list[Person], Viewpoint]:
     """All frames of a subject share room, body and clothes; the cameras of a moment share the moment."""
     scene = make_scene(generator_for(seed, "demo.studio"), "studio")
     who = generator_for(seed, "demo.subject", shot.subject)

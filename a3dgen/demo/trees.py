@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from a3dgen.demo.shoot import h36m_name, image_id, photo_path
-from a3dgen.demo.shots import CAMERAS, COCO_TRAIN, COCO_VAL, H36M, MPII, Shot, studio_camera
+from a3dgen.demo.shots import CAMERAS, COCO_TRAIN, COCO_VAL, H36M, MPII, DemoShot, studio_camera
 from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
 from a3dgen.io.images import replace_file
 
-Taken = Sequence[tuple[Shot, dict[str, Any]]]
+Taken = Sequence[tuple[DemoShot, dict[str, Any]]]
 LICENSE = "CC0 1.0 (made by a3dgen)"
 SUBJECTS = {"S1": "train", "S11": "test"}
 _LINKS = ((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9), (8, 10), (9, 11),
@@ -38,7 +38,7 @@ def write_trees(raw: Path, taken: Taken, seed: int) -> None:
     _write(raw / "h36m" / "annotation_body3d" / "cameras.json", _cameras(seed))
 
 
-def _of(taken: Taken, source: str) -> list[tuple[Shot, dict[str, Any]]]:
+def _of(taken: Taken, source: str) -> list[tuple[DemoShot, dict[str, Any]]]:
     return [(shot, facts) for shot, facts in taken if shot.source == source]
 
 
@@ -68,7 +68,7 @@ def _coco(taken: Taken) -> dict[str, Any]:
     }
 
 
-def _coco_person(shot: Shot, index: int, label: dict[str, Any]) -> dict[str, Any]:
+def _coco_person(shot: DemoShot, index: int, label: dict[str, Any]) -> dict[str, Any]:
     """Return one annotation; clicks are whole pixels, and now and then the mask is a compressed RLE."""
     triples = [v for (x, y), f in zip(label["xy"], label["v"], strict=True) for v in (round(x), round(y), f)]
     outline = label["polygons"] if label["polygons"] and (shot.number + index) % 4 != 3 else label["rle"]

@@ -1,4 +1,4 @@
-"""Several people in one picture: which poses are one person, and whose a pixel of an outline is."""
+"""Several people in one picture: merges duplicate poses, assigns segmentation pixels to people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.detectors import Person
-from a3dgen.detectors.poses import extent, pose_distance
+from a3dgen.detectors.keypoint_rows import extent, pose_distance
 from a3dgen.geometry.skeleton import ROW
 
 _SIDES = ("left", "right")

@@ -9,7 +9,7 @@ from numpy import ndarray
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.given import make_person
-from a3dgen.detectors.poses import peak_confidence
+from a3dgen.detectors.keypoint_rows import peak_confidence
 from a3dgen.detectors.weights import CONFIG_OPTION, local_path
 
 

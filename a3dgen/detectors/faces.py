@@ -18,8 +18,8 @@ from numpy import ndarray
 
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import Person
+from a3dgen.detectors.keypoint_rows import extent, windows
 from a3dgen.detectors.mediapipe import glance, quiet
-from a3dgen.detectors.poses import extent, windows
 from a3dgen.geometry.skeleton import ROW
 
 _HEAD = [ROW[f"body_{n}"] for n in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]

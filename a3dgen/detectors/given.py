@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.poses import (
+from a3dgen.detectors.keypoint_rows import (
     HALPE26_POINTS,
     WHOLEBODY_ROWS,
     body25_rows,

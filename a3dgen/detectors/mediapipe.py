@@ -23,7 +23,7 @@ from numpy import ndarray
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.crowd import distinct, share_out
-from a3dgen.detectors.poses import extent, pose_distance, square_around, thin, windows
+from a3dgen.detectors.keypoint_rows import extent, pose_distance, square_around, thin, windows
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 
 _POINTS = {"nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_heel": 29, "right_heel": 30,

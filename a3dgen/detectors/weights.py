@@ -1,4 +1,4 @@
-"""Networks are read from local files and folders: nothing is ever downloaded."""
+"""Local weights of networks: checked files and folders, never downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring a build folder up to date: every stage on every shard, exactly once, in the order of what needs what."""
+"""Brings a build folder up to date: runs every stage on every shard that is missing or stale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The build folder: who holds it, what was left behind in it, and its shards as a gathering stage reads them."""
+"""The build folder: its lock, removal of stale files, and its shards as a gathering stage reads them."""
 
 from __future__ import annotations
 

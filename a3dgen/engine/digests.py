@@ -1,4 +1,4 @@
-"""What a result depends on, as one hash: the runner skips whatever has not changed and remakes whatever has."""
+"""Hash of everything a result depends on: configuration, inputs, code version."""
 
 from __future__ import annotations
 

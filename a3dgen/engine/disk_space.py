@@ -1,4 +1,4 @@
-"""Does the disk have room for what a build will write? Asked once, before hours are spent."""
+"""Checks free disk space before a build starts."""
 
 from __future__ import annotations
 

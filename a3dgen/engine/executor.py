@@ -1,4 +1,4 @@
-"""What runs tasks, and the plainest one: this process."""
+"""Executors: the protocol, the in-process one, and a lazily created one that closes in the background."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from a3dgen.io.images import replace_file
 from a3dgen.io.npz import read
 from a3dgen.io.shards import read_shard
 from a3dgen.stages.background import safe_name
+from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE
 
-DATASET, REPORT = "A3D_Dataset", "report.html"
 LINES = (".jsonl", ".log", ".csv")
 """Text files of which lines are dropped; others hold no line that could be missed."""
 
@@ -162,8 +162,8 @@ def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfi
     with folder_lock(out):
         add_forgotten(out, digests)
         # A dataset with the person in it must not outlive this line, even if the build is interrupted.
-        shutil.rmtree(out / DATASET, ignore_errors=True)
-        (out / REPORT).unlink(missing_ok=True)
+        shutil.rmtree(out / DATASET_FOLDER, ignore_errors=True)
+        (out / REPORT_FILE).unlink(missing_ok=True)
         (out / "ingest" / DONE).unlink(missing_ok=True)
         scrub(out, words)
     ledger = build(config)

@@ -25,7 +25,7 @@ DONE = "done.json"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Kept:
     """Whether a result can be kept: its facts if so, else None and the reason.
 
     ``damage`` if it was made, for these settings, and something happened to it since.
@@ -61,21 +61,21 @@ class Freshness:
             code.VERSION, config, self.config.seed, "", {}, files=code.fingerprint(config), shards=shards
         )
 
-    def ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> Verdict:
+    def ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> Kept:
         """Tell whether ingest is complete; its facts hold the number of ``shards``."""
         facts = read_done(self.out, spec.name)
         if facts is None:
-            return Verdict(None, NOT_FINISHED if (self.out / spec.name).is_dir() else NOT_MADE)
+            return Kept(None, NOT_FINISHED if (self.out / spec.name).is_dir() else NOT_MADE)
         why = changed(facts.get("depends"), depends)
         if why:
-            return Verdict(None, why)
+            return Kept(None, why)
         for shard in range(facts["shards"]):
             path = shard_path(self.out, spec.name, shard)
             sidecar = read_sidecar(path)
             if sidecar is None or not is_intact(path, sidecar):
                 found = problem(path)
-                return Verdict(None, f"shard {shard}: {found.why}", damage=found.damage)
-        return Verdict(facts)
+                return Kept(None, f"shard {shard}: {found.why}", damage=found.damage)
+        return Kept(facts)
 
     def sidecar(self, spec: StageSpec, shard: int) -> dict[str, Any]:
         """Return the sidecar of a shard that is known to be there."""
@@ -118,7 +118,7 @@ class Freshness:
         known = (read_sidecar(shape_path(self.out)) or {}).get("shapes", {})
         return digest({name: known.get(name, "") for name in subjects})
 
-    def shard(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Verdict:
+    def shard(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Kept:
         """Tell whether one shard of a stage, and every picture it names, can be kept."""
         path = shard_path(self.out, spec.name, shard)
         facts = read_sidecar(path)
@@ -126,11 +126,11 @@ class Freshness:
             return problem(path)
         why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
         if why:
-            return Verdict(None, why)
+            return Kept(None, why)
         if not is_intact(path, facts):
             return problem(path)
         why = self._missing_file(path, facts)
-        return Verdict(None, why, damage=True) if why else Verdict(facts)
+        return Kept(None, why, damage=True) if why else Kept(facts)
 
     def _missing_file(self, path: Path, facts: Mapping[str, Any]) -> str:
         if not facts.get("files"):
@@ -163,15 +163,15 @@ class Freshness:
         version = spec.code().VERSION
         return dependencies(version, config, self.config.seed, self.body_digest(), inputs, settings=settings)
 
-    def gather(self, spec: StageSpec, depends: Mapping[str, Any] | None) -> Verdict:
+    def gather(self, spec: StageSpec, depends: Mapping[str, Any] | None) -> Kept:
         """Tell whether a gathering stage's result can be kept."""
         facts = read_done(self.out, spec.name)
         if facts is None:
-            return Verdict(None, NOT_MADE)
+            return Kept(None, NOT_MADE)
         why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
         if not why and spec.output and count_files(self.out / spec.output) != facts.get("files"):
-            return Verdict(None, f"files of {spec.output} are missing", damage=True)
-        return Verdict(None, why) if why else Verdict(facts)
+            return Kept(None, f"files of {spec.output} are missing", damage=True)
+        return Kept(None, why) if why else Kept(facts)
 
     def _all_shards(self, stage: str, count: int) -> str | None:
         shas = []
@@ -183,20 +183,20 @@ class Freshness:
         return digest(shas)
 
 
-def problem(path: Path) -> Verdict:
+def problem(path: Path) -> Kept:
     """Say what is wrong with a shard that cannot be kept."""
     sidecar = sidecar_path(path)
     try:
         facts = json.loads(sidecar.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Verdict(None, NOT_FINISHED if path.exists() else NOT_MADE)
+        return Kept(None, NOT_FINISHED if path.exists() else NOT_MADE)
     except (OSError, ValueError):
         facts = None
     if not isinstance(facts, dict) or not {"schema", "sha256"} <= set(facts):
-        return Verdict(None, f"{sidecar.name} is truncated or damaged", damage=True)
+        return Kept(None, f"{sidecar.name} is truncated or damaged", damage=True)
     if facts["schema"] != SCHEMA_VERSION:
-        return Verdict(None, f"made by another version (schema {facts['schema']}, now {SCHEMA_VERSION})")
-    return Verdict(None, f"{path.name} is {'corrupted' if path.exists() else 'missing'}", damage=True)
+        return Kept(None, f"made by another version (schema {facts['schema']}, now {SCHEMA_VERSION})")
+    return Kept(None, f"{path.name} is {'corrupted' if path.exists() else 'missing'}", damage=True)
 
 
 def plan(config: BuildConfig, table: StageTable, body_digest: Callable[[], str]) -> dict[str, list[str]]:
@@ -211,7 +211,7 @@ def plan(config: BuildConfig, table: StageTable, body_digest: Callable[[], str])
     except A3dgenError:
         if config.demo is None:
             raise
-        ingest = Verdict(None, "follows demo")
+        ingest = Kept(None, "follows demo")
     found: dict[str, list[str]] = {specs[0].name: [ingest.why]}
     count = ingest.facts["shards"] if ingest.facts else 0
     stale: dict[int, str] = {}

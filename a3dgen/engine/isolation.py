@@ -1,4 +1,4 @@
-"""Find the people who make a shard fail, by bisection, so that only they are recorded as failed."""
+"""Finds the people who make a shard fail, by bisection, so that only they are recorded as failed."""
 
 from __future__ import annotations
 

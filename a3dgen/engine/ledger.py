@@ -1,4 +1,4 @@
-"""The books of a build: what became of everybody, what was made or kept, how long it took; run.json and the table."""
+"""Run statistics: ok, rejected and failed counts, timings, sizes; run.json and the final table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build shows while it runs: one bar a stage on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
+"""Progress: one bar a stage on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take every shard through the stages that work on shards: what is up to date is kept, what is not is a task."""
+"""Schedules shards through the shard stages: keeps what is fresh, submits what is not."""
 
 from __future__ import annotations
 

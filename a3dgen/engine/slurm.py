@@ -1,4 +1,4 @@
-"""Workers that are jobs of a batch system, through the optional package dask-jobqueue."""
+"""Workers as Slurm jobs, through the optional package dask-jobqueue."""
 
 from __future__ import annotations
 

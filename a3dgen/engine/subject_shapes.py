@@ -1,4 +1,4 @@
-"""Betas of a subject, found once from some of its frames before any frame is fitted: frames then need no other frame.
+"""Betas of a subject, fitted once from some of its frames before all frames.
 
 ``<build>/fit/shape.h5`` holds them. A shard of the fit stage depends on the shapes of its own subjects only.
 """

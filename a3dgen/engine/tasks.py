@@ -1,4 +1,4 @@
-"""What a worker does: run one stage on one shard, write the result, and hand back a small summary."""
+"""A worker's task: run one stage on one shard, write the result, return a summary."""
 
 from __future__ import annotations
 

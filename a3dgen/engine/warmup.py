@@ -1,4 +1,4 @@
-"""Compile what takes longest in one worker while other work goes on, instead of in every worker when it is needed."""
+"""Compiles the slowest kernels in one worker ahead of use, not in every worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker's C library keeps memory: freed memory waits for the next array, holes are given back now and then.
+"""glibc tuning: reuse freed memory, trim periodically.
 
 Dask starts its workers with ``MALLOC_TRIM_THRESHOLD_=65536``: each freed picture returns to the system, and the next
 is fetched from it again, page by page. Measured on two workers that draw COCO frames: 13 of 69 CPU seconds.

@@ -1,4 +1,4 @@
-"""Run by every worker of a local cluster when it starts (``distributed.worker.preload``)."""
+"""Set-up that every worker of a local cluster runs when it starts (``distributed.worker.preload``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do: trunk and legs of a dozen activities as clinical angles in degrees (see ``fit.poses``)."""
+"""Activities of the pose distribution: trunk and leg angles in degrees, as clinicians give them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be fitted, and what was fitted badly: every refusal says what was measured."""
+"""Checks before and after a fit: too few labels, implausible bodies; every refusal states what was measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the compiled objective reads: the pose prior, and what is known of one person."""
+"""Inputs of the compiled objective: the pose prior, and the evidence of one person."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class PriorArrays(NamedTuple):
 
 
 class Views(NamedTuple):
-    """The same instant in V further calibrated cameras: a point X of the first camera is turns X + shifts there.
+    """The same instant in V further calibrated cameras: a point X of the first camera is R X + t there.
 
     Attributes:
-        turns: (V, 3, 3). shifts: (V, 3) m. cameras: (V, 4) fx, fy, cx, cy px.
+        R: (V, 3, 3). t: (V, 3) m. cameras: (V, 4) fx, fy, cx, cy px.
         pixels: (V, 44, 2) undistorted px. pixel_weight: (V, 44) 1 / sigma px; 0 = not used.
     """
 
-    turns: ndarray
-    shifts: ndarray
+    R: ndarray
+    t: ndarray
     cameras: ndarray
     pixels: ndarray
     pixel_weight: ndarray

@@ -75,12 +75,12 @@ class View:
     """The same person at the same instant in another calibrated camera.
 
     Attributes:
-        turn, shift: a point X (m) of the first camera's frame is turn X + shift in this one's.
+        R, t: a point X (m) of the first camera's frame is R X + t in this one's.
         pixels, pixel_sd, K: as in ``Observation``.
     """
 
-    turn: Float[ndarray, "3 3"]
-    shift: Float[ndarray, "3"]
+    R: Float[ndarray, "3 3"]
+    t: Float[ndarray, "3"]
     pixels: Float[ndarray, "44 2"]
     pixel_sd: Float[ndarray, "44"]
     K: Float[ndarray, "3 3"]
@@ -269,7 +269,7 @@ def _views(others: tuple[View, ...]) -> Views:
         return no_views()
     stack = lambda rows: np.ascontiguousarray(np.stack(rows), np.float64)  # noqa: E731
     return Views(
-        stack([o.turn for o in others]), stack([o.shift for o in others]), stack([_camera(o.K) for o in others]),
+        stack([o.R for o in others]), stack([o.t for o in others]), stack([_camera(o.K) for o in others]),
         stack([np.nan_to_num(o.pixels) for o in others]), stack([1 / o.pixel_sd for o in others]),
     )  # fmt: skip
 

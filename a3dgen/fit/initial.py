@@ -1,4 +1,4 @@
-"""Where the search starts: mean poses of the prior at 12 headings, placed in closed form and ranked."""
+"""Initial poses: prior means at 12 headings, placed in closed form and ranked."""
 
 from __future__ import annotations
 

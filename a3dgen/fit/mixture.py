@@ -13,7 +13,7 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.rng import generator_for
 from a3dgen.fit.evidence import PriorArrays
 from a3dgen.fit.limits import joint_limits
-from a3dgen.fit.poses import mirror_features, sample_poses
+from a3dgen.fit.pose_distribution import mirror_features, sample_poses
 from a3dgen.io.npz import read
 
 DEFAULT_PRIOR = Path(__file__).parent / "pose_prior.npz"

@@ -1,4 +1,4 @@
-"""Cameras that saw one instant: one body for all of them, placed in each camera's frame.
+"""Calibrated cameras of one instant: one body for all, placed in each camera's frame.
 
 The cameras' relative places follow from the 3D joints, which every camera has in its own frame.
 """
@@ -31,8 +31,8 @@ class Member:
 
     row: int
     seen: Observation
-    turn: Float[ndarray, "3 3"]
-    shift: Float[ndarray, "3"]
+    R: Float[ndarray, "3 3"]
+    t: Float[ndarray, "3"]
 
 
 def find_groups(config: Config, persons: Persons) -> list[list[Member]]:
@@ -63,9 +63,9 @@ def _motion(first: Observation, other: Observation) -> tuple[Float[ndarray, "3 3
     both = np.isfinite(first.point_sd) & np.isfinite(other.point_sd)
     if both.sum() < 3:
         return None
-    turn, shift, span = rigid_motion(first.points[both], other.points[both])
-    misfit = np.linalg.norm(first.points[both] @ turn.T + shift - other.points[both], axis=1).max()
-    return (turn, shift) if misfit < MISFIT and span > SPAN else None
+    R, t, span = rigid_motion(first.points[both], other.points[both])
+    misfit = np.linalg.norm(first.points[both] @ R.T + t - other.points[both], axis=1).max()
+    return (R, t) if misfit < MISFIT and span > SPAN else None
 
 
 def rigid_motion(
@@ -75,13 +75,13 @@ def rigid_motion(
     of the points, which is 0 for points on a line."""
     middle_a, middle_b = a.mean(0), b.mean(0)
     u, s, vt = np.linalg.svd((b - middle_b).T @ (a - middle_a))
-    turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
-    return turn, middle_b - turn @ middle_a, float(np.sqrt(s[1] / len(a)))
+    R = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
+    return R, middle_b - R @ middle_a, float(np.sqrt(s[1] / len(a)))
 
 
 def together(group: list[Member]) -> Observation:
     """Return what all cameras of a group saw, in the frame of the first."""
-    others = tuple(View(m.turn, m.shift, m.seen.pixels, m.seen.pixel_sd, m.seen.K) for m in group[1:])
+    others = tuple(View(m.R, m.t, m.seen.pixels, m.seen.pixel_sd, m.seen.K) for m in group[1:])
     return replace(group[0].seen, others=others)
 
 
@@ -93,10 +93,10 @@ def carried(fit: Fit, member: Member, fitter: Fitter) -> Fit:
 
 def _moved(found: Solution, member: Member, body: BodyData) -> Solution:
     pose = found.pose.copy()
-    pose[0] = matrix_to_rotvec(member.turn @ rotvec_to_matrix(found.pose[0]))
+    pose[0] = matrix_to_rotvec(member.R @ rotvec_to_matrix(found.pose[0]))
     pelvis = rest_joints(body, found.betas)[0]  # the root turns about it
-    transl = member.turn @ (pelvis + found.transl) + member.shift - pelvis
+    transl = member.R @ (pelvis + found.transl) + member.t - pelvis
     x = found.x.copy()
     x[:3], x[-4:-1] = pose[0], transl
-    joints = found.joints @ member.turn.T + member.shift
+    joints = found.joints @ member.R.T + member.t
     return replace(found, pose=pose, transl=transl, joints=joints, x=x)

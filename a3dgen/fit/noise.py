@@ -1,4 +1,4 @@
-"""How far labels lie from the body's own keypoints: measurement noise and differences of definition."""
+"""Standard deviations of labels: annotation noise and differences of joint definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the labels of a person to what the fitter is told, and back to how far its answer lies from them."""
+"""Persons to fitter observations, and reprojection errors of the result."""
 
 from __future__ import annotations
 

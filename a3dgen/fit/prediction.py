@@ -1,4 +1,4 @@
-"""Starts from outside: poses that a regressor predicted, read from the files that such projects release.
+"""Initial poses from an external regressor, read from the files that such projects release.
 
 Understood key names (all arrays have one row a person): ``imgname``; ``pose`` or ``pose_cam`` (N, 72) with the root
 first (SPIN, EFT, BEDLAM-CLIFF), or ``global_orient`` with ``body_pose`` (HMR2.0 / 4D-Humans, TokenHMR), each as

@@ -33,7 +33,7 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
     cost = pose_prior(prior, ev, x, w) + _anchor(ev, x, w)
     if x[d - 2] < NEAR:
         cost += NEAR_COST
-    views, room = ev.views.turns.shape[0], w.lines.shape[0]
+    views, room = ev.views.R.shape[0], w.lines.shape[0]
     line, scale = 0, np.exp(x[d - 1])
     for row in range(44):
         used = ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0
@@ -93,22 +93,22 @@ def _pixel(ev: Evidence, x: ndarray, scale: float, row: int, joint: int, line: i
 def _other_pixel(ev: Evidence, x: ndarray, v: int, row: int, joint: int, line: int, shape: bool, w: Workspace) -> float:
     """As ``_pixel`` in another camera, whose focal length is no variable."""
     d = x.shape[0]
-    turn, shift, camera = ev.views.turns[v], ev.views.shifts[v], ev.views.cameras[v]
+    R, t, camera = ev.views.R[v], ev.views.t[v], ev.views.cameras[v]
     p0, p1, p2 = w.points[row, 0] + x[d - 4], w.points[row, 1] + x[d - 3], w.points[row, 2] + x[d - 2]
-    z = max(turn[2, 0] * p0 + turn[2, 1] * p1 + turn[2, 2] * p2 + shift[2], MIN_Z)
+    z = max(R[2, 0] * p0 + R[2, 1] * p1 + R[2, 2] * p2 + t[2], MIN_Z)
     s = ev.views.pixel_weight[v, row]
     r2 = 0.0
     ratio, c2 = 0.0, ev.robust * ev.robust
     for step in range(2):  # the lines need the weight, the weight both errors
         for c in range(2):
-            u = (turn[c, 0] * p0 + turn[c, 1] * p1 + turn[c, 2] * p2 + shift[c]) / z
+            u = (R[c, 0] * p0 + R[c, 1] * p1 + R[c, 2] * p2 + t[c]) / z
             e = (camera[c] * u + camera[2 + c] - ev.views.pixels[v, row, c]) * s
             if step == 0:
                 r2 += e * e
                 ratio = c2 / (c2 + r2)
                 continue
             a = ratio * camera[c] * s / z
-            g0, g1, g2 = turn[c, 0] - u * turn[2, 0], turn[c, 1] - u * turn[2, 1], turn[c, 2] - u * turn[2, 2]
+            g0, g1, g2 = R[c, 0] - u * R[2, 0], R[c, 1] - u * R[2, 1], R[c, 2] - u * R[2, 2]
             put_line(w, line + c, joint, a * g0, a * g1, a * g2, 0.0, ratio * e, shape)
     return 0.5 * r2 * ratio
 

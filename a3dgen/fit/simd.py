@@ -1,4 +1,4 @@
-"""Rows of single-precision matrices, eight numbers at a time.
+"""Single-precision linear algebra, eight lanes at a time.
 
 Loops over a few dozen numbers are too short for what a compiler makes of them by itself: it unrolls for thousands and
 does most of a short row one by one. These primitives write the vector instructions out. Their order of summation is

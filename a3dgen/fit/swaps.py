@@ -1,4 +1,4 @@
-"""Left and right labels that look swapped are refused: the wrong body would fit them well."""
+"""Detects left and right labels that are swapped, and refuses them."""
 
 from __future__ import annotations
 

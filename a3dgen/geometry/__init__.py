@@ -1,0 +1,1 @@
+"""Pure geometry on arrays: camera, skeleton and region tables, meshes, rotations, visibility."""

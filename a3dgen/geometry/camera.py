@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 MIN_DEPTH = 1e-3
@@ -60,6 +60,13 @@ def undistort_image(
     mode = cv2.INTER_NEAREST if nearest else cv2.INTER_CUBIC
     border = cv2.BORDER_CONSTANT if nearest else cv2.BORDER_REPLICATE
     return cv2.remap(image, x, y, mode, borderMode=border)
+
+
+def undistort_mask(
+    mask: Bool[ndarray, "h w"], K: Float[ndarray, "3 3"], dist: Float[ndarray, "5"]
+) -> Bool[ndarray, "h w"]:
+    """Remove lens distortion from a mask: same K, same size, nearest pixel; false where the photo shows nothing."""
+    return undistort_image(mask.astype(np.uint8), K, dist, nearest=True) > 0
 
 
 def default_K(width: int, height: int) -> Float[ndarray, "3 3"]:

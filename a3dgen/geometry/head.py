@@ -1,4 +1,4 @@
-"""Where things are on a head: a frame from the eyeballs, and the hairline, brows and beard in that frame."""
+"""Head frame from the eyeballs; hairline, brows and beard in that frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A coordinate along each limb of the rest pose: where sleeves end, where stumps are cut, which part a vertex is on."""
+"""Limb coordinate of rest-pose vertices: 0 at the root joint, 1 at elbow or knee, 2 at wrist or ankle."""
 
 from __future__ import annotations
 

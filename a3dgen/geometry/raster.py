@@ -1,4 +1,4 @@
-"""A small z-buffer for geometry's own questions (what hides what); pictures are made by ``a3dgen.renderers``."""
+"""Z-buffer and silhouettes for geometric tests; pictures are drawn by ``a3dgen.renderers``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far before a point of the body its own surface may lie, measured on a body model in its rest pose."""
+"""How far the body's own surface may lie in front of a joint: visibility radii, measured in the rest pose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of a body: keypoint states and limb visibility from depth and part labels."""
+"""Keypoint states and limb visibility from depth and part labels."""
 
 from __future__ import annotations
 

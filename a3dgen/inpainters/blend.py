@@ -1,4 +1,4 @@
-"""Seams between copied patches, levelled: gradients of what was copied are kept, offsets between neighbours are not.
+"""Levels seams between copied patches by gradient-domain blending.
 
 Screened Poisson equation (Perez, Gangnet, Blake 2003; screening: Bhat et al. 2008), solved by successive
 over-relaxation: the result's gradients should be those of the copied sources, its colours near the voted ones, and at

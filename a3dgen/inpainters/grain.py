@@ -1,4 +1,4 @@
-"""The photo's grain, put back where filling has averaged it away."""
+"""Restores the photo's grain where filling has averaged it away."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Files: shards, images, masks, archives and pickles that execute nothing."""

@@ -1,4 +1,4 @@
-"""What reading a damaged file can raise, and what a file that is something else altogether is."""
+"""Exceptions that damaged files raise, by library; names what a mistaken file really is."""
 
 from __future__ import annotations
 

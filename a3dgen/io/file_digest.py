@@ -1,4 +1,4 @@
-"""What the user's own files hold (priors, textures, networks), so that a changed file under an old name is noticed."""
+"""Digests of the user's own files, so that changed content under an old name is noticed."""
 
 from __future__ import annotations
 

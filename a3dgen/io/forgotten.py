@@ -1,4 +1,4 @@
-"""Who asked to be forgotten: digests of photos that a build must not read again. No name or key is kept."""
+"""Digests of photos whose people asked to be forgotten; no name or key is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON files of any size, element by element: an annotation file of half a gigabyte needs no ten of them in memory."""
+"""Streams JSON elements with byte offsets in bounded memory."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.removal.mask_ops import discs, extent, grow, union
+from a3dgen.removal.mask_ops import dilate, discs, extent, union
 
 SHADOW = -0.45
 """A cast shadow's linear colour is at most exp(this) times the ground's ..."""
@@ -43,7 +43,7 @@ def cast_shadow(
     if box is None:
         return none
     y0, y1, x0, x1 = box
-    body = grow(person, 0.03 * height)[y0:y1, x0:x1]
+    body = dilate(person, 0.03 * height)[y0:y1, x0:x1]
     ground = ~(body | keep[y0:y1, x0:x1])
     if ground.sum() < 0.2 * ground.size:
         return none
@@ -67,7 +67,7 @@ def _whole(
     found: Bool[ndarray, "h w"], black: Bool[ndarray, "h w"], body: Bool[ndarray, "h w"], height: float
 ) -> Bool[ndarray, "h w"]:
     """Add what is darker than a shadow's colour tells, close to it, and the islands that person and shadow enclose."""
-    found = found | (grow(found, 0.04 * height) & black)
+    found = found | (dilate(found, 0.04 * height) & black)
     around = np.pad(found | body, 1)
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~around).astype(np.uint8), connectivity=4)
     small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < (0.12 * height) ** 2)

@@ -1,4 +1,4 @@
-"""Whose colours a pixel has, where two people meet: compared with what certainly is theirs close by."""
+"""Colour models of touching people: which of two people a pixel resembles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BIN, BINS = 2.0, 40
 UNLIKE = 255.0
 
 
-def unlikeness(
+def colour_distance(
     rgb: UInt8[ndarray, "h w 3"],
     where: Bool[ndarray, "h w"],
     certain: Bool[ndarray, "h w"],

@@ -1,4 +1,4 @@
-"""What a person holds, or stands on, and takes along: outlined objects, and thin things that nobody has outlined."""
+"""Detects carried or ridden objects to remove with the person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.removal.mask_ops import discs, grow
+from a3dgen.removal.mask_ops import dilate, discs
 
 HELD_SHARE = 0.6
 """A held object is smaller than this share of the person."""
@@ -25,7 +25,7 @@ def held_objects(
     """
     if not len(hands):
         return []
-    near = grow(person, 2.0)
+    near = dilate(person, 2.0)
     at_hand = discs(hands, reach, person.shape)
     area = max(int(person.sum()), 1)
     found = []
@@ -79,9 +79,9 @@ def thin_things(
         return cv2.resize(mask[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
 
     body, stay, tall = small(person), small(keep), height * scale
-    found = _outstanding(picture, grow(body, 1.0) | stay, tall)
+    found = _outstanding(picture, dilate(body, 1.0) | stay, tall)
     _, labels = cv2.connectedComponents(found.astype(np.uint8))
-    beside = grow(body, 3.0) & found
+    beside = dilate(body, 3.0) & found
     at_hand = beside & discs((hands - (x0, y0)) * scale, NEAR_HAND * tall, body.shape)
     at_foot = beside & discs((feet - (x0, y0)) * scale, NEAR_FOOT * tall, body.shape)
     kept = np.zeros_like(found)
@@ -166,7 +166,7 @@ def _goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[
     at = np.rint(start + steps[:, None] * axis).astype(int)
     h, w = found.shape
     inside = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)
-    near = grow(found, 2.0)
+    near = dilate(found, 2.0)
     hits = near[at[inside, 1], at[inside, 0]].astype(np.float64)
     window = max(3, int(0.1 * height))
     return len(hits) >= window and float(np.convolve(hits, np.ones(window), "valid").max()) > 0.8 * window

@@ -1,4 +1,4 @@
-"""Whether a plate still shows something of the person who was taken out of it."""
+"""Measures what a plate still shows of the removed person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from a3dgen.geometry.camera import undistort_image
+from a3dgen.geometry.camera import undistort_mask
 from a3dgen.io import images
 from a3dgen.io import rle as masks
 
@@ -51,4 +51,4 @@ def _decoded(person: Mapping[str, Any], mask: Bool[ndarray, "h w"] | None) -> Bo
     """Return a mask as the plate sees it, lens distortion removed."""
     if mask is None:
         return None
-    return undistort_image(mask.astype(np.uint8), person["K"], np.asarray(person["dist"]), nearest=True) > 0
+    return undistort_mask(mask, person["K"], np.asarray(person["dist"]))

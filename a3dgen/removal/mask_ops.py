@@ -1,4 +1,4 @@
-"""Which pixels leave the photo with the person, and which stay in front of the one who takes the place.
+"""Mask operations: dilation, discs and capsules around keypoints, occluder masks.
 
 Pure image geometry on masks (H, W) bool; everything lives in the undistorted photo.
 """
@@ -41,7 +41,7 @@ FOREGROUND_DEPTH = 0.02
 """An instance this far inside the silhouette (share of the height) is certainly in front of the person."""
 
 
-def grow(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
+def dilate(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     """Dilate by a disc of ``radius`` px (Euclidean, exact, in time independent of the radius)."""
     if radius <= 0 or not mask.any() or mask.all():
         return mask.copy()
@@ -136,10 +136,10 @@ def feet(
     return out
 
 
-def inner(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
+def erode_unless_thin(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     """Return the mask without its rim of ``radius`` px; what is too thin to keep anything keeps all."""
-    deep = mask & ~grow(~mask, radius)
-    return deep | (mask & ~grow(deep, radius + 1.5))
+    deep = mask & ~dilate(~mask, radius)
+    return deep | (mask & ~dilate(deep, radius + 1.5))
 
 
 def in_front(
@@ -167,7 +167,7 @@ def in_front(
     rows = np.flatnonzero(silhouette.any(1))
     deep = depth > FOREGROUND_DEPTH * (rows[-1] - rows[0] + 1)
     bare = ~own & ~discs(seen, clearance, silhouette.shape)
-    wide = grow(silhouette, margin)
+    wide = dilate(silhouette, margin)
     for mask in instances:
         inside = mask & silhouette & bare
         if inside.any():

@@ -1,4 +1,4 @@
-"""Which pixels of a scene leave with the person, which are never copied, and which stay in front."""
+"""Masks of a removal: pixels that leave, pixels never to copy from, occluders that stay."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from a3dgen.removal.held_objects import held_objects, thin_things
 from a3dgen.removal.mask_ops import (
     ANKLES,
     WRISTS,
+    dilate,
     discs,
     distance_to,
+    erode_unless_thin,
     extent,
     feet,
-    grow,
     hands,
     in_front,
-    inner,
     limb_capsules,
     union,
 )
 from a3dgen.removal.neighbours import RIM, Removed, detections, neighbours, possible
 from a3dgen.removal.overlap import EDGE, contested, hidden, islands
-from a3dgen.removal.photo import Scene
+from a3dgen.removal.photo import RemovalScene
 from a3dgen.removal.segment import refine, segment_everybody, usable
 
 OWN_REACH = 0.06
@@ -65,7 +65,7 @@ class Claim:
         core: where the person is in front of everybody else.
         others: masks of other people, never erased but for what ``core`` covers.
         strangers: people that nobody has marked; they are not copied.
-        source: what the outline came from. dilate: how far to grow it, share of the height.
+        source: what the outline came from. dilate: how far it is dilated, share of the height.
     """
 
     person: Bool[ndarray, "h w"]
@@ -77,7 +77,7 @@ class Claim:
     dilate: float
 
 
-def plan_removal(config: Config, scene: Scene) -> Removal:
+def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     """Decide which pixels are filled, which are never copied and which stay in front."""
     shape = scene.own.shape
     claim = _drawn(config, scene) if scene.own.any() else _estimated(config, scene)
@@ -87,16 +87,16 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
     for i in held:
         person = person | scene.objects[i]
         core = core | scene.objects[i]
-    hole = grow(person, max(2.0, claim.dilate * scene.height))
+    hole = dilate(person, max(2.0, claim.dilate * scene.height))
     if config.remove_held:
         ends = _at(scene, WRISTS), _at(scene, ANKLES)
         thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
-        hole |= grow(thin, max(2.0, 0.012 * scene.height))
+        hole |= dilate(thin, max(2.0, 0.012 * scene.height))
         source += ", thin things" if thin.any() else ""
     if config.remove_shadow:
         shadow = cast_shadow(scene.rgb, person | scene.body, others, _at(scene, ANKLES), scene.height)
         if shadow.any():
-            hole |= grow(shadow, max(2.0, 0.012 * scene.height))
+            hole |= dilate(shadow, max(2.0, 0.012 * scene.height))
             source += ", shadow"
     if held:
         source += f", {len(held)} held"
@@ -105,14 +105,14 @@ def plan_removal(config: Config, scene: Scene) -> Removal:
     stay = claim.others + [m for i, m in enumerate(scene.objects) if i not in held]
     front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
     hole &= ~front
-    avoid = grow(others | claim.strangers, max(2.0, COPIED * scene.height))
+    avoid = dilate(others | claim.strangers, max(2.0, COPIED * scene.height))
     if config.remove_shadow:
-        avoid |= grow(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
+        avoid |= dilate(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
     avoid &= ~hole
     return Removal(hole, avoid, front, person, source)
 
 
-def _drawn(config: Config, scene: Scene) -> Claim:
+def _drawn(config: Config, scene: RemovalScene) -> Claim:
     """Take the source's masks for what they are: right but for a rim, and without some fingers and toes."""
     shape, height = scene.own.shape, scene.height
     others = union(scene.others, shape)
@@ -121,28 +121,28 @@ def _drawn(config: Config, scene: Scene) -> Claim:
     core = scene.own & (~others | discs(seen, OWN_REACH * height, shape) | islands(scene.own, scene.others))
     core |= contested(scene, core)
     behind = hidden(scene)
-    near = grow(scene.own | behind, 0.05 * height)
+    near = dilate(scene.own | behind, 0.05 * height)
     fingers = hands(scene.keypoints, scene.state != UNLABELLED, height, shape)
     person = scene.own | behind | ((scene.body | fingers) & near & ~others)
     return Claim(person, scene.own, core, scene.others, np.zeros(shape, bool), "source mask", config.dilate)
 
 
-def _estimated(config: Config, scene: Scene) -> Claim:
+def _estimated(config: Config, scene: RemovalScene) -> Claim:
     """Outline a person the source has no mask of: fitted body, thick limbs between clicks, detector, colours."""
     shape, height = scene.own.shape, scene.height
     labelled = scene.state != UNLABELLED
     core = scene.body | limb_capsules(scene.keypoints, labelled, height, shape)
     reach = hands(scene.keypoints, labelled, height, shape)
-    near = grow(core | reach, 0.5 * height)
+    near = dilate(core | reach, 0.5 * height)
     close = [m for m in scene.others if (m & near).any()]
-    far = [grow(m, 0.03 * extent(m)) for m in scene.others if not (m & near).any()]  # only never to be copied
+    far = [dilate(m, 0.03 * extent(m)) for m in scene.others if not (m & near).any()]  # only never to be copied
     source, outline = "fitted body", core
     detector = usable(config.segmenter)
     found, *theirs = detections(scene.rgb, [core, *close]) if detector else [None] * (1 + len(close))
     if found is not None:
         # A detector may take in a neighbour: only what lies close to the fitted body is believed.
         nearer = _nearer(core, union(scene.others, shape)) | reach
-        found = found & grow(core, 0.1 * height) & (nearer | ~union([m for m in theirs if m is not None], shape))
+        found = found & dilate(core, 0.1 * height) & (nearer | ~union([m for m in theirs if m is not None], shape))
         outline = core | found
         source += " and mediapipe"
     if config.refine:
@@ -153,7 +153,7 @@ def _estimated(config: Config, scene: Scene) -> Claim:
             outline = _coloured(scene, outline, core, reach, everyone)
             source += ", refined"
         # Outlines found by colours are a pixel or so wrong.
-        outline = grow(outline & ~everyone, EDGE) & (outline | everyone)
+        outline = dilate(outline & ~everyone, EDGE) & (outline | everyone)
     else:
         others = _in_front(scene, config, [possible(m, f) for m, f in zip(close, theirs, strict=True)], outline)
         outline = outline & ~union(others, shape)
@@ -161,7 +161,7 @@ def _estimated(config: Config, scene: Scene) -> Claim:
     everyone = union(others, shape)
     strangers = np.zeros(shape, bool)
     if detector and not scene.alone:
-        strangers = segment_everybody(scene.rgb) & ~everyone & ~grow(outline | core, 0.05 * height)
+        strangers = segment_everybody(scene.rgb) & ~everyone & ~dilate(outline | core, 0.05 * height)
         strangers = cv2.morphologyEx(strangers.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
     # A foot that the detector sees is taken from its outline, any other is somewhere in its disc.
     soles = [
@@ -174,7 +174,7 @@ def _estimated(config: Config, scene: Scene) -> Claim:
     return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
 
 
-def _in_front(scene: Scene, config: Config, others: list[Any], outline: Bool[ndarray, "h w"]) -> list[Any]:
+def _in_front(scene: RemovalScene, config: Config, others: list[Any], outline: Bool[ndarray, "h w"]) -> list[Any]:
     """Return the masks of others where only the feet say who is in front: who stands lower in the photo is nearer."""
     seen = discs(scene.keypoints[scene.state == VISIBLE], config.clearance, outline.shape)
     return [m & ~(seen & outline) if _lowest(m) > _lowest(outline) else m & ~outline for m in others]
@@ -187,7 +187,7 @@ def _lowest(mask: Bool[ndarray, "h w"]) -> int:
 
 
 def _coloured(
-    scene: Scene,
+    scene: RemovalScene,
     outline: Bool[ndarray, "h w"],
     core: Bool[ndarray, "h w"],
     reach: Bool[ndarray, "h w"],
@@ -196,7 +196,7 @@ def _coloured(
     """Fit the outline to the colours."""
     height = scene.height
     clicked = discs(scene.keypoints[scene.state != UNLABELLED], 0.02 * height, outline.shape)
-    theirs = inner(everyone, RIM * height) & ~core & ~reach
+    theirs = erode_unless_thin(everyone, RIM * height) & ~core & ~reach
     return refine(scene.rgb, outline | reach, clicked, theirs, reach & ~outline, height)
 
 
@@ -212,12 +212,12 @@ def _nearer(mine: Bool[ndarray, "h w"], theirs: Bool[ndarray, "h w"]) -> Bool[nd
     return distance_to(mine) <= distance_to(theirs)
 
 
-def _held(config: Config, scene: Scene) -> list[int]:
+def _held(config: Config, scene: RemovalScene) -> list[int]:
     if not config.remove_held or not scene.objects:
         return []
     person = scene.own if scene.own.any() else scene.body
     return held_objects(person, scene.objects, _at(scene, WRISTS), config.hand_reach * scene.height)
 
 
-def _at(scene: Scene, rows: Sequence[int]) -> Float[ndarray, "n 2"]:
+def _at(scene: RemovalScene, rows: Sequence[int]) -> Float[ndarray, "n 2"]:
     return scene.keypoints[[r for r in rows if scene.state[r] in (OCCLUDED, VISIBLE)]]

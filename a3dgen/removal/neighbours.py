@@ -1,4 +1,4 @@
-"""People beside the removed one whom the source marks by clicks alone: which pixels are theirs.
+"""Estimates masks of people annotated by keypoints only.
 
 Thick lines between clicks cover what lies beside a limb, too, and the detector's outlines take in parts of whoever
 stands next. Both say where a neighbour may be; within reach of the removed person the colours decide, in doubt for
@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from a3dgen.removal.colours import unlikeness
-from a3dgen.removal.mask_ops import distance_to, extent, grow, inner, union
-from a3dgen.removal.photo import Scene
+from a3dgen.removal.colours import colour_distance
+from a3dgen.removal.mask_ops import dilate, distance_to, erode_unless_thin, extent, union
+from a3dgen.removal.photo import RemovalScene
 from a3dgen.removal.segment import segment_person
 
 COVERED = 0.5
@@ -88,7 +88,7 @@ def detections(rgb: UInt8[ndarray, "h w 3"], people: Sequence[Bool[ndarray, "h w
 
 
 def neighbours(
-    scene: Scene, removed: Removed, lines: Sequence[Bool[ndarray, "h w"]], found: Sequence[Any], margin: float
+    scene: RemovalScene, removed: Removed, lines: Sequence[Bool[ndarray, "h w"]], found: Sequence[Any], margin: float
 ) -> list[Any]:
     """Return the masks of neighbours.
 
@@ -100,7 +100,7 @@ def neighbours(
     shape, height = removed.mine.shape, scene.height
     rim = max(3.0, RIM * height)
     body = removed.mine if removed.seen is None else removed.mine | removed.seen
-    zone, deep = grow(body, margin + rim), grow(body, rim)
+    zone, deep = dilate(body, margin + rim), dilate(body, rim)
     where = [possible(line, mask) for line, mask in zip(lines, found, strict=True)]
     ask = zone & union(where, shape)
     if not ask.any():
@@ -109,11 +109,11 @@ def neighbours(
     seen = union([p & m for _, p, m in pairs if m is not None], shape)
     outlined = union([p for _, p, m in pairs if m is not None], shape)
     theirs = (seen | union([_middle(line) for line, _, m in pairs if m is None], shape)) & ~deep
-    own = inner(body if removed.seen is None else removed.seen, rim) & ~seen
+    own = erode_unless_thin(body if removed.seen is None else removed.seen, rim) & ~seen
     if removed.seen is None:
         own &= ~union(lines, shape)
-    to_them = unlikeness(scene.rgb, ask, theirs, AROUND * height, SHARE)
-    to_me = unlikeness(scene.rgb, ask, own, MY_AROUND * height)
+    to_them = colour_distance(scene.rgb, ask, theirs, AROUND * height, SHARE)
+    to_me = colour_distance(scene.rgb, ask, own, MY_AROUND * height)
     stays = (to_them < LIKE) & (to_them < CLEARLY * to_me) & (to_me > UNLIKE_ME)
     stays |= seen & ~deep & (to_them < to_me + UNLIKE_ME)
     if removed.seen is not None:
@@ -123,7 +123,7 @@ def neighbours(
     smooth = cv2.medianBlur(stays.astype(np.uint8), 5) > 0
     stays = smooth & (stays | (to_them < to_me)) & ~(deep & outlined & ~seen)
     left = union(where, shape) & (~zone | stays)
-    stays &= opened(left, THIN * height)
+    stays &= binary_opening(left, THIN * height)
     return [p & (~zone | stays) for p in where]
 
 
@@ -133,16 +133,16 @@ def possible(line: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"] | None) -> 
     end = int(np.flatnonzero(line.any(1))[-1])
     soles = line.copy()
     soles[: end + 1 - round(HEEL * size)] = False
-    soles = grow(soles, SOLE * size)
+    soles = dilate(soles, SOLE * size)
     if found is None:
         return line | soles
-    found = found & grow(line | soles, STRAY * size)
-    unseen = inner(line, 1.5 * SPINE * size) & ~grow(found, 0.01 * size)
-    out = found | (line & grow(unseen, LIMB * size))
+    found = found & dilate(line | soles, STRAY * size)
+    unseen = erode_unless_thin(line, 1.5 * SPINE * size) & ~dilate(found, 0.01 * size)
+    out = found | (line & dilate(unseen, LIMB * size))
     return out if found[end + round(SPINE * size) :].any() else out | line | soles
 
 
-def opened(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
+def binary_opening(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     """Return a mask without islands and spurs that a disc of ``radius`` (px) does not fit into."""
     size = 2 * round(radius) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
@@ -150,11 +150,11 @@ def opened(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
 
 
 def _middle(line: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    return inner(line, SPINE * extent(line))
+    return erode_unless_thin(line, SPINE * extent(line))
 
 
 def _painted_over(rgb: UInt8[ndarray, "h w 3"], mask: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h w 3"]:
-    ring = grow(mask, 6.0) & ~grow(mask, 2.0)
+    ring = dilate(mask, 6.0) & ~dilate(mask, 2.0)
     out = rgb.copy()
-    out[grow(mask, 2.0)] = np.median(rgb[ring], axis=0) if ring.any() else 128
+    out[dilate(mask, 2.0)] = np.median(rgb[ring], axis=0) if ring.any() else 128
     return out

@@ -1,4 +1,4 @@
-"""Drawn masks of two people that touch or overlap: what of the other's is the removed person's all the same."""
+"""Assigns pixels where two annotated masks touch or overlap."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from a3dgen.removal.colours import unlikeness
-from a3dgen.removal.mask_ops import grow, inner
-from a3dgen.removal.photo import Scene
+from a3dgen.removal.colours import colour_distance
+from a3dgen.removal.mask_ops import dilate, erode_unless_thin
+from a3dgen.removal.photo import RemovalScene
 
 RIM, LEAST_RIM = 0.01, 4.5
 """Masks are drawn this share of the height wrong, at least so many px."""
@@ -37,14 +37,14 @@ def islands(own: Bool[ndarray, "h w"], others: Sequence[Any]) -> Bool[ndarray, "
         count, labels = cv2.connectedComponents((own & other).astype(np.uint8), connectivity=4)
         for label in range(1, count):
             piece = labels == label
-            ring = grow(piece, EDGE) & ~piece
+            ring = dilate(piece, EDGE) & ~piece
             mine, theirs = int((ring & own).sum()), int((ring & other & ~own).sum())
             if mine <= ALONE * (mine + theirs):
                 out |= piece
     return out
 
 
-def contested(scene: Scene, core: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+def contested(scene: RemovalScene, core: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """Return what masks of other people claim of the person: where two masks touch or overlap, whatever is not clearly
     the other's by its colour goes.
 
@@ -53,23 +53,23 @@ def contested(scene: Scene, core: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """
     others = np.logical_or.reduce([np.zeros_like(core), *scene.others])
     rim = max(LEAST_RIM, RIM * scene.height)
-    strip = others & ~core & (grow(core, rim) | scene.own)
+    strip = others & ~core & (dilate(core, rim) | scene.own)
     if not strip.any():
         return strip
-    mine, theirs = inner(core & ~others, 1.0), inner(others, rim) & ~scene.own
-    to_me = unlikeness(scene.rgb, strip, mine, AROUND * scene.height)
-    to_them = unlikeness(scene.rgb, strip, theirs, AROUND * scene.height, SHARE)
+    mine, theirs = erode_unless_thin(core & ~others, 1.0), erode_unless_thin(others, rim) & ~scene.own
+    to_me = colour_distance(scene.rgb, strip, mine, AROUND * scene.height)
+    to_them = colour_distance(scene.rgb, strip, theirs, AROUND * scene.height, SHARE)
     claimed = strip & ~(to_them < CLEARLY * to_me)
-    claimed |= grow(core | claimed, EDGE) & strip & ~(to_them < WHOLLY * to_me)
+    claimed |= dilate(core | claimed, EDGE) & strip & ~(to_them < WHOLLY * to_me)
     closed = cv2.morphologyEx((core | claimed).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
     return strip & _joined(closed, core)
 
 
-def hidden(scene: Scene) -> Bool[ndarray, "h w"]:
+def hidden(scene: RemovalScene) -> Bool[ndarray, "h w"]:
     """Return where the person's fitted body goes on behind the people beside: it may come out on their other side."""
     others = np.logical_or.reduce([np.zeros_like(scene.body), *scene.others])
     behind = scene.body & others
-    return _joined(behind, grow(scene.own, 3.0))
+    return _joined(behind, dilate(scene.own, 3.0))
 
 
 def _joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:

@@ -1,4 +1,4 @@
-"""What the background stage knows of one person's photo: pixels, masks, keypoints, the fitted body's outline."""
+"""One person's photo for the background stage: pixels, masks, keypoints, outline of the fitted body."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import AMPUTATED, UNLABELLED
 from a3dgen.core.stage import Context
 from a3dgen.geometry.body import pose_body
-from a3dgen.geometry.camera import inside_image, undistort_image, undistort_points
+from a3dgen.geometry.camera import inside_image, undistort_image, undistort_mask, undistort_points
 from a3dgen.geometry.raster import silhouette
 from a3dgen.io import images
 from a3dgen.io import rle as masks
 
 
 @dataclass(frozen=True)
-class Scene:
+class RemovalScene:
     """One person's photo and masks, lens distortion removed.
 
     Attributes:
@@ -44,7 +44,7 @@ class Scene:
     alone: bool = False
 
 
-def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -> Scene:
+def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -> RemovalScene:
     """Read one person's photo and masks, remove the lens distortion, outline the fitted body.
 
     Raises:
@@ -61,12 +61,12 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
     K, dist = person["K"], person["dist"]
 
     def straight(mask: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-        return undistort_image(mask.astype(np.uint8), K, dist, nearest=True) > 0
+        return undistort_mask(mask, K, dist)
 
     own = _decode(person["mask"], (height, width))
     outline = _outline(body, context, width, height)
     keypoints = undistort_points(np.ascontiguousarray(person["keypoints"][:, :2]), K, dist)
-    return Scene(
+    return RemovalScene(
         rgb=undistort_image(photo, K, dist),
         own=straight(own),
         others=[straight(m) for m in _decode_list(person["others"], (height, width))],

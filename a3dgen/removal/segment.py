@@ -1,10 +1,9 @@
-"""Outlines of people for photos whose source has none: the detector's segmentation, fitted to the photo's colours."""
+"""Person masks for photos without any: the detector's segmentation, refined by colour."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections import OrderedDict
 
 import cv2
 import numpy as np
@@ -12,9 +11,10 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import MissingDependency
+from a3dgen.core.pool import Pool
 from a3dgen.detectors import mediapipe
-from a3dgen.detectors.poses import windows
-from a3dgen.removal.mask_ops import grow
+from a3dgen.detectors.keypoint_rows import windows
+from a3dgen.removal.mask_ops import dilate
 
 REFINED_SIDE = 400
 """Longer side of the picture GrabCut works on, px."""
@@ -59,23 +59,23 @@ def segment_person(rgb: UInt8[ndarray, "h w 3"], near: Bool[ndarray, "h w"]) -> 
     return None if hit is None else _placed(hit, near.shape)
 
 
-_seen: OrderedDict[bytes, ndarray] = OrderedDict()
+_SEEN: Pool[ndarray] = Pool(KEPT)
 
 
 def segment_everybody(rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"]:
     """Return what the detector takes for people anywhere in the photo; the last few photos are remembered."""
     name = hashlib.blake2b(np.ascontiguousarray(rgb), digest_size=16).digest()
-    if name not in _seen:
-        height, width = rgb.shape[:2]
-        out = np.zeros((height, width), bool)
-        for box in windows(width, height, SHARES):
-            hit = mediapipe.look(rgb, box)
-            if hit is not None and mediapipe.plausible(hit):
-                out |= _placed(hit, out.shape)
-        _seen[name] = out
-        while len(_seen) > KEPT:
-            _seen.popitem(last=False)
-    return _seen[name].copy()
+    return _SEEN.get(name, lambda: _segment_windows(rgb)).copy()
+
+
+def _segment_windows(rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"]:
+    height, width = rgb.shape[:2]
+    out = np.zeros((height, width), bool)
+    for box in windows(width, height, SHARES):
+        hit = mediapipe.look(rgb, box)
+        if hit is not None and mediapipe.plausible(hit):
+            out |= _placed(hit, out.shape)
+    return out
 
 
 def _placed(hit: mediapipe.Hit, shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
@@ -117,10 +117,10 @@ def refine(
 
     inside, neighbours, open_to_doubt, tall = small(outline), small(others), small(doubtful), height * scale
     labels = np.full(inside.shape, cv2.GC_BGD, np.uint8)
-    labels[grow(inside, 0.06 * tall)] = cv2.GC_PR_BGD
+    labels[dilate(inside, 0.06 * tall)] = cv2.GC_PR_BGD
     labels[inside] = cv2.GC_PR_FGD
     labels[open_to_doubt & ~inside] = cv2.GC_PR_BGD
-    labels[~grow(~inside, 0.03 * tall) & ~open_to_doubt] = cv2.GC_FGD
+    labels[~dilate(~inside, 0.03 * tall) & ~open_to_doubt] = cv2.GC_FGD
     labels[neighbours] = cv2.GC_BGD
     found = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if found.any() and not found.all():

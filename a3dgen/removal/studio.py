@@ -1,4 +1,4 @@
-"""The empty studio of a fixed camera: the median over frames of one recording, where the person has moved enough.
+"""Empty studio of a fixed camera: the median over frames of one recording.
 
 The frames are found in the folder of the person's own frame, so that every shard and worker finds the same ones. A
 pixel of the median counts only where most frames agree on it; where the person stood still through the recording, the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +19,10 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
 from a3dgen.io import images
-from a3dgen.removal.mask_ops import grow
+from a3dgen.removal.mask_ops import dilate
 
 AGREE = 14
 """Frames agree on a pixel within this many grey levels of its median (every channel) ..."""
@@ -39,7 +39,7 @@ BAND = 64
 
 
 @dataclass(frozen=True)
-class Studio:
+class EmptyStudio:
     """The median of a recording, not undistorted.
 
     Attributes:
@@ -80,25 +80,19 @@ def frames_digest(frames: list[Path]) -> str:
     return mix.hexdigest()
 
 
-_studios: OrderedDict[tuple[str, ...], Studio | None] = OrderedDict()
+_STUDIOS: Pool[EmptyStudio | None] = Pool(KEPT)
 
 
-def studio(frames: list[Path], least: int) -> Studio | None:
+def studio(frames: list[Path], least: int) -> EmptyStudio | None:
     """Return the median of these frames, or None if fewer than ``least`` can be read at the size of most.
 
     Args:
         frames: files. least: number of frames that is enough.
     """
-    name = tuple(str(p) for p in frames)
-    if name not in _studios:
-        _studios[name] = _median(frames, least)
-        while len(_studios) > KEPT:
-            _studios.popitem(last=False)
-    _studios.move_to_end(name)
-    return _studios[name]
+    return _STUDIOS.get(tuple(str(p) for p in frames), lambda: _median(frames, least))
 
 
-def _median(frames: list[Path], least: int) -> Studio | None:
+def _median(frames: list[Path], least: int) -> EmptyStudio | None:
     pictures = []
     for path in frames:
         try:
@@ -118,7 +112,7 @@ def _median(frames: list[Path], least: int) -> Studio | None:
         near = np.abs(stack.astype(np.int16) - middle[..., None]) <= AGREE
         rgb[y : y + BAND] = middle
         sure[y : y + BAND] = near.all(2).mean(-1) >= SHARE
-    return Studio(rgb, sure, len(pictures))
+    return EmptyStudio(rgb, sure, len(pictures))
 
 
 def _exposed(picture: UInt8[ndarray, "h w 3"], like: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
@@ -152,7 +146,7 @@ def from_studio(
     # Single pixels on which frames disagree are noise; a person's rim is not.
     unknown = cv2.morphologyEx(unknown.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
     # Beyond a part that stood still there may be more of it: the outline is not exact.
-    rest = (grow(still, 0.05 * height + 2.0) | grow(unknown, 0.015 * height + 1.0)) & hole
+    rest = (dilate(still, 0.05 * height + 2.0) | dilate(unknown, 0.015 * height + 1.0)) & hole
     taken = hole & ~rest
     matched = _matched(photo, empty, hole, height)
     return np.where(taken[..., None], matched, photo), rest
@@ -163,7 +157,7 @@ def _still(difference: Float[ndarray, "h w"], person: Bool[ndarray, "h w"], heig
 
     The outline may hold some background, which stands still by nature: its rim, and small or few places, do not count.
     """
-    deep = person & ~grow(~person, 0.012 * height)
+    deep = person & ~dilate(~person, 0.012 * height)
     side = max(3, round(0.02 * height))
     still = (deep & (difference < STILL)).astype(np.uint8)
     found = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)) > 0
@@ -175,7 +169,7 @@ def _matched(
     photo: UInt8[ndarray, "h w 3"], empty: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"], height: float
 ) -> UInt8[ndarray, "h w 3"]:
     """Return the empty studio in the photo's light: the difference beside the hole, carried smoothly across it."""
-    beside = (grow(hole, 0.06 * height + 4) & ~hole).astype(np.float32)
+    beside = (dilate(hole, 0.06 * height + 4) & ~hole).astype(np.float32)
     difference = photo.astype(np.float32) - empty
     calm = beside * (np.abs(difference).mean(-1) < 2 * STILL)
     return np.clip(empty + _spread(difference, calm, height) + 0.5, 0, 255).astype(np.uint8)

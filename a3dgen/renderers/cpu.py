@@ -1,4 +1,4 @@
-"""The renderer without a driver: triangles are drawn by compiled code, to the same samples as OpenGL's."""
+"""Software rasteriser, compiled; draws the same samples as the OpenGL renderer, needs no driver."""
 
 from __future__ import annotations
 

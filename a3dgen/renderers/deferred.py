@@ -1,4 +1,4 @@
-"""Drawing in two steps: something says which face every sample shows; compiled code gives the pixels their colours."""
+"""Deferred shading: a visibility buffer says which face each sample shows, compiled code shades it."""
 
 from __future__ import annotations
 

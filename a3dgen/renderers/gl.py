@@ -10,7 +10,7 @@ from numpy import ndarray
 from a3dgen.renderers import shaders
 from a3dgen.renderers.context import open_context
 from a3dgen.renderers.deferred import SHADOW_SIZE, DeferredRenderer, Grid, clip_matrix
-from a3dgen.renderers.prepare import Batch, Topology
+from a3dgen.renderers.prepare import Batch, DrawTopology
 
 _FATAL = ("GL_OUT_OF_MEMORY", "GL_UNKNOWN_ERROR")
 """Errors after which the pixels are worth nothing; moderngl knows no name for that of a lost context."""
@@ -27,7 +27,7 @@ class GlRenderer(DeferredRenderer):
         self._depth_program = context.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.DEPTH_ONLY)
         self._vertices = context.buffer(reserve=1 << 16, dynamic=True)
         self._indices = context.buffer(reserve=1 << 16, dynamic=True)
-        self._drawn: Topology | None = None
+        self._drawn: DrawTopology | None = None
         self._arrays: tuple[moderngl.VertexArray, ...] = ()
         self._map = context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self._map_target = context.framebuffer([], self._map)

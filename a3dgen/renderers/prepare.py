@@ -1,4 +1,4 @@
-"""From items to arrays: one batch of triangles, normals, projected vertices, texture pyramids."""
+"""Items to arrays: one batch of triangles, normals, projected vertices, texture pyramids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from a3dgen.renderers import MATERIALS, Item
 
 
 @dataclass(frozen=True)
-class Topology:
+class DrawTopology:
     """What a list of items shares over poses: everything but vertices and scars.
 
     Attributes:
@@ -43,7 +43,7 @@ class Topology:
 class Batch:
     """Items ready to draw: topology; vertices (V, 3) f4 m; unit normals (V, 3) f4; scar (V,) f4."""
 
-    topology: Topology
+    topology: DrawTopology
     vertices: Float[ndarray, "v 3"]
     normals: Float[ndarray, "v 3"]
     scar: Float[ndarray, " v"]
@@ -58,7 +58,7 @@ class Pyramid:
     held: ndarray
 
 
-_TOPOLOGIES: Pool[Topology] = Pool(16)
+_TOPOLOGIES: Pool[DrawTopology] = Pool(16)
 _PYRAMIDS: Pool[Pyramid] = Pool(32)
 
 
@@ -80,13 +80,13 @@ def make_batch(items: list[Item]) -> Batch:
     return Batch(topology, vertices, vertex_normals(vertices, topology.faces), scar)
 
 
-def _join(items: list[Item]) -> Topology:
+def _join(items: list[Item]) -> DrawTopology:
     order = tuple(sorted(range(len(items)), key=lambda k: items[k].double_sided))
     drawn = [items[k] for k in order]
     starts = np.cumsum([0, *(len(i.vertices) for i in drawn)])
     rows = np.cumsum([0, *(len(i.uv) for i in drawn)])
     number = np.concatenate([np.full(len(i.faces), k, np.uint8) for k, i in enumerate(drawn)])
-    return Topology(
+    return DrawTopology(
         faces=np.concatenate([i.faces + s for i, s in zip(drawn, starts[:-1], strict=True)]).astype(np.int32),
         face_uv=np.concatenate([i.face_uv + s for i, s in zip(drawn, rows[:-1], strict=True)]).astype(np.int32),
         uv=np.concatenate([i.uv for i in drawn]).astype(np.float32),

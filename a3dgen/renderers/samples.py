@@ -1,4 +1,4 @@
-"""Reading a visibility buffer, compiled: which samples need a colour, where hollows lie, how colours make pixels.
+"""Resolves a visibility buffer: samples to shade, holes, pixel filtering; compiled.
 
 Every pixel is shaded once, at its centre; only where a pixel shows several surfaces do its other samples get a colour
 of their own, or a neighbour's of the same surface (after subpixel reconstruction, Chajdas et al. 2011).

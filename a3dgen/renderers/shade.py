@@ -1,4 +1,4 @@
-"""Colours of samples, compiled: texture, bump, scar, harmonics, the key light with its shadow, highlight.
+"""Shading, compiled: texture, bump, scar, harmonics, shadowed key light, highlight.
 
 Everything runs in linear light and a single order, so the same input gives the same bytes whatever drew the triangles.
 """

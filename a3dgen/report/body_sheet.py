@@ -13,6 +13,7 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, Amputee, BodyFit, Cut, rebuild
+from a3dgen.appearance.look import Hair
 from a3dgen.appearance.texture import pool
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
@@ -31,9 +32,7 @@ _SPAN = {"hand": 0.36, "elbow": 0.42, "shoulder": 0.5, "foot": 0.5, "knee": 0.56
 """Width of what is shown, m."""
 
 
-_SHAVEN = {
-    "style": "bald", "colour": "black", "brows": 0.5, "stubble": 0.0, "eyes": "brown", "age": 30, "masculine": False,
-}  # fmt: skip
+_SHAVEN = Hair("bald", "black", eyes="brown", brows=0.5, stubble=0.0, age=30)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How far fits are from what is known: labels, measured 3D joints, and the demo's ground truth."""
+"""Fit errors for the report: against labels, measured 3D joints, and the demo's ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's part on photo folders: every photo with what was found on it, and what became of everybody."""
+"""Report section on photo folders: every photo, the people found, and their outcome."""
 
 from __future__ import annotations
 

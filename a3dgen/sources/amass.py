@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
-from a3dgen.fit.poses import CAMERA_TILT
+from a3dgen.fit.pose_distribution import CAMERA_TILT
 from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.io.damage import DAMAGED_NPZ

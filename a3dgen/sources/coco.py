@@ -15,7 +15,7 @@ from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS, COCO_ROWS
 from a3dgen.io import rle
 from a3dgen.sources import Found, Source
-from a3dgen.sources.coco_index import AnnotationIndex, Photo
+from a3dgen.sources.coco_index import AnnotationIndex, CocoImage
 from a3dgen.sources.common import (
     checked_size,
     digest_files,
@@ -190,7 +190,7 @@ def _why_not(annotation: dict[str, Any]) -> str | None:
 
 def _frame(split: _Split, image_id: int) -> dict[str, Any]:
     """Return the columns that all people of one photo share."""
-    photo: Photo | None = split.people.photos.get(image_id)
+    photo: CocoImage | None = split.people.photos.get(image_id)
     if photo is None:
         raise Rejected(f"image {image_id} is not listed in {split.people.path.name}")
     if image_id in split.elsewhere:

@@ -19,7 +19,7 @@ _LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class CocoImage:
     """One entry of ``images``: name, (width, height) in px, licence number (0 = none)."""
 
     file_name: str
@@ -55,7 +55,7 @@ class AnnotationIndex:
             DataError: if it is no JSON, or not COCO's.
         """
         self.path = path
-        self.photos: dict[int, Photo] = {}
+        self.photos: dict[int, CocoImage] = {}
         self.licenses: dict[int, str] = {}
         self.damaged: list[tuple[str, int]] = []
         self._images, self._ids = array("q"), array("q")
@@ -85,7 +85,7 @@ class AnnotationIndex:
         name = value.get("file_name")
         if number is None or not isinstance(name, str) or None in size:
             return  # its people are refused: "not listed"
-        self.photos[number] = Photo(utf8(name), size, _whole(value.get("license")) or 0)
+        self.photos[number] = CocoImage(utf8(name), size, _whole(value.get("license")) or 0)
 
     def _add_license(self, value: Any) -> None:
         number = _whole(value.get("id")) if isinstance(value, dict) else None

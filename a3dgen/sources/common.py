@@ -1,4 +1,4 @@
-"""What all sources share: paths that stay below their root, checked numbers, keypoints placed on the 44 rows."""
+"""Shared by sources: paths below their root, checked numbers, keypoints on the 44 rows."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from a3dgen.core.records import VISIBLE, Plans
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.camera import undistort_image
+from a3dgen.geometry.camera import undistort_mask
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
@@ -207,4 +207,4 @@ def other_people(person: dict[str, Any], K: ndarray) -> Bool[ndarray, "h w"] | N
         x0, y0 = max(int(px) - _KEYPOINT_RADIUS, 0), max(int(py) - _KEYPOINT_RADIUS, 0)
         window = np.s_[y0 : y0 + 2 * _KEYPOINT_RADIUS + 2, x0 : x0 + 2 * _KEYPOINT_RADIUS + 2]
         union[window] &= np.hypot(x[window] - px, y[window] - py) > _KEYPOINT_RADIUS
-    return undistort_image(union.astype(np.uint8), K, np.asarray(person["dist"]), nearest=True) > 0
+    return undistort_mask(union, K, np.asarray(person["dist"]))

@@ -22,9 +22,9 @@ from a3dgen.formats.datasheet import Tally, dataset_facts, datasheet
 from a3dgen.formats.names import NameBook
 from a3dgen.formats.npz_stream import NpzStream, link_or_copy
 from a3dgen.formats.schema import annotation_path, image_root, is_h36m, keys_of
+from a3dgen.stages.table import DATASET_FOLDER
 
 VERSION = 2
-DATASET = "A3D_Dataset"
 MIN_ROWS = 2
 """A reader of this family fails on an npz of one row."""
 
@@ -58,7 +58,7 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     body = load_body(context.body)
     has_betas = body.smpl_betas if config.has_betas is None else config.has_betas
     convention = Convention(config.occluded == "keep", has_betas, config.strict)
-    target, fresh = context.out / DATASET, context.out / f".{DATASET}.tmp"
+    target, fresh = context.out / DATASET_FOLDER, context.out / f".{DATASET_FOLDER}.tmp"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     with ExitStack() as stack:
@@ -72,7 +72,7 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     (fresh / "dataset.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
     (fresh / "README.md").write_text(datasheet(facts))
     _swap(fresh, target)
-    return {"rows": dict(sorted(writer.tally.rows.items())), "dropped": dropped, "dataset": DATASET}
+    return {"rows": dict(sorted(writer.tally.rows.items())), "dropped": dropped, "dataset": DATASET_FOLDER}
 
 
 def by_subset(shard: Inputs) -> Iterator[Samples]:

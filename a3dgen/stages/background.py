@@ -14,15 +14,15 @@ from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import Plates
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
-from a3dgen.geometry.camera import undistort_image
+from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
 from a3dgen.removal.config import Config
 from a3dgen.removal.masks import Removal, plan_removal
-from a3dgen.removal.photo import Scene, load_scene
+from a3dgen.removal.photo import RemovalScene, load_scene
 from a3dgen.removal.segment import segmenter_name
-from a3dgen.removal.studio import Studio, frames_digest, from_studio, pick_frames, studio
+from a3dgen.removal.studio import EmptyStudio, frames_digest, from_studio, pick_frames, studio
 from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe_name, store_row, write_plate
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
@@ -90,15 +90,15 @@ def _recording(config: Config, person: dict[str, Any], seed: int) -> list[Path]:
     return frames if len(frames) >= config.studio_least else []
 
 
-def _straight(empty: Studio, person: dict[str, Any]) -> Studio:
+def _straight(empty: EmptyStudio, person: dict[str, Any]) -> EmptyStudio:
     """Return the empty studio with the lens distortion removed."""
     K, dist = person["K"], person["dist"]
-    sure = undistort_image(empty.sure.astype(np.uint8), K, dist, nearest=True) > 0
-    return Studio(undistort_image(empty.rgb, K, dist), sure, empty.frames)
+    sure = undistort_mask(empty.sure, K, dist)
+    return EmptyStudio(undistort_image(empty.rgb, K, dist), sure, empty.frames)
 
 
 def _fill_studio(
-    config: Config, scene: Scene, removal: Removal, empty: Studio, rng: np.random.Generator
+    config: Config, scene: RemovalScene, removal: Removal, empty: EmptyStudio, rng: np.random.Generator
 ) -> tuple[UInt8[ndarray, "h w 3"], str]:
     """Fill from the empty studio, and what it does not show as in any photo."""
     if empty.rgb.shape != scene.rgb.shape:

@@ -1,4 +1,4 @@
-"""The files of plates: images, masks, and beside each what it was made from, so that it is made once."""
+"""Plate files: images, masks and sidecars, so that a plate is made once."""
 
 from __future__ import annotations
 

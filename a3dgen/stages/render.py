@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from a3dgen.bodies import load_body
 from a3dgen.compositing.draw import Picture, draw
 from a3dgen.compositing.scene import Scene, load_scene
 from a3dgen.core.errors import ConfigError, DataError, Rejected, nearest
+from a3dgen.core.pool import Pool
 from a3dgen.core.records import OUTSIDE, VISIBLE, Renders
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
@@ -98,14 +98,10 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     reach = visibility_reach(body)
     rows = [(record, record.index()) for record in (persons, bodies, plates)]
     plan_row = plans.index()
-    scenes: OrderedDict[str, Scene] = OrderedDict()
+    scenes: Pool[Scene] = Pool(_SCENES)
 
     def scene_of(parent: str, found: list[dict[str, Any]]) -> Scene:
-        if parent not in scenes:
-            scenes[parent] = load_scene(*found, body, context.out)
-            while len(scenes) > _SCENES:
-                scenes.popitem(last=False)
-        return scenes[parent]
+        return scenes.get(parent, lambda: load_scene(*found, body, context.out))
 
     def work(key: str) -> dict[str, Any]:
         plan = plans.row(plan_row[key])

@@ -1,4 +1,4 @@
-"""Which stages a build has, in order, and where their code is. Tests run the same engine over a table of their own."""
+"""Table of stages: order, modules, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class StageSpec:
 
 
 StageTable = Mapping[str, StageSpec]
-_OUTPUTS = {"annotate": "A3D_Dataset", "report": "report.html"}
+DATASET_FOLDER, REPORT_FILE = "A3D_Dataset", "report.html"
+"""What a build leaves for its user, below the build folder."""
+_OUTPUTS = {"annotate": DATASET_FOLDER, "report": REPORT_FILE}
 
 
 def _kind(name: str) -> str:

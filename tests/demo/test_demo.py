@@ -17,7 +17,8 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import VISIBLE
 from a3dgen.core.rng import generator_for
-from a3dgen.demo import labels, poses, trace
+from a3dgen.demo import joint_angles as poses
+from a3dgen.demo import labels, trace
 from a3dgen.demo.people import draw_betas, draw_person_look, in_camera, stand
 from a3dgen.demo.shoot import Job, motion_capture, person_key, photo_path, shoot
 from a3dgen.demo.shots import CAMERAS, H36M, arrange, list_shots, studio_camera

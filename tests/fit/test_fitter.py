@@ -10,7 +10,7 @@ from a3dgen.fit.checks import Gate, check_fit, check_labels
 from a3dgen.fit.fitter import Anchor, FitOptions, Fitter, Observation
 from a3dgen.fit.limits import joint_limits
 from a3dgen.fit.mixture import learn_mixture, load_mixture
-from a3dgen.fit.poses import mirror_features, sample_poses
+from a3dgen.fit.pose_distribution import mirror_features, sample_poses
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix

@@ -89,7 +89,7 @@ def test_normal_matrix_is_that_of_the_jacobian(scene):
             keypoint(model, y, row, w)
         p = w.points + y[-4:-1]
         pixel = p[:, :2] / p[:, 2:] * ev.camera[:2] * np.exp(y[-1]) * ev.pixel_weight[:, None]
-        there = p @ ev.views.turns[0].T + ev.views.shifts[0]
+        there = p @ ev.views.R[0].T + ev.views.t[0]
         other = there[:, :2] / there[:, 2:] * ev.views.cameras[0, :2] * ev.views.pixel_weight[0][:, None]
         return np.concatenate([a.ravel() for a in (pixel, p * ev.point_weight[:, None], other)])
 

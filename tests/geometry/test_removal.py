@@ -9,7 +9,7 @@ from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.removal.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.removal.held_objects import held_objects
-from a3dgen.removal.mask_ops import ANKLES, discs, grow, in_front, limb_capsules
+from a3dgen.removal.mask_ops import ANKLES, dilate, discs, in_front, limb_capsules
 
 K = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]])
 
@@ -45,9 +45,9 @@ def test_silhouette_ignores_what_is_behind_or_outside() -> None:
 def test_grow_is_a_disc() -> None:
     point = _box((41, 41), 20, 21, 20, 21)
     y, x = np.mgrid[:41, :41] - 20
-    np.testing.assert_array_equal(grow(point, 7.0), np.hypot(x, y) <= 7.0)
-    assert not grow(np.zeros((5, 5), bool), 3.0).any()
-    np.testing.assert_array_equal(grow(point, 0.0), point)
+    np.testing.assert_array_equal(dilate(point, 7.0), np.hypot(x, y) <= 7.0)
+    assert not dilate(np.zeros((5, 5), bool), 3.0).any()
+    np.testing.assert_array_equal(dilate(point, 0.0), point)
 
 
 def test_capsules_cover_the_limbs_between_labelled_keypoints() -> None:
@@ -88,7 +88,7 @@ def test_shadow_that_hangs_on_the_feet_is_found(lawn: np.ndarray) -> None:
     photo[shadow | lonely] = (lawn[shadow | lonely] * (0.5, 0.52, 0.58)).astype(np.uint8)
     none = np.zeros_like(person)
     found = cast_shadow(photo, person, none, feet, 100.0)
-    rest = shadow & ~grow(person, 4.0)
+    rest = shadow & ~dilate(person, 4.0)
     assert (found & rest).sum() > 0.85 * rest.sum()
     assert not (found & lonely).any()
     assert not cast_shadow(lawn, person, none, feet, 100.0).any()
@@ -115,7 +115,7 @@ def test_shadows_of_those_who_stay_are_found_from_their_masks(lawn: np.ndarray) 
     shadow = _box(lawn.shape[:2], 156, 164, 155, 215)
     photo = lawn.copy()
     photo[shadow] = (lawn[shadow] * (0.5, 0.52, 0.58)).astype(np.uint8)
-    rest = shadow & ~grow(person, 4.0)
+    rest = shadow & ~dilate(person, 4.0)
     assert (neighbours_shadows(photo, [person]) & rest).sum() > 0.85 * rest.sum()
     assert not neighbours_shadows(lawn, [person, np.zeros_like(person)]).any()
     assert not neighbours_shadows(lawn, []).any()

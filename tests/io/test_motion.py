@@ -9,7 +9,7 @@ from a3dgen.cli import main
 from a3dgen.core.errors import DataError
 from a3dgen.core.records import Bodies
 from a3dgen.fit.mixture import load_mixture
-from a3dgen.fit.poses import sample_poses
+from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.io.shards import write_shard
 from a3dgen.sources.amass import DOWN_IN_CAMERA, features, read_features

@@ -35,7 +35,7 @@ from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, ROW
 from a3dgen.io import rle
 from a3dgen.sources.h36m import Config, fingerprint, read
 from a3dgen.sources.h36m.cameras import CAMERA_IDS, load_cameras, read_metadata
-from a3dgen.sources.h36m.common import KNOWN_BAD_FETCH, Frame, refuse_known_bad
+from a3dgen.sources.h36m.common import KNOWN_BAD_FETCH, H36mFrame, refuse_known_bad
 from a3dgen.sources.h36m.official import read_pose
 
 FIRST, SECOND = CAMERA_IDS[:2]
@@ -143,7 +143,7 @@ def test_known_bad_takes(tmp_path):
 
 @pytest.mark.parametrize(("take", "bad"), [("Greeting_2", True), ("SittingDown_1", False), ("Waiting_1", True)])
 def test_known_bad_takes_by_subaction(take, bad):
-    frame = Frame("S9", take, FIRST, 1)
+    frame = H36mFrame("S9", take, FIRST, 1)
     config = SimpleNamespace(keep_known_bad=False)
     with pytest.raises(Rejected, match="shifted") if bad else contextlib.nullcontext():
         refuse_known_bad(config, frame, KNOWN_BAD_FETCH)
@@ -267,9 +267,9 @@ def test_fingerprint_follows_cameras_too(root):
 
 
 def test_frame_names():
-    assert Frame.parse("a/S11_Eating 1.60457274_000123.png") == Frame("S11", "Eating_1", "60457274", 123)
+    assert H36mFrame.parse("a/S11_Eating 1.60457274_000123.png") == H36mFrame("S11", "Eating_1", "60457274", 123)
     for name in ("S1_Walking.5413896_000001.jpg", "S1_Walking.54138969_1.jpg", "x.jpg", ""):
-        assert Frame.parse(name) is None
+        assert H36mFrame.parse(name) is None
 
 
 # -- h36m-fetch

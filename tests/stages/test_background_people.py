@@ -12,9 +12,9 @@ from a3dgen.core.errors import MissingDependency
 from a3dgen.core.records import VISIBLE
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.removal import masks, neighbours, segment
-from a3dgen.removal.mask_ops import hands, inner
+from a3dgen.removal.mask_ops import erode_unless_thin, hands
 from a3dgen.removal.masks import plan_removal
-from a3dgen.removal.photo import Scene
+from a3dgen.removal.photo import RemovalScene
 from a3dgen.stages.background import Config
 
 H, W = 240, 320
@@ -32,7 +32,7 @@ NEIGHBOUR = _box(40, 215, 180, 225)
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene() -> RemovalScene:
     """A person whose arm, the hand included, lies across a neighbour whom the source gives thick lines."""
     rgb = np.empty((H, W, 3))
     rgb[:] = WALL
@@ -41,7 +41,7 @@ def scene() -> Scene:
     keypoints, state = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, np.uint8)
     for name, xy in (("shoulder", (110, 96)), ("elbow", (145, 96)), ("wrist", (180, 96))):
         keypoints[ROW[f"extra_left_{name}"]], state[ROW[f"extra_left_{name}"]] = xy, VISIBLE
-    return Scene(
+    return RemovalScene(
         np.clip(rgb, 0, 255).astype(np.uint8), np.zeros((H, W), bool), [NEIGHBOUR], [], BODY, keypoints, state, 190.0
     )
 
@@ -49,7 +49,7 @@ def scene() -> Scene:
 CONFIG = Config(segmenter="none", remove_shadow=False)
 
 
-def test_colours_say_who_is_in_front(scene: Scene) -> None:
+def test_colours_say_who_is_in_front(scene: RemovalScene) -> None:
     removal = plan_removal(CONFIG, scene)
     assert removal.hole[BODY | ARM].all(), "a hand before somebody else is removed, too"
     kept = NEIGHBOUR & ~ARM
@@ -61,14 +61,14 @@ def test_colours_say_who_is_in_front(scene: Scene) -> None:
     assert (removal.hole & NEIGHBOUR).sum() < 0.06 * NEIGHBOUR.sum()
 
 
-def test_masks_that_touch_give_way_to_the_pixels(scene: Scene) -> None:
+def test_masks_that_touch_give_way_to_the_pixels(scene: RemovalScene) -> None:
     drawn = replace(scene, own=BODY | (ARM & ~NEIGHBOUR), others=[NEIGHBOUR | _box(90, 102, 177, 180)])
     removal = plan_removal(CONFIG, drawn)
     assert removal.hole[90:102, 177:180].all(), "three columns of the arm were drawn into the neighbour"
     assert not removal.hole[110:200, 180:225].any()
 
 
-def test_unmarked_people_are_neither_copied_nor_erased(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unmarked_people_are_neither_copied_nor_erased(scene: RemovalScene, monkeypatch: pytest.MonkeyPatch) -> None:
     stranger = _box(60, 200, 128, 150)
     monkeypatch.setattr(masks, "usable", lambda name: True)
     monkeypatch.setattr(neighbours, "segment_person", lambda rgb, near: None)
@@ -83,7 +83,7 @@ def test_unmarked_people_are_neither_copied_nor_erased(scene: Scene, monkeypatch
     assert not removal.avoid.any(), "a studio's subject is alone: nobody is looked for"
 
 
-def test_the_detectors_outline_of_a_neighbour_is_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_detectors_outline_of_a_neighbour_is_kept(scene: RemovalScene, monkeypatch: pytest.MonkeyPatch) -> None:
     lines, feet = _box(50, 190, 196, 210), _box(190, 222, 190, 240)
     asked: list[int] = []
 
@@ -100,7 +100,7 @@ def test_the_detectors_outline_of_a_neighbour_is_kept(scene: Scene, monkeypatch:
     assert removal.avoid[195:215, 195:220].all()
 
 
-def test_hands_reach_beyond_the_wrist(scene: Scene) -> None:
+def test_hands_reach_beyond_the_wrist(scene: RemovalScene) -> None:
     mask = hands(scene.keypoints, scene.state == VISIBLE, 190.0, (H, W))
     assert mask[96, 184:206].all()
     assert not mask[96, :178].any()
@@ -112,7 +112,7 @@ def test_hands_reach_beyond_the_wrist(scene: Scene) -> None:
 
 def test_inner_keeps_what_is_thin() -> None:
     thick, thin = _box(20, 60, 20, 60), _box(100, 103, 20, 90)
-    np.testing.assert_array_equal(inner(thick | thin, 3.0), _box(23, 57, 23, 57) | thin)
+    np.testing.assert_array_equal(erode_unless_thin(thick | thin, 3.0), _box(23, 57, 23, 57) | thin)
 
 
 def test_everybody_is_looked_for_once_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:

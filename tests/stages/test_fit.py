@@ -14,7 +14,7 @@ from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons,
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.fit.config import solver_options
 from a3dgen.fit.fitter import FitOptions
-from a3dgen.fit.poses import sample_poses
+from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, project_distorted

@@ -12,7 +12,7 @@ from a3dgen.cli import main
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.records import VISIBLE, Persons
 from a3dgen.core.stage import Context, Inputs
-from a3dgen.fit.poses import sample_poses
+from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix

@@ -10,12 +10,12 @@ import pytest
 from a3dgen.core.records import OCCLUDED
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.removal import neighbours as plate_neighbours
-from a3dgen.removal.colours import UNLIKE, unlikeness
+from a3dgen.removal.colours import UNLIKE, colour_distance
 from a3dgen.removal.mask_ops import feet
 from a3dgen.removal.masks import plan_removal
-from a3dgen.removal.neighbours import Removed, detections, neighbours, opened
+from a3dgen.removal.neighbours import Removed, binary_opening, detections, neighbours
 from a3dgen.removal.overlap import contested, hidden, islands
-from a3dgen.removal.photo import Scene
+from a3dgen.removal.photo import RemovalScene
 from a3dgen.stages.background import Config
 
 H, W = 200, 260
@@ -29,14 +29,14 @@ def _box(y0: int, y1: int, x0: int, x1: int) -> np.ndarray:
     return out
 
 
-def _scene(paint: list[tuple[np.ndarray, tuple[int, int, int]]], **known: object) -> Scene:
+def _scene(paint: list[tuple[np.ndarray, tuple[int, int, int]]], **known: object) -> RemovalScene:
     rgb = np.empty((H, W, 3))
     rgb[:] = WALL
     for mask, colour in paint:
         rgb[mask] = colour
     rgb += np.random.default_rng(0).normal(0, 4, rgb.shape)
     points, state = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, np.uint8)
-    plain = Scene(np.clip(rgb, 0, 255).astype(np.uint8), NONE, [], [], NONE, points, state, 160.0)
+    plain = RemovalScene(np.clip(rgb, 0, 255).astype(np.uint8), NONE, [], [], NONE, points, state, 160.0)
     return replace(plain, **known)
 
 
@@ -44,18 +44,18 @@ def test_unlikeness_looks_at_the_nearest_colours_in_reach() -> None:
     coat, stripe = _box(40, 160, 100, 160), _box(90, 100, 100, 160)
     scene = _scene([(coat, COAT), (stripe, SHIRT)])
     asked = _box(60, 140, 162, 170) | _box(92, 98, 120, 140)
-    away = unlikeness(scene.rgb, asked, coat & ~asked, 20.0)
+    away = colour_distance(scene.rgb, asked, coat & ~asked, 20.0)
     assert (away[92:98, 120:140] < 16).all(), "a stripe is as much the coat's as the rest of it"
     assert (away[60:140, 162:170] > 60).all(), "the wall is not"
     assert (away[~asked] == UNLIKE).all()
-    rare = unlikeness(scene.rgb, _box(80, 84, 162, 166), coat, 20.0, share=0.5)
+    rare = colour_distance(scene.rgb, _box(80, 84, 162, 166), coat, 20.0, share=0.5)
     assert (rare >= away)[80:84, 162:166].all()
-    assert (unlikeness(scene.rgb, asked, _box(0, 5, 0, 5), 20.0) == UNLIKE).all(), "nothing in reach"
+    assert (colour_distance(scene.rgb, asked, _box(0, 5, 0, 5), 20.0) == UNLIKE).all(), "nothing in reach"
 
 
 def test_of_a_neighbour_nothing_as_thin_as_a_thumb_is_believed() -> None:
     coat, thumb, island = _box(40, 160, 100, 160), _box(90, 94, 88, 100), _box(60, 64, 20, 24)
-    kept = opened(coat | thumb | island, 4.0)
+    kept = binary_opening(coat | thumb | island, 4.0)
     assert not kept[island].any()
     assert not kept[:, :98].any(), "no thumb; two pixels of its root may stay"
     assert (coat & ~kept).sum() < 40, "but for the corners"

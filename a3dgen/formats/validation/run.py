@@ -1,4 +1,4 @@
-"""Walk a dataset folder and apply every rule."""
+"""Walks a dataset folder and applies every rule."""
 
 from __future__ import annotations
 

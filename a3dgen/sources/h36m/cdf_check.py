@@ -1,4 +1,4 @@
-"""A look at the skeleton of a CDF file before cdflib reads it: damaged counts and links make cdflib run for hours.
+"""Validates CDF record links; cdflib hangs on corrupt ones.
 
 Record layouts: "CDF Internal Format Description", version 3 (all integers big-endian).
 """

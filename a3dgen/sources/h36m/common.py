@@ -32,7 +32,7 @@ _NAME = re.compile(r"(?P<subject>S\d+)_(?P<take>.+)\.(?P<camera>\d{8})_(?P<frame
 
 
 @dataclass(frozen=True, order=True)
-class Frame:
+class H36mFrame:
     """One frame: subject ``S1``, take ``Directions_1``, camera ``54138969``, number from 1."""
 
     subject: str
@@ -53,12 +53,12 @@ class Frame:
         return f"{self.group}/{self.camera}"
 
     @staticmethod
-    def parse(name: str) -> Frame | None:
+    def parse(name: str) -> H36mFrame | None:
         """Return the frame a file name of the converters stands for (``S1_Directions_1.54138969_000001.jpg``)."""
         match = _NAME.fullmatch(name.rpartition("/")[2])
         if match is None:
             return None
-        return Frame(match["subject"], match["take"].replace(" ", "_"), match["camera"], int(match["frame"]))
+        return H36mFrame(match["subject"], match["take"].replace(" ", "_"), match["camera"], int(match["frame"]))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def selection(config: Any, every: int) -> Selection:
 
 
 def person(
-    frame: Frame,
+    frame: H36mFrame,
     image: Path,
     camera: Camera,
     rows: Sequence[int],
@@ -138,7 +138,7 @@ def person(
     }
 
 
-def refuse_known_bad(config: Any, frame: Frame, takes: Set[str] = KNOWN_BAD) -> None:
+def refuse_known_bad(config: Any, frame: H36mFrame, takes: Set[str] = KNOWN_BAD) -> None:
     """Raise Rejected for takes whose 3D is known to be shifted against the video, unless they are asked for."""
     if not config.keep_known_bad and frame.subject == "S9" and frame.take in takes:
         raise Rejected("the 3D of this take is shifted against the video (sources.h36m.keep_known_bad: true keeps it)")

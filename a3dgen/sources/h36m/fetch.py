@@ -15,7 +15,7 @@ from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS
 from a3dgen.sources import Found
 from a3dgen.sources.common import first_existing, numbers
 from a3dgen.sources.h36m.cameras import Camera, load_cameras
-from a3dgen.sources.h36m.common import KNOWN_BAD_FETCH, RIGHT_FIRST_32, Frame, person, refuse_known_bad, selection
+from a3dgen.sources.h36m.common import KNOWN_BAD_FETCH, RIGHT_FIRST_32, H36mFrame, person, refuse_known_bad, selection
 
 MILLIMETRE = 1e-3
 
@@ -41,7 +41,7 @@ def read_fetch(config: Any, files: list[Path], cameras: Path | None) -> Iterator
             continue
         content = _read_take(path)
         for row in np.lexsort((content["camera"], content["frame"])).tolist():
-            frame = Frame(subject, take, str(content["camera"][row]), int(content["frame"][row]))
+            frame = H36mFrame(subject, take, str(content["camera"][row]), int(content["frame"][row]))
             if not wanted.has(subject, frame.camera, frame.number):
                 continue
             try:
@@ -70,7 +70,7 @@ def _read_take(path: Path) -> dict[str, Any]:
 
 
 def _person(
-    path: Path, frame: Frame, content: dict[str, Any], row: int, table: dict[tuple[str, str], Camera]
+    path: Path, frame: H36mFrame, content: dict[str, Any], row: int, table: dict[tuple[str, str], Camera]
 ) -> dict[str, Any]:
     camera = table.get((frame.subject, frame.camera)) or _fitted(content["intrinsics"], frame.camera)
     image = first_existing([path.parent / "imageSequence" / frame.camera], f"img_{frame.number:06d}.jpg")

@@ -19,7 +19,7 @@ from a3dgen.io.npz import open_npz
 from a3dgen.sources import Found
 from a3dgen.sources.common import first_existing
 from a3dgen.sources.h36m.cameras import Camera, load_cameras
-from a3dgen.sources.h36m.common import Frame, person, refuse_known_bad, selection
+from a3dgen.sources.h36m.common import H36mFrame, person, refuse_known_bad, selection
 
 _SAMPLED = 2000
 """Rows looked at to tell the order of the joints."""
@@ -54,7 +54,7 @@ def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[F
         for which, row in unnamed:
             yield f"h36m/?/{opened[which].path.stem}/{row}", f"no frame in the image name '{_text(opened[which], row)}'"
         for which, row in order.tolist():
-            frame = Frame.parse(_text(opened[which], row))
+            frame = H36mFrame.parse(_text(opened[which], row))
             assert frame is not None, "the index holds only rows that parse"
             try:
                 refuse_known_bad(config, frame)
@@ -105,7 +105,7 @@ def _index(config: Any, files: list[_File]) -> tuple[Int[ndarray, "n 2"], list[t
     words: dict[str, int] = {}
     for which, file in enumerate(files):
         for row in range(len(file.names)):
-            frame = Frame.parse(_text(file, row))
+            frame = H36mFrame.parse(_text(file, row))
             if frame is None:
                 unnamed.append((which, row))
             elif wanted.has(frame.subject, frame.camera, frame.number):
@@ -120,7 +120,7 @@ def _index(config: Any, files: list[_File]) -> tuple[Int[ndarray, "n 2"], list[t
 
 
 def _person(
-    file: _File, row: int, frame: Frame, folders: list[Path], table: dict[tuple[str, str], Camera], cameras: Path
+    file: _File, row: int, frame: H36mFrame, folders: list[Path], table: dict[tuple[str, str], Camera], cameras: Path
 ) -> dict[str, Any]:
     camera = table.get((frame.subject, frame.camera))
     if camera is None:

@@ -19,7 +19,7 @@ from a3dgen.io import rle
 from a3dgen.sources import Found
 from a3dgen.sources.h36m.cameras import Camera, Extrinsics, load_cameras, read_metadata
 from a3dgen.sources.h36m.cdf_check import check_cdf
-from a3dgen.sources.h36m.common import RIGHT_FIRST_32, Frame, person, refuse_known_bad, selection
+from a3dgen.sources.h36m.common import RIGHT_FIRST_32, H36mFrame, person, refuse_known_bad, selection
 from a3dgen.sources.h36m.video import Silhouettes, Video, frames_folder
 
 MILLIMETRE = 1e-3
@@ -84,7 +84,7 @@ def _takes(files: list[Path]) -> dict[tuple[str, str], dict[str, Path]]:
 def _read_take(config: Any, subject: str, take: str, views: list[_View], every: int) -> Iterator[Found]:
     for number in range(1, max((len(v.pixels) for v in views), default=0) + 1, every):
         for view in views:
-            frame = Frame(subject, take, view.camera, number)
+            frame = H36mFrame(subject, take, view.camera, number)
             if number > len(view.pixels):
                 continue
             try:
@@ -97,7 +97,7 @@ def _read_take(config: Any, subject: str, take: str, views: list[_View], every: 
         view.silhouettes.close()
 
 
-def _person(view: _View, frame: Frame) -> dict[str, Any]:
+def _person(view: _View, frame: H36mFrame) -> dict[str, Any]:
     if view.calibration is None:
         raise Rejected(f"no camera {frame.subject} {frame.camera} in the camera file")
     if view.joints is None or frame.number > len(view.joints):

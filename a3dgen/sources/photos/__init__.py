@@ -22,7 +22,7 @@ from a3dgen.sources.photos.config import Config
 from a3dgen.sources.photos.decode import can_read_heif
 from a3dgen.sources.photos.files import PhotoFile, list_files, no_pictures
 from a3dgen.sources.photos.review import Verdicts
-from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, Studio, make_all
+from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, ShotMaker, make_all
 
 log = logging.getLogger("a3dgen")
 
@@ -81,7 +81,7 @@ def read(config: Config) -> Iterator[Found]:
     """
     root = _root(config)
     verdicts = Verdicts(config.present_regions, config.review)
-    studio = Studio(config)
+    studio = ShotMaker(config)
     start = f"custom/{config.subset.split('/', 1)[1]}"
     stems: dict[str, str] = {}
     for file in _remembered(config, root):

@@ -21,14 +21,14 @@ SMALLEST = 64
 
 
 @dataclass(frozen=True)
-class Photo:
+class DecodedPhoto:
     """A decoded photo, upright: RGB pixels, no larger than asked for, and the size (width, height) of the file."""
 
     rgb: UInt8[ndarray, "h w 3"]
     size: tuple[int, int]
 
 
-def load_photo(path: Path, max_side: int, kind: str) -> Photo:
+def load_photo(path: Path, max_side: int, kind: str) -> DecodedPhoto:
     """Read a photo upright, as RGB, scaled down to ``max_side`` px on its longer side if it is larger.
 
     ``kind`` is what its bytes say it is (``kinds.kind_of``).
@@ -38,15 +38,15 @@ def load_photo(path: Path, max_side: int, kind: str) -> Photo:
     """
     if kind == "HEIC":
         rgb = _heif(path)
-        return Photo(fit_size(rgb, max_side), _size(rgb))
+        return DecodedPhoto(fit_size(rgb, max_side), _size(rgb))
     try:
         size = image_size(path, LARGEST)
-        return Photo(fit_size(read_rgb(path, LARGEST, max_side), max_side), size)
+        return DecodedPhoto(fit_size(read_rgb(path, LARGEST, max_side), max_side), size)
     except DataError:
         deep = _deep_tiff(path) if kind == "TIFF" else None
         if deep is None:
             raise
-        return Photo(fit_size(deep, max_side), _size(deep))
+        return DecodedPhoto(fit_size(deep, max_side), _size(deep))
 
 
 def _size(rgb: UInt8[ndarray, "h w 3"]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What is made of one photo or video: people, their outlines, and work copies where the file itself cannot be used."""
+"""Detects people in one photo or video, and writes work copies where the file cannot be used as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user knows about people in the photos: whom to leave out, and which limbs somebody really lacks."""
+"""The user's corrections: people to leave out, limbs they lack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _YES = ("", "yes", "y", "1", "true", "keep")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReviewEntry:
     """What is said of one person: dropped, and the regions they lack with the place of the stump's tip (12,).
 
     ``whole``: said to lack nothing (``none`` under removed), whatever another file says.
@@ -52,7 +52,7 @@ class Verdicts:
     """
 
     def __init__(self, present: str, review: str) -> None:
-        self._by_name: dict[str, Verdict] = {}
+        self._by_name: dict[str, ReviewEntry] = {}
         self._used: set[str] = set()
         if present:
             if not Path(present).expanduser().is_file():
@@ -62,12 +62,12 @@ class Verdicts:
         if review and path.is_file():
             self._by_name.update(_read(path))
 
-    def of(self, key: str, photo: str, number: int, people: int) -> Verdict:
+    def of(self, key: str, photo: str, number: int, people: int) -> ReviewEntry:
         """Return what is said of one person of a photo."""
         names = [key, f"{photo}#{number}", *([photo] if people == 1 else [])]
         said = [name for name in names if name in self._by_name]
         self._used.update(said)
-        return self._by_name[said[0]] if said else Verdict()
+        return self._by_name[said[0]] if said else ReviewEntry()
 
     def unused(self) -> list[str]:
         """Return names that no person asked for, where they said something."""
@@ -107,11 +107,11 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _read(path: Path) -> dict[str, Verdict]:
+def _read(path: Path) -> dict[str, ReviewEntry]:
     rows = read_table(path)
     if rows and "key" not in rows[0]:
         raise ConfigError(f"{path}: the first line must name the columns, 'key' among them: {', '.join(COLUMNS[:5])}")
-    found: dict[str, Verdict] = {}
+    found: dict[str, ReviewEntry] = {}
     for line, row in enumerate(rows, 2):
         where = f"{path}:{line}"
         key = (row.get("key") or "").strip()
@@ -123,7 +123,7 @@ def _read(path: Path) -> dict[str, Verdict]:
     return {n: v for n, v in found.items() if v.drop or v.whole or v.removed.any()}
 
 
-def _verdict(row: dict[str, str], where: str) -> Verdict:
+def _verdict(row: dict[str, str], where: str) -> ReviewEntry:
     keep = (row.get("keep") or "").strip().lower()
     if keep not in (*_YES, *_NO):
         raise ConfigError(f"{where}: keep is '{keep}'; write yes or no")
@@ -143,7 +143,7 @@ def _verdict(row: dict[str, str], where: str) -> Verdict:
         residual[region.index] = (tip if tip is not None else (0.6 if through else 1.0)) if cut else 1.0
     kept = most_proximal(np.flatnonzero(removed).tolist())
     removed = np.isin(np.arange(NUM_REGIONS), kept)
-    return Verdict(keep in _NO, removed, np.where(removed, residual, 1.0), whole)
+    return ReviewEntry(keep in _NO, removed, np.where(removed, residual, 1.0), whole)
 
 
 def _tips(text: str, count: int, where: str) -> list[float | None]:

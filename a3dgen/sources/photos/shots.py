@@ -1,4 +1,4 @@
-"""What was made of every photo, kept on disk: detections, and work copies where the photo itself cannot be used."""
+"""Cache of detections and work copies, one entry a photo."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Shot:
     remark: str
 
 
-class Studio:
+class ShotMaker:
     """Makes shots of files, or takes them from the work folder.
 
     Args:
@@ -192,7 +192,7 @@ def make_all(config: Config, files: list[PhotoFile], mapper: Mapper, report: Cal
     Raises:
         ConfigError: if the detector cannot be used.
     """
-    studio = Studio(config)
+    studio = ShotMaker(config)
     todo = studio.missing(files)
     if len(todo) <= FEW:
         return
@@ -212,8 +212,8 @@ def _make_one(file: PhotoFile, config: Config) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _studio(config: Config) -> Studio:
-    return Studio(config)
+def _studio(config: Config) -> ShotMaker:
+    return ShotMaker(config)
 
 
 def _stored(path: Path, work: Path) -> list[dict[str, Any]] | None:

@@ -1,4 +1,4 @@
-"""The project's own pose distribution, from which the shipped pose prior is learnt. No recorded data is used.
+"""The project's own pose distribution, from which the shipped pose prior is learnt; no recorded data.
 
 A pose is an activity (pelvis, trunk, legs) and, drawn apart from it, a way of holding the arms. Angles are clinical
 ones in degrees (flexion, abduction, rotation ...), spread normally within ranges of motion (AAOS, Joint Motion,

@@ -1,4 +1,4 @@
-"""Comparing and thinning detected poses: pure arrays."""
+"""Detector keypoints on the 44 rows; distance between poses and non-maximum suppression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poses for the demo's people, made from a few joint angles each. Used nowhere else: the fitter's prior is not this.
+"""Poses of the demo's people, from a few joint angles; independent of the fitter's prior.
 
 Angles are in degrees at the place where a person would give them (flexion of the hip, bend of the elbow) and become
 SMPL rotation vectors here. SMPL's rest pose is a T: Y up, facing +Z, the left arm along +X.
