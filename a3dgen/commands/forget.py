@@ -11,7 +11,7 @@ from typing import Any
 from a3dgen.commands.build import digest_of_body, executor_for
 from a3dgen.config import BuildConfig
 from a3dgen.engine.build import Build
-from a3dgen.engine.forget import DATASET, forget
+from a3dgen.engine.forget import forget
 from a3dgen.engine.progress import make_progress
 
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
         ledger = one("ingest")
         if not ledger.stages["ingest"].rows["Persons"]:
-            for stage in ("fit", "amputate", "background", "render", "annotate", "report", DATASET):
+            for stage in ("fit", "amputate", "background", "render", "annotate", "report"):
                 shutil.rmtree(out / stage, ignore_errors=True)
             return ledger
         return one("")
