@@ -13,6 +13,7 @@ from a3dgen.config import BuildConfig
 from a3dgen.engine.build import Build
 from a3dgen.engine.forget import forget
 from a3dgen.engine.progress import make_progress
+from a3dgen.stages.table import DATASET_FOLDER
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
         ledger = one("ingest")
         if not ledger.stages["ingest"].rows["Persons"]:
-            for stage in ("fit", "amputate", "background", "render", "annotate", "report"):
+            for stage in ("fit", "amputate", "background", "render", "annotate", "report", DATASET_FOLDER):
                 shutil.rmtree(out / stage, ignore_errors=True)
             return ledger
         return one("")
