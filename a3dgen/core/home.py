@@ -98,6 +98,7 @@ def give_home() -> None:
     try:
         Path.home()
     except RuntimeError:
+        home()  # says the line, and keeps what is made once out of the made-up home
         os.environ["HOME"] = str(private_folder())
 
 

@@ -1,8 +1,8 @@
 """Photos, masks and label images on disk.
 
 Reading: EXIF orientation is applied, so that sizes and pixels are always those a person sees; everything becomes RGB
-uint8; images above ``MAX_PIXELS`` are refused before they are decoded; a truncated file is an error, never a grey
-bottom half. Writing: atomic, free of metadata, the same bytes for the same pixels.
+uint8; images above ``MAX_PIXELS``, or that need more than ``MAX_DECODED`` bytes, are refused before they are decoded; a
+truncated file is an error, never a grey bottom half. Every picture that a user or a stranger gives is opened here. Writing: atomic, free of metadata, the same bytes for the same pixels.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -24,15 +25,29 @@ from numpy import ndarray
 from PIL import Image, JpegImagePlugin
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.damage import is_not_the_file
+from a3dgen.io.regular import head_of, open_regular
 from a3dgen.io.truncation import check_end
 
 MAX_PIXELS = 60_000_000
 """Larger images are refused before decoding (decompression bombs; nothing below needs more)."""
+LARGEST = 250_000_000
+"""px of the largest photo that is scaled down while it is read."""
+MAX_DECODED = 2 << 30
+"""Bytes that decoding one picture may take at its height."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Decoders that may see a file; Pillow has many more, and their code is older."""
 MIN_QUALITY = 75
 """A copy is never compressed harder than this, however poor the source was."""
 _ORIENTATION_TAG = 0x0112
+_PEAK = {"1": 12, "L": 12, "P": 18, "RGB": 14, "YCbCr": 14, "CMYK": 16, "RGBA": 20, "LA": 20, "PA": 20}
+"""Bytes a pixel at the height of decoding, copies included, by Pillow's mode; 24 for all others."""
+MAX_SCANS = 200
+"""Of a progressive JPEG; encoders write about ten."""
+_STORED = 4
+"""Bytes a pixel while Pillow alone holds a picture (3 channels take 4)."""
+if Image.MAX_IMAGE_PIXELS is not None:  # Pillow warns at this and refuses at twice as much, before it can be asked
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, LARGEST // 2)
 
 
 @dataclass(frozen=True)
@@ -49,28 +64,49 @@ class JpegTables:
 
 
 @contextmanager
-def _opened(path: str | Path, limit: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Open an image whose header is sound and whose size is bearable; any failure inside becomes a DataError."""
+def open_picture(
+    path: str | Path, limit: int = MAX_PIXELS, formats: tuple[str, ...] = FORMATS
+) -> Iterator[Image.Image]:
+    """Open a picture whose header is sound and whose size is bearable; nothing is decoded yet.
+
+    Args:
+        path: an ordinary file. limit: most pixels it may have. formats: Pillow's decoders that may look at it.
+
+    Raises:
+        DataError: if it is missing, no picture, or too large, or if anything goes wrong while it is open.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF blocks and large sizes: the size is checked below
-            with Image.open(path, formats=FORMATS) as image:
+            with open_regular(path) as file, Image.open(file, formats=formats) as image:
                 width, height = image.size
                 if width * height > limit:
                     raise DataError(
                         f"{path}: {width}x{height} px is above the limit of {limit / 1e6:.0f} megapixels; scale it down"
                     )
+                if image.info.get("progressive") and _scans(file) > MAX_SCANS:
+                    raise DataError(f"{path}: a JPEG of more than {MAX_SCANS} scans, made to take long; save it anew")
                 yield image
     except (DataError, MemoryError):
         raise
     except FileNotFoundError:
         raise DataError(f"{path}: no such image") from None
     except Image.UnidentifiedImageError:
-        raise DataError(f"{path}: not an image that can be read ({', '.join(FORMATS)})") from None
+        why = is_not_the_file(head_of(path)) or f"not an image that can be read ({', '.join(formats)})"
+        raise DataError(f"{path}: {why}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{path}: the image is far too large to decode; scale it down") from None
     except Exception as error:  # decoders raise SyntaxError, struct.error, ValueError, zlib.error ... on bad bytes
         raise DataError(f"{path}: the image cannot be decoded: {_one_line(error)}") from None
+
+
+def _scans(file: BinaryIO) -> int:
+    """Return how many scans a progressive JPEG has, roughly; each is a pass over all pixels, however short it is."""
+    position = file.tell()
+    file.seek(0)
+    count = file.read().count(b"\xff\xda")
+    file.seek(position)
+    return count
 
 
 def _one_line(error: Exception) -> str:
@@ -123,14 +159,27 @@ def read_rgb(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UInt
     Raises:
         DataError: if it is missing, no image, truncated or above ``limit``.
     """
-    with _opened(path, limit) as image:
+    with open_picture(path, limit) as image:
         orientation = _orientation(image)
         if enough and max(image.size) > enough:
             width, height = (-(-side * enough // max(image.size)) for side in image.size)
             image.draft(None, (width, height))
-        image.load()
+        factor = max(image.size) // enough if enough and image.mode in ("RGB", "L", "RGBA", "CMYK") else 1
+        _check_memory(path, image, factor)
         check_end(path, image.format)
-        return _upright(_rgb_pixels(image), orientation)
+        image.load()
+        return _upright(_rgb_pixels(image if factor < 2 else image.reduce(factor)), orientation)
+
+
+def _check_memory(path: str | Path, image: Image.Image, factor: int) -> None:
+    """Raise DataError if a picture takes too much memory; it is made smaller by ``factor`` before it is copied."""
+    pixels = image.size[0] * image.size[1]
+    needed = pixels * _PEAK.get(image.mode, 24) if factor < 2 else pixels * (_STORED + 4)
+    if needed > MAX_DECODED:
+        raise DataError(
+            f"{path}: {image.size[0]}x{image.size[1]} px of mode {image.mode} take {needed / 1e9:.1f} GB to decode; "
+            "scale it down"
+        )
 
 
 def image_size(path: str | Path, limit: int = MAX_PIXELS) -> tuple[int, int]:
@@ -141,7 +190,7 @@ def image_size(path: str | Path, limit: int = MAX_PIXELS) -> tuple[int, int]:
     Raises:
         DataError: if the file is missing, no image, truncated or above ``limit`` pixels.
     """
-    with _opened(path, limit) as image:
+    with open_picture(path, limit) as image:
         width, height = image.size
         check_end(path, image.format)
         return (height, width) if _orientation(image) >= 5 else (width, height)
@@ -167,7 +216,7 @@ def _known_tables(path: str, _changed: int, _size: int) -> JpegTables | None:
 
 
 def _jpeg_tables(path: str | Path) -> JpegTables | None:
-    with _opened(path) as image:
+    with open_picture(path) as image:
         if image.format not in ("JPEG", "MPO"):
             return None
         found = [tuple(int(v) for v in image.quantization[k]) for k in sorted(image.quantization)][:2]
@@ -245,7 +294,7 @@ def read_labels(path: str | Path) -> UInt8[ndarray, "h w"]:
     Raises:
         DataError: if it is missing, unreadable or not greyscale.
     """
-    with _opened(path) as image:
+    with open_picture(path) as image:
         if image.mode == "1":
             return np.asarray(image).astype(np.uint8)
         if image.mode not in ("L", "P"):

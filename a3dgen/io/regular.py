@@ -30,6 +30,31 @@ def open_regular(path: str | Path) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
+def head_of(path: str | Path) -> bytes:
+    """Return the first bytes of an ordinary file; none if it cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read(512)
+    except (OSError, DataError):
+        return b""
+
+
+def leaves(root: Path, path: Path) -> bool:
+    """Whether a path leads out of a folder, through ``..`` or a link."""
+    return not path.resolve().is_relative_to(root.resolve())
+
+
+def inside(root: Path, path: Path) -> Path:
+    """Return a path of a folder, links followed.
+
+    Raises:
+        DataError: if it leads out of the folder.
+    """
+    if leaves(root, path):
+        raise DataError(f"{path}: leads out of {root}; what a link shows is not part of a dataset, copy it there")
+    return path
+
+
 def read_bytes(path: str | Path) -> bytes:
     """Return the content of an ordinary file.
 

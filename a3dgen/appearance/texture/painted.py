@@ -43,9 +43,11 @@ def read_painted(path: str, body: BodyData) -> UInt8[ndarray, "h w 4"]:
         DataError: if the image or the layout beside it cannot be read, or the layout is not this body's.
     """
     file = Path(path).expanduser()
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{path}: not a readable PNG; remove it from looks.textures")
+    try:
+        with open_picture(file) as picture:
+            image = np.asarray(picture.convert("RGB"))[..., ::-1]
+    except DataError as error:
+        raise DataError(f"{error}; remove it from looks.textures") from None
     scale = MAX_SIZE / max(image.shape[:2])
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from a3dgen.core.errors import DataError
 from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE
