@@ -26,6 +26,7 @@ from a3dgen.geometry.regions import LIMBS, REGION_FLIP, absent_joints
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT_FLIP, ROW_FLIP
 from a3dgen.io.images import read_rgb
+from a3dgen.io.regular import inside
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class A3DDataset(Dataset):
         part = int(np.searchsorted(self._starts, index, "right")) - 1
         columns, row = self._columns[part], index - int(self._starts[part])
         sample = _sample(columns, row)
-        image = read_rgb(self.folder / image_root(columns.subset) / "Images" / columns.names[row])
+        path = self.folder / image_root(columns.subset) / "Images" / columns.names[row]
+        image = read_rgb(inside(self.folder, path))
         rng = generator_for(self.seed, "augment", f"{self.epoch}/{index}")
         draw = _draw(self.augmentation, rng)
         if draw["flip"]:

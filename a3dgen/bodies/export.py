@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
+from a3dgen.io.pickle_write import portable_pickle
 
 _RADIUS, _CANDIDATES = 0.4, 900
 """Vertices this close to a joint (m) may carry it, at most so many: nearer ones alone lie on one side of the spine."""
@@ -87,7 +87,7 @@ def export_body(body: BodyData, path: Path) -> dict[str, float]:
     arrays = smpl_arrays(body)
     error = regressor_error(body, arrays["J_regressor"])
     if path.suffix == ".pkl":
-        content = pickle.dumps(arrays, protocol=2)
+        content = portable_pickle(arrays)
     else:
         buffer = io.BytesIO()
         np.savez(buffer, **{k: v.toarray() if scipy.sparse.issparse(v) else v for k, v in arrays.items()})

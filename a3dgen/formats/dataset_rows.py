@@ -16,6 +16,7 @@ from a3dgen.formats.validation.columns import Columns, view
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.schema_rules import check_schema
 from a3dgen.io.npz import read
+from a3dgen.io.regular import inside
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,17 @@ class Row:
 
     @property
     def image(self) -> Path:
-        """Path of the picture."""
-        return self.folder / image_root(self.columns.subset) / "Images" / self.name
+        """Path of the picture.
+
+        Raises:
+            DataError: if it is a link out of the dataset.
+        """
+        return inside(self.folder, self.folder / image_root(self.columns.subset) / "Images" / self.name)
 
     @property
     def mask(self) -> Path:
         """Path of the person mask."""
-        return self.folder / image_root(self.columns.subset) / "Masks" / str(self.extra("mask"))
+        return inside(self.folder, self.folder / image_root(self.columns.subset) / "Masks" / str(self.extra("mask")))
 
     def extra(self, key: str) -> Any:
         """Return this row of an extension key (without its prefix).
@@ -80,7 +85,7 @@ def load_subset(folder: Path, subset: str) -> Columns:
     if subset not in there:
         raise DataError(f"{folder}: no subset '{subset}'{nearest(subset, there)}")
     path = folder / annotation_path(subset)
-    data, found = read(path), Findings()
+    data, found = read(inside(Path(folder), path)), Findings()
     if not check_schema(data, subset, str(path), found):
         raise DataError(f"{found.items[0].line()}; run 'a3dgen validate {folder}'")
     columns = view(

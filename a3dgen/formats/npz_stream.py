@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -16,6 +14,7 @@ import numpy as np
 
 from a3dgen.core.errors import DataError
 from a3dgen.formats.schema import Key
+from a3dgen.io.pickle_write import portable_pickle
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 20
@@ -119,16 +118,11 @@ def _write_header(member: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
 
 
 def _write_strings_object(member: Any, values: list[str]) -> None:
-    """Readers of this family expect an object array here, which numpy stores as a pickle of strings.
-
-    numpy 2 would name its new module in it, which numpy 1 cannot open; the old name opens in both.
-    """
+    """Readers of this family expect an object array here, which numpy stores as a pickle of strings."""
     array = np.empty(len(values), object)
     array[:] = values
     _write_header(member, array.dtype, array.shape)
-    buffer = io.BytesIO()
-    pickle.dump(array, buffer, protocol=3)
-    member.write(buffer.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n", 1))
+    member.write(portable_pickle(array, protocol=3))
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -2,7 +2,8 @@
 
 Reading: EXIF orientation is applied, so that sizes and pixels are always those a person sees; everything becomes RGB
 uint8; images above ``MAX_PIXELS``, or that need more than ``MAX_DECODED`` bytes, are refused before they are decoded; a
-truncated file is an error, never a grey bottom half. Every picture that a user or a stranger gives is opened here. Writing: atomic, free of metadata, the same bytes for the same pixels.
+truncated file is an error, never a grey bottom half. Every picture that a user or a stranger gives is opened here.
+Writing: atomic, free of metadata, the same bytes for the same pixels.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -100,7 +100,7 @@ def open_picture(
         raise DataError(f"{path}: the image cannot be decoded: {_one_line(error)}") from None
 
 
-def _scans(file: BinaryIO) -> int:
+def _scans(file: BufferedIOBase) -> int:
     """Return how many scans a progressive JPEG has, roughly; each is a pass over all pixels, however short it is."""
     position = file.tell()
     file.seek(0)

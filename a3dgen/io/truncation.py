@@ -6,9 +6,8 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -75,7 +74,7 @@ def _check_jpeg_end(path: str | Path) -> None:
     raise Truncated(f"{path}: the JPEG is truncated (no end marker); fetch the file again")
 
 
-def _jpeg_scan_offset(file: BinaryIO) -> int:
+def _jpeg_scan_offset(file: BufferedIOBase) -> int:
     """Return the offset of the first start-of-scan marker (a thumbnail's end marker lies before it), or 0."""
     file.seek(2)
     while True:
@@ -159,7 +158,7 @@ def _salvage_png(data: bytes) -> Salvage | None:
         position += 12 + size
     raw = zlib.decompressobj().decompress(packed, line * height)
     rows = height if len(raw) >= line * height else len(raw) // line
-    if not rows or (interlaced and rows < height):
+    if not rows or interlaced:
         return None
     head = _chunk(b"IHDR", struct.pack(">II", width, rows) + data[24:29]) + head[25:]
     mended = data[:8] + head + _chunk(b"IDAT", zlib.compress(raw[: rows * line], 1)) + _chunk(b"IEND", b"")

@@ -14,6 +14,7 @@ from a3dgen.appearance.texture.colour import monk_albedo
 from a3dgen.core.errors import DataError
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import JOINT
+from a3dgen.io.images import open_picture
 from a3dgen.lighting.srgb import to_linear
 
 SMPL_UV = "smpl_uv.obj"

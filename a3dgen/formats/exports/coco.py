@@ -17,7 +17,7 @@ from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import REGION_NAMES, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
-from a3dgen.io.images import read_mask, replace_file
+from a3dgen.io.images import image_size, read_mask, replace_file
 from a3dgen.io.rle import area, encode
 
 COCO_SIGMAS = (
@@ -51,8 +51,7 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
         )
     images, annotations = [], []
     for i, row in enumerate(rows(folder, subsets), start=1):
-        with Image.open(row.image) as picture:
-            width, height = picture.size
+        width, height = image_size(row.image)
         images.append(
             {"id": i, "file_name": row.image.relative_to(folder).as_posix(), "width": width, "height": height,
              "license": 0, "source_license": str(row.extra("source_license"))}

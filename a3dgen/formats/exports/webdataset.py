@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import numpy as np
 from a3dgen.formats.dataset_rows import Row, betas_are_smpl, rows
 from a3dgen.geometry.regions import absent_joints
 from a3dgen.io.images import read_rgb
+from a3dgen.io.pickle_write import portable_pickle
+from a3dgen.io.regular import read_bytes
 
 SHARD_ROWS = 1000
 HEIGHT_UNIT_PX = 200.0
@@ -37,7 +38,7 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
                 written.append(out / f"{i // SHARD_ROWS:06d}.tar")
                 archive = tarfile.open(f"{written[-1]}.tmp", "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
             _add(archive, f"{i:08d}.jpg", _jpeg(row))
-            _add(archive, f"{i:08d}.data.pyd", pickle.dumps([person(row, has_betas)], protocol=2))
+            _add(archive, f"{i:08d}.data.pyd", portable_pickle([person(row, has_betas)]))
     finally:
         _close(archive, written)
     return written
@@ -57,7 +58,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def _jpeg(row: Row) -> bytes:
     if row.image.suffix.lower() in (".jpg", ".jpeg"):
-        return row.image.read_bytes()
+        return read_bytes(row.image)
     ok, data = cv2.imencode(".jpg", read_rgb(row.image)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
     if not ok:
         raise ValueError(f"{row.image} could not be encoded")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from a3dgen.core.errors import DataError
 from a3dgen.core.machine import cores
 from a3dgen.core.records import VISIBLE
 from a3dgen.formats.a3d import BOX_MARGIN
@@ -15,6 +16,8 @@ from a3dgen.formats.schema import image_root, is_h36m
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.camera import inside_image
+from a3dgen.io.images import open_picture
+from a3dgen.io.regular import leaves
 
 IMAGE_TYPES = {".jpg", ".jpeg", ".png"}
 MASK_MARGIN_PX = 3
@@ -29,8 +32,10 @@ def check_files(c: Columns, root: Path, found: Findings) -> None:
     if not has_masks:
         found.skip("masks", f"{c.file}: no masks are named or stored")
     with ThreadPoolExecutor(cores()) as pool:  # decoding, nearly all of the work, runs outside Python
-        for mine in pool.map(lambda i: _check_sample(c, i, images, masks if has_masks else None), range(len(c.names))):
-            found.items.extend(mine.items)
+        inside = (root, images, masks if has_masks else None)
+        jobs = [pool.submit(_check_sample, c, i, *inside) for i in range(len(c.names))]
+        for job in jobs:
+            found.items.extend(job.result().items)
     below = c.subset.split("/", 1)[1] if is_h36m(c.subset) else "."
     prefix = "" if below == "." else f"{below}/"
     rows = set(c.names)
@@ -44,16 +49,16 @@ def check_files(c: Columns, root: Path, found: Findings) -> None:
                 found.error("files", f"{c.subset}/Masks/{path.name}", "no row names this file")
 
 
-def _check_sample(c: Columns, i: int, images: Path, masks: Path | None) -> Findings:
+def _check_sample(c: Columns, i: int, root: Path, images: Path, masks: Path | None) -> Findings:
     """Check the picture and the mask of one row."""
     found, name = Findings(), c.names[i]
     if _escapes(name):
         return found  # the naming rule reports it
-    size = _check_image(images / name, f"{c.subset}/Images/{name}", found)
+    size = _check_image(root, images / name, f"{c.subset}/Images/{name}", found)
     if size is not None:
         _check_inside(c, i, size, found)
         if masks is not None:
-            _check_mask(c, i, masks, size, found)
+            _check_mask(c, i, root, masks, size, found)
     return found
 
 
@@ -62,29 +67,35 @@ def _escapes(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or "\x00" in name or not name
 
 
-def _check_image(path: Path, shown: str, found: Findings) -> tuple[int, int] | None:
+def _check_image(root: Path, path: Path, shown: str, found: Findings) -> tuple[int, int] | None:
     """Decode a picture (JPEG at 1/8 scale, which still reads every byte) and return its size."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         found.error("files", shown, "the image is missing")
         return None
+    if leaves(root, path):
+        return None  # reported with all links
     if path.suffix.lower() not in IMAGE_TYPES:
         found.error("files", shown, "is neither JPEG nor PNG")
         return None
     try:
-        with Image.open(path) as image:
+        with open_picture(path, formats=("JPEG", "PNG")) as image:
             size = image.size
             mode = image.mode
             exif = image.getexif()
             image.draft("RGB", (max(1, size[0] // 8), max(1, size[1] // 8)))
             image.load()
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        found.error("decode", shown, f"cannot be decoded ({str(error)[:60]})")
+    except DataError as error:
+        found.error("decode", shown, _why(path, error))
         return None
     if mode != "RGB":
         found.error("decode", shown, f"is {mode}, wanted RGB")
     if EXIF_GPS in exif or EXIF_MAKER in exif or exif.get(EXIF_ORIENTATION, 1) != 1:
         found.error("metadata", shown, "carries EXIF orientation, GPS or maker data")
     return size
+
+
+def _why(path: Path, error: DataError) -> str:
+    return f"cannot be decoded ({str(error).removeprefix(f'{path}: ')[:100]})"
 
 
 def _check_inside(c: Columns, i: int, size: tuple[int, int], found: Findings) -> None:
@@ -111,7 +122,7 @@ def _check_box(c: Columns, i: int, size: tuple[int, int], found: Findings) -> No
         found.error("box", c.file, f"{c.names[i]}: center and scale are not the box of the present keypoints")
 
 
-def _check_mask(c: Columns, i: int, masks: Path, size: tuple[int, int], found: Findings) -> None:
+def _check_mask(c: Columns, i: int, root: Path, masks: Path, size: tuple[int, int], found: Findings) -> None:
     name = str(c.extra["mask"][i])
     shown = f"{c.subset}/Masks/{name}"
     if _escapes(name):
@@ -120,16 +131,18 @@ def _check_mask(c: Columns, i: int, masks: Path, size: tuple[int, int], found: F
     if PurePosixPath(name).with_suffix("") != PurePosixPath(c.names[i]).with_suffix(""):
         found.error("files", shown, f"does not have the base name of {c.names[i]}")
     try:
-        with Image.open(masks / name) as image:
+        if not os.path.lexists(masks / name):
+            found.error("files", shown, "the mask is missing")
+            return
+        if leaves(root, masks / name):
+            return  # reported with all links
+        with open_picture(masks / name, formats=("JPEG", "PNG")) as image:
             if image.size != size:
                 found.error("masks", shown, f"is {image.size}, its image is {size}")
                 return
             mask = np.asarray(image if image.mode == "L" else image.convert("L")) > 127
-    except FileNotFoundError:
-        found.error("files", shown, "the mask is missing")
-        return
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        found.error("decode", shown, f"cannot be decoded ({str(error)[:60]})")
+    except DataError as error:
+        found.error("decode", shown, _why(masks / name, error))
         return
     if not mask.any():
         found.error("masks", shown, "is empty")
@@ -146,6 +159,18 @@ def _check_points_on_mask(c: Columns, i: int, mask: np.ndarray, shown: str, foun
         if x1 > 0 and y1 > 0 and x0 < w and y0 < h and not mask[max(0, y0) : y1, max(0, x0) : x1].any():
             found.error("masks", shown, f"a visible keypoint at ({x}, {y}) lies off the mask")
             return
+
+
+def check_links(root: Path, found: Findings) -> None:
+    """Report links that lead out of the dataset (what they show is not in it, and may be anything) and odd files."""
+    for folder, folders, files in os.walk(root):
+        for name in sorted(folders + files):
+            path = Path(folder) / name
+            shown = path.relative_to(root).as_posix()
+            if path.is_symlink() and leaves(root, path):
+                found.error("links", shown, "is a link that leads out of the dataset; it is not followed")
+            elif path.exists() and not (path.is_file() or path.is_dir()):
+                found.error("links", shown, "is a pipe or device, not a file")
 
 
 def check_stray(root: Path, subsets: list[str], found: Findings) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 from a3dgen.core.errors import DataError
 from a3dgen.formats.schema import annotation_path, image_root
 from a3dgen.formats.validation.columns import view
-from a3dgen.formats.validation.file_rules import check_files, check_stray
+from a3dgen.formats.validation.file_rules import check_files, check_links, check_stray
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.row_rules import check_rows
 from a3dgen.formats.validation.schema_rules import check_names, check_schema
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.npz import read
+from a3dgen.io.regular import leaves
 
 
 def validate(folder: str | Path) -> Findings:
@@ -45,6 +46,7 @@ def validate(folder: str | Path) -> Findings:
         rows[subset], removed = _check_npz(root, path, subset, (keeps, collapsed), found)
         regions += removed
     check_stray(root, list(rows), found)
+    check_links(root, found)
     if facts is not None:
         _check_facts(facts, rows, regions, found)
     return found
@@ -65,6 +67,8 @@ def _check_npz(
         found.error("tree", file, f"the annotation of {subset} is called {annotation_path(subset)}")
     if not (root / image_root(subset) / "Images").is_dir():
         found.error("tree", file, f"{image_root(subset)}/Images is missing")
+    if leaves(root, path):
+        return 0, none  # reported with all links
     try:
         data = read(path)
     except DataError as error:
@@ -84,7 +88,7 @@ def _check_npz(
 
 def _facts(root: Path, found: Findings) -> dict[str, Any] | None:
     path = root / "dataset.json"
-    if not path.is_file():
+    if not path.is_file() or leaves(root, path):
         found.skip("dataset.json", "the file is missing; conventions and counts were not checked")
         return None
     try:
