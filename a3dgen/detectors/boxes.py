@@ -51,7 +51,9 @@ class TransformersBoxes:
         silence()
         try:
             processor = AutoImageProcessor.from_pretrained(self._folder, local_files_only=True)
-            model = AutoModelForObjectDetection.from_pretrained(self._folder, local_files_only=True)
+            model = AutoModelForObjectDetection.from_pretrained(
+                self._folder, local_files_only=True, use_safetensors=True
+            )
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"--person-weights {self._folder}: cannot be loaded: {str(error).splitlines()[0]}"

@@ -10,7 +10,7 @@ from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.given import make_person
 from a3dgen.detectors.keypoint_rows import peak_confidence
-from a3dgen.detectors.weights import CONFIG_OPTION, local_path
+from a3dgen.detectors.weights import CONFIG_OPTION, harmless_copy, local_path
 
 
 class Detectron2Detector:
@@ -38,11 +38,12 @@ class Detectron2Detector:
         settings = local_path(CONFIG_OPTION, config.config, "file", "detectron2's YAML file of the network")
         weights = local_path("--weights", config.weights, "file", "its weights (.pkl, .pth)")
         cfg = get_cfg()
-        cfg.merge_from_file(str(settings))
-        cfg.MODEL.WEIGHTS = str(weights)
+        cfg.merge_from_file(str(settings), allow_unsafe=False)  # else a tag in the YAML may run anything
         cfg.MODEL.DEVICE = "cpu"
         cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = max(0.5, config.min_score)
-        self._predict = DefaultPredictor(cfg)
+        with harmless_copy("--weights", weights) as copy:
+            cfg.MODEL.WEIGHTS = str(copy)
+            self._predict = DefaultPredictor(cfg)
 
     def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
         """Find everybody; the best first."""

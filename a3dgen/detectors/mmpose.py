@@ -7,10 +7,11 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import MissingDependency
+from a3dgen.core.trust import warn_of_code
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.boxes import person_boxes, to_person
 from a3dgen.detectors.given import make_person
-from a3dgen.detectors.weights import CONFIG_OPTION, local_path
+from a3dgen.detectors.weights import CONFIG_OPTION, harmless_copy, local_path
 
 
 class MmposeDetector:
@@ -37,7 +38,9 @@ class MmposeDetector:
         settings = local_path(CONFIG_OPTION, config.config, "file", "mmpose's Python file of the network")
         weights = local_path("--weights", config.weights, "file", "its weights (.pth)")
         self._infer = inference_topdown
-        self._model = init_model(str(settings), str(weights), device="cpu")
+        warn_of_code(CONFIG_OPTION, str(settings), "a Python file")
+        with harmless_copy("--weights", weights) as copy:
+            self._model = init_model(str(settings), str(copy), device="cpu")
         self._boxes = person_boxes(config)
         self._min_score = config.min_score
 

@@ -40,7 +40,7 @@ class VitPoseDetector:
             raise MissingDependency("transformers", "detector vitpose", "pip install 'transformers>=5' scipy") from None
         silence()
         try:
-            model = VitPoseForPoseEstimation.from_pretrained(self._folder, local_files_only=True)
+            model = VitPoseForPoseEstimation.from_pretrained(self._folder, local_files_only=True, use_safetensors=True)
             if (self._folder / "preprocessor_config.json").is_file():
                 processor = processor_class.from_pretrained(self._folder, local_files_only=True)
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from a3dgen.io.forgotten import add_forgotten, fact, facts_of, shot_of
 from a3dgen.io.images import replace_file
 from a3dgen.io.npz import read
 from a3dgen.io.shards import read_shard
+from a3dgen.io.tables import read_table
 from a3dgen.stages.background import safe_name
 from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE
 
@@ -134,11 +134,7 @@ def _refused(out: Path, key: str) -> dict[str, str] | None:
 
 def _listed(out: Path) -> list[dict[str, str]]:
     """Return the list of names of a photo folder: stem, photo, people, remark, sha256."""
-    path = out / "ingest" / "photos" / "names.csv"
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_table(out / "ingest" / "photos" / "names.csv")
 
 
 def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfig], Any]) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ import numpy as np
 from a3dgen.core.records import OK, REJECTED, Outcome, Persons
 from a3dgen.engine.tasks import shard_path
 from a3dgen.geometry.regions import REGION_NAMES
-from a3dgen.io.images import replace_file
 from a3dgen.io.shards import read_shard
+from a3dgen.io.tables import read_table, write_table
 from a3dgen.report.photos import without_samples
-from a3dgen.sources.photos.review import COLUMNS, read_table
+from a3dgen.sources.photos.review import COLUMNS
 
 SHOWN = ("fit", "amputate", "background")
 """Stages that say something of a person, after ``ingest``."""
@@ -32,25 +30,22 @@ def write_review(out: Path, path: Path) -> int:
     """
     photos = _names(out)
     before = _rows(path)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    count = 0
+    rows = []
     for person, status, reason in people(out):
         key = str(person["key"])
         removed = [REGION_NAMES[k] for k in np.flatnonzero(person["present_removed"])]
         residual = [f"{person['present_residual'][k]:g}" for k in np.flatnonzero(person["present_removed"])]
         said = before.get(key, {})
-        writer.writerow({
+        cells = {
             "key": key, "photo": photos.get(str(person["stem"]), ""),
             "keep": said.get("keep") or ("no" if person["dropped"] else "yes"),
             "removed": said.get("removed") or ";".join(removed),
             "residual": said.get("residual") or ";".join(residual),
             "found": f"{int((person['keypoints'][:, 2] > 0).sum())} keypoints", "status": status, "reason": reason,
-        })  # fmt: skip
-        count += 1
-    replace_file(path, text.getvalue().encode())
-    return count
+        }  # fmt: skip
+        rows.append([cells[name] for name in COLUMNS])
+    write_table(path, COLUMNS, rows)
+    return len(rows)
 
 
 def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:

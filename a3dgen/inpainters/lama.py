@@ -14,6 +14,7 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, MissingDependency
+from a3dgen.core.trust import warn_of_code
 from a3dgen.inpainters import Inpainter
 
 MULTIPLE = 8
@@ -52,6 +53,7 @@ def _load(path: str) -> Any:
         import torch
     except ImportError:
         raise MissingDependency("torch", "inpainter 'lama'") from None
+    warn_of_code("background.inpainter_path", path, "a TorchScript file")
     try:
         return torch.jit.load(path, map_location="cpu").eval()
     except (RuntimeError, ValueError) as error:

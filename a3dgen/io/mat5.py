@@ -8,6 +8,7 @@ structs and cells are understood. Format: "MAT-File Format", The MathWorks, leve
 from __future__ import annotations
 
 import mmap
+import shutil
 import struct
 import tempfile
 import zlib
@@ -20,8 +21,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.damage import is_not_the_file
+from a3dgen.io.regular import open_regular
 
-MAX_BYTES = 8 << 30
+MAX_BYTES = 4 << 30
 """A file may not unpack to more."""
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CODES = {1: "b", 2: "B", 3: "h", 4: "H", 5: "i", 6: "I", 7: "f", 9: "d", 12: "q", 13: "Q"}
@@ -35,6 +38,10 @@ _BLOCK = 1 << 20
 
 class _Damaged(Exception):
     """A length or type in the file makes no sense."""
+
+
+class _TooLarge(Exception):
+    """The file unpacks to more than is allowed."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +186,10 @@ def open_mat(path: Path) -> Iterator[dict[str, Value]]:
             ``MAX_BYTES``.
     """
     try:
-        with path.open("rb") as source, tempfile.TemporaryFile(prefix="a3dgen-mat-") as unpacked:
+        with open_regular(path) as source, tempfile.TemporaryFile(prefix="a3dgen-mat-") as unpacked:
             order = _order(path, source.read(_HEADER))
-            starts = _unpack(source, unpacked, order)
+            most = min(MAX_BYTES, shutil.disk_usage(tempfile.gettempdir()).free * 9 // 10)
+            starts = _unpack(source, unpacked, order, most)
             unpacked.flush()
             if not starts:
                 yield {}
@@ -189,25 +197,32 @@ def open_mat(path: Path) -> Iterator[dict[str, Value]]:
             with mmap.mmap(unpacked.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 file = _File(data, order)
                 yield dict(_variable(file, start) for start in starts)
+    except _TooLarge as error:
+        raise DataError(
+            f"{path}: unpacks to more than {error.args[0] / 1e9:.1f} GB, {MAX_BYTES >> 30} GiB or what "
+            f"{tempfile.gettempdir()} has left; if it is MPII's own file, set TMPDIR to a larger folder"
+        ) from None
     except (_Damaged, struct.error, zlib.error, OverflowError):
         raise DataError(f"{path}: the MATLAB file is damaged; fetch it again") from None
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder, not a MATLAB file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be unpacked to {tempfile.gettempdir()} ({error.strerror})") from None
 
 
 def _order(path: Path, header: bytes) -> str:
     if header[:10] == b"MATLAB 7.3":
         raise DataError(f"{path}: a MATLAB 7.3 file; save it with -v7")
+    if why := is_not_the_file(header):
+        raise DataError(f"{path}: {why}")
     order = {b"IM": "<", b"MI": ">"}.get(header[126:128])
     if order is None:
         raise DataError(f"{path}: not a MATLAB file of version 5 to 7")
     return order
 
 
-def _unpack(source: BinaryIO, target: BinaryIO, order: str) -> list[int]:
-    """Write all top-level values, uncompressed, one after the other; return where they begin."""
+def _unpack(source: BinaryIO, target: BinaryIO, order: str, most: int) -> list[int]:
+    """Write all top-level values, uncompressed, one after the other, ``most`` bytes in all; return where they begin."""
     starts, written = [], 0
     while head := source.read(8):
         kind, count = struct.unpack(order + "II", head)
@@ -222,9 +237,9 @@ def _unpack(source: BinaryIO, target: BinaryIO, order: str) -> list[int]:
         for block in _blocks(source, count):
             part = inflate.decompress(block, _BLOCK) if inflate else block
             while True:
+                if written + len(part) > most:
+                    raise _TooLarge(most)
                 written += target.write(part)
-                if written > MAX_BYTES:
-                    raise _Damaged
                 if inflate is None or not inflate.unconsumed_tail:
                     break
                 part = inflate.decompress(inflate.unconsumed_tail, _BLOCK)

@@ -23,7 +23,10 @@ import numpy as np
 
 from a3dgen.core.errors import DataError
 from a3dgen.core.records import RECORDS, SCHEMA_VERSION, Column, Record
+from a3dgen.io.hdf5 import numbers
 
+MAX_BYTES = 16 << 30
+"""Of one column; a build folder may come from somebody else."""
 TEMPORARY = ".tmp"
 """Suffix of a file that is being written; whatever still carries it when a build starts is swept."""
 _COMPRESS_FROM = 2048
@@ -202,10 +205,12 @@ def _read_record(group: h5py.Group, name: str) -> Record:
 
 def _read_column(node: h5py.Group | h5py.Dataset, spec: Column) -> np.ndarray:
     if not isinstance(node, h5py.Group):
-        return node[()]
-    ends = np.cumsum(node["lengths"][()])
-    starts = ends - node["lengths"][()]
-    flat = node["bytes"][()].tobytes() if spec.is_text else node["flat"][()]
+        return numbers(node, max_bytes=MAX_BYTES)
+    lengths = numbers(node["lengths"], max_bytes=MAX_BYTES)
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    flat = numbers(node["bytes" if spec.is_text else "flat"], max_bytes=MAX_BYTES)
+    flat = flat.tobytes() if spec.is_text else flat
     rows = np.empty(len(ends), object)
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         piece = flat[start:end]

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from a3dgen.core.errors import ConfigError
 from a3dgen.detectors import DetectorConfig, get_detector
@@ -52,8 +53,8 @@ def module(monkeypatch, name, **content):
 
 @pytest.fixture
 def files(tmp_path):
-    for name in ("model.yaml", "model.pth"):
-        (tmp_path / name).write_text("x")
+    (tmp_path / "model.yaml").write_text("x")
+    torch.save({"state_dict": {"layer.weight": torch.ones(2)}}, tmp_path / "model.pth")
     return {"config": str(tmp_path / "model.yaml"), "weights": str(tmp_path / "model.pth")}
 
 
@@ -63,6 +64,7 @@ def test_detectron2(monkeypatch, files):
     class Predictor:
         def __init__(self, cfg):
             seen["cfg"] = cfg
+            seen["weights"] = torch.load(cfg.MODEL.WEIGHTS, weights_only=False)
 
         def __call__(self, image):
             seen["image"] = image
@@ -70,14 +72,17 @@ def test_detectron2(monkeypatch, files):
 
     heads = SimpleNamespace(SCORE_THRESH_TEST=0.05)
     model = SimpleNamespace(WEIGHTS="", DEVICE="cuda", ROI_HEADS=heads)
-    cfg = SimpleNamespace(MODEL=model, merge_from_file=lambda path: seen.update(path=path))
+    cfg = SimpleNamespace(
+        MODEL=model, merge_from_file=lambda path, allow_unsafe: seen.update(path=path, safe=not allow_unsafe)
+    )
     module(monkeypatch, "detectron2")
     module(monkeypatch, "detectron2.config", get_cfg=lambda: cfg)
     module(monkeypatch, "detectron2.engine", DefaultPredictor=Predictor)
     best, other = get_detector(DetectorConfig("detectron2", **files)).detect(RGB)
     assert (best.score, other.score) == (pytest.approx(0.9), pytest.approx(0.7))
     np.testing.assert_array_equal(seen["image"], RGB[..., ::-1])
-    assert (seen["path"], cfg.MODEL.WEIGHTS, cfg.MODEL.DEVICE) == (files["config"], files["weights"], "cpu")
+    assert (seen["path"], seen["safe"], cfg.MODEL.DEVICE) == (files["config"], True, "cpu")
+    assert seen["weights"]["state_dict"]["layer.weight"].tolist() == [1, 1]
     np.testing.assert_allclose(other.keypoints[list(COCO_ROWS), :2], POINTS - 0.5)
     np.testing.assert_allclose(other.box, [5, 6, 30, 40])
     confidence = other.keypoints[list(COCO_ROWS), 2]
@@ -98,7 +103,7 @@ def test_mmpose(monkeypatch, files):
         ]
 
     def init_model(config, checkpoint=None, device="cuda:0"):
-        seen.update(config=config, checkpoint=checkpoint, device=device)
+        seen.update(config=config, weights=torch.load(checkpoint, weights_only=False), device=device)
         return object()
 
     module(monkeypatch, "mmpose")
@@ -109,7 +114,8 @@ def test_mmpose(monkeypatch, files):
     assert (best.score, other.score) == (0.8, 0.5)
     np.testing.assert_allclose(best.keypoints[list(COCO_ROWS), :2], POINTS + 3)
     np.testing.assert_array_equal(seen["img"], RGB[..., ::-1])
-    assert (seen["config"], seen["checkpoint"], seen["device"]) == (files["config"], files["weights"], "cpu")
+    assert (seen["config"], seen["device"]) == (files["config"], "cpu")
+    assert seen["weights"]["state_dict"]["layer.weight"].tolist() == [1, 1]
     assert (seen["bboxes"].shape, seen["bbox_format"]) == ((2, 4), "xyxy")
 
 

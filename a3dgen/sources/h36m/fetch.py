@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS
+from a3dgen.io import hdf5
+from a3dgen.io.hdf5 import child, open_hdf5
 from a3dgen.sources import Found
 from a3dgen.sources.common import first_existing, numbers
 from a3dgen.sources.h36m.cameras import Camera, load_cameras
@@ -53,9 +54,12 @@ def read_fetch(config: Any, files: list[Path], cameras: Path | None) -> Iterator
 
 def _read_take(path: Path) -> dict[str, Any]:
     try:
-        with h5py.File(path, "r") as file:
-            content: dict[str, Any] = {n: file[n][()] for n in ("frame", "camera", "pose/2d", "pose/3d")}
-            content["intrinsics"] = {str(n): file["intrinsics"][n][()] for n in file["intrinsics"]}
+        with open_hdf5(path) as file:
+            content: dict[str, Any] = {
+                n: hdf5.numbers(child(file, n)) for n in ("frame", "camera", "pose/2d", "pose/3d")
+            }
+            cameras = child(file, "intrinsics")
+            content["intrinsics"] = {str(n): hdf5.numbers(child(cameras, n)) for n in cameras}
     except KeyError as error:
         raise DataError(f"{path}: not h36m-fetch's annot.h5: {error.args[0]}") from None
     except (OSError, RuntimeError, TypeError, ValueError, AttributeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import cv2
 import h5py
 import numpy as np
 
-from a3dgen.core.errors import Rejected
+from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.home import home
-from a3dgen.io import rle
+from a3dgen.io import hdf5, rle
+from a3dgen.io.hdf5 import child, open_hdf5
 from a3dgen.io.images import write_image
+
+MASK_BYTES = 1 << 26
+"""Of one silhouette; the camera's pictures have a million pixels."""
 
 
 def frames_folder(config: Any) -> Path:
@@ -84,6 +89,7 @@ class Silhouettes:
         """``path`` need not exist: the masks are a separate download."""
         self._path = path
         self._file: h5py.File | None = None
+        self._open = ExitStack()
 
     def at(self, number: int, size: tuple[int, int]) -> rle.Rle | None:
         """Return the mask of a frame (from 1), or None where there is none of that size."""
@@ -91,15 +97,14 @@ class Silhouettes:
             return None
         try:
             if self._file is None:
-                self._file = h5py.File(self._path, "r")
-            reference = np.ravel(self._file["Masks"])[number - 1]
-            mask = np.asarray(self._file[reference]).T > 0  # MATLAB's columns are HDF5's rows
-        except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError):
+                self._file = self._open.enter_context(open_hdf5(self._path))
+            reference = np.ravel(hdf5.numbers(child(self._file, "Masks"), kinds="O"))[number - 1]
+            mask = hdf5.numbers(self._file[reference], max_bytes=MASK_BYTES).T > 0  # MATLAB's columns are HDF5's rows
+        except (DataError, OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError):
             return None
         return rle.encode(mask) if mask.shape == (size[1], size[0]) and mask.any() else None
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._file is not None:
-            self._file.close()
+        self._open.close()
         self._file = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from numpy import ndarray
 from a3dgen.amputation.sampling import SHORTEST
 from a3dgen.core.errors import ConfigError
 from a3dgen.geometry.regions import NUM_REGIONS, find_region, most_proximal
+from a3dgen.io.tables import read_table
 
 COLUMNS = ("key", "photo", "keep", "removed", "residual", "found", "status", "reason")
 """Columns of review.csv; only keep, removed and residual are the user's to change."""
@@ -77,34 +76,6 @@ class Verdicts:
         """Return a digest of what is said; a new note in another column changes nothing."""
         facts = {n: v.plain() for n, v in sorted(self._by_name.items())}
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file as spreadsheets write it: with commas, semicolons (then 0,5 is a number) or tabs; UTF-8, or
-    Windows' western characters. No file is an empty table; cells that are not there are empty, cells beyond the named
-    columns are left out.
-
-    Raises:
-        ConfigError: if it is no such file.
-    """
-    if not path.is_file():
-        return []
-    try:
-        data = path.read_bytes()
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252")
-        head = text.partition("\n")[0]
-        delimiter = max(",;\t", key=head.count)
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
-        rows = [{name: cell for name, cell in row.items() if name is not None} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path}: cannot be read as CSV: {error}") from None
-    if delimiter == ";":
-        for row in rows:
-            row["residual"] = (row.get("residual") or "").replace(",", ".")
-    return rows
 
 
 def _read(path: Path) -> dict[str, ReviewEntry]:

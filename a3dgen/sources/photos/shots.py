@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
-import io
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -21,6 +19,7 @@ from a3dgen.detectors import Detector, Person, get_detector
 from a3dgen.detectors.given import GivenDetector
 from a3dgen.io import rle
 from a3dgen.io.images import replace_file
+from a3dgen.io.tables import write_table
 from a3dgen.sources.photos.detect import make_facts
 from a3dgen.sources.photos.files import PhotoFile
 
@@ -121,11 +120,7 @@ class ShotMaker:
 
     def finish(self) -> None:
         """Write the list of names, and delete copies and detections that belong to no photo any more."""
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(("stem", "photo", "people", "remark", "sha256"))
-        writer.writerows(self._names)
-        replace_file(self._work / "names.csv", text.getvalue().encode())
+        write_table(self._work / "names.csv", ("stem", "photo", "people", "remark", "sha256"), self._names)
         for folder in ("facts", "images"):
             for path in (self._work / folder).glob("*"):
                 if path.is_file() and path not in self._kept:
