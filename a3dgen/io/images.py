@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -27,7 +28,7 @@ from PIL import Image, JpegImagePlugin
 from a3dgen.core.errors import DataError
 from a3dgen.io.damage import is_not_the_file
 from a3dgen.io.regular import head_of, open_regular
-from a3dgen.io.truncation import check_end
+from a3dgen.io.truncation import Salvage, check_end
 
 MAX_PIXELS = 60_000_000
 """Larger images are refused before decoding (decompression bombs; nothing below needs more)."""
@@ -39,6 +40,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Decoders that may see a file; Pillow has many more, and their code is older."""
 MIN_QUALITY = 75
 """A copy is never compressed harder than this, however poor the source was."""
+Side = Literal["", "top", "bottom", "left", "right"]
 _ORIENTATION_TAG = 0x0112
 _PEAK = {"1": 12, "L": 12, "P": 18, "RGB": 14, "YCbCr": 14, "CMYK": 16, "RGBA": 20, "LA": 20, "PA": 20}
 """Bytes a pixel at the height of decoding, copies included, by Pillow's mode; 24 for all others."""
@@ -169,6 +171,28 @@ def read_rgb(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UInt
         check_end(path, image.format)
         image.load()
         return _upright(_rgb_pixels(image if factor < 2 else image.reduce(factor)), orientation)
+
+
+def read_salvaged(path: str | Path, left: Salvage) -> tuple[UInt8[ndarray, "h w 3"], Side]:
+    """Return what is left of a truncated photo, upright, and the side of the upright picture at which it is cut.
+
+    Raises:
+        DataError: if it cannot be decoded after all.
+    """
+    try:
+        with Image.open(BytesIO(left.data), formats=("JPEG", "PNG")) as image:
+            orientation = _orientation(image)
+            _check_memory(path, image, 1)
+            pixels = _rgb_pixels(image)[: left.rows]
+    except DataError:
+        raise
+    except Exception as error:  # as in open_picture
+        raise DataError(f"{path}: the image cannot be decoded: {_one_line(error)}") from None
+    last = np.zeros((2, 2), bool)
+    last[-1] = True
+    last = _upright(last, orientation)
+    sides: dict[Side, ndarray] = {"top": last[0], "bottom": last[-1], "left": last[:, 0], "right": last[:, -1]}
+    return _upright(pixels, orientation), next(side for side, edge in sides.items() if edge.all())
 
 
 def _check_memory(path: str | Path, image: Image.Image, factor: int) -> None:

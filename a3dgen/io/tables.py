@@ -34,10 +34,8 @@ def plain(cell: str) -> str:
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a table with one line of column names, atomically."""
     text = io.StringIO()
-    writer, quoting = (
-        csv.writer(text, lineterminator="\n"),
-        csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n"),
-    )
+    writer = csv.writer(text, lineterminator="\n")
+    quoting = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
         cells = [harmless(cell) for cell in row]

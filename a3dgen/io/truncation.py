@@ -14,6 +14,7 @@ from PIL import Image
 
 from a3dgen.core.errors import DataError
 
+MAX_PIXELS = 60_000_000
 _TAIL = 4096
 _LAST_COEFFICIENT = 63
 _NOISE = bytes((73 * i + 41) % 255 for i in range(1 << 16))
@@ -99,27 +100,32 @@ def _check_png_end(path: str | Path) -> None:
             raise Truncated(f"{path}: the PNG is truncated (no end chunk); fetch the file again")
 
 
-def salvage(data: bytes) -> Salvage | None:
+def salvage(data: bytes, limit: int = MAX_PIXELS) -> Salvage | None:
     """Return what can be decoded of a truncated JPEG or PNG; None if there is nothing to speak of.
 
     A baseline JPEG and a PNG are stored row by row: the rows before the cut are as good as ever. A progressive JPEG is
     stored from coarse to fine: it counts as whole, if coarse, once every frequency of its brightness has been written.
+
+    Args:
+        data: the file. limit: most pixels that it may have.
     """
     try:
         if data.startswith(b"\xff\xd8"):
-            return _salvage_jpeg(data)
-        return _salvage_png(data) if data.startswith(b"\x89PNG\r\n\x1a\n") else None
+            return _salvage_jpeg(data, limit)
+        return _salvage_png(data, limit) if data.startswith(b"\x89PNG\r\n\x1a\n") else None
     except (struct.error, zlib.error, IndexError, KeyError, ValueError, OSError, SyntaxError):
         return None  # what is left makes no sense either
 
 
-def _salvage_jpeg(data: bytes) -> Salvage | None:
+def _salvage_jpeg(data: bytes, limit: int) -> Salvage | None:
     start = _jpeg_scan_offset(BytesIO(data))
     if not start:
         return None
     whole = data + b"\xff\xd9"
     with Image.open(BytesIO(whole), formats=("JPEG",)) as image:
         height, progressive = image.height, bool(image.info.get("progressive"))
+        if image.width * height > limit:
+            return None
     if progressive:
         return Salvage(whole, height, height, coarse=True) if _every_frequency(data, start) else None
     # where the missing bytes would count, other bytes there give another picture
@@ -145,8 +151,10 @@ def _every_frequency(data: bytes, start: int) -> bool:
     return any(brightness in components and last == _LAST_COEFFICIENT for components, last in scans[:-1])
 
 
-def _salvage_png(data: bytes) -> Salvage | None:
+def _salvage_png(data: bytes, limit: int) -> Salvage | None:
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    if width * height > limit:
+        return None
     line = 1 + (width * depth * _CHANNELS[colour] + 7) // 8
     position, head, packed = 33, data[8:33], b""
     while position + 8 <= len(data):

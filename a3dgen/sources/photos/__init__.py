@@ -140,6 +140,8 @@ def _work(config: Config) -> Path:
 
 def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts) -> Found:
     person = shot.people[number - 1]
+    if shot.reasons[number - 1]:
+        return key, shot.reasons[number - 1]
     size = shot.size
     keypoints, state = calibrate(person.keypoints, config.detection.name)
     off = (state != UNLABELLED) & ~inside_image(keypoints[:, :2], *size)

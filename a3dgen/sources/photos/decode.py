@@ -10,28 +10,41 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import TiffImagePlugin
 
 from a3dgen.core.errors import DataError
-from a3dgen.io.images import image_size, read_rgb
+from a3dgen.io.images import LARGEST, MAX_DECODED, Side, image_size, read_rgb, read_salvaged
+from a3dgen.io.regular import open_regular, read_bytes
+from a3dgen.io.truncation import Truncated, salvage
 
-LARGEST = 250_000_000
-"""px; beyond this a file is taken for a decompression bomb."""
 SMALLEST = 64
 """A photo must have this many px on either side to show a person worth fitting."""
+_PEAK_TIFF, _PEAK_HEIF = 18, 12
+"""Bytes a pixel at the height of decoding 16-bit colour with OpenCV, and a HEIC file."""
 
 
 @dataclass(frozen=True)
 class DecodedPhoto:
-    """A decoded photo, upright: RGB pixels, no larger than asked for, and the size (width, height) of the file."""
+    """A decoded photo.
+
+    Attributes:
+        rgb: its pixels, upright, no larger than asked for. size: (width, height) of what could be decoded, before it
+            was scaled down. remark: what is to be said of it. lost: the side at which a part of it is missing.
+    """
 
     rgb: UInt8[ndarray, "h w 3"]
     size: tuple[int, int]
+    remark: str = ""
+    lost: Side = ""
 
 
 def load_photo(path: Path, max_side: int, kind: str) -> DecodedPhoto:
     """Read a photo upright, as RGB, scaled down to ``max_side`` px on its longer side if it is larger.
 
-    ``kind`` is what its bytes say it is (``kinds.kind_of``).
+    A JPEG or PNG that is cut short is decoded as far as it goes; what is missing is cut off.
+
+    Args:
+        path: the file. max_side: px. kind: what its bytes say it is (``kinds.kind_of``).
 
     Raises:
         DataError: if it cannot be read, or needs a package that is not installed.
@@ -42,11 +55,27 @@ def load_photo(path: Path, max_side: int, kind: str) -> DecodedPhoto:
     try:
         size = image_size(path, LARGEST)
         return DecodedPhoto(fit_size(read_rgb(path, LARGEST, max_side), max_side), size)
+    except Truncated as error:
+        return _cut_short(path, max_side, error)
     except DataError:
         deep = _deep_tiff(path) if kind == "TIFF" else None
         if deep is None:
             raise
         return DecodedPhoto(fit_size(deep, max_side), _size(deep))
+
+
+def _cut_short(path: Path, max_side: int, error: Truncated) -> DecodedPhoto:
+    left = salvage(read_bytes(path)) if path.stat().st_size < MAX_DECODED // 4 else None
+    if left is None or left.rows < SMALLEST:
+        raise error
+    rgb, lost = read_salvaged(path, left)
+    if left.coarse:
+        remark, lost = "cut short: its finest details are missing", ""
+    elif left.rows == left.height:
+        remark, lost = "without its end marker, but whole", ""
+    else:
+        remark = f"cut short: {left.rows} of {left.height} rows can be read, the {lost} is missing"
+    return DecodedPhoto(fit_size(rgb, max_side), _size(rgb), remark, lost)
 
 
 def _size(rgb: UInt8[ndarray, "h w 3"]) -> tuple[int, int]:
@@ -55,8 +84,10 @@ def _size(rgb: UInt8[ndarray, "h w 3"]) -> tuple[int, int]:
 
 def _deep_tiff(path: Path) -> UInt8[ndarray, "h w 3"] | None:
     """Read a TIFF with 16-bit colour channels, which Pillow does not know; None if OpenCV does not either."""
+    if not 0 < _tiff_pixels(path) * _PEAK_TIFF <= MAX_DECODED or path.stat().st_size > MAX_DECODED:
+        return None
     try:
-        data = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+        data = cv2.imdecode(np.frombuffer(read_bytes(path), np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
     except cv2.error:
         return None
     if data is None:
@@ -66,6 +97,19 @@ def _deep_tiff(path: Path) -> UInt8[ndarray, "h w 3"] | None:
     if data.dtype != np.uint8:
         return None
     return np.ascontiguousarray(data[..., ::-1])
+
+
+def _tiff_pixels(path: Path) -> int:
+    """Return the number of pixels that a TIFF states; 0 if it is none."""
+    width, height = 256, 257  # tags of TIFF 6.0
+    try:
+        with open_regular(path) as file:
+            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            file.seek(tags.next)
+            tags.load(file)
+            return int(tags[width]) * int(tags[height])
+    except Exception:  # a damaged directory fails in many ways, and is none
+        return 0
 
 
 def can_read_heif() -> bool:
@@ -82,8 +126,9 @@ def _heif(path: Path) -> UInt8[ndarray, "h w 3"]:
         # libheif turns the picture upright itself, and brings 10 and 12 bits down to 8
         picture = pillow_heif.open_heif(str(path))
         width, height = picture.size
-        if width * height > LARGEST:
-            raise ValueError(f"{width}x{height} px is above the limit of {LARGEST / 1e6:.0f} megapixels")
+        most = min(LARGEST, MAX_DECODED // _PEAK_HEIF)
+        if width * height > most:
+            raise ValueError(f"{width}x{height} px is above the limit of {most / 1e6:.0f} megapixels; scale it down")
         return np.array(picture.to_pillow().convert("RGB"))
     except (ValueError, OSError, EOFError, RuntimeError, SyntaxError) as error:
         raise DataError(f"{path.name}: the image cannot be decoded: {error}") from None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
@@ -15,13 +16,16 @@ from a3dgen.core.errors import DataError, MissingDependency
 from a3dgen.detectors import Detector, Person
 from a3dgen.io import rle
 from a3dgen.io.images import write_image
-from a3dgen.sources.photos.decode import SMALLEST, fit_size, load_photo
+from a3dgen.sources.photos.decode import SMALLEST, DecodedPhoto, fit_size, load_photo
 from a3dgen.sources.photos.files import LOSSLESS, PhotoFile
 from a3dgen.sources.photos.kinds import suffix_lies
 from a3dgen.sources.photos.videos import sampled_frames
 
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
+
+CLEAR_PX, CLEAR_SHARE = 8, 0.02
+"""A person is whole if so much of the picture lies between them and where it is cut short."""
 
 
 def make_facts(config: Config, file: PhotoFile, detector: Detector, work: Path) -> list[dict[str, Any]]:
@@ -38,9 +42,12 @@ def make_facts(config: Config, file: PhotoFile, detector: Detector, work: Path) 
     if file.is_video:
         return list(maker.frames())
     photo = load_photo(file.path, config.max_side, file.kind)
-    copied = file.kind in ("HEIC", "TIFF") or not file.path_is_text
-    remark = f"read as {file.kind}, which its bytes are" if suffix_lies(file.path, file.kind) else ""
-    return [maker.facts(photo.rgb, photo.size, (file.name, file.stem), copied, remark)]
+    if photo.lost in ("top", "left") and config.detection.name == "given":
+        raise DataError(f"{photo.remark}, from where the detections of it count")
+    copied = file.kind in ("HEIC", "TIFF") or not file.path_is_text or "cut short" in photo.remark
+    if suffix_lies(file.path, file.kind):
+        photo = replace(photo, remark=_both(f"read as {file.kind}, which its bytes are", photo.remark))
+    return [maker.facts(photo, (file.name, file.stem), copied)]
 
 
 class _Maker:
@@ -54,26 +61,25 @@ class _Maker:
             size = (int(rgb.shape[1]), int(rgb.shape[0]))
             small = fit_size(rgb, config.max_side)
             names = (f"{file.name}@{number}", f"{file.stem}-f{number:06d}")
-            yield self.facts(small, size, names, True, frame.remark)
+            yield self.facts(DecodedPhoto(small, size, frame.remark), names, True)
 
-    def facts(
-        self, rgb: UInt8[ndarray, "h w 3"], size: tuple[int, int], names: tuple[str, str], copied: bool, remark: str
-    ) -> dict[str, Any]:
-        """Return what is made of one picture; ``size`` is what it had in its file, ``names`` name and stem."""
+    def facts(self, photo: DecodedPhoto, names: tuple[str, str], copied: bool) -> dict[str, Any]:
+        """Return what is made of one picture; ``names`` are its name and stem."""
+        rgb, size, remark = photo.rgb, photo.size, photo.remark
         h, w = rgb.shape[:2]
         if min(size) < SMALLEST or min(h, w) < 1:
             raise DataError(f"the picture is {size[0]}x{size[1]} px; {SMALLEST} px are the least on either side")
         name, stem = names
         if (w, h) != size:
             scaled, copied = f"scaled down from {size[0]}x{size[1]} to {w}x{h} px", True
-            remark = f"{remark}; {scaled}" if remark else scaled
+            remark = _both(remark, scaled)
         people = sorted(self._detector.detect(rgb, name), key=lambda p: p.box[0] + p.box[2])
         people = [replace(p, mask=_outline(p, rgb)) for p in people]
         suffix = ".png" if self._file.kind in LOSSLESS else ".jpg"
         return {
             "name": name, "stem": stem, "size": [w, h], "remark": remark,
             "images": self._pictures(rgb, people, stem, suffix, copied),
-            "people": [_plain(p) for p in people],
+            "people": [_plain(p) | _cut(p, photo) for p in people],
         }  # fmt: skip
 
     def _pictures(
@@ -117,6 +123,24 @@ def _outline(person: Person, rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w
         return segment(rgb, person.box)
     except MissingDependency:
         return None
+
+
+def _both(first: str, second: str) -> str:
+    return f"{first}; {second}" if first and second else first or second
+
+
+def _cut(person: Person, photo: DecodedPhoto) -> dict[str, str]:
+    """Return the reason why a person of a photo that is cut short is not used: they may go on where it ends."""
+    h, w = photo.rgb.shape[:2]
+    x0, y0, x1, y1 = person.box
+    if person.mask is not None and person.mask.any():
+        rows, columns = np.flatnonzero(person.mask.any(1)), np.flatnonzero(person.mask.any(0))
+        x0, y0 = min(x0, columns[0]), min(y0, rows[0])
+        x1, y1 = max(x1, columns[-1] + 1), max(y1, rows[-1] + 1)
+    room = {"top": y0, "bottom": h - y1, "left": x0, "right": w - x1}.get(photo.lost)
+    if room is None or room > max(CLEAR_PX, CLEAR_SHARE * (h if photo.lost in ("top", "bottom") else w)):
+        return {}
+    return {"reason": f"the photo is cut short at the {photo.lost}, and the person reaches to there"}
 
 
 def _plain(person: Person) -> dict[str, Any]:

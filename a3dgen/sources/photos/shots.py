@@ -44,6 +44,7 @@ class Shot:
         name: the photo's path below its folder (``walk.mp4@120`` for a frame). stem: its name in the dataset.
         size: width, height px. images: for every person the picture to use. people: from the left.
         masks: their outlines as RLE, or None. remark: what was done to the photo.
+        reasons: for every person why they cannot be used, or empty.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Shot:
     people: list[Person]
     masks: list[rle.Rle | None]
     remark: str
+    reasons: list[str]
 
 
 class ShotMaker:
@@ -169,9 +171,8 @@ class ShotMaker:
             for p in facts["people"]
         ]
         size = (int(facts["size"][0]), int(facts["size"][1]))
-        return Shot(
-            facts["name"], facts["stem"], size, images, people, [p["mask"] for p in facts["people"]], facts["remark"]
-        )
+        outlines, reasons = [p["mask"] for p in facts["people"]], [p.get("reason", "") for p in facts["people"]]
+        return Shot(facts["name"], facts["stem"], size, images, people, outlines, facts["remark"], reasons)
 
 
 def make_all(config: Config, files: list[PhotoFile], mapper: Mapper, report: Callable[[int, int], None]) -> None:
