@@ -18,7 +18,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(annotate, "load_body", lambda config: SimpleNamespace(name="anny24-adults", smpl_betas=False))
         annotate.run(annotate.Config(), context, shards)
-    return root / annotate.DATASET
+    return root / annotate.DATASET_FOLDER
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_writing_twice_gives_the_same_bytes(written: Path, tmp_path: Path, monke
     stand_in = SimpleNamespace(name="anny24-adults", smpl_betas=False)
     monkeypatch.setattr(annotate, "load_body", lambda config: stand_in)
     annotate.run(annotate.Config(), context, iter(shards))
-    assert files_of(tmp_path / annotate.DATASET) == files_of(written)
+    assert files_of(tmp_path / annotate.DATASET_FOLDER) == files_of(written)
     assert not list(tmp_path.glob(".A3D*"))
 
 
@@ -93,7 +93,7 @@ def test_the_shard_size_does_not_show(written: Path, tmp_path: Path, monkeypatch
                 annotate.Inputs(shard.persons.take([i]), shard.bodies.take([i]), plans, None, renders)
             )  # fmt: skip
     annotate.run(annotate.Config(), context, iter(single))
-    assert files_of(tmp_path / annotate.DATASET) == files_of(written)
+    assert files_of(tmp_path / annotate.DATASET_FOLDER) == files_of(written)
 
 
 def test_a_lone_sample_is_left_out_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,16 +103,16 @@ def test_a_lone_sample_is_left_out_with_its_reason(tmp_path: Path, monkeypatch: 
     lone = annotate.Inputs(first.persons, first.bodies, first.plans, None, first.renders.take([0]))
     facts = annotate.run(annotate.Config(), context, [lone, *shards[1:]])
     assert list(facts["dropped"]) == [first.renders.key[0]]
-    assert not (tmp_path / annotate.DATASET / "COCO_train").exists()
+    assert not (tmp_path / annotate.DATASET_FOLDER / "COCO_train").exists()
 
 
 def test_strict_leaves_the_extension_out_and_still_validates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context, shards = build(tmp_path)
     monkeypatch.setattr(annotate, "load_body", lambda c: SimpleNamespace(name="anny24-adults", smpl_betas=False))
     annotate.run(annotate.Config(strict=True), context, shards)
-    data = read(tmp_path / annotate.DATASET / annotation_path("MPII"))
+    data = read(tmp_path / annotate.DATASET_FOLDER / annotation_path("MPII"))
     assert set(data) == set(keys_of("MPII", strict=True))
-    found = validate(tmp_path / annotate.DATASET)
+    found = validate(tmp_path / annotate.DATASET_FOLDER)
     assert "extension keys" in found.unchecked
     assert [f.line() for f in found.items] == []
 
@@ -121,11 +121,11 @@ def test_kept_occluded_keypoints_keep_their_place(tmp_path: Path, monkeypatch: p
     context, shards = build(tmp_path)
     monkeypatch.setattr(annotate, "load_body", lambda c: SimpleNamespace(name="anny24-adults", smpl_betas=False))
     annotate.run(annotate.Config(occluded="keep"), context, shards)
-    data = read(tmp_path / annotate.DATASET / annotation_path("MPII"))
+    data = read(tmp_path / annotate.DATASET_FOLDER / annotation_path("MPII"))
     occluded = data["a3dgen_state"][:, :25] == 1
     assert occluded.any()
     assert (data["body_keypoints_2d"][occluded][:, 2] == 1).all()
-    assert not validate(tmp_path / annotate.DATASET).items
+    assert not validate(tmp_path / annotate.DATASET_FOLDER).items
 
 
 def test_two_samples_of_one_name_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_a_collapsed_limb_has_no_stump_to_measure(tmp_path: Path, monkeypatch: p
         shard.renders.stump_girth[:] = 0
     monkeypatch.setattr(annotate, "load_body", lambda c: SimpleNamespace(name="anny24-adults", smpl_betas=False))
     annotate.run(annotate.Config(), context, shards)
-    assert not validate(tmp_path / annotate.DATASET).items
+    assert not validate(tmp_path / annotate.DATASET_FOLDER).items
 
 
 def test_who_really_lacks_a_limb_lacks_it_in_both_twins(written: Path) -> None:
