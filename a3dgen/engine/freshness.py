@@ -14,7 +14,7 @@ from a3dgen.config import BuildConfig
 from a3dgen.core.errors import A3dgenError, DataError
 from a3dgen.core.records import SCHEMA_VERSION
 from a3dgen.engine.digests import changed, dependencies, digest
-from a3dgen.engine.tasks import files_of, shape_path, shard_path
+from a3dgen.engine.tasks import files_of, result_digest, shape_path, shard_path
 from a3dgen.io.file_digest import contents
 from a3dgen.io.shards import is_intact, read_shard, read_sidecar, sidecar_path
 from a3dgen.stages.table import GATHER, StageSpec, StageTable
@@ -90,7 +90,7 @@ class Freshness:
             sidecar = read_sidecar(shard_path(self.out, need, shard))
             if sidecar is None:
                 return None
-            inputs[need] = sidecar["sha256"]
+            inputs[need] = result_digest(sidecar)
             if spec.name == "fit" and sidecar.get("subjects"):
                 inputs["shape"] = self._shapes(sidecar["subjects"])
         config, code = self.config.stages[spec.name], spec.code()
@@ -179,7 +179,7 @@ class Freshness:
             sidecar = read_sidecar(shard_path(self.out, stage, shard))
             if sidecar is None:
                 return None
-            shas.append(sidecar["sha256"])
+            shas.append(result_digest(sidecar))
         return digest(shas)
 
 

@@ -17,6 +17,7 @@ from a3dgen.core.stage import Context, Inputs, Output
 from a3dgen.core.threads import limit_threads
 from a3dgen.engine.worker_memory import keep_freed_memory, release_holes
 from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.io.file_digest import digest_of_files
 from a3dgen.io.shards import TEMPORARY, read_shard, write_shard
 from a3dgen.stages.table import StageSpec
 
@@ -24,6 +25,8 @@ FIELD_OF = {"ingest": "persons", "fit": "bodies", "amputate": "plans", "backgrou
 FILE_COLUMNS = {"Plates": ("image", "mask", "occluders"), "Renders": ("image", "mask", "parts")}
 """Columns that name files below the build folder, which belong to the shard as much as its rows."""
 INTACT = "intact"
+PICTURES = "pictures"
+"""In a sidecar: a digest of those files' contents. Other pixels under the same names are another result."""
 LOCK = ".lock"
 """In the build folder while and after something is built there."""
 MAX_REASONS = 30
@@ -188,8 +191,10 @@ def with_poison(result: Output, poison: Mapping[str, str]) -> Output:
 
 def write_result(task: Task, inputs: Inputs, result: Output) -> dict[str, Any]:
     """Write a stage's shard and sidecar; return the sidecar."""
-    files = len(files_of(result.record))
-    facts = {"stage": task.spec.name, "shard": task.shard, "depends": dict(task.depends), "files": files}
+    files = files_of(result.record)
+    facts = {"stage": task.spec.name, "shard": task.shard, "depends": dict(task.depends), "files": len(files)}
+    if files:
+        facts[PICTURES] = digest_of_files([task.context.out / name for name in files])
     facts.update(summary(result.outcome))
     if result.record.__class__.__name__ == "Renders":
         facts["regions"] = count_regions(inputs, result.record)
@@ -229,6 +234,11 @@ def files_of(record: Record) -> list[str]:
     """Return the files, below the build folder, that belong to a record."""
     columns = FILE_COLUMNS.get(type(record).__name__, ())
     return [path for name in columns for path in getattr(record, name).tolist() if path]
+
+
+def result_digest(sidecar: Mapping[str, Any]) -> str:
+    """Return the hash of one stage's result on one shard: of its rows and of the pictures they name."""
+    return "+".join(filter(None, (sidecar["sha256"], sidecar.get(PICTURES, ""))))
 
 
 def _size(path: Path) -> int:

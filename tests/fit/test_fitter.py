@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -105,21 +107,33 @@ def test_anchor_pulls_shape_and_pose(body, fitter):
 
 
 def test_start_from_outside_is_used(body):
+    """In three steps the only heading ends far off; from the true pose, or one near it, the same steps suffice."""
     pose, betas, transl, posed = person(body, seed=8)
-    lazy = Fitter(body, options=FitOptions(starts=1, kept=1, flip_steps=0))
+    hasty = Fitter(body, options=FitOptions(starts=1, rough_steps=1, kept=1, steps=2, flip_steps=0))
     seen = observation(posed)
-    with_truth = lazy.fit(seen, lazy.variables(pose, betas, transl)[None])
-    assert with_truth.best.cost <= lazy.fit(seen).best.cost + 1e-6
+    error = lambda s: np.linalg.norm(rooted(s.joints) - rooted(posed.joints), axis=1).mean()  # noqa: E731
+    alone = hasty.fit(seen).best
+    near = pose + 0.05 * np.random.default_rng(1).standard_normal((24, 3))
+    for first in (pose, near):
+        led = hasty.fit(seen, hasty.variables(first, betas, transl)[None]).best
+        assert led.cost < alone.cost - 20
+        assert error(led) < 0.05 < 0.1 < error(alone)
+    far = hasty.variables(np.zeros((24, 3)), betas, transl)[None]  # upside down and no help: nothing is lost
+    assert hasty.fit(seen, far).best.cost <= alone.cost
 
 
-def test_focal_length_is_refined_within_its_prior(body):
+@pytest.mark.parametrize("wrong_by", [1.4, 1 / 1.4])
+def test_focal_length_is_refined_within_its_prior(body, wrong_by):
+    """3D joints in metres and their pixels leave one focal length; its prior holds it back as far as it is narrow."""
     _, _, _, posed = person(body, seed=2)
-    seen = observation(posed)
-    wrong = Observation(
-        seen.pixels, seen.pixel_sd, K * np.array([[1.4], [1.4], [1]]) * np.array([1, 1, 1 / 1.4]), seen.size
-    )
-    free = Fitter(body, options=FitOptions(focal_sd=0.2)).fit(wrong).best
-    assert 0.5 < free.focal_scale < 1.5
+    point_sd = np.full(44, np.inf)
+    point_sd[25:37] = 0.01
+    seen = observation(posed, points=posed.keypoints, point_sd=point_sd)
+    wrong = replace(seen, K=K @ np.diag([wrong_by, wrong_by, 1.0]))
+    scale = {sd: Fitter(body, options=FitOptions(focal_sd=sd)).fit(wrong).best.focal_scale for sd in (0.0, 0.02, 0.2)}
+    assert scale[0.0] == 1.0
+    assert scale[0.2] == pytest.approx(1 / wrong_by, rel=0.01)
+    assert 0.8 < np.log(scale[0.02]) / np.log(1 / wrong_by) < 0.95
 
 
 def test_pose_distribution_is_within_limits_and_symmetric():

@@ -1,4 +1,3 @@
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +6,7 @@ import trimesh
 from synthetic import synthetic_body
 from triangles import crossings
 
+from a3dgen.amputation import rebuild as rebuild_module
 from a3dgen.amputation.cap import cap_faces
 from a3dgen.amputation.rebuild import (
     COLLAPSE,
@@ -19,6 +19,7 @@ from a3dgen.amputation.rebuild import (
     topology_for,
 )
 from a3dgen.amputation.scar import find_scar_patch, seam_maps
+from a3dgen.core.pool import Cache
 from a3dgen.fit.limits import joint_limits
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.limbs import limb_coordinate
@@ -352,18 +353,29 @@ def test_cap_faces_close_a_loop():
     assert faces.max() == 5 + 2 * 5
 
 
-def test_speed(body):
-    """Cut and skinning from a cached topology < 5 ms, with a fresh one < 30 ms (thread time; generous for a busy
-    machine and for the type checks that tests switch on)."""
-    for region in range(12):
-        cut(body, region, 0.5)
-    start = time.thread_time()
-    for i in range(5):
-        cut(body, 7, 0.4 + 0.01 * i)
-    fresh = (time.thread_time() - start) / 5
-    start = time.thread_time()
-    for _ in range(10):
+def test_a_pose_costs_no_new_topology(body, monkeypatch):
+    """One cut in many poses and shapes is made once; another residual is another cut, the whole body none at all."""
+    made = []
+
+    def counted(mesh, joints, removed, *rest):
+        made.append(np.flatnonzero(removed).tolist())
+        return build_topology(mesh, joints, removed, *rest)
+
+    monkeypatch.setattr(rebuild_module, "build_topology", counted)
+    monkeypatch.setattr(rebuild_module, "_TOPOLOGIES", Cache(12))
+    poses, betas = random_poses(5, betas=body.num_betas)
+    for pose, shape in zip(poses, betas, strict=True):
+        cut(body, 7, 0.44, pose, shape)
+    assert made == [[7]]
+    cut(body, 7, 0.45)
+    cut(body, [7, 0], 0.44)
+    assert made == [[7], [7], [0, 7]]
+    for _ in range(3):
         cut(body, 7, 0.44)
-    cached = (time.thread_time() - start) / 10
-    assert cached < 0.010
-    assert fresh < 0.060
+        cut(body, [7, 0], 0.44)
+    assert len(made) == 3
+    for residual in np.linspace(0.2, 0.9, 12):  # the cache is bounded: the oldest are made anew when they come again
+        cut(body, 1, float(residual))
+    before = len(made)
+    cut(body, 7, 0.45)
+    assert len(made) == before + 1
