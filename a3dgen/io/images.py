@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from PIL import Image, JpegImagePlugin
 
@@ -218,6 +218,34 @@ def image_size(path: str | Path, limit: int = MAX_PIXELS) -> tuple[int, int]:
         width, height = image.size
         check_end(path, image.format)
         return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def exif_orientation(path: str | Path, limit: int = MAX_PIXELS) -> int:
+    """Return the EXIF orientation 1..8 of a picture; 1 is upright as stored.
+
+    Raises:
+        DataError: as ``image_size``.
+    """
+    with _opened(path, limit) as image:
+        return _orientation(image)
+
+
+def upright_mask(mask: Bool[ndarray, "h w"], orientation: int) -> Bool[ndarray, "h2 w2"]:
+    """Turn a mask over stored pixels into one over the pixels that are shown."""
+    return _upright(mask, orientation)
+
+
+def upright_points(points: Float[ndarray, "n 2"], orientation: int, stored: tuple[int, int]) -> Float[ndarray, "n 2"]:
+    """Turn places (px) in stored pixels into places in the pixels that are shown; ``stored``: (width, height)."""
+    width, height = stored
+    x, y = points[:, 0], points[:, 1]
+    if orientation >= 5:
+        x, y, width, height = y, x, height, width
+    if orientation in (3, 4, 7, 8):
+        y = height - 1 - y
+    if orientation in (2, 3, 6, 7):
+        x = width - 1 - x
+    return np.stack([x, y], 1)
 
 
 def jpeg_tables(path: str | Path) -> JpegTables | None:

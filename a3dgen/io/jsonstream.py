@@ -1,4 +1,9 @@
-"""Streams JSON elements with byte offsets in bounded memory."""
+"""Streams JSON elements with byte offsets in bounded memory.
+
+msgspec (0.22, lazy ``Raw`` spans over mmap) reads 43 MB in 0.54 instead of 1.64 CPU seconds and 63 instead of 306 MB,
+but it refuses a whole file for one ``NaN`` or one byte that is no UTF-8, both of which annotation tools write.
+Measured in November 2026, and left out for that.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.damage import is_not_the_file
 
 CHUNK = 1 << 22
 MAX_ELEMENT = 1 << 28
 """No single element may be longer than this (bytes)."""
 _SPACE = " \t\n\r"
 _NEAR_END = 32
+_NO_JSON = {
+    "\xff\xfe": "the file is UTF-16; save it as UTF-8", "\xfe\xff": "the file is UTF-16; save it as UTF-8",
+    "PK\x03\x04": "the file is a zip archive; unpack it", "\x1f\x8b": "the file is gzip; unpack it",
+}  # fmt: skip
+"""Beginning of a file that is no JSON -> what it is."""
 
 
 def utf8(text: str) -> str:
@@ -77,8 +88,7 @@ class _Reader:
         self.decode = json.JSONDecoder().raw_decode
 
     def top(self) -> Iterator[tuple[str, int, int, Any]]:
-        if self._peek() == "\xef":
-            self._fail("starts with a byte order mark; save it as plain UTF-8")
+        self._skip_mark()
         opening = self._peek()
         if opening == "[":
             yield from self._array("")
@@ -88,6 +98,18 @@ class _Reader:
             self._fail("wanted '{' or '['" if opening else "the file is empty")
         if self._peek():
             self._fail("something follows the end")
+
+    def _skip_mark(self) -> None:
+        """Pass over UTF-8's byte order mark; say what a file is that starts like no JSON."""
+        self._peek()
+        if self.text.startswith("\xef\xbb\xbf"):
+            self.position = 3
+        for start, what in _NO_JSON.items():
+            if self.text.startswith(start):
+                self._fail(what)
+        what = is_not_the_file(self.text[:200].encode("latin-1", "replace"))
+        if what:
+            self._fail(what)
 
     def _object(self) -> Iterator[tuple[str, int, int, Any]]:
         self.position += 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -13,25 +14,61 @@ import numpy as np
 from a3dgen.core.errors import DataError
 from a3dgen.io.jsonstream import JsonFile, utf8
 
-PERSON = 1
-"""COCO's category id of people."""
+PERSON = "person"
+_PERSON_ID = 1
+"""COCO's category id of people, for files without a table of categories."""
 _LIMIT = 2**62
 
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """One entry of ``images``: name, (width, height) in px, licence number (0 = none)."""
+    """One entry of ``images``: name, (width, height) in px or None where the file gives none, licence number (0 = none)
+    and whether another entry of the same id names another file."""
 
     file_name: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     license: int
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True)
+class Category:
+    """One entry of ``categories``: its name, and the names of its keypoints."""
+
+    name: str
+    keypoints: tuple[str, ...]
 
 
 def _whole(value: Any) -> int | None:
-    """Return a whole number (some writers store ids as 785.0), or None."""
+    """Return a whole number (some writers store ids as 785.0 or "000000000785"), or None."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 18:
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LIMIT:
         return None
     return int(value) if value == int(value) else None
+
+
+class _Names:
+    """Whole numbers for ids that may be any text: numbers are their own, texts count down from -1."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, int] = {}
+        self._texts: list[str] = []
+
+    def code(self, value: Any) -> int | None:
+        number = _whole(value)
+        if number is not None and number >= 0:
+            return number
+        if value is None or isinstance(value, bool | list | dict):
+            return None
+        text = utf8(str(value))
+        if text not in self._code:
+            self._texts.append(text)
+            self._code[text] = -len(self._texts)
+        return self._code[text]
+
+    def text(self, code: int) -> str:
+        return str(code) if code >= 0 else self._texts[-code - 1]
 
 
 class AnnotationIndex:
@@ -41,7 +78,11 @@ class AnnotationIndex:
         path: the file.
         photos: image id -> entry.
         licenses: licence number -> name and address.
-        damaged: (reason, running number) of annotations without a usable image id and id.
+        categories: category id -> entry.
+        person: id of the category of people, None where the file has no categories.
+        other_categories: name -> annotations of it that are no people.
+        damaged: (reason, running number) of annotations without a usable image id.
+        renumbered: annotations are numbered by their place in the file, because their ids repeat.
     """
 
     def __init__(self, path: Path, persons: bool) -> None:
@@ -52,40 +93,65 @@ class AnnotationIndex:
             persons: keep people (True) or everything else (False).
 
         Raises:
-            DataError: if it is no JSON, or not COCO's.
+            DataError: if it is no JSON, not COCO's, or none of its categories can be people.
         """
         self.path = path
         self.photos: dict[int, CocoImage] = {}
         self.licenses: dict[int, str] = {}
+        self.categories: dict[int, Category] = {}
         self.damaged: list[tuple[str, int]] = []
-        self._images, self._ids = array("q"), array("q")
-        self._starts, self._ends = array("q"), array("q")
+        self.other_categories: Counter[str] = Counter()
+        self.renumbered = False
+        self._image_names, self._own_names = _Names(), _Names()
+        self._images, self._ids, self._kinds = array("q"), array("q"), array("q")
+        self._starts, self._ends, self._has_points = array("q"), array("q"), Counter[int]()
         self._json = JsonFile(path)
-        names = set()
-        for number, (name, start, end, value) in enumerate(self._json.elements()):
-            names.add(name)
+        names: Counter[str] = Counter()
+        for name, start, end, value in self._json.elements():
             if name == "images":
                 self._add_photo(value)
             elif name == "licenses":
                 self._add_license(value)
+            elif name == "categories":
+                self._add_category(value)
             elif name == "annotations":
-                self._add_annotation(value, start, end, number, persons)
+                self._add_annotation(value, start, end, names[name])
+            names[name] += 1
         if "annotations" not in names and "images" not in names:
             raise DataError(f"{path}: no 'images' and 'annotations'; is this a COCO annotation file?")
-        self._sort()
+        self.person = self._person_category(persons)
+        self._sort(persons)
 
     def close(self) -> None:
         """Let go of the file."""
         self._json.close()
 
+    def image_text(self, image: int) -> str:
+        """Return an image's id as the file spells it."""
+        return self._image_names.text(image)
+
+    def own_text(self, own: int) -> str:
+        """Return an annotation's id as the file spells it."""
+        return self._own_names.text(own)
+
+    def keypoint_names(self) -> tuple[str, ...]:
+        """Return what the file calls the keypoints of people, empty if it does not say."""
+        return self.categories[self.person].keypoints if self.person in self.categories else ()
+
     def _add_photo(self, value: Any) -> None:
         if not isinstance(value, dict):
             return
-        number, size = _whole(value.get("id")), (_whole(value.get("width")), _whole(value.get("height")))
-        name = value.get("file_name")
-        if number is None or not isinstance(name, str) or None in size:
+        number = self._image_names.code(value.get("id"))
+        name = value.get("file_name") or value.get("coco_url") or value.get("flickr_url")
+        if number is None or not isinstance(name, str):
             return  # its people are refused: "not listed"
-        self.photos[number] = CocoImage(utf8(name), size, _whole(value.get("license")) or 0)
+        if "://" in name:
+            name = PurePosixPath(name.partition("?")[0]).name
+        width, height = _whole(value.get("width")), _whole(value.get("height"))
+        size = (width, height) if width and height and width > 0 and height > 0 else None
+        before = self.photos.get(number)
+        ambiguous = before is not None and (before.ambiguous or before.file_name != utf8(name))
+        self.photos[number] = CocoImage(utf8(name), size, _whole(value.get("license")) or 0, ambiguous)
 
     def _add_license(self, value: Any) -> None:
         number = _whole(value.get("id")) if isinstance(value, dict) else None
@@ -93,29 +159,71 @@ class AnnotationIndex:
             name, url = utf8(str(value.get("name", ""))), str(value.get("url", ""))
             self.licenses[number] = f"{name} ({url})" if url else name
 
-    def _add_annotation(self, value: Any, start: int, end: int, number: int, persons: bool) -> None:
+    def _add_category(self, value: Any) -> None:
+        number = _whole(value.get("id")) if isinstance(value, dict) else None
+        if number is not None:
+            points = value.get("keypoints")
+            names = tuple(utf8(str(p)) for p in points) if isinstance(points, list) else ()
+            self.categories[number] = Category(utf8(str(value.get("name", ""))), names)
+
+    def _add_annotation(self, value: Any, start: int, end: int, number: int) -> None:
         if not isinstance(value, dict):
             self.damaged.append(("the annotation is not an object", number))
             return
-        if (value.get("category_id", PERSON) == PERSON) != persons:
+        image, own = self._image_names.code(value.get("image_id")), self._own_names.code(value.get("id"))
+        if image is None:
+            self.damaged.append(("the annotation has no image_id", number))
             return
-        image, own = _whole(value.get("image_id")), _whole(value.get("id"))
-        if image is None or own is None:
-            self.damaged.append(("the annotation has no whole-numbered id and image_id", number))
-            return
-        for column, entry in ((self._images, image), (self._ids, own), (self._starts, start), (self._ends, end)):
+        kind = _whole(value.get("category_id", _PERSON_ID))
+        kind = -1 if kind is None else kind
+        if value.get("keypoints"):
+            self._has_points[kind] += 1
+        row = (image, number if own is None else own, kind, start, end)
+        for column, entry in zip((self._images, self._ids, self._kinds, self._starts, self._ends), row, strict=True):
             column.append(entry)
+        self.renumbered |= own is None
 
-    def _sort(self) -> None:
-        images, ids, starts, ends = (
-            np.frombuffer(c, np.int64) if c else np.zeros(0, np.int64)
-            for c in (self._images, self._ids, self._starts, self._ends)
+    def _person_category(self, persons: bool) -> int | None:
+        """Return the category called person, else the only one with keypoints, else the only one."""
+        if not self.categories:
+            return None
+        called = [k for k, c in self.categories.items() if c.name.strip().lower() == PERSON]
+        pointed = [k for k, c in self.categories.items() if len(c.keypoints) > 1 or self._has_points[k]]
+        for found in ([k for k in called if k in pointed] or called, pointed, list(self.categories)):
+            if len(found) == 1:
+                return found[0]
+            if found and found is not pointed:
+                break
+        if called:
+            return called[0]
+        if not persons:
+            return None
+        have = ", ".join(f"{c.name or k} ({len(c.keypoints)} keypoints)" for k, c in self.categories.items())
+        raise DataError(
+            f"{self.path}: no category is called '{PERSON}', and not just one has keypoints; rename one, or take the "
+            f"others out. It has: {have}"
         )
+
+    def _sort(self, persons: bool) -> None:
+        images, ids, kinds, starts, ends = (
+            np.frombuffer(c, np.int64) if c else np.zeros(0, np.int64)
+            for c in (self._images, self._ids, self._kinds, self._starts, self._ends)
+        )
+        wanted = self.person if self.person is not None else _PERSON_ID
+        kept = np.flatnonzero((kinds == wanted) == persons)
+        if persons:
+            for kind in kinds[kinds != wanted].tolist():
+                name = self.categories[kind].name if kind in self.categories else f"category {kind}"
+                self.other_categories[name] += 1
+        images, ids, starts, ends = images[kept], ids[kept], starts[kept], ends[kept]
+        if persons and len(np.unique(ids)) < len(ids):
+            self.renumbered, ids = True, kept
+            self._own_names = _Names()
         order = np.lexsort((ids, images))
         self._image, self._id = images[order], ids[order]
         self._span = np.stack([starts[order], ends[order]], 1)
         self._by_id = np.argsort(self._id, kind="stable")
-        del self._images, self._ids, self._starts, self._ends
+        del self._images, self._ids, self._kinds, self._starts, self._ends
 
     def image_ids(self) -> Iterator[int]:
         """Yield the ids of images that have annotations, ascending."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -72,6 +73,79 @@ def first_existing(folders: Iterable[Path], name: Any) -> Path:
         if path.is_file():
             return path
     raise Rejected(f"the image file is missing: {paths[0]}")
+
+
+class ImageFolders:
+    """Finds pictures by the names that annotation files give them, whatever machine these were written on.
+
+    A name is tried as it stands below each folder; then the file below ``root`` is taken whose path ends like it for
+    the longest stretch, upper and lower case alike: Windows paths, absolute ones, extra leading folders. It never
+    leaves the root, and never guesses: two files that fit equally well are an error.
+
+    Args:
+        folders: where the pictures should be. root: the data folder.
+    """
+
+    def __init__(self, folders: Sequence[Path], root: Path) -> None:
+        self._folders, self._root = list(folders), root
+        self._by_name: dict[str, list[Path]] | None = None
+
+    def find(self, name: Any) -> Path:
+        """Return the file of a picture.
+
+        Raises:
+            Rejected: if there is none, or more than one that fits; the reason names them.
+        """
+        try:
+            return first_existing(self._folders, name)
+        except Rejected:
+            if not isinstance(name, str) or not name or "\0" in name or len(name) > 1000:
+                raise
+        parts = path_parts(name)
+        found = self._ending_like(parts)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise Rejected(f"the image file is missing: no '{parts[-1] if parts else name}' below {self._root.name}/")
+        shown = ", ".join(p.relative_to(self._root).as_posix() for p in sorted(found)[:3])
+        raise Rejected(f"the image '{name}' fits several files: {shown}")
+
+    def _ending_like(self, parts: Sequence[str]) -> list[Path]:
+        best, found = 0, []
+        for path in self._index().get(parts[-1].lower() if parts else "", []):
+            own = [p.lower() for p in path.relative_to(self._root).parts]
+            length = 0
+            for a, b in zip(reversed(own), (p.lower() for p in reversed(parts)), strict=False):
+                if a != b:
+                    break
+                length += 1
+            if length > best:
+                best, found = length, [path]
+            elif length == best:
+                found.append(path)
+        return found
+
+    def _index(self) -> dict[str, list[Path]]:
+        if self._by_name is None:
+            self._by_name = {}
+            tops = [f for f in dict.fromkeys(self._folders) if f.is_dir()] or [self._root]
+            if any(self._root != top and self._root not in top.parents for top in tops):
+                self._root = Path(os.path.commonpath([self._root.absolute(), *(t.absolute() for t in tops)]))
+            for top in tops:
+                for folder, inner, files in os.walk(top):
+                    inner[:] = sorted(n for n in inner if not n.startswith(".") and n != "__MACOSX")
+                    for file in files:
+                        path = Path(folder) / file
+                        known = self._by_name.setdefault(file.lower(), [])
+                        if not file.startswith("._") and path not in known:
+                            known.append(path)
+        return self._by_name
+
+
+def path_parts(name: str) -> list[str]:
+    """Return the folders and the file of a path written on any machine, without drive, root, ``.`` and ``..``."""
+    parts = name.replace("\\", "/").split("/")
+    return [p for p in parts if p not in ("", ".", "..") and not (len(p) == 2 and p[1] == ":")]
 
 
 def checked_size(path: Path, wanted: tuple[int, int] | None = None) -> tuple[int, int]:

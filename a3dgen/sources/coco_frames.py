@@ -1,0 +1,131 @@
+"""Pictures of a COCO file: found by name, known again in another file, and turned as EXIF and labels want it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.core.errors import DataError, Rejected
+from a3dgen.io import rle
+from a3dgen.io.images import exif_orientation, upright_mask, upright_points
+from a3dgen.sources.coco_index import CocoImage
+from a3dgen.sources.common import ImageFolders, checked_size
+
+EXIF = ("auto", "shown", "stored")
+
+
+class Frames:
+    """The picture that is read at the moment, and what was noticed about pictures.
+
+    Args:
+        root: the data folder. exif: one of ``EXIF``.
+
+    Attributes:
+        labelled_size: (width, height) of the pixels that the labels are in. notes: remark -> pictures of the file.
+    """
+
+    def __init__(self, root: Path, exif: str) -> None:
+        self._root, self._exif = root, exif
+        self._seen: dict[int, tuple[str, Path]] = {}
+        self._name = ""
+        self._orientation = 1
+        self.labelled_size = (1, 1)
+        self.notes: Counter[str] = Counter()
+
+    def start(self, name: str, folders: list[Path]) -> None:
+        """Begin with another annotation file, whose pictures are in these folders or somewhere below the root."""
+        self._name, self.notes = name, Counter()
+        self._folders = ImageFolders(folders, self._root)
+
+    def open(self, image: int, photo: CocoImage, points: Float[ndarray, "n 2"]) -> tuple[Path, tuple[int, int]]:
+        """Return a picture's file and shown size.
+
+        Args:
+            image: its id. points: all labelled points on it, px as in the file.
+
+        Raises:
+            Rejected: if it cannot be found or read, is the same as in an earlier file, or has another size.
+        """
+        path = self._folders.find(photo.file_name)
+        before = self._seen.get(image)
+        if before is not None and before[0] != self._name and _same_file(before[1], path):
+            raise Rejected(f"the image is already in {before[0]}: {path.name}")
+        self._seen.setdefault(image, (self._name, path))
+        shown = checked_size(path)
+        self._orientation = self._turned(path, photo.size, shown, points)
+        stored = shown[::-1] if exif_orientation(path) >= 5 else shown
+        self.labelled_size = stored if self._orientation > 1 else shown
+        return path, shown
+
+    def _turned(
+        self, path: Path, said: tuple[int, int] | None, shown: tuple[int, int], points: Float[ndarray, "n 2"]
+    ) -> int:
+        """Return the orientation by which labels must be turned to be in shown pixels; 1 = they are."""
+        orientation = exif_orientation(path)
+        stored = shown[::-1] if orientation >= 5 else shown
+        if orientation == 1:
+            if said is not None and said != shown:
+                raise Rejected(
+                    f"the image is {shown[0]}x{shown[1]} px, but its annotation says {said[0]}x{said[1]}: {path.name}"
+                )
+            return 1
+        if self._exif != "auto":
+            return orientation if self._exif == "stored" else 1
+        if orientation < 5:
+            self.notes[
+                "pictures with EXIF orientation 2 to 4: sizes cannot tell whether labels are in shown or stored "
+                "pixels; shown is assumed (sources.coco.exif)"
+            ] += 1
+            return 1
+        if said is not None and said not in (shown, stored):
+            raise Rejected(
+                f"the image is {shown[0]}x{shown[1]} px by its EXIF orientation {orientation} ({stored[0]}x{stored[1]} "
+                f"stored), but its annotation says {said[0]}x{said[1]}: {path.name}"
+            )
+        fits = {size: _inside(points, size) for size in (shown, stored)}
+        if (said == stored and fits[stored]) or (said is None and fits[stored] and not fits[shown]):
+            self.notes["pictures turned by EXIF whose labels are in stored pixels: labels are turned too"] += 1
+            return orientation
+        if said == stored and not fits[stored]:
+            self.notes[
+                "pictures turned by EXIF: width and height are the stored ones, but points only fit the shown picture"
+            ] += 1
+        return 1
+
+    def upright(self, points: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
+        """Return places (px as in the file) in shown pixels."""
+        return points if self._orientation == 1 else upright_points(points, self._orientation, self.labelled_size)
+
+    def upright_box(self, box: Float[ndarray, "4"]) -> Float[ndarray, "4"]:
+        """Return a box x0, y0, x1, y1 in shown pixels."""
+        if self._orientation == 1:
+            return box
+        corners = self.upright(box.reshape(2, 2))
+        return np.concatenate([corners.min(0), corners.max(0)])
+
+    def outline(self, annotation: dict[str, Any]) -> rle.Rle | None:
+        """Return an annotation's mask in shown pixels, or None where its segmentation is missing or damaged."""
+        try:
+            found = rle.from_segmentation(annotation.get("segmentation"), *self.labelled_size)
+            return found if self._orientation == 1 else rle.encode(upright_mask(rle.decode(found), self._orientation))
+        except DataError:
+            return None
+
+
+def _inside(points: Float[ndarray, "n 2"], size: tuple[int, int]) -> bool:
+    """Whether all but a stray few of the points lie on a picture of this size."""
+    if not len(points):
+        return True
+    return bool(((points >= -2) & (points <= np.array(size) + 2)).all(1).mean() > 0.95)
+
+
+def _same_file(a: Path, b: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    if a == b or a.stat().st_size != b.stat().st_size:
+        return a == b
+    return a.read_bytes() == b.read_bytes()
