@@ -130,8 +130,11 @@ def test_samples_are_drawn_masked_and_measured(world) -> None:
         assert picture.shape == (H, W, 3)
         assert np.array_equal(labels > 0, mask)
         assert 0.05 < mask.mean() < 0.5
-        far = ~cv2.dilate(mask.astype(np.uint8), np.ones((200, 200))).astype(bool)
-        assert np.abs(picture.astype(int) - photo)[far].mean() < 2 or not far.any()
+        far = ~cv2.dilate(mask.astype(np.uint8), np.ones((41, 41))).astype(bool)
+        far[330:] = False  # the ground, where a shadow may lie
+        assert far.mean() > 0.3
+        assert np.abs(picture.astype(int) - photo)[far].max() <= 3  # JPEG with the photo's own tables
+        assert np.abs(picture.astype(int) - photo)[mask].mean() > 20
         removed = inputs.plans.removed[i]
         assert (row["state"] == AMPUTATED).tolist() == absent_rows(removed).tolist()
         visible = project(row["keypoints"], K)[row["state"] == VISIBLE]
