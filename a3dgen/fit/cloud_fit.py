@@ -1,167 +1,224 @@
-"""Fits with a point cloud: every near-tied 2D minimum moves to the cloud, and the cheapest of all evidence wins."""
+"""Fits with a point cloud: every near-tied 2D minimum moves to the cloud, the cheapest of all evidence wins, and a
+cloud that does not belong to the person is left aside, with the reason."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.spatial import cKDTree
 
-from a3dgen.fit.cloud import BONES, CloudBlock, Skin, cloud_space, minimise_cloud, slide
-from a3dgen.fit.kinematics import forward
-from a3dgen.fit.model import num_variables
+from a3dgen.fit.cloud import evaluate_cloud, minimise_cloud
+from a3dgen.fit.cloud_result import CloudFit, CloudOptions
+from a3dgen.fit.cloud_sampling import COARSE, FINE, clusters, make_block, spread_skin, thinned, without_strays
+from a3dgen.fit.cloud_skin import CloudBlock, Skin, cloud_space, slide
+from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution
+from a3dgen.fit.kinematics import Workspace, forward
+from a3dgen.fit.limb_skin import skin_exists
+from a3dgen.fit.model import num_betas, num_variables
+from a3dgen.fit.residuals import evaluate
 from a3dgen.fit.search import distinct_minima, search
-from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.mesh import vertex_normals
+from a3dgen.fit.uncertainty import laplace
 
-CELL, COARSE_CELL, SPARSE_CELL = 0.027, 0.06, 0.08
-"""Side (m) of the cubes of which each gives at most one skin point a side, and of those for fewer points."""
-PATCH = 24
-"""Skin points that lie together in one patch, at most."""
-
-
-def spread_skin(body: BodyData, cell: float = CELL, sparse: float = SPARSE_CELL) -> tuple[Skin, Integer[ndarray, " v"]]:
-    """Return points spread evenly over the visible skin, and the vertices of the mesh that they are.
-
-    Args:
-        cell, sparse: m, sides of the cubes that give a point each.
-    """
-    mesh = body.mesh
-    seen = np.zeros(len(mesh.vertices), bool)
-    seen[mesh.faces[~mesh.hidden]] = True
-    normals = vertex_normals(mesh.vertices.astype(np.float64), mesh.faces)
-    chosen = _one_a_cube(mesh.vertices, normals, np.flatnonzero(seen), cell)
-    patches, order = _patches(mesh.vertices[chosen])
-    chosen = chosen[order]
-    few = np.isin(chosen, _one_a_cube(mesh.vertices, normals, np.sort(chosen), sparse))
-    bones = np.argsort(-mesh.weights[chosen], axis=1, kind="stable")[:, :BONES]
-    shares = np.take_along_axis(mesh.weights[chosen], bones, 1).astype(np.float64)
-    flat = lambda a: np.ascontiguousarray(a, np.float64)  # noqa: E731
-    skin = Skin(
-        flat(mesh.vertices[chosen]), flat(mesh.shape_dirs[chosen]), flat(normals[chosen]),
-        np.ascontiguousarray(bones, np.int64), flat(shares / shares.sum(1, keepdims=True)), patches, few,
-    )  # fmt: skip
-    return skin, chosen
+DIFFERENT = 0.04
+"""Two minima are different bodies if their joints differ by more than this (m, root mean square, root-aligned)."""
+ROUNDS, ROUGH = 3, 1e-2
+"""Rounds of moving a body to its cloud before it bends, and the tolerance while minima are compared."""
+HOPELESS, UNLIKELY = 40.0, 20.0
+"""A minimum is given up once it cannot come within HOPELESS of the best one, and not solved in full if it ends up
+farther than UNLIKELY from it."""
+DEPTH_GAP = 0.4
+"""m: points farther apart than this along the view are of different things."""
+CANDIDATES = 3
+"""Groups of points of which each may be the person."""
+FAR_OFF = 2.0
+"""A cloud this many times as far as the keypoints say, or as near, has another unit, frame or person."""
+INSIDE, MARGIN = 0.5, 0.25
+"""Share of a cloud that must lie in the person's box, widened on every side by this share of the person's size."""
+INLIERS = 0.45
+"""Share of the points that must lie on the body."""
+LABELS_GIVE = 60.0
+"""Natural-log units that labels and priors may lose to the cloud: more, and it is somebody else's."""
 
 
-def _one_a_cube(places: ndarray, normals: ndarray, rows: ndarray, cell: float) -> Integer[ndarray, " v"]:
-    """Return the first of ``rows`` in every cube and octant of normals: two sides of a hand lie in one cube."""
-    cube = np.floor(places[rows] / cell).astype(np.int64)
-    octant = (normals[rows] > 0) @ np.array([1, 2, 4])
-    return rows[np.sort(np.unique(np.column_stack([cube, octant]), axis=0, return_index=True)[1])]
+class CloudFitter:
+    """Fits clouds with a ``Fitter``: its objective, prior and search, and two samplings of its body's skin."""
 
-
-def _patches(places: ndarray) -> tuple[Integer[ndarray, " p"], Integer[ndarray, " v"]]:
-    """Halve the points along their longest side until each piece is small; return where pieces start, and an order."""
-    pieces, todo = [], [np.arange(len(places))]
-    while todo:
-        rows = todo.pop()
-        if len(rows) <= PATCH:
-            pieces.append(rows)
-            continue
-        axis = int(np.ptp(places[rows], axis=0).argmax())
-        rows = rows[np.argsort(places[rows, axis], kind="stable")]
-        todo += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
-    return np.cumsum([0, *map(len, pieces)]), np.concatenate(pieces)
-
-
-
-FLOOR_SD = 0.01
-"""m: what clothes and the sampling of the skin add to a sensor's own noise."""
-ACROSS = 0.15
-"""Share of a point's pull that is not along the normal of its skin."""
-REVERSE = 0.3
-"""Weight of skin that misses the cloud, all of it together, relative to the points."""
-
-
-@dataclass(frozen=True)
-class CloudOptions:
-    """How a cloud is used.
-
-    Attributes:
-        sd: m, noise of a point where the cloud does not say. robust: Geman-McClure scale, in sigmas.
-        min_points: a smaller cloud is not used. max_points: a larger one is thinned out.
-        rough_points, rough_steps: of the rounds in which minima are compared. minima: how many of them.
-        margin: 2D minima that cost at most this much more than the best are compared. kept: headings solved in full.
-        steps: trial steps of the final solve. solved: minima that get it.
-    """
-
-    sd: float = 0.02
-    robust: float = 3.0
-    min_points: int = 20
-    max_points: int = 1000
-    rough_points: int = 150
-    rough_steps: int = 5
-    minima: int = 4
-    margin: float = 40.0
-    kept: int = 4
-    steps: int = 14
-    solved: int = 1
-
-
-class CloudSolver:
-    """What does not depend on the person: two skins, fine and coarse, of a fitter's body."""
-
-    def __init__(self, fitter, options: CloudOptions | None = None) -> None:
+    def __init__(self, fitter: Fitter, options: CloudOptions | None = None) -> None:
         self.fitter, self.options = fitter, options or CloudOptions()
-        self.fine, self.vertices = spread_skin(fitter.body)
-        self.coarse, self.coarse_vertices = spread_skin(fitter.body, COARSE_CELL, SPARSE_CELL)
+        self.fine, self.fine_vertices = spread_skin(fitter.body, FINE)
+        self.coarse, self.coarse_vertices = spread_skin(fitter.body, COARSE)
 
-    def solve(self, seen, starts, cloud, sd, origin, exists=None):
-        """Return [(cost, x)] cheapest first."""
+    def fit(self, seen: Observation, plain: Fit, first: Float[ndarray, "s d"] | None = None) -> Fit:
+        """Fit one person with its cloud.
+
+        Args:
+            seen: what is known, cloud included. plain: the fit without the cloud, which is the answer if the cloud
+                cannot be used. first: starts from outside, as in ``Fitter.fit``.
+
+        Returns:
+            A fit whose ``cloud`` says what was used.
+        """
+        assert seen.cloud is not None
+        cloud, remark = self.usable(seen, plain)
+        if remark:
+            return replace(plain, cloud=_unused(remark))
+        groups = [cloud[rows] for rows in self._candidates(cloud)]
+        solved = self.solve(seen, self.minima(seen, first), groups, len(cloud))
+        if not solved:
+            return replace(plain, cloud=_unused("the body cannot be moved to the point cloud"))
+        return self._checked(seen, plain, solved)
+
+    def usable(self, seen: Observation, plain: Fit) -> tuple[Float[ndarray, "m 3"], str]:
+        """Return the points that may be the person's, or none and why."""
+        given = np.asarray(seen.cloud, np.float64).reshape(-1, 3)
+        nothing = given[:0]
+        cloud = given[np.isfinite(given).all(1) & (np.abs(given) > 0).any(1)]
+        least = max(self.options.min_points, 4)
+        if len(cloud) < least:
+            return nothing, f"the point cloud has {len(cloud)} finite points, {least} needed"
+        cloud = thinned(cloud, 4 * self.options.max_points)
+        away = float(np.median(np.linalg.norm(cloud, axis=1))) / float(np.linalg.norm(plain.best.joints[0]))
+        if away > 100:
+            return nothing, f"the point cloud lies {away:.0f} times as far as the person: is it in millimetres?"
+        inside = self._in_box(seen, cloud)
+        if inside.sum() < least or inside.mean() < INSIDE:
+            return nothing, (
+                f"{100 * inside.mean():.0f} % of the point cloud lies where the photo shows the person: "
+                "another frame, or somebody else's"
+            )
+        if not 1 / FAR_OFF < away < FAR_OFF:
+            return nothing, f"the point cloud lies {away:.1f} times as far as the keypoints say: somebody else's"
+        return thinned(cloud[inside], self.options.max_points), ""
+
+    def _in_box(self, seen: Observation, cloud: Float[ndarray, "m 3"]) -> Bool[ndarray, " m"]:
+        used = np.isfinite(seen.pixel_sd)
+        if not used.any():
+            return cloud[:, 2] > 0
+        low, high = seen.pixels[used].min(0), seen.pixels[used].max(0)
+        pixels = cloud @ seen.K.T
+        pixels = pixels[:, :2] / np.where(pixels[:, 2:] > 0, pixels[:, 2:], np.nan)
+        margin = MARGIN * max(seen.size, float((high - low).max()))
+        with np.errstate(invalid="ignore"):
+            return ((pixels > low - margin) & (pixels < high + margin)).all(1)
+
+    def _candidates(self, cloud: Float[ndarray, "m 3"]) -> list[ndarray]:
+        found = clusters(cloud, DEPTH_GAP, max(self.options.min_points, 4, len(cloud) // 10))
+        return sorted(found, key=len)[::-1][:CANDIDATES] or [np.arange(len(cloud))]
+
+    def minima(self, seen: Observation, first: Float[ndarray, "s d"] | None) -> list[Float[ndarray, " d"]]:
+        """Return the near-tied minima of the labels alone, cheapest first; starts from outside are among them."""
+        o, f = self.options, self.fitter
+        how = f.settings._replace(kept=max(o.kept, f.settings.kept), margin=max(o.margin, f.settings.margin))
+        first = np.zeros((0, num_variables(f.model))) if first is None else np.ascontiguousarray(first, np.float64)
+        pool = search(f.model, f.prior, f.evidence(seen), f.starts, float(seen.size), how, first)
+        found = [pool.variables[i] for i in distinct_minima(pool, DIFFERENT, o.minima)] if pool.costs else []
+        return [*found, *first]
+
+    def solve(
+        self,
+        seen: Observation,
+        minima: list[Float[ndarray, " d"]],
+        groups: list[Float[ndarray, "m 3"]],
+        total: int,
+    ) -> list[tuple[float, Float[ndarray, " d"], CloudBlock]]:
+        """Return minima of all the evidence as (cost, variables, cloud), cheapest first.
+
+        Args:
+            minima: variables to start from. groups: the points that are the person's, each an assumption.
+            total: number of points there are; those that are not the person's cost what an outlier does.
+        """
         o, f = self.options, self.fitter
         w, ev = f.workspace(), f.evidence(seen)
-        everything = lambda skin: np.ones(len(skin.rest), bool)  # noqa: E731
-        few = thinned(cloud, o.rough_points)
-        rough = make_block(few, sd, origin, everything(self.coarse) if exists is None else exists[self.coarse_vertices], o.robust)
-        space = cloud_space(self.coarse, len(few), w)
-        far = float(np.median(np.linalg.norm(few, axis=1)))
-        found = []
-        for x in starts:
-            x = x.copy()
-            forward(f.model, x, w)
-            slide(f.model, self.coarse, rough, far, x, 5, w, space)
-            cost, _ = minimise_cloud(f.model, f.prior, ev, self.coarse, rough, x, o.rough_steps, 1e-2, w, space)
-            found.append((cost, x))
-        found.sort(key=lambda c: c[0])
-        block = make_block(cloud, sd, origin, everything(self.fine) if exists is None else exists[self.vertices], o.robust)
-        space = cloud_space(self.fine, len(cloud), w)
-        out = []
-        for _, x in found[: o.solved]:
-            cost, _ = minimise_cloud(f.model, f.prior, ev, self.fine, block, x, o.steps, 1e-3, w, space)
-            out.append((cost, x))
-        out.sort(key=lambda c: c[0])
-        return out
+        found: list[tuple[float, ndarray, ndarray, float]] = []
+        least = np.inf
+        for group in groups:
+            points = without_strays(group)
+            few = thinned(points, o.rough_points)
+            block = self.block(seen, few, self.coarse, self.coarse_vertices)
+            space, far = cloud_space(self.coarse, len(few), w), float(np.median(np.linalg.norm(few, axis=1)))
+            others = o.robust**2 * (total - len(points))
+            for x in minima:
+                x = x.copy()
+                forward(f.model, x, w)
+                slide(f.model, self.coarse, block, far, x, ROUNDS, w, space)
+                limit = least + HOPELESS
+                cost, _ = minimise_cloud(
+                    f.model, f.prior, ev, self.coarse, block, x, o.rough_steps, ROUGH, limit, w, space
+                )
+                cost += others * len(few) / len(points)
+                if np.isfinite(cost):
+                    found.append((cost, x, points, others))
+                    least = min(least, cost)
+        out, tolerance = [], f.settings.tolerance
+        blocks: dict[int, CloudBlock] = {}
+        for cost, x, points, others in sorted(found, key=lambda m: m[0])[: o.solved]:
+            if cost > least + UNLIKELY:
+                break
+            if id(points) not in blocks:
+                blocks[id(points)] = self.block(seen, points, self.fine, self.fine_vertices)
+            block, space = blocks[id(points)], cloud_space(self.fine, len(points), w)
+            cost, _ = minimise_cloud(f.model, f.prior, ev, self.fine, block, x, o.steps, tolerance, np.inf, w, space)
+            out.append((cost + others, x, block))
+        return sorted(out, key=lambda m: m[0])
 
-    def minima(self, seen, first=None):
-        o, f = self.options, self.fitter
-        how = f.settings._replace(kept=max(o.kept, f.settings.kept), margin=o.margin)
-        first = np.zeros((0, num_variables(f.model))) if first is None else first
-        pool = search(f.model, f.prior, f.evidence(seen), f.starts, float(seen.size), how, first)
-        return [pool.variables[i] for i in distinct_minima(pool, 0.04, o.minima)]
+    def block(self, seen: Observation, points: Float[ndarray, "m 3"], skin: Skin, vertices: ndarray) -> CloudBlock:
+        """Return points as the objective reads them; skin beyond a stump does not exist."""
+        origin = np.zeros(3) if seen.cloud_origin is None else np.asarray(seen.cloud_origin, np.float64)
+        exists = np.ones(len(vertices), bool)
+        if seen.removed is not None and seen.removed.any():
+            residual = np.ones(12) if seen.residual is None else seen.residual
+            exists = skin_exists(self.fitter.body, seen.removed, residual)[vertices]
+        return make_block(points, seen.cloud_sd, origin, exists, self.options.robust)
+
+    def _checked(self, seen: Observation, plain: Fit, solved: list) -> Fit:
+        """Return the fit with the cloud, unless it contradicts the labels or does not lie on the body."""
+        f = self.fitter
+        w, ev = f.workspace(), f.evidence(seen)
+        cost, x, block = solved[0]
+        lost = evaluate(f.model, f.prior, ev, x, w) - plain.best.cost
+        solution, distance = self._solution(seen, x, cost, block, w)
+        inliers = float((distance < self.options.robust / block.along).mean())
+        if inliers < INLIERS:
+            return replace(plain, cloud=_unused(
+                f"{100 * inliers:.0f} % of the point cloud lies on the body that fits it best, {100 * INLIERS:.0f} % "
+                "needed"
+            ))  # fmt: skip
+        if lost > LABELS_GIVE or not solution.joints[:, 2].min() > 0:
+            return replace(plain, cloud=_unused(
+                "the point cloud contradicts the keypoints: no body fits both"
+            ))  # fmt: skip
+        others = []
+        for other, y, points in solved[1:]:
+            if other <= cost + f.settings.margin and self._apart(y, solution, w):
+                others.append(self._solution(seen, y, other, points, w)[0])
+        used = CloudFit(True, "", block.points, distance, inliers)
+        return Fit(solution, tuple(others), plain.evaluations, used)
+
+    def _apart(self, y: Float[ndarray, " d"], solution: Solution, w: Workspace) -> bool:
+        forward(self.fitter.model, y, w)
+        gap = (w.joints - w.joints[0]) - (solution.joints - solution.joints[0])
+        return bool((gap**2).sum() > 24 * DIFFERENT**2)
+
+    def _solution(
+        self, seen: Observation, x: Float[ndarray, " d"], cost: float, block: CloudBlock, w: Workspace
+    ) -> tuple[Solution, Float[ndarray, " m"]]:
+        """Return variables as a solution, its sigma with the cloud's share, and the distance of points to skin."""
+        f = self.fitter
+        ev, space = f.evidence(seen), cloud_space(self.fine, len(block.points), w)
+        joints, sigma = np.zeros((24, 3)), np.zeros(24)
+        evaluate_cloud(f.model, f.prior, ev, self.fine, block, x, w, space)
+        laplace(ev, f.model.parents, x, w, joints, sigma)
+        gap = space.vertices[space.match] - block.points
+        normal = np.abs((space.normals[space.match] * gap).sum(1))
+        distance = np.where(space.distance2 < (2 * block.spacing + 0.03) ** 2, normal, np.sqrt(space.distance2))
+        b = num_betas(f.model)
+        return Solution(
+            x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),
+            float(cost), joints, sigma, x.copy(),
+        ), distance  # fmt: skip
 
 
-def thinned(cloud, most):
-    """Return at most so many points, evenly in their order."""
-    return cloud if len(cloud) <= most else cloud[np.linspace(0, len(cloud) - 1, most).round().astype(int)]
-
-
-def make_block(cloud, sd, origin, exists, robust):
-    gap = cKDTree(cloud).query(cloud, k=min(4, len(cloud)))[0][:, -1]
-    spacing = float(np.median(gap))
-    s = float(np.hypot(sd, FLOOR_SD))
-    culled = bool(np.isfinite(origin).all())
-    at = np.where(culled, origin, 0.0).astype(np.float64)
-    view = np.median(cloud, axis=0) - at
-    far = float(np.linalg.norm(view))
-    along = view / far
-    across = np.cross([0.0, 1.0, 0.0], along) if abs(along[1]) < 0.9 else np.cross([1.0, 0.0, 0.0], along)
-    across /= np.linalg.norm(across)
-    axes = np.stack([across, np.cross(along, across), along])
-    return CloudBlock(
-        np.ascontiguousarray(cloud, np.float64), at, culled, exists, axes, far,
-        float(np.sqrt(1 - ACROSS) / s), float(np.sqrt(ACROSS) / (s + spacing / 2)), spacing, REVERSE,
-        1 / (s + spacing), float(robust),
-    )
+def _unused(remark: str) -> CloudFit:
+    return CloudFit(False, f"{remark}; fitted without it", np.zeros((0, 3)), np.zeros(0), 0.0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
+from a3dgen.fit.cloud_result import CloudFit, CloudOptions
 from a3dgen.fit.evidence import Evidence, Views, no_views
 from a3dgen.fit.initial import make_starts, place, place_points
 from a3dgen.fit.kinematics import Workspace, workspace
@@ -95,6 +98,9 @@ class Observation:
         K: (3, 3) px. size: the person's size in px (longer side of the box).
         points: (44, 3) m in the camera frame. point_sd: (44,) m, inf = not used.
         anchor: an outside prediction, if there is one.
+        cloud: (M, 3) m in the camera frame, points of the person and perhaps of what is around. cloud_sd: m, their
+            noise. cloud_origin: (3,) m, where the sensor was; None = in the camera, NaN = several sensors.
+        removed, residual: (12,) limbs the person lacks, and where their stumps end; they matter for clouds only.
         others: what further cameras saw at the same instant; only where the focal length is known.
     """
 
@@ -106,6 +112,11 @@ class Observation:
     point_sd: Float[ndarray, "44"] = field(default_factory=lambda: np.full(44, np.inf))
     anchor: Anchor | None = None
     others: tuple[View, ...] = ()
+    cloud: Float[ndarray, "m 3"] | None = None
+    cloud_sd: float = 0.02
+    cloud_origin: Float[ndarray, "3"] | None = None
+    removed: Bool[ndarray, "12"] | None = None
+    residual: Float[ndarray, "12"] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,19 +137,27 @@ class Solution:
 @dataclass(frozen=True)
 class Fit:
     """The best minimum with sigma widened by the spread of its near-ties, those near-ties (at most 3, cheapest
-    first), and the number of evaluations of the objective."""
+    first), the number of evaluations of the objective, and what became of the point cloud if there was one."""
 
     best: Solution
     alternatives: tuple[Solution, ...]
     evaluations: int
+    cloud: CloudFit | None = None
 
 
 class Fitter:
     """Fits people to one body model under one pose prior. Results depend on the observation alone."""
 
-    def __init__(self, body: BodyData, prior: Mixture | None = None, options: FitOptions | None = None) -> None:
+    def __init__(
+        self,
+        body: BodyData,
+        prior: Mixture | None = None,
+        options: FitOptions | None = None,
+        cloud_options: CloudOptions | None = None,
+    ) -> None:
         self.body = body
         self.options = options or FitOptions()
+        self.cloud_options = cloud_options
         self.model = pack(body)
         self.prior = (prior or load_mixture()).arrays()
         self.starts = make_starts(self.model, self.prior, DOWN)
@@ -200,7 +219,15 @@ class Fitter:
             else self.settings
         )
         pool = search(self.model, self.prior, ev, self.starts, float(seen.size), how, first)
-        return self.collect(pool)
+        found = self.collect(pool)
+        return found if seen.cloud is None or quick else self.clouds.fit(seen, found, first)
+
+    @functools.cached_property
+    def clouds(self) -> Any:
+        """The part that fits point clouds, made when the first one comes."""
+        from a3dgen.fit.cloud_fit import CloudFitter
+
+        return CloudFitter(self, self.cloud_options)
 
     def collect(self, pool: Search) -> Fit:
         """Return the result of a finished search.
