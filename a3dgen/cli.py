@@ -161,6 +161,7 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", metavar="PATH", help="local weights of the pose network")
     command.add_argument("--person-weights", metavar="PATH", help="local weights of the network that finds people")
     command.add_argument("--keypoints", metavar="PATH", help="finished detections: a file, or a folder of files")
+    command.add_argument("--clouds", metavar="DIR", help="point clouds and depth pictures named as the photos are")
     command.add_argument("--present-regions", metavar="CSV", help="key, removed, residual of people with limb loss")
     command.add_argument("--review", metavar="CSV", help="whom to drop, what to correct (OUT/review.csv)")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override any key")

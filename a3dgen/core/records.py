@@ -203,6 +203,8 @@ class Persons(Record):
     present_residual: np.ndarray = column("f4", 12, doc="their residual fraction", fill=1.0)
     dropped: np.ndarray = column("str", doc="why the user leaves this person out; empty = kept", fill="")
     cloud: np.ndarray = column("f4", None, 3, unit="m", doc="point cloud, camera frame", fill=np.zeros((0, 3)))
+    cloud_origin: np.ndarray = column("f4", 3, unit="m", doc="where its sensor is; NaN = fused from several", fill=0.0)
+    cloud_sd: np.ndarray = column("f4", unit="m", doc="noise of its points; 0 = as fit.cloud_sd says", fill=0.0)
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,11 @@ class Bodies(Record):
     alt_betas: np.ndarray = column("f8", 3, "B", doc="their betas")
     alt_transl: np.ndarray = column("f8", 3, 3, unit="m", doc="their translations", fill=0.0)
     alt_cost: np.ndarray = column("f8", 3, doc="their costs; inf = no such alternative", fill=np.inf)
+    cloud_points: np.ndarray = column("i4", doc="points of the cloud that the fit rests on; 0 = none", fill=0)
+    cloud_mm: np.ndarray = column("f4", unit="mm", doc="median distance of these points from the skin", fill=0.0)
+    cloud_inliers: np.ndarray = column("f4", doc="share of these points that lie on the skin", fill=0.0)
+    stump_fit: np.ndarray = column("f4", 12, doc="residual fraction seen in the cloud; NaN = not seen", fill=np.nan)
+    stump_sd: np.ndarray = column("f4", 12, doc="its standard deviation; NaN = not seen", fill=np.nan)
 
 
 @dataclass(frozen=True)

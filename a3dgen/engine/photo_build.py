@@ -13,9 +13,9 @@ from a3dgen.engine.review_table import write_review
 from a3dgen.sources.photos.files import PHOTOS, VIDEOS, has_photos
 
 SOURCE_OPTIONS = (
-    "detector", "weights", "person_weights", "keypoints", "present_regions", "review", "name",
+    "detector", "weights", "person_weights", "keypoints", "present_regions", "review", "name", "clouds",
 )  # fmt: skip
-PATH_OPTIONS = ("weights", "person_weights", "keypoints", "present_regions", "review")
+PATH_OPTIONS = ("weights", "person_weights", "keypoints", "present_regions", "review", "clouds")
 OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person")
 """Options of ``a3dgen custom`` that stand for configuration keys."""
 _AS_OPTION = {
@@ -68,6 +68,8 @@ def configure_photos(
         value = str(options.get(name) or "")
         if value:
             keys.append(f"sources.photos.{name}={_absolute(value) if name in PATH_OPTIONS else value}")
+    if options.get("clouds"):
+        keys.append("fit.cloud=on")
     regions = [n.strip() for n in str(options.get("regions") or "").split(",") if n.strip()]
     if regions:
         keys.append(f"amputate.regions={regions[0] if len(regions) == 1 else '[' + ', '.join(regions) + ']'}")

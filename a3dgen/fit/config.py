@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from a3dgen.core.errors import ConfigError
+from a3dgen.fit.cloud_result import CloudOptions
 from a3dgen.fit.fitter import FitOptions
 
 
@@ -30,6 +32,13 @@ class Config:
         occluded: factor of it for a keypoint labelled as occluded.
         noise_3d: standard deviation (m) of 3D joints that are defined as the body's own are.
         focal_sd: standard deviation of the logarithm of an unknown focal length about its guess; 0 keeps the guess.
+        cloud: whether point clouds are used: ``off``, ``on`` (where they fit the person, else the fit without them) or
+            ``require`` (people without a usable one are rejected).
+        cloud_sd: noise (m) of points whose file does not say it.
+        cloud_robust: Geman-McClure scale of points, in standard deviations.
+        cloud_min_points: a smaller cloud is not used.
+        cloud_max_points: a larger one is thinned out.
+        cloud_stump: measure residual limbs in the cloud.
         min_points: least number of distinct anatomical points on the image.
         min_size_px: least size of a person.
         max_reprojection: a fit is refused above this mean reprojection error (share of the person's size).
@@ -53,6 +62,12 @@ class Config:
     occluded: float = 2.0
     noise_3d: float = 0.006
     focal_sd: float = FitOptions.focal_sd
+    cloud: Literal["off", "on", "require"] = "off"
+    cloud_sd: float = 0.02
+    cloud_robust: float = CloudOptions.robust
+    cloud_min_points: int = CloudOptions.min_points
+    cloud_max_points: int = CloudOptions.max_points
+    cloud_stump: bool = True
     min_points: int = 6
     min_size_px: float = 20.0
     max_reprojection: float = 0.05
@@ -60,7 +75,8 @@ class Config:
     max_beta: float = 5.0
 
     def __post_init__(self) -> None:
-        for name in ("noise", "min_noise_px", "robust", "max_reprojection", "occluded", "noise_3d"):
+        scales = ("noise", "min_noise_px", "robust", "max_reprojection", "occluded", "noise_3d")
+        for name in (*scales, "cloud_sd", "cloud_robust"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"fit.{name}: must be above 0, found {getattr(self, name)}")
         if not 1 <= self.starts <= 12:
@@ -69,12 +85,16 @@ class Config:
             raise ConfigError(f"fit.engine: numba or torch, found '{self.engine}'")
         if self.engine == "torch" and self.init:
             raise ConfigError("fit.init: only the numba engine starts from a file; set fit.engine: numba")
+        if not 4 <= self.cloud_min_points <= self.cloud_max_points:
+            raise ConfigError("fit.cloud_min_points: at least 4, and at most fit.cloud_max_points")
         if self.max_iterations < 1:
             raise ConfigError(f"fit.max_iterations: at least 1, found {self.max_iterations}")
 
 
-def solver_options(config: Config, known_camera: bool) -> FitOptions:
-    """Return what of a configuration concerns the solver; a known focal length is never refined."""
+def solver_options(config: Config, known_camera: bool, cloud: bool = False) -> FitOptions:
+    """Return what of a configuration concerns the solver; a known focal length is never refined, an unknown one is
+    wherever there is a point cloud."""
+    focal_sd = config.focal_sd or (CLOUD_FOCAL_SD if cloud else 0.0)
     return FitOptions(
         starts=config.starts,
         steps=config.max_iterations,
@@ -83,5 +103,5 @@ def solver_options(config: Config, known_camera: bool) -> FitOptions:
         margin=config.margin,
         robust=config.robust,
         prior_weight=config.prior_weight,
-        focal_sd=0.0 if known_camera else config.focal_sd,
+        focal_sd=0.0 if known_camera else focal_sd,
     )

@@ -6,6 +6,7 @@ The cameras' relative places follow from the 3D joints, which every camera has i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -82,13 +83,25 @@ def rigid_motion(
 def together(group: list[Member]) -> Observation:
     """Return what all cameras of a group saw, in the frame of the first."""
     others = tuple(View(m.R, m.t, m.seen.pixels, m.seen.pixel_sd, m.seen.K) for m in group[1:])
-    return replace(group[0].seen, others=others)
+    return replace(group[0].seen, others=others, **_largest_cloud(group))
+
+
+def _largest_cloud(group: list[Member]) -> dict[str, Any]:
+    """Return the cloud of the member that has most points, in the frame of the first."""
+    sizes = [0 if m.seen.cloud is None else len(m.seen.cloud) for m in group]
+    member = group[int(np.argmax(sizes))]
+    cloud, origin = member.seen.cloud, member.seen.cloud_origin
+    if cloud is None:
+        return {}
+    origin = np.zeros(3) if origin is None else origin
+    back = lambda points: (points - member.t) @ member.R  # noqa: E731
+    return {"cloud": back(cloud), "cloud_origin": back(origin), "cloud_sd": member.seen.cloud_sd}
 
 
 def carried(fit: Fit, member: Member, fitter: Fitter) -> Fit:
     """Return a fit in the frame of another camera of its group. Costs are those of all cameras together."""
     move = lambda s: _moved(s, member, fitter.body)  # noqa: E731
-    return Fit(move(fit.best), tuple(move(s) for s in fit.alternatives), fit.evaluations)
+    return Fit(move(fit.best), tuple(move(s) for s in fit.alternatives), fit.evaluations, fit.cloud)
 
 
 def _moved(found: Solution, member: Member, body: BodyData) -> Solution:

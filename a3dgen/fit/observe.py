@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -62,7 +64,20 @@ def observe(config: Config, persons: Persons, i: int) -> Observation:
         size=size,
         points=points[:, :3],
         point_sd=point_sd(config.noise_3d, points[:, 3], seen3d),
+        **_cloud(config, persons, i),
     )
+
+
+def _cloud(config: Config, persons: Persons, i: int) -> dict[str, Any]:
+    if config.cloud == "off":
+        return {}
+    return {
+        "cloud": persons.cloud[i].astype(np.float64),
+        "cloud_sd": float(persons.cloud_sd[i]) or config.cloud_sd,
+        "cloud_origin": persons.cloud_origin[i].astype(np.float64),
+        "removed": persons.present_removed[i],
+        "residual": persons.present_residual[i].astype(np.float64),
+    }
 
 
 def reprojection(fitter: Fitter, seen: Observation, found: Solution) -> Float[ndarray, " n"]:

@@ -17,6 +17,7 @@ from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS
 from a3dgen.io import rle
 from a3dgen.sources import Found, Source
+from a3dgen.sources.clouds import cloud_files, clouds_folder, cut_person, photo_cloud
 from a3dgen.sources.coco_config import Config, annotation_files, feet_files, image_folders, objects_file
 from a3dgen.sources.coco_frames import Frames
 from a3dgen.sources.coco_index import AnnotationIndex
@@ -49,6 +50,8 @@ def fingerprint(config: Config) -> str:
     for file in annotation_files(config):
         beside = [objects_file(config, file.path), *feet_files(config, file.name, file.path)]
         paths |= dict.fromkeys(p for p in (file.path, *beside) if p is not None)
+    if config.clouds:
+        paths |= dict.fromkeys(cloud_files(clouds_folder("sources.coco.clouds", config.clouds)))
     return digest_files(paths)
 
 
@@ -125,6 +128,9 @@ def _read_split(split: _Split) -> Iterator[Found]:
             refused = str(error)
         usable = [refused is None and not isinstance(p, str) for p in points]
         outlines = [split.frames.outline(a) for a in annotations] if any(usable) else []
+        cloud = None
+        if any(usable):
+            cloud = photo_cloud("sources.coco.clouds", split.config.clouds, Path(frame["image"]).name)
         for i, annotation in enumerate(annotations):
             key = f"coco/{split.name}/{image_text}/{split.people.own_text(annotation['id'])}"
             found = points[i]
@@ -132,7 +138,10 @@ def _read_split(split: _Split) -> Iterator[Found]:
                 yield key, found if isinstance(found, str) else str(refused)
                 continue
             try:
-                yield {"key": key, **_person(split, annotation, frame, found), **_masks(outlines, i)}
+                row = {"key": key, **_person(split, annotation, frame, found), **_masks(outlines, i)}
+                if cloud is not None:
+                    row |= cut_person(cloud, row["bbox"], row["mask"], row["K"], np.zeros(5), annotation["id"])
+                yield row
             except Rejected as error:
                 yield key, str(error)
 

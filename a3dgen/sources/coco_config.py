@@ -61,6 +61,7 @@ class Config:
             points tell.
         wholebody: ``auto`` uses coco_wholebody_*.json for the feet where it is there; ``off`` does not; else a path.
         objects: ``auto`` uses instances_*.json for objects in front of people where it is there; or ``off``.
+        clouds: folder of point clouds and depth pictures, named as the images are (see ``sources.clouds``).
         licenses: numbers of the image licences to keep (4 is CC BY); empty = all.
     """
 
@@ -73,6 +74,7 @@ class Config:
     exif: str = "auto"
     wholebody: str = "auto"
     objects: str = "auto"
+    clouds: str = ""
     licenses: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

@@ -92,7 +92,7 @@ def _shared_fits(
         fitter = get_fitter(config, body, True)
         face = face_seen(persons.state[group[0].row])
         seen = replace(together(group), anchor=anchors[group[0].row])
-        fit = functools.cache(functools.partial(_fit_checked, config, fitter, persons, group[0].row, seen, face))
+        fit = functools.cache(functools.partial(_fit_checked, config, body, fitter, persons, group[0].row, seen, face))
         for member in group:
             out[member.row] = functools.partial(_member_row, config, fitter, persons, member, fit)
     return out
@@ -150,15 +150,17 @@ def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int,
     return fitter.placed(seen, pose, betas)[None]
 
 
-def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True) -> Fitter:
+def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True, cloud: bool = False) -> Fitter:
     """Return the fitter of a configuration; one per process, as long as its prior's file stays the same."""
-    return _fitter(config, body, known_camera, _stamps(config))
+    return _fitter(config, body, known_camera, cloud and not known_camera and config.focal_sd == 0, _stamps(config))
 
 
 @functools.lru_cache(maxsize=4)
-def _fitter(config: Config, body: BodyConfig, known_camera: bool, stamps: tuple[tuple[int, int], ...]) -> Fitter:
+def _fitter(
+    config: Config, body: BodyConfig, known_camera: bool, cloud: bool, stamps: tuple[tuple[int, int], ...]
+) -> Fitter:
     prior = load_mixture(Path(config.prior).expanduser()) if config.prior else None
-    return Fitter(load_body(body), prior, solver_options(config, known_camera))
+    return Fitter(load_body(body), prior, solver_options(config, known_camera, cloud), cloud_options(config))
 
 
 def fit_row(
@@ -175,12 +177,13 @@ def fit_row(
     """
     fitter = get_fitter(config, body, bool(persons.K_known[i]))
     seen = replace(observe(config, persons, i), anchor=anchor)
-    fit = _fit_checked(config, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
+    fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
     return row_of(config, fitter, persons, i, seen, fit)
 
 
 def _fit_checked(
     config: Config,
+    body: BodyConfig,
     fitter: Fitter,
     persons: Persons,
     i: int,
@@ -188,11 +191,26 @@ def _fit_checked(
     face: bool | None,
     fit: Fit | None = None,
 ) -> Fit:
-    """Fit, unless that is done, and refuse swapped labels."""
+    """Fit the labels, unless that is done, refuse swapped ones, and add the point cloud."""
+    start, labels = start_from_outside(config, fitter, persons, i, seen), replace(seen, cloud=None)
     if fit is None:
-        fit = fitter.fit(seen, start_from_outside(config, fitter, persons, i, seen))
-    refuse_swapped(fitter, seen, fit, face)
-    return fit
+        fit = fitter.fit(labels, start)
+    refuse_swapped(fitter, labels, fit, face)
+    if seen.cloud is None:
+        return fit
+    return _with_cloud(config, get_fitter(config, body, bool(persons.K_known[i]), True), seen, fit, start)
+
+
+def _with_cloud(config: Config, fitter: Fitter, seen: Observation, fit: Fit, start: ndarray | None) -> Fit:
+    """Return the fit with the person's point cloud, or the one without where the cloud cannot be used.
+
+    Raises:
+        Rejected: if it has to be used.
+    """
+    found = fitter.clouds.fit(seen, fit, start)
+    if config.cloud == "require" and not (found.cloud and found.cloud.used):
+        raise Rejected(found.cloud.remark if found.cloud else "no point cloud")
+    return found
 
 
 def row_of(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Observation, fit: Fit) -> dict[str, Any]:
@@ -211,7 +229,18 @@ def row_of(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Obser
     return {
         "key": persons.key[i], "pose": best.pose, "betas": best.betas, "transl": best.transl, "K": K,
         "reproj_px": float(errors.mean()) if len(errors) else 0.0, "cost": best.cost, "sigma": best.sigma,
-        **_alternatives(fit, fitter.body.num_betas),
+        **_alternatives(fit, fitter.body.num_betas), **_cloud_columns(fit),
+    }  # fmt: skip
+
+
+def _cloud_columns(fit: Fit) -> dict[str, Any]:
+    cloud = fit.cloud
+    if cloud is None:
+        return {}
+    if not cloud.used:
+        return {"_remark": cloud.remark}
+    return {
+        "cloud_points": len(cloud.points), "cloud_mm": 1000 * cloud.median, "cloud_inliers": cloud.inliers,
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.io import rle
 from a3dgen.io.forgotten import fact, read_forgotten
 from a3dgen.sources import Found, Source
+from a3dgen.sources.clouds import Cloud, cloud_files, clouds_folder, cut_person, photo_cloud
 from a3dgen.sources.common import box_of, digest_files, root_folder
 from a3dgen.sources.photos.config import Config
 from a3dgen.sources.photos.decode import can_read_heif
@@ -37,6 +38,8 @@ def fingerprint(config: Config) -> str:
     verdicts = Verdicts(config.present_regions, config.review)
     extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
     files = sorted(f for p in extra for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+    if config.clouds:
+        files += cloud_files(clouds_folder("sources.photos.clouds", config.clouds))
     return digest_files(files, "\n".join([*found, verdicts.digest(), f"version {VERSION}"]))
 
 
@@ -105,8 +108,9 @@ def read(config: Config) -> Iterator[Found]:
         for shot in shots:
             if not shot.people:
                 yield f"{start}/{shot.stem}", "nobody found in the photo"
+            cloud = photo_cloud("sources.photos.clouds", config.clouds, shot.name) if shot.people else None
             for number in range(1, len(shot.people) + 1):
-                yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts)
+                yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts, cloud)
     studio.finish()
     passed = no_pictures(root, _inside(config))
     if passed:
@@ -124,7 +128,10 @@ def _root(config: Config) -> Path:
 
 
 def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
-    return list_files(root, _inside(config), config.hash_names)
+    clouds = Path(config.clouds).expanduser().resolve() if config.clouds else None
+    for file in list_files(root, _inside(config), config.hash_names):
+        if clouds is None or not isinstance(file, PhotoFile) or not file.path.resolve().is_relative_to(clouds):
+            yield file  # a depth picture is no photo
 
 
 def _inside(config: Config) -> Path | None:
@@ -138,7 +145,7 @@ def _work(config: Config) -> Path:
     return Path(config.work)
 
 
-def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts) -> Found:
+def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts, cloud: Cloud | None) -> Found:
     person = shot.people[number - 1]
     if shot.reasons[number - 1]:
         return key, shot.reasons[number - 1]
@@ -170,6 +177,8 @@ def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts) 
         "present_residual": verdict.residual.astype(np.float32),
         "dropped": "left out in review.csv" if verdict.drop else "",
     }
+    if cloud is not None:
+        row |= cut_person(cloud, row["bbox"], row["mask"], row["K"], np.zeros(5), number)
     return row
 
 

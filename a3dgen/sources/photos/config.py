@@ -28,6 +28,7 @@ class Config:
         video_frames: most frames taken from one video.
         present_regions: CSV (key, removed, residual) of people who have lost limbs.
         review: CSV that says whom to leave out and what to correct; need not be there.
+        clouds: folder of point clouds and depth pictures, named as the photos are (see ``sources.clouds``).
         hash_names: name samples by a digest of the photo; the map lies in ``work``/names.csv.
         blur_bystanders: make the faces of everybody but the person unrecognisable.
         work: folder for scaled and blurred copies and for what was detected.
@@ -46,6 +47,7 @@ class Config:
     video_frames: int = 300
     present_regions: str = ""
     review: str = "${out}/review.csv"
+    clouds: str = ""
     hash_names: bool = False
     blur_bystanders: bool = False
     work: str = "${out}/ingest/photos"
