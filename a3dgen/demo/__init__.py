@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
@@ -33,12 +33,15 @@ class Config:
     """The demo's data.
 
     Attributes:
+        lidar: point clouds of the COCO photos in ``clouds``: ``off``, ``lidar`` (a rotating one) or ``depth`` (pictures
+            of a depth camera).
         people: how many; the first ones are the same whatever the number.
         noise_px: standard deviation of the labels, px (for the 3D joints of Human3.6M: what shows as that many).
     """
 
     people: int = 24
     noise_px: float = 3.0
+    lidar: Literal["off", "lidar", "depth"] = "off"
 
     def __post_init__(self) -> None:
         if self.people < 1:
@@ -83,7 +86,7 @@ def build(
         return {**facts, "made": False, "seconds": round(time.monotonic() - start, 2)}
     (truth / SIDECAR).unlink(missing_ok=True)
     truth.mkdir(parents=True, exist_ok=True)
-    job = Job(root, truth, seed, config.noise_px, model, digest)
+    job = Job(root, truth, seed, config.noise_px, model, digest, config.lidar)
     taken = []
     for shot, result in zip(shots, mapper(functools.partial(_shoot, job=job), shots), strict=True):
         taken.append((shot, result))
@@ -112,6 +115,8 @@ def _shoot(shot: DemoShot, job: Job) -> dict[str, Any]:
 def _digest(config: Config, seed: int, body: BodyConfig) -> str:
     """Return the digest of what a picture depends on; the number of people is not part of it."""
     facts = asdict(config) | {"people": None}
+    if config.lidar == "off":
+        del facts["lidar"]  # so that pictures taken before there was one stay
     return job_digest({"version": VERSION, "seed": seed, "config": facts, "body": asdict(body)})
 
 

@@ -17,6 +17,7 @@ from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.rng import generator_for
 from a3dgen.demo import labels
+from a3dgen.demo.lidar import CLOUDS, write_cloud
 from a3dgen.demo.picture import Picture, Subject, take
 from a3dgen.demo.shots import COCO_TRAIN, COCO_VAL, H36M, MPII, STUDIO_DISTANCE, STUDIO_FOCAL, DemoShot, arrange
 from a3dgen.demo.truth import MASKS
@@ -36,6 +37,7 @@ class Job:
     Attributes:
         raw: folder of the raw trees. truth: folder of the truth. seed: of the build. noise_px: of the labels.
         body: body model; the demo's people use as many betas as it offers. digest: of everything above.
+        lidar: kind of sensor beside the camera, or ``off``.
     """
 
     raw: Path
@@ -44,6 +46,7 @@ class Job:
     noise_px: float
     body: BodyConfig
     digest: str
+    lidar: str = "off"
 
 
 def image_id(shot: DemoShot) -> int:
@@ -94,6 +97,9 @@ def shoot(shot: DemoShot, job: Job) -> dict[str, Any]:
     photo = job.raw / photo_path(shot)
     photo.parent.mkdir(parents=True, exist_ok=True)
     images.replace_file(photo, _jpeg(picture.photo, shot, job))
+    if job.lidar != "off" and shot.source in (COCO_TRAIN, COCO_VAL):
+        rng = generator_for(job.seed, "demo.lidar", shot.name)
+        write_cloud(job.raw / CLOUDS, photo.stem, job.lidar, picture.depth, view.K, rng)
     facts = {
         "digest": job.digest,
         "size": [view.width, view.height],

@@ -91,6 +91,17 @@ class Config:
             raise ConfigError(f"fit.max_iterations: at least 1, found {self.max_iterations}")
 
 
+CLOUD_FOCAL_SD = 0.2
+"""A cloud is in metres: an unknown focal length must be free to agree with it, by this much (of its logarithm)."""
+
+
+def cloud_options(config: Config) -> CloudOptions:
+    """Return what of a configuration concerns point clouds."""
+    return CloudOptions(
+        robust=config.cloud_robust, min_points=config.cloud_min_points, max_points=config.cloud_max_points
+    )
+
+
 def solver_options(config: Config, known_camera: bool, cloud: bool = False) -> FitOptions:
     """Return what of a configuration concerns the solver; a known focal length is never refined, an unknown one is
     wherever there is a point cloud."""

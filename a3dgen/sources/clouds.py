@@ -187,10 +187,10 @@ def _pcd(path: Path, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bin(path: Path, said: dict[str, Any]) -> dict[str, Any]:
-    raw = np.fromfile(path, "<f4")
-    if raw.size % 4:
-        raise DataError(f"{path}: {raw.size} numbers, but a KITTI file holds four for each point")
-    points = raw.reshape(-1, 4)[:, :3].astype(np.float64)
+    raw = path.read_bytes()
+    if len(raw) % 16:
+        raise DataError(f"{path}: {len(raw)} bytes, but a KITTI file holds 16 for each point")
+    points = np.frombuffer(raw, "<f4").reshape(-1, 4)[:, :3].astype(np.float64)
     return {"points": points if "T_cam_lidar" in said else points @ KITTI_TO_CAMERA.T}
 
 

@@ -17,7 +17,7 @@ from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.fit.checks import Gate, check_fit
-from a3dgen.fit.config import Config, solver_options
+from a3dgen.fit.config import Config, cloud_options, solver_options
 from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
