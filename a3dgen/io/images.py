@@ -226,7 +226,7 @@ def exif_orientation(path: str | Path, limit: int = MAX_PIXELS) -> int:
     Raises:
         DataError: as ``image_size``.
     """
-    with _opened(path, limit) as image:
+    with open_picture(path, limit) as image:
         return _orientation(image)
 
 
