@@ -51,6 +51,7 @@ class DetectorConfig:
         keypoints: file or folder of finished detections, for ``given``.
         config: configuration file of the pose network, where the detector needs one (mmpose, detectron2).
         min_score: people below this score are left out.
+        keypoints_map: names of the keypoints in ``keypoints``, in its order, where it gives none.
     """
 
     name: str = "mediapipe"
@@ -59,6 +60,7 @@ class DetectorConfig:
     keypoints: str = ""
     config: str = ""
     min_score: float = 0.2
+    keypoints_map: tuple[str, ...] = ()
 
 
 DETECTORS: dict[str, str] = {

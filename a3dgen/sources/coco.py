@@ -16,12 +16,12 @@ from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS
 from a3dgen.io import rle
+from a3dgen.io.keypoint_lists import Layout
 from a3dgen.sources import Found, Source
 from a3dgen.sources.clouds import cloud_files, clouds_folder, cut_person, photo_cloud
 from a3dgen.sources.coco_config import Config, annotation_files, feet_files, image_folders, objects_file
 from a3dgen.sources.coco_frames import Frames
 from a3dgen.sources.coco_index import AnnotationIndex
-from a3dgen.sources.coco_points import Layout
 from a3dgen.sources.common import box_of, digest_files, numbers, place, root_folder
 
 log = logging.getLogger("a3dgen")

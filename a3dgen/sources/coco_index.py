@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.coco_categories import PERSON, Category, person_category, spelled
 from a3dgen.io.jsonstream import JsonFile, utf8
 
-PERSON = "person"
 _PERSON_ID = 1
 """COCO's category id of people, for files without a table of categories."""
 _LIMIT = 2**62
@@ -29,14 +29,6 @@ class CocoImage:
     size: tuple[int, int] | None
     license: int
     ambiguous: bool = False
-
-
-@dataclass(frozen=True)
-class Category:
-    """One entry of ``categories``: its name, and the names of its keypoints."""
-
-    name: str
-    keypoints: tuple[str, ...]
 
 
 def _whole(value: Any) -> int | None:
@@ -184,25 +176,14 @@ class AnnotationIndex:
         self.renumbered |= own is None
 
     def _person_category(self, persons: bool) -> int | None:
-        """Return the category called person, else the only one with keypoints, else the only one."""
-        if not self.categories:
-            return None
-        called = [k for k, c in self.categories.items() if c.name.strip().lower() == PERSON]
-        pointed = [k for k, c in self.categories.items() if len(c.keypoints) > 1 or self._has_points[k]]
-        for found in ([k for k in called if k in pointed] or called, pointed, list(self.categories)):
-            if len(found) == 1:
-                return found[0]
-            if found and found is not pointed:
-                break
-        if called:
-            return called[0]
-        if not persons:
-            return None
-        have = ", ".join(f"{c.name or k} ({len(c.keypoints)} keypoints)" for k, c in self.categories.items())
-        raise DataError(
-            f"{self.path}: no category is called '{PERSON}', and not just one has keypoints; rename one, or take the "
-            f"others out. It has: {have}"
-        )
+        """Return the category of people; a file of other things (``persons`` False) need not have one."""
+        found = person_category(self.categories, [k for k, n in self._has_points.items() if n])
+        if found is None and self.categories and persons:
+            raise DataError(
+                f"{self.path}: no category is called '{PERSON}', and not just one has keypoints; rename one, or take "
+                f"the others out. It has: {spelled(self.categories)}"
+            )
+        return found
 
     def _sort(self, persons: bool) -> None:
         images, ids, kinds, starts, ends = (

@@ -126,3 +126,133 @@ def test_missing_files_and_packages_say_what_to_do(tmp_path):
     with pytest.raises(ConfigError, match="unknown detector"):
         get_detector(DetectorConfig("mediapip"))
     assert "mediapipe" in DETECTORS
+
+
+# files as people have them
+
+
+NAMES = ["left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
+         "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "top_head", "neck"]  # fmt: skip
+
+
+def flags(count):
+    found = points(count)
+    found[:, 2] = 2
+    return found.ravel().tolist()
+
+
+def coco_of(people, names=(), photo="x.jpg", category=1, **more):
+    categories = [{"id": category, "name": "person", "keypoints": list(names)}]
+    people = [{"image_id": 3, "category_id": category, **p} for p in people]
+    return {"images": [{"id": 3, "file_name": photo}], "annotations": people, "categories": categories, **more}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_names_say_what_each_column_is(tmp_path, order):
+    data = coco_of([{"keypoints": flags(14)}], NAMES[::order])
+    (person,) = detector(written(tmp_path / "d.json", data)).detect(RGB, "x.jpg")
+    at = 10 if order == 1 else 3
+    assert person.keypoints[ROW["extra_left_ankle"], 0] == points(14)[at, 0]
+    assert person.keypoints[ROW["body_nose"], 2] == 0
+
+
+def test_a_map_names_columns_of_results(tmp_path):
+    row = {"image_id": "x.jpg", "keypoints": points(14).ravel().tolist(), "score": 1.0}
+    path = written(tmp_path / "d.json", [row])
+    found = get_detector(DetectorConfig("given", keypoints=str(path), keypoints_map=tuple(NAMES[::-1])))
+    assert found.detect(RGB, "x.jpg")[0].keypoints[ROW["extra_neck_lsp"], 0] == 1
+
+
+@pytest.mark.parametrize("bad", [{"keypoints": []}, {"keypoints": None}, {"keypoints": [1, 2]}, {"keypoints": "a"},
+                                 {"keypoints": [1] * 12}, {"keypoints": {"a": 1}}, {"image_id": None, "keypoints": [[]]},
+                                 {"category_id": 9, "keypoints": [1, 1, 2]}, 7, None])  # fmt: skip
+def test_one_bad_person_costs_that_person(tmp_path, bad):
+    data = coco_of([{"keypoints": flags(17)}])
+    data["annotations"].insert(0, {"image_id": 3, "category_id": 1, **bad} if isinstance(bad, dict) else bad)
+    assert len(detector(written(tmp_path / "d.json", data)).detect(RGB, "x.jpg")) == 1
+
+
+@pytest.mark.parametrize("bad", [(0, 0, 2), (None, None, 0), (float("nan"), 1, 2), (1, 1, 3)])
+def test_one_bad_point_costs_the_point(tmp_path, bad):
+    values = flags(17)
+    values[3:6] = bad
+    (person,) = detector(written(tmp_path / "d.json", coco_of([{"keypoints": values}]))).detect(RGB, "x.jpg")
+    assert person.keypoints[COCO_ROWS[1], 2] == 0
+    assert (person.keypoints[list(COCO_ROWS[2:]), 2] > 0).all()
+
+
+@pytest.mark.parametrize("mask", [{"size": [2, 2], "counts": "zz"}, {"size": [9, 9], "counts": [5]}, {"counts": []}])
+def test_a_damaged_mask_costs_the_mask(tmp_path, mask):
+    data = coco_of([{"keypoints": flags(17), "segmentation": mask}])
+    (person,) = detector(written(tmp_path / "d.json", data)).detect(RGB, "x.jpg")
+    assert person.mask is None
+
+
+@pytest.mark.parametrize("name", ["C:\\Users\\me\\day\\x.jpg", "/data/day/x.jpg", "set/images/day/x.JPG", "day\\x.jpg"])
+def test_names_from_another_machine(tmp_path, name):
+    found = detector(written(tmp_path / "d.json", coco_of([{"keypoints": flags(17)}], photo=name)))
+    assert len(found.detect(RGB, "day/x.jpg")) == 1
+    assert found.detect(RGB, "other/x.jpg") == []
+    assert not found.knows("day/y.jpg")
+
+
+def test_two_entries_that_end_alike_are_named_and_not_used(tmp_path, caplog):
+    data = coco_of([{"keypoints": flags(17)}, {"image_id": 4, "keypoints": flags(17)}], photo="/a/x.jpg")
+    data["images"].append({"id": 4, "file_name": "/b/x.jpg"})
+    assert detector(written(tmp_path / "d.json", data)).detect(RGB, "x.jpg") == []
+    assert "/a/x.jpg, /b/x.jpg" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["pose_keypoints_2d", "pose_keypoints"])
+def test_openpose_folders_hold_other_things_too(tmp_path, key, caplog):
+    folder = tmp_path / "op"
+    hands = {key: [], "hand_left_keypoints_2d": [1, 2, 3]}
+    written(folder / "x_keypoints.json", {"people": [hands, {key: points(25).ravel().tolist()}]})
+    (folder / "._x_keypoints.json").write_bytes(b"\x00\x05\x16\x07Mac")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "x_keypoints.json").write_bytes(b"junk")
+    written(folder / "settings.json", {"net_resolution": "-1x368"})
+    (folder / "broken.json").write_text("{")
+    assert len(detector(folder).detect(RGB, "x.jpg")) == 1
+    assert "settings.json" in caplog.text
+    assert "broken.json" in caplog.text
+    assert "hands or face only" in caplog.text
+    (folder / "x_keypoints.json").unlink()
+    with pytest.raises(DataError, match="none of 2 JSON files"):
+        detector(folder)
+
+
+def test_results_of_alphapose_and_ultralytics(tmp_path):
+    alpha = [{"image_id": "x.jpg", "keypoints": points(136).ravel().tolist(), "score": 2.8, "box": [1, 2, 3, 4]}]
+    (person,) = detector(written(tmp_path / "a.json", alpha)).detect(RGB, "x.jpg")
+    assert person.keypoints[ROW["body_left_big_toe"], 0] == 21
+    x, y, c = points(17).T.tolist()
+    box = {"x1": 1, "y1": 2, "x2": 50, "y2": 60}
+    one = {"name": "person", "class": 0, "confidence": 0.9, "box": box, "keypoints": {"x": x, "y": y, "visible": c}}
+    ball = {"name": "ball", "class": 32, "confidence": 0.9, "box": box}
+    (person,) = detector(written(tmp_path / "x.json", [ball, one])).detect(RGB, "x.jpg")
+    np.testing.assert_allclose(person.keypoints[list(COCO_ROWS)], points(17))
+    np.testing.assert_allclose(person.box, [1, 2, 50, 60])
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [("\ufeff" + json.dumps([]), ""), (json.dumps([]).encode("utf-16"), "UTF-16"),
+     (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"<!doctype html>", "web page")],
+)  # fmt: skip
+def test_what_the_file_is(tmp_path, data, what):
+    path = tmp_path / "d.json"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    if not what:
+        assert detector(path).names == set()
+        return
+    with pytest.raises(DataError, match=what):
+        detector(path)
+
+
+def test_single_points_are_no_skeletons(tmp_path):
+    categories = [{"id": k, "name": n, "keypoints": []} for k, n in enumerate(NAMES, 1)]
+    rows = [{"image_id": 3, "category_id": k, "keypoints": [k, k, 2]} for k in range(1, 15)]
+    data = {"images": [{"id": 3, "file_name": "x.jpg"}], "annotations": rows, "categories": categories}
+    with pytest.raises(DataError, match="single points, not skeletons"):
+        detector(written(tmp_path / "d.json", data))

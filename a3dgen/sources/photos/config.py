@@ -21,6 +21,7 @@ class Config:
         weights: local weights of the pose network (folder or file), where the detector needs them.
         person_weights: local weights of the network that finds boxes; empty = mediapipe's boxes.
         keypoints: finished detections for the detector ``given``: COCO results, OpenPose, mmpose or detectron2 files.
+        keypoints_map: names of the keypoints in the order of those files, where they give none.
         detector_config: configuration file of the pose network (mmpose, detectron2).
         min_score: detections that are less sure of being a person are left out.
         max_side: larger photos (px) are scaled down.
@@ -40,6 +41,7 @@ class Config:
     weights: str = ""
     person_weights: str = ""
     keypoints: str = ""
+    keypoints_map: tuple[str, ...] = ()
     detector_config: str = ""
     min_score: float = 0.2
     max_side: int = 4096
@@ -67,7 +69,13 @@ class Config:
         """The detector's own configuration."""
         name = "given" if self.keypoints and self.detector == "mediapipe" else self.detector
         return DetectorConfig(
-            name, self.weights, self.person_weights, self.keypoints, self.detector_config, self.min_score
+            name,
+            self.weights,
+            self.person_weights,
+            self.keypoints,
+            self.detector_config,
+            self.min_score,
+            self.keypoints_map,
         )
 
     @property
