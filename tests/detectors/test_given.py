@@ -164,7 +164,8 @@ def test_a_map_names_columns_of_results(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [{"keypoints": []}, {"keypoints": None}, {"keypoints": [1, 2]}, {"keypoints": "a"},
-                                 {"keypoints": [1] * 12}, {"keypoints": {"a": 1}}, {"image_id": None, "keypoints": [[]]},
+                                 {"keypoints": [1] * 12}, {"keypoints": {"a": 1}},
+                                 {"image_id": None, "keypoints": [[]]},
                                  {"category_id": 9, "keypoints": [1, 1, 2]}, 7, None])  # fmt: skip
 def test_one_bad_person_costs_that_person(tmp_path, bad):
     data = coco_of([{"keypoints": flags(17)}])
