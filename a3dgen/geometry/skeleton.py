@@ -68,6 +68,13 @@ COCO_FOOT_ROWS = tuple(
 )
 """COCO-WholeBody foot keypoint 0..5 -> input row."""
 
+SPIN_ROWS = tuple(
+    ROW[n]
+    for n in (*(f"extra_{n}" for n in EXTRA_ROWS), "body_nose", "body_left_eye", "body_right_eye", "body_left_ear",
+              "body_right_ear")
+)  # fmt: skip
+"""The 24 joints of SPIN's training files -> input row."""
+
 MPII_ROWS = tuple(
     ROW[f"extra_{n}"]
     for n in ("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis_mpii",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
@@ -23,11 +23,11 @@ from a3dgen.io.jsonstream import JsonFile, utf8
 from a3dgen.removal.mask_ops import limb_capsules
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import (
+    ImageFolders,
     box_of,
     checked_size,
     digest_files,
     existing_file,
-    first_existing,
     numbers,
     place,
     root_folder,
@@ -35,7 +35,7 @@ from a3dgen.sources.common import (
 from a3dgen.sources.mpii_mat import read_mat
 
 LICENSE = "MPII Human Pose (research use; photos from YouTube videos)"
-_NAMES = ("trainval", "train", "valid", "val")
+_NAMES = ("trainval", "train", "valid", "val", "annotations")
 _MAT = "mpii_human_pose_v1_u12_1.mat"
 
 
@@ -87,7 +87,9 @@ def _files(config: Config) -> list[Path]:
     for folder in folders:
         if (folder / _MAT).is_file():
             return [folder / _MAT]
-    raise ConfigError(f"sources.mpii.root: neither annot/{{trainval,train,valid}}.json nor {_MAT} in '{root}'")
+    there = [p.relative_to(root).as_posix() for p in sorted(root.rglob("*.json"))][:5]
+    others = f"; JSON files there: {', '.join(there)} (name MPII ones in sources.mpii.annotations)" if there else ""
+    raise ConfigError(f"sources.mpii.root: neither annot/{{trainval,train,valid}}.json nor {_MAT} in '{root}'{others}")
 
 
 def fingerprint(config: Config) -> str:
@@ -103,7 +105,7 @@ def read(config: Config) -> Iterator[Found]:
         DataError: if an annotation file cannot be read.
     """
     root = root_folder("sources.mpii", config.root)
-    folders = [root / config.images] if config.images else [root / "images", root]
+    folders = ImageFolders([root / config.images] if config.images else [root / "images", root], root)
     for path in _files(config):
         records = read_mat(path, Record) if path.suffix.lower() == ".mat" else _read_json(path)
         for _, photo in groupby(records, lambda r: str(r.image)):  # a photo's records follow each other
@@ -127,8 +129,10 @@ def _read_json(path: Path) -> Iterator[Record]:
     counts: Counter[str] = Counter()
     with closing(JsonFile(path)) as file:
         for name, _, _, value in file.elements():
-            if name or not isinstance(value, dict) or "image" not in value:
+            if name or not isinstance(value, dict) or not {"image", "img_paths"} & set(value):
                 raise DataError(f"{path}: not MPII's list of records with 'image', 'joints' and 'joints_vis'")
+            if "img_paths" in value:  # the file of convolutional pose machines and pytorch-pose
+                value = value | {"image": value["img_paths"], "joints": value.get("joint_self")}
             image = utf8(value["image"]) if isinstance(value["image"], str) else value["image"]
             index = counts[str(image)]
             counts[str(image)] += 1
@@ -141,20 +145,35 @@ def _json_record(image: Any, index: int, value: dict[str, Any]) -> Record:
     if not value.get("joints"):
         return Record(image, index, *nothing, refused="no keypoints")
     try:
-        pixels = numbers(value["joints"], (16, 2), "joints")
-        labelled = numbers(value.get("joints_vis"), (16,), "joints_vis") > 0
+        pixels, labelled = _joints(value["joints"], value.get("joints_vis"))
     except Rejected as error:
         return Record(image, index, *nothing, refused=str(error))
     labelled &= ~(pixels == -1).all(1)
     return Record(image, index, pixels, np.where(labelled, VISIBLE, UNLABELLED))
 
 
-def _person(record: Record, folders: list[Path]) -> dict[str, Any]:
+def _joints(joints: Any, flags: Any) -> tuple[Float[ndarray, "16 2"], Bool[ndarray, "16"]]:
+    """Return places and which of them are labelled; the flag may be the third number of a joint, or true and false.
+
+    Raises:
+        Rejected: if these are no 16 joints.
+    """
+    places = numbers(joints, (16, -1), "joints")
+    if places.shape[1] not in (2, 3):
+        raise Rejected(f"joints: shape {places.shape}, wanted (16, 2), or (16, 3) with flags")
+    if flags is None and places.shape[1] == 3:
+        flags = places[:, 2].tolist()
+    plain = [int(f) if isinstance(f, bool) else f for f in flags] if isinstance(flags, list) else flags
+    labelled = numbers(plain, (16,), "joints_vis") > 0
+    return places[:, :2], labelled & np.isfinite(places[:, :2]).all(1)
+
+
+def _person(record: Record, folders: ImageFolders) -> dict[str, Any]:
     if record.refused is not None:
         raise Rejected(record.refused)
     if not (record.states != UNLABELLED).any():
         raise Rejected("no keypoints")
-    path = first_existing(folders, record.image)
+    path = folders.find(record.image)
     size = checked_size(path)
     keypoints, state = place(MPII_ROWS, record.pixels - 1, record.states, size, outside_confidence=0.0)
     return {

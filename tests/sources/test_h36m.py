@@ -31,7 +31,7 @@ from raw_trees import photo, split_found
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, VISIBLE, Persons
 from a3dgen.geometry.camera import project_distorted
-from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, ROW
+from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS, ROW, SPIN_ROWS
 from a3dgen.io import rle
 from a3dgen.sources.h36m import Config, fingerprint, read
 from a3dgen.sources.h36m.cameras import CAMERA_IDS, load_cameras, read_metadata
@@ -152,7 +152,7 @@ def test_known_bad_takes_by_subaction(take, bad):
 def test_bad_rows_cost_one_person(tmp_path):
     path, arrays = write_npz(tmp_path, FRAMES)
     write_cameras_json(tmp_path / "cameras.json")
-    arrays["imgname"][0] = "../secret/S1_Walking_1.54138969_000001.jpg"
+    arrays["imgname"][0] = "../secret/S7_Nowhere_1.54138969_000001.jpg"
     arrays["imgname"][1] = "S1/no_frame.jpg"
     arrays["imgname"][2] = f"S1/S1_Walking_1.{FIRST}_000007.jpg"
     arrays["part"][3, 4, 0] = np.nan
@@ -163,11 +163,11 @@ def test_bad_rows_cost_one_person(tmp_path):
     assert not rows
     assert [r.split(":")[0] for r in refused.values()] == [
         "no frame in the image name 'S1/no_frame.jpg'",
-        f"the image path '../secret/S1_Walking_1.{FIRST}_000001.jpg' leaves the data folder",
         "a joint is not finite",
         "the 3D joints lie behind the camera",
         "the 3D joints project 50 px away from the 2D joints",
         "the image file is missing",
+        f"no camera S7 {FIRST} in cameras.json",
     ]
 
 
@@ -517,3 +517,51 @@ def test_angles_of_real_cameras_follow_the_xyz_convention(samples, tmp_path):
     assert np.allclose(place.R, R, atol=1e-9)
     assert np.allclose(place.T, np.ravel(entry["T"]))
     assert camera.dist[2:4].tolist() == np.ravel(entry["p"]).tolist()
+
+
+@pytest.mark.parametrize(
+    "prefix", ["S1\\\\", "D:\\\\h36m\\\\images\\\\S1\\\\", "/data/h36m/images/S1/", "../images/S1/"]
+)
+def test_names_from_another_machine(tmp_path, prefix):
+    path, arrays = write_npz(tmp_path, FRAMES)
+    write_cameras_json(tmp_path / "cameras.json")
+    wanted = _read(tmp_path)[0]
+    names = [str(n) for n in arrays["imgname"]]
+    arrays["imgname"] = np.array([prefix.replace("\\\\", "\\") + n.rpartition("/")[2] for n in names])
+    np.savez(path, **arrays)
+    rows, refused = _read(tmp_path)
+    assert not refused
+    assert {k: r["image"] for k, r in rows.items()} == {k: r["image"] for k, r in wanted.items()}
+
+
+def test_millimetres_are_noticed_and_said(tmp_path, caplog):
+    path, arrays = write_npz(tmp_path, FRAMES)
+    write_cameras_json(tmp_path / "cameras.json")
+    wanted = _read(tmp_path)[0]
+    arrays["S"][..., :3] *= 1000
+    np.savez(path, **arrays)
+    rows, refused = _read(tmp_path)
+    assert not refused
+    assert "millimetres" in caplog.text
+    for key, row in rows.items():
+        np.testing.assert_allclose(row["joints3d"], wanted[key]["joints3d"], atol=1e-9)
+
+
+def test_the_24_joints_of_spin(tmp_path):
+    path, arrays = write_npz(tmp_path, FRAMES)
+    write_cameras_json(tmp_path / "cameras.json")
+    wanted = _read(tmp_path)[0]
+    rows17 = next(iter(wanted.values()))["keypoints"][:, 2] > 0
+    spin = list(SPIN_ROWS)
+    part, joints = np.zeros((len(FRAMES), 24, 3)), np.zeros((len(FRAMES), 24, 4))
+    order = {row: i for i, row in enumerate(H36M_RIGHT_FIRST_ROWS)}
+    for at, row in enumerate(spin):
+        if row in order:
+            part[:, at, :2], part[:, at, 2] = arrays["part"][:, order[row], :2], 1
+            joints[:, at, :3], joints[:, at, 3] = arrays["S"][:, order[row], :3], 1
+    np.savez(path, **(dict(arrays) | {"part": part, "S": joints}))
+    rows, refused = _read(tmp_path)
+    assert not refused
+    for key, row in rows.items():
+        assert ((row["keypoints"][:, 2] > 0) == rows17).all()
+        np.testing.assert_allclose(row["joints3d"], wanted[key]["joints3d"])

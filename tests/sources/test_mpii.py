@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,8 +92,8 @@ def test_trainval_replaces_train_and_valid(root):
     ("record", "word"),
     [
         (_record(joints=[[1, 2]] * 3), "shape"), (_record(joints=[["a", "b"]] * 16), "not numbers"),
-        (_record(joints=[[float("nan")] * 2] * 16), "finite"), (_record(vis=[0] * 16), "no keypoints"),
-        (_record("missing.jpg"), "missing"), (_record("../x.jpg"), "leaves"), (_record(3), "file name"),
+        (_record(joints=[[float("nan")] * 2] * 16), "no keypoints"), (_record(vis=[0] * 16), "no keypoints"),
+        (_record("missing.jpg"), "missing"), (_record("../x.jpg"), "missing: no 'x.jpg'"), (_record(3), "file name"),
         (_record(joints=[[-1, -1]] * 16), "no keypoints"), (_record(joints=[[900, 900]] * 16), "fewer than two"),
     ],
 )  # fmt: skip
@@ -232,3 +233,55 @@ def test_fingerprint(root):
     first = fingerprint(Config(root=str(root)))
     _write(root, [_record(), _record()])
     assert first != fingerprint(Config(root=str(root)))
+
+
+# files as people have them
+
+
+@pytest.mark.parametrize("name", ["C:\\mpii\\images\\000000002.jpg", "/data/images/000000002.jpg", "000000002.JPG"])
+def test_names_from_another_machine(root, name):
+    _write(root, [_record(name)])
+    rows, refused = _read(root)
+    assert not refused
+    assert [Path(r["image"]).name for r in rows.values()] == ["000000002.jpg"]
+
+
+@pytest.mark.parametrize("form", ["bool", "triples", "triples of flags 0", "cpm"])
+def test_forms_of_flags(root, form):
+    plain = _record("000000002.jpg")
+    _write(root, [plain])
+    wanted = next(iter(_read(root)[0].values()))
+    joints, flags = plain["joints"], [1] * 16
+    record = dict(plain)
+    if form == "bool":
+        record["joints_vis"] = [True] * 16
+    else:
+        record["joints"] = [[*j, f] for j, f in zip(joints, flags, strict=True)]
+        del record["joints_vis"]
+    if form == "triples of flags 0":
+        record["joints"] = [[*j, int(i != 3)] for i, j in enumerate(joints)]
+    if form == "cpm":
+        record = {"img_paths": record["image"], "joint_self": record["joints"], "dataset": "MPI"}
+    _write(root, [record])
+    rows, refused = _read(root)
+    assert not refused
+    found = next(iter(rows.values()))
+    same = found["state"] == wanted["state"]
+    assert same.all() if form != "triples of flags 0" else (~same).sum() == 1
+    assert (found["keypoints"][same] == wanted["keypoints"][same]).all()
+
+
+def test_a_joint_that_is_nowhere_costs_the_joint(root):
+    record = _record("000000002.jpg")
+    record["joints"] = [[float("nan"), 3] if i == 5 else j for i, j in enumerate(record["joints"])]
+    _write(root, [record])
+    assert len(_read(root)[0]) == 1
+
+
+def test_other_json_files_are_named(root):
+    for path in (root / "annot").glob("*.json"):
+        path.unlink()
+    (root / "annot").mkdir(exist_ok=True)
+    (root / "annot" / "mpii_test_labels.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"JSON files there: annot/mpii_test_labels\.json"):
+        _read(root)

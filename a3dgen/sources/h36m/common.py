@@ -55,7 +55,7 @@ class H36mFrame:
     @staticmethod
     def parse(name: str) -> H36mFrame | None:
         """Return the frame a file name of the converters stands for (``S1_Directions_1.54138969_000001.jpg``)."""
-        match = _NAME.fullmatch(name.rpartition("/")[2])
+        match = _NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
         if match is None:
             return None
         return H36mFrame(match["subject"], match["take"].replace(" ", "_"), match["camera"], int(match["frame"]))
@@ -92,8 +92,8 @@ def person(
     image: Path,
     camera: Camera,
     rows: Sequence[int],
-    pixels: Float[ndarray, "17 2"],
-    joints: Float[ndarray, "17 3"],
+    pixels: Float[ndarray, "k 2"],
+    joints: Float[ndarray, "k 3"],
 ) -> dict[str, Any]:
     """Return the row of Persons of one frame.
 
@@ -101,7 +101,7 @@ def person(
         frame: which.
         image: the photo; its size is read from it (the camera files are wrong about some heights).
         camera: its calibration.
-        rows: row of each of the 17 joints.
+        rows: row of each joint.
         pixels: measured 2D joints; kept as they are off the image too.
         joints: 3D joints in the camera frame, m.
 

@@ -1,7 +1,8 @@
-"""Human3.6M as mmpose's ``annotation_body3d`` npz: 17 joints, px and camera-frame metres."""
+"""Human3.6M as mmpose's ``annotation_body3d`` npz (17 joints) or SPIN's (24): px, and camera-frame metres."""
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,13 +15,18 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
-from a3dgen.geometry.skeleton import H36M_LEFT_FIRST_ROWS, H36M_RIGHT_FIRST_ROWS
+from a3dgen.geometry.skeleton import H36M_LEFT_FIRST_ROWS, H36M_RIGHT_FIRST_ROWS, SPIN_ROWS
 from a3dgen.io.npz import open_npz
 from a3dgen.sources import Found
-from a3dgen.sources.common import first_existing
+from a3dgen.sources.common import ImageFolders
 from a3dgen.sources.h36m.cameras import Camera, load_cameras
 from a3dgen.sources.h36m.common import H36mFrame, person, refuse_known_bad, selection
 
+log = logging.getLogger("a3dgen")
+
+SPIN = len(SPIN_ROWS)
+FARTHEST = 100.0
+"""m from the camera; the studio is less than 10 m long."""
 _SAMPLED = 2000
 """Rows looked at to tell the order of the joints."""
 
@@ -29,9 +35,10 @@ _SAMPLED = 2000
 class _File:
     path: Path
     names: ndarray
-    pixels: Float[ndarray, "n 17 _"]
-    joints: Float[ndarray, "n 17 _"]
+    pixels: Float[ndarray, "n k _"]
+    joints: Float[ndarray, "n k _"]
     rows: tuple[int, ...]
+    metres: float
 
 
 def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[Found]:
@@ -47,7 +54,7 @@ def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[F
         )
     table = load_cameras(cameras)
     root = Path(config.root).expanduser()
-    folders = [root / config.images] if config.images else [root / "images", root]
+    folders = ImageFolders([root / config.images] if config.images else [root / "images", root], root)
     with ExitStack() as stack:
         opened = [_open(stack, path, config.order) for path in files]
         order, unnamed = _index(config, opened)
@@ -71,14 +78,31 @@ def _open(stack: ExitStack, path: Path, order: str) -> _File:
     names, pixels, joints = arrays["imgname"], arrays["part"], arrays["S"]
     count = len(names) if names.ndim == 1 else -1
     for name, values, least in (("part", pixels, 2), ("S", joints, 3)):
-        good = values.ndim == 3 and values.shape[:2] == (count, 17) and values.shape[2] >= least
+        good = values.ndim == 3 and values.shape[:2] in ((count, 17), (count, SPIN)) and values.shape[2] >= least
         if not good or values.dtype.kind not in "fiu":
-            wanted = f"wanted numbers ({count}, 17, {least} or more)"
+            wanted = f"wanted numbers ({count}, 17 or {SPIN}, {least} or more)"
             raise DataError(f"{path}: '{name}' is {values.dtype} {values.shape}, {wanted}")
     if names.dtype.kind not in "USO":
         raise DataError(f"{path}: 'imgname' is {names.dtype}, wanted text")
+    if pixels.shape[1] != joints.shape[1]:
+        raise DataError(f"{path}: 'part' has {pixels.shape[1]} joints, 'S' has {joints.shape[1]}")
+    metres = _scale(path, joints)
+    if joints.shape[1] == SPIN:
+        if pixels.shape[2] < 3 or joints.shape[2] < 4:
+            raise DataError(f"{path}: {SPIN} joints need their confidence as the last number of 'part' and 'S'")
+        return _File(path, names, pixels, joints, SPIN_ROWS, metres)
     left = order == "left_first" or (order == "auto" and _left_first(joints))
-    return _File(path, names, pixels, joints, H36M_LEFT_FIRST_ROWS if left else H36M_RIGHT_FIRST_ROWS)
+    return _File(path, names, pixels, joints, H36M_LEFT_FIRST_ROWS if left else H36M_RIGHT_FIRST_ROWS, metres)
+
+
+def _scale(path: Path, joints: Float[ndarray, "n k _"]) -> float:
+    """Return what makes the joints metres: nobody stands a hundred metres from the camera, so such numbers are mm."""
+    some = np.asarray(joints[:: max(1, len(joints) // _SAMPLED), :, :3], np.float64)
+    far = np.linalg.norm(some, axis=-1)
+    if not (far > 0).any() or np.median(far[far > 0]) < FARTHEST:
+        return 1.0
+    log.warning("%s: the 3D joints are %.0f from the camera: taken for millimetres", path.name, np.median(far[far > 0]))
+    return 0.001
 
 
 def _left_first(joints: Float[ndarray, "n 17 _"]) -> bool:
@@ -120,12 +144,18 @@ def _index(config: Any, files: list[_File]) -> tuple[Int[ndarray, "n 2"], list[t
 
 
 def _person(
-    file: _File, row: int, frame: H36mFrame, folders: list[Path], table: dict[tuple[str, str], Camera], cameras: Path
+    file: _File, row: int, frame: H36mFrame, folders: ImageFolders, table: dict[tuple[str, str], Camera], cameras: Path
 ) -> dict[str, Any]:
     camera = table.get((frame.subject, frame.camera))
     if camera is None:
         raise Rejected(f"no camera {frame.subject} {frame.camera} in {cameras.name}")
-    image = first_existing(folders, _text(file, row))
+    image = folders.find(_text(file, row))
     pixels = np.asarray(file.pixels[row, :, :2], np.float64)
-    joints = np.asarray(file.joints[row, :, :3], np.float64)
-    return person(frame, image, camera, file.rows, pixels, joints)
+    joints = np.asarray(file.joints[row, :, :3], np.float64) * file.metres
+    rows = np.asarray(file.rows)
+    if len(rows) == SPIN:
+        there = (file.pixels[row, :, 2] > 0) & (file.joints[row, :, 3] > 0)
+        if not there.any():
+            raise Rejected("no keypoints")
+        rows, pixels, joints = rows[there], pixels[there], joints[there]
+    return person(frame, image, camera, rows.tolist(), pixels, joints)
