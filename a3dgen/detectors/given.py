@@ -17,8 +17,9 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.detectors import DetectorConfig, Person
-from a3dgen.detectors.given_files import OPENPOSE, path_parts, read_file
+from a3dgen.detectors.given_files import OPENPOSE, read_file
 from a3dgen.detectors.given_people import box_around, make_person
+from a3dgen.io.foreign_paths import path_parts
 
 __all__ = ("GivenDetector", "box_around", "make_person", "read_file")
 

@@ -31,12 +31,6 @@ _ITEM_FAULTS = (Rejected, DataError, KeyError, TypeError, ValueError, AttributeE
 """What a malformed item can raise: it costs the item."""
 
 
-def path_parts(name: str) -> list[str]:
-    """Return folders and file of a path written on any machine, without drive, root, ``.`` and ``..``."""
-    parts = name.replace("\\", "/").split("/")
-    return [p for p in parts if p not in ("", ".", "..") and not (len(p) == 2 and p[1] == ":")]
-
-
 def read_file(path: Path, root: Path, names: Sequence[str] = (), notes: Counter[str] | None = None) -> Found:
     """Yield (photo, person) of one file.
 

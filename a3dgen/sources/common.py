@@ -16,6 +16,7 @@ from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.geometry.camera import inside_image
 from a3dgen.geometry.skeleton import NUM_ROWS
+from a3dgen.io.foreign_paths import path_parts
 from a3dgen.io.images import image_size
 
 BOX_MARGIN = 0.1
@@ -140,12 +141,6 @@ class ImageFolders:
                         if not file.startswith("._") and path not in known:
                             known.append(path)
         return self._by_name
-
-
-def path_parts(name: str) -> list[str]:
-    """Return the folders and the file of a path written on any machine, without drive, root, ``.`` and ``..``."""
-    parts = name.replace("\\", "/").split("/")
-    return [p for p in parts if p not in ("", ".", "..") and not (len(p) == 2 and p[1] == ":")]
 
 
 def checked_size(path: Path, wanted: tuple[int, int] | None = None) -> tuple[int, int]:
