@@ -111,6 +111,7 @@ def _neckline(m: Measure, joints: Float[ndarray, "24 3"], neck: str) -> Float[nd
     """Positive inside the neck opening: within a radius of the neck's axis and above a plane that dips to the front."""
     k = _scale(joints)
     x, y, z = (m.points - joints[JOINT["neck"]] - np.array([0, 0, 0.012]) * k).T / k
+    # shares of the height from pelvis to neck, hand-set on the open body so that no neckline shows the shoulder's end
     radius = {"crew": 0.062, "v": 0.066, "wide": 0.092, "tank": 0.098}[neck]
     drop = {"crew": 0.037, "v": 0.040, "wide": 0.058, "tank": 0.075}[neck]
     ring = radius + 0.016 * np.clip(z / 0.06, 0, 1) - np.hypot(x, 0.9 * z)

@@ -33,7 +33,7 @@ class Scene:
     """One person's place, as a pinhole camera sees it.
 
     Attributes:
-        photo: the source photo, lens distortion removed; with ``front``, only there, and the plate elsewhere.
+        photo: undistorted photo; where ``front`` is given, valid only there.
         plate: the photo without the person.
         K: camera, px. front: opacity of what stands before the person, or None. hidden: ``front`` as a mask.
         up: direction against gravity. ground: plane the person stands on.

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from a3dgen.removal.mask_ops import dilate, discs, extent, union
 
+# Hand-set on the demo's pictures and the real sample frames; `a3dgen bench looks` counts what of a shadow is left.
 SHADOW = -0.45
 """A cast shadow's linear colour is at most exp(this) times the ground's ..."""
 DARKEST = -2.8

@@ -186,15 +186,17 @@ def _check_stumps(
     for region in (REGIONS[r] for r in regions):
         name = region.name.replace("_", " ")
         if region.index in covered:
-            raise Rejected(f"stump cannot be seen: what is left of the limb covers the place of what is gone ({name})")
+            raise Rejected(f"stump hidden: the remaining limb occludes the removed part ({name})")
         if seen["visible"][region.index] < config.min_visible:
-            raise Rejected(f"stump cannot be seen: most of the segment that carries it is hidden or outside ({name})")
+            raise Rejected(
+                f"stump hidden: most of the segment that carries it is occluded or outside the image ({name})"
+            )
         if region.end is None or seen["residual_end_state"][region.end] == VISIBLE:
             continue
         if seen["residual_end_state"][region.end] == OUTSIDE:
-            raise Rejected(f"stump cannot be seen: its tip is outside the image ({name})")
+            raise Rejected(f"stump hidden: its tip is outside the image ({name})")
         if not _under_own_cloth(amputee.ends[region.end, :3], region.segment[0], scene, picture):
-            raise Rejected(f"stump cannot be seen: its tip is hidden ({name})")
+            raise Rejected(f"stump hidden: its tip is occluded ({name})")
 
 
 def _under_own_cloth(tip: Float[ndarray, "3"], part: int, scene: Scene, picture: Picture) -> bool:
