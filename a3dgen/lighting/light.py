@@ -118,8 +118,8 @@ class Surroundings:
         seen = seen[np.abs(seen @ self.up) < 0.5]
         lit = irradiance(self.sh, seen) @ _LUMINANCE + key * np.maximum(seen @ key_dir, 0)
         # exposed for what is seen of the person, not for the brightest edge alone: backlit people keep their faces
-        # 0.6 and 0.64 are hand-set: a front-lit white shirt (max 1, mean about 0.6) shows ``white``; `a3dgen bench looks`
-        # compares the spread of luminance with that of real people
+        # 0.6 and 0.64 are hand-set: a front-lit white shirt (max 1, mean about 0.6) shows ``white``;
+        # `a3dgen bench looks` compares the spread of luminance with that of real people
         scale = white / max(0.6 * float(lit.max()) + 0.64 * float(lit.mean()), 1e-6)
         return Light(self.sh * scale, key_dir, color * (key * scale))
 
