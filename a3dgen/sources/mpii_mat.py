@@ -55,15 +55,16 @@ def _first(value: Value | None) -> Struct:
 def _record(record: Callable[..., Any], image: str, index: int, rectangle: Struct, train: bool) -> Any:
     pixels, states = np.zeros((16, 2)), np.full(16, UNLABELLED, np.int64)
     refused = None if train else "no keypoints (a test photo)"
+    unusable = 0
     for point in _structs(_first(rectangle.get("annopoints")).get("point")):
         number, x, y = (_number(point.get(name)) for name in ("id", "x", "y"))
-        if number is None or x is None or y is None or number not in range(16):
-            refused = refused or "a joint has no usable id, x or y"
+        if number is None or x is None or y is None or number not in range(16) or not np.isfinite([x, y]).all():
+            unusable += 1  # costs the point
             continue
         pixels[int(number)] = x, y
         states[int(number)] = _state(point.get("is_visible"))
     if refused is None and not (states != UNLABELLED).any():
-        refused = "no keypoints"
+        refused = "no joint has a usable id, x and y" if unusable else "no keypoints"
     return record(image, index, pixels, states, refused)
 
 

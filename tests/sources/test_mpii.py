@@ -91,9 +91,9 @@ def test_trainval_replaces_train_and_valid(root):
 @pytest.mark.parametrize(
     ("record", "word"),
     [
-        (_record(joints=[[1, 2]] * 3), "shape"), (_record(joints=[["a", "b"]] * 16), "not numbers"),
+        (_record(joints=[[1, 2]] * 3), "3 joints, MPII has 16"), (_record(joints=[["a", "b"]] * 16), "not numbers"),
         (_record(joints=[[float("nan")] * 2] * 16), "no keypoints"), (_record(vis=[0] * 16), "no keypoints"),
-        (_record("missing.jpg"), "missing"), (_record("../x.jpg"), "missing: no 'x.jpg'"), (_record(3), "file name"),
+        (_record("missing.jpg"), "missing"), (_record("../x.jpg"), "no 'x.jpg' below"), (_record(3), "file name"),
         (_record(joints=[[-1, -1]] * 16), "no keypoints"), (_record(joints=[[900, 900]] * 16), "fewer than two"),
     ],
 )  # fmt: skip
@@ -116,6 +116,76 @@ def test_wrong_set_up(tmp_path):
         _read(tmp_path)
     with pytest.raises(ConfigError, match="no file"):
         _read(tmp_path, annotations=("x.json",))
+
+
+# -- one bad item costs that item; records as other writers make them
+
+
+@pytest.mark.parametrize("joint", [None, [], [float("nan")] * 2, [None, 4], [-1, -1], [0, 0], [1e400, 3]])
+def test_a_bad_joint_costs_the_joint(root, joint):
+    joints = (POINTS + 1.0).tolist()
+    joints[4] = joint
+    _write(root, [_record(joints=joints)])
+    rows, refused = _read(root)
+    assert not refused
+    state = rows["mpii/000000001/0"]["state"][list(MPII_ROWS)]
+    assert [i for i in range(16) if state[i] != VISIBLE] == [4]
+    assert not rows["mpii/000000001/0"]["keypoints"][MPII_ROWS[4]].any()
+
+
+HIDDEN = 6
+_FLAGS = [i != HIDDEN for i in range(16)]
+_PIXELS = (POINTS + 1.0).tolist()
+
+
+def _triples(flag) -> list[list[float]]:
+    return [[*p, flag(f)] for p, f in zip(_PIXELS, _FLAGS, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("record", "hidden"),
+    [
+        (_record(vis=_FLAGS), UNLABELLED), (_record(vis=[[int(f), int(f)] for f in _FLAGS]), UNLABELLED),
+        (_record(vis=[None if not f else 1.0 for f in _FLAGS]), UNLABELLED),
+        ({"image": "000000001.jpg", "joints": _triples(int)}, UNLABELLED),
+        ({"image": "000000001.jpg", "joints": _triples(lambda seen: 1 + seen)}, OCCLUDED),
+        ({"img_paths": "000000001.jpg", "joint_self": _triples(float)}, OCCLUDED),
+        ({"image": "000000001.jpg", "joints": _PIXELS}, VISIBLE),
+        ({"image": "000000001.jpg", "joints": [v for p in _PIXELS for v in p], "joints_vis": [1] * 16}, VISIBLE),
+        ({"image": "D:\\mpii\\images\\000000001.JPG", "joints": _PIXELS}, VISIBLE),
+    ],
+)  # fmt: skip
+def test_records_of_other_writers(root, record, hidden):
+    _write(root, [record])
+    rows, refused = _read(root)
+    assert not refused
+    row = rows["mpii/000000001/0"]
+    state = row["state"][list(MPII_ROWS)].tolist()
+    assert state == [hidden if i == HIDDEN else VISIBLE for i in range(16)]
+    known = [r for r, s in zip(MPII_ROWS, state, strict=True) if s != UNLABELLED]
+    assert np.array_equal(row["keypoints"][known, :2], POINTS[np.array(state) != UNLABELLED])
+
+
+@pytest.mark.parametrize("wrap", [lambda r: r, lambda r: {"root": r}, lambda r: [None, "x", *r, {"joints": []}]])
+def test_cpm_file_is_found_and_strays_cost_themselves(root, wrap, caplog):
+    missing = [[0.0, 0.0, 0.0]] + [[x + 1.0, y + 1.0, 1.0] for x, y in POINTS[1:].tolist()]
+    record = {"dataset": "MPI", "img_paths": "000000002.jpg", "joint_self": missing, "joint_others": []}
+    _write(root, wrap([record]), "annot/mpii_annotations.json")
+    rows, refused = _read(root)
+    assert rows["mpii/000000002/0"]["state"][list(MPII_ROWS)].tolist() == [UNLABELLED] + [VISIBLE] * 15
+    assert set(refused) <= {f"mpii/?/{i}" for i in range(3)}
+    assert all("names no image" in reason for reason in refused.values())
+
+
+def test_files_that_are_something_else_are_named(root):
+    _write(root, {"images": [{"id": 1}], "annotations": [{"id": 1, "keypoints": []}]}, "annot/train.json")
+    with pytest.raises(DataError, match=r"a COCO file, not MPII's; name it in sources\.coco\.files"):
+        _read(root)
+    (root / "annot" / "train.json").rename(root / "annot" / "mine.json")
+    with pytest.raises(
+        ConfigError, match=r"there are: annot/mine\.json.*sources\.mpii\.annotations=\[annot/mine\.json"
+    ):
+        _read(root)
 
 
 # -- the official MATLAB file
@@ -192,7 +262,13 @@ def test_one_photo_alone(root):
 def test_points_without_place(root):
     bad = {"annopoints": {"point": _struct([{"x": 5.0, "y": 6.0, "id": 99.0}, {"x": 5.0, "id": 1.0}])}}
     _save(root, _struct([_photo(1, bad)]), [1])
-    assert "no usable id" in _read(root)[1]["mpii/000000001/0"]
+    assert "no joint has a usable id" in _read(root)[1]["mpii/000000001/0"]
+    bad["annopoints"]["point"] = _struct(
+        [{"x": POINTS[i, 0] + 1.0, "y": np.nan if i == 3 else POINTS[i, 1] + 1.0, "id": i + 0.0} for i in range(16)]
+    )
+    _save(root, _struct([_photo(1, bad)]), [1])
+    state = _read(root)[0]["mpii/000000001/0"]["state"][list(MPII_ROWS)]
+    assert [i for i in range(16) if state[i] != VISIBLE] == [3]
 
 
 def test_foreign_mat_files(root):
@@ -283,5 +359,5 @@ def test_other_json_files_are_named(root):
         path.unlink()
     (root / "annot").mkdir(exist_ok=True)
     (root / "annot" / "mpii_test_labels.json").write_text("[]")
-    with pytest.raises(ConfigError, match=r"JSON files there: annot/mpii_test_labels\.json"):
+    with pytest.raises(ConfigError, match=r"there are: annot/mpii_test_labels\.json"):
         _read(root)
