@@ -16,7 +16,7 @@ from a3dgen.detectors import Person
 from a3dgen.detectors.given_people import box_around, make_person
 from a3dgen.detectors.keypoint_rows import body25_rows, peak_confidence
 from a3dgen.io import rle
-from a3dgen.io.coco_categories import Category, person_category, spelled
+from a3dgen.io.coco_categories import LABELS_NOTE, Category, keypoint_names, labels_are_points, person_category, spelled
 from a3dgen.io.damage import is_not_the_file
 from a3dgen.io.keypoint_lists import Layout
 
@@ -132,7 +132,9 @@ def _coco_file(data: dict[str, Any], path: Path, names: Sequence[str], notes: Co
         if others:
             notes["annotations of other categories left out"] += len(others)
         rows = [r for r in rows if r.get("category_id", person) in (person, str(person))]
-    layout = Layout(categories[person].keypoints if person is not None and not names else names, path.name)
+    layout = Layout(names or keypoint_names(categories, person), path.name)
+    if not names and labels_are_points(categories, person):
+        notes[LABELS_NOTE] += 1
     return _coco(rows, _image_names(data.get("images")), layout, notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE
 from a3dgen.geometry.keypoint_names import LAYOUT_OF_COUNT, rows_of_count, rows_of_names
 
 Rows = tuple[int | None, ...]
+_NO_NAME = re.compile(r"[^a-z0-9]*(?:(?:new|key|kp|pt|point|joint|label|node)[^a-z0-9]*)*\d*", re.IGNORECASE)
+"""What tools call points that nobody named: 7, kp_7, new-point-7."""
 
 
 class Layout:
@@ -27,9 +30,10 @@ class Layout:
 
     def __init__(self, names: Sequence[Any], where: str) -> None:
         """Read ``categories[].keypoints``, or a list of names from the configuration; ``where`` names the file."""
-        self.names = [str(name) for name in names]
+        named = any(not _NO_NAME.fullmatch(str(name)) for name in names)
+        self.names = [str(name) for name in names] if named else []
         self.notes: Counter[str] = Counter()
-        self.rows: Rows | None = rows_of_names(self.names) if names else None
+        self.rows: Rows | None = rows_of_names(self.names) if named else None
         self._where = where
         if self.rows is not None:
             unknown = [n for n, row in zip(self.names, self.rows, strict=True) if row is None]
@@ -53,7 +57,9 @@ class Layout:
                 f"{count} keypoints without names: give them in categories[].keypoints or keypoints.map (known without "
                 f"names: {known})"
             )
-        self.notes[f"the file names no keypoints; {count} are taken for {LAYOUT_OF_COUNT[count]}'s"] += 1
+        self.notes[
+            f"the file names no keypoints; {count} are taken for {LAYOUT_OF_COUNT[count]}'s (keypoints.map)"
+        ] += 1
         return guess
 
     def read(self, value: Any) -> tuple[Rows, Float[ndarray, "n 2"], Integer[ndarray, " n"]]:
@@ -79,6 +85,9 @@ class Layout:
                 points, rows = self._flat(value)
         states = self._states(points)
         used = [i for i, row in enumerate(rows) if row is not None]
+        if not used and rows:
+            few = ", ".join(self.names[:3])
+            raise Rejected(f"none of the {len(rows)} names of keypoints is known ({few} ...): give keypoints.map")
         return tuple(rows[i] for i in used), points[used, :2], states[used]
 
     def _flat(self, value: Sequence[Any]) -> tuple[Float[ndarray, "n 3"], Rows]:

@@ -16,6 +16,7 @@ from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS
 from a3dgen.io import rle
+from a3dgen.io.coco_categories import LABELS_NOTE, labels_are_points
 from a3dgen.io.keypoint_lists import Layout
 from a3dgen.sources import Found, Source
 from a3dgen.sources.clouds import cloud_files, clouds_folder, cut_person, photo_cloud
@@ -84,6 +85,8 @@ def read(config: Config) -> Iterator[Found]:
                 layout=Layout(config.keypoints.map or people.keypoint_names(), file.path.name),
                 frames=frames,
             )
+            if not config.keypoints.map and labels_are_points(people.categories, people.person):
+                split.layout.notes[LABELS_NOTE] += 1
             frames.start(file.name, image_folders(config, root, file))
             _check_licenses(split)
             yield from _read_split(split)

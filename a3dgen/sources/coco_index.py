@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import DataError
-from a3dgen.io.coco_categories import PERSON, Category, person_category, spelled
+from a3dgen.io.coco_categories import PERSON, Category, keypoint_names, person_category, spelled
 from a3dgen.io.jsonstream import JsonFile, utf8
 
 _PERSON_ID = 1
@@ -128,7 +128,7 @@ class AnnotationIndex:
 
     def keypoint_names(self) -> tuple[str, ...]:
         """Return what the file calls the keypoints of people, empty if it does not say."""
-        return self.categories[self.person].keypoints if self.person in self.categories else ()
+        return keypoint_names(self.categories, self.person)
 
     def _add_photo(self, value: Any) -> None:
         if not isinstance(value, dict):
