@@ -17,6 +17,7 @@ from a3dgen.core.records import UNLABELLED
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import MPII_ROWS, NUM_ROWS
 from a3dgen.io import rle
+from a3dgen.io.foreign_paths import path_parts
 from a3dgen.removal.mask_ops import limb_capsules
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import (
@@ -25,7 +26,6 @@ from a3dgen.sources.common import (
     checked_size,
     digest_files,
     existing_file,
-    path_parts,
     place,
     root_folder,
 )
