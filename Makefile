@@ -50,9 +50,10 @@ test: $(READY)  ## run the default tests (minutes)
 test-all: $(READY)  ## run all tests with their full counts (long)
 	$(PYTEST) -n $(JOBS) -m "not gpu"
 
-lint: $(READY)  ## check style
+lint: $(READY)  ## check style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 format: $(READY)  ## apply style
 	$(VENV)/bin/ruff check --fix .
@@ -62,5 +63,5 @@ bench: $(READY)  ## measure the pipeline
 	@$(A3DGEN) bench pipeline --json
 
 clean:  ## remove the virtual environment and caches, not what was built
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis a3dgen.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis a3dgen.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

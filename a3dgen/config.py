@@ -256,7 +256,7 @@ def _private(sources: dict[str, Any], kinds: Mapping[str, str], privacy: Privacy
 
 def _with_out(value: Any, out: str) -> Any:
     """Replace ``${out}`` in every text of a configuration."""
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {f.name: _with_out(getattr(value, f.name), out) for f in dataclasses.fields(value)}
         return dataclasses.replace(value, **changed)
     if isinstance(value, Mapping):

@@ -126,6 +126,7 @@ def _sample(c: Columns, row: int) -> dict[str, Any]:
         pose = c.pose[row].astype(np.float64)
     else:
         gone = absent_joints(c.removed[row])[1:]
+        assert c.matrices is not None  # one of the two is there
         matrices = np.where(gone[:, None, None], np.eye(3), c.matrices[row])
         pose = np.concatenate([c.rotvec[row][None], matrix_to_rotvec(matrices)])
     conf_2d, conf_3d = c.points_2d[row, :, 2], c.conf_3d[row]

@@ -102,7 +102,7 @@ def test_nobody_vanishes(built: Path) -> None:
         made = records(built, stage, PRODUCES[stage].__name__)
         assert len(set(made.key)) == len(made)
         assert set(made.parent if stage == "amputate" else made.key) == good, stage
-        assert [bool(r) for r in outcome.reason] == [s != "ok" for s in outcome.status], stage
+        assert all(r for r, s in zip(outcome.reason, outcome.status, strict=True) if s != "ok"), stage
     finished = np.concatenate([read(p)["a3dgen_key"] for p in (built / "A3D_Dataset").rglob("annotation/*.npz")])
     assert sorted(finished.tolist()) == sorted(records(built, "render", "Renders").key)
     with_samples = {key.rsplit("/", 1)[0] for key in finished.tolist()}

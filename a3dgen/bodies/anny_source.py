@@ -146,7 +146,7 @@ def coefficients(source: AnnySource, phenotypes: Mapping[str, object]) -> ndarra
     """Return blendshape coefficients (N, S) f4 of phenotypes given as tensors (N,) by label."""
     import torch
 
-    model = source.model
+    model: Any = source.model  # anny has no types
     table = torch.stack([phenotypes[k] for k in model.phenotype_labels], 1).double()
     none = torch.zeros(len(table), 0).double()
     return model._get_phenotype_blendshape_coefficients(table, none, none).numpy().astype(np.float32)

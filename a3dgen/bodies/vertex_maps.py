@@ -61,6 +61,7 @@ def skin_masks(folder: Path, skin: SkinnedMesh, labels: ndarray, joints: ndarray
     on_head = _per_vertex(skin, labels == "head")
     eyes = _per_vertex(skin, np.char.startswith(labels, "eye_front"))
     frame = head_frame(skin)
+    assert frame is not None  # anny has a head
     points = skin.vertices.astype(np.float64)
     above = frame.above_hairline(points)
     axis, _ = eye_maps(frame, points)

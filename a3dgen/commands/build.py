@@ -58,7 +58,7 @@ def configure(args: argparse.Namespace) -> BuildConfig:
     """Read the configuration that the options name."""
     overrides = [*args.set, *getattr(args, "overrides", [])]
     given = {name: getattr(args, name, None) for name in ("out", "workers", "scheduler", "cluster")}
-    config = load_config(args.config, overrides, **given)
+    config = load_config(args.config, overrides, **given)  # type: ignore[arg-type]
     if not config.sources:
         raise ConfigError(f"{args.config}: no sources; set e.g. sources.coco.root=/data/coco")
     return config

@@ -71,8 +71,8 @@ def _quota(folder: Path) -> float | None:
         return None if quota == "max" else float(quota) / float(period)
     except (OSError, ValueError, ZeroDivisionError):
         pass  # the older interface, or none
-    quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
-    return quota / period if quota and period else None
+    used, of = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    return used / of if used and of else None
 
 
 def _number(path: Path) -> int | None:

@@ -160,7 +160,7 @@ def _check_shape(record: str, name: str, spec: Column, array: np.ndarray, letter
 
 def _gather(record: str, name: str, spec: Column, rows: list, letters: Mapping[str, int]) -> Any:
     if not rows:
-        shape = tuple(letters.get(s, 0) if isinstance(s, str) else s for s in spec.shape)
+        shape = tuple(letters.get(s, 0) if isinstance(s, str) else s or 0 for s in spec.shape)
         plain = spec.ragged or spec.is_text
         return np.empty(0, object) if plain else np.empty((0, *shape), spec.dtype)
     values = []
@@ -171,9 +171,9 @@ def _gather(record: str, name: str, spec: Column, rows: list, letters: Mapping[s
         values.append(value)
     if spec.ragged or spec.is_text:
         return _as_column(record, name, spec, values)
-    shapes = [s for s in spec.shape if not isinstance(s, str)]
+    shapes = [s for s in spec.shape if isinstance(s, int)]
     if len(shapes) == len(spec.shape):  # scalars such as fill=0 spread over the declared row shape
-        return np.stack([np.broadcast_to(np.asarray(v, spec.dtype), spec.shape) for v in values])
+        return np.stack([np.broadcast_to(np.asarray(v, spec.dtype), shapes) for v in values])
     return np.stack([np.asarray(v, spec.dtype) for v in values])
 
 

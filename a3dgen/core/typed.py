@@ -38,7 +38,7 @@ def convert(kind: Any, value: Any, key: str, origin: str) -> Any:
         origin = value.origin
     if kind is Any:
         return _untyped(value)
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return construct(kind, _parsed(value), key, origin)
     shape = typing.get_origin(kind)
     if shape in (Union, types.UnionType):

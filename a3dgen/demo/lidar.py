@@ -43,8 +43,8 @@ def write_cloud(
         np.savez(data, points=lidar(depth, K, rng).astype(np.float32), sd=np.float32(LIDAR_SD), K=K)
         replace_file(folder / f"{stem}.npz", data.getvalue())
     elif kind == "depth":
-        _, data = cv2.imencode(".png", depth_picture(depth, rng))
-        replace_file(folder / f"{stem}.png", data.tobytes())
+        _, png = cv2.imencode(".png", depth_picture(depth, rng))
+        replace_file(folder / f"{stem}.png", png.tobytes())
         replace_file(folder / f"{stem}.json", json.dumps({"K": K.tolist(), "depth_scale": 0.001}).encode())
     else:
         raise ConfigError(f"demo.lidar: off, lidar or depth, found '{kind}'")

@@ -63,7 +63,7 @@ def solid(
     seed: Real = 0.0,
 ) -> list[Real]:
     """Return the row of one solid: ``BOX`` (turned by yaw, rad), upright ``CYLINDER`` or ``ELLIPSOID``."""
-    radius = float(np.hypot(half[0], half[1])) if kind == CYLINDER else float(np.linalg.norm(half))
+    radius = float(np.hypot(half[0], half[1])) if kind == CYLINDER else float(np.linalg.norm(np.asarray(half, float)))
     turn = (float(np.cos(yaw)), float(np.sin(yaw)))
     return [float(kind), *centre, *half, yaw, float(material), *colour, seed, *turn, radius]
 

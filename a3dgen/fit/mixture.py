@@ -104,13 +104,9 @@ def _energies(x: Float[ndarray, "n d"], m: Mixture) -> Float[ndarray, "n k"]:
 
 
 def _kmeans(x: Float[ndarray, "n d"], k: int, rng: np.random.Generator, rounds: int = 12) -> ndarray:
-    centres = x[rng.choice(len(x), 1)]
+    centres, gap = x[rng.choice(len(x), 1)], np.full(len(x), np.inf)
     for _ in range(k - 1):  # k-means++: the next centre far from all others
-        gap = (
-            ((x[:, None] - centres[-1:]) ** 2).sum(-1).min(1)
-            if len(centres) == 1
-            else np.minimum(gap, ((x - centres[-1]) ** 2).sum(1))
-        )
+        gap = np.minimum(gap, ((x - centres[-1]) ** 2).sum(1))
         centres = np.concatenate([centres, x[rng.choice(len(x), 1, p=gap / gap.sum())]])
     for _ in range(rounds):
         label = ((x * x).sum(1)[:, None] - 2 * x @ centres.T + (centres * centres).sum(1)).argmin(1)

@@ -62,7 +62,7 @@ class Predictions:
             ray = np.linalg.solve(K, middle)
             ray /= np.linalg.norm(ray)
             axis = np.cross([0.0, 0, 1], ray)
-            length = np.linalg.norm(axis)
+            length = float(np.linalg.norm(axis))
             turn = axis / max(length, 1e-9) * np.arctan2(length, ray[2])
             pose[0] = matrix_to_rotvec(rotvec_to_matrix(turn) @ rotvec_to_matrix(pose[0]))
         return pose

@@ -103,7 +103,7 @@ def keypoints_from_joints(
     terms = np.einsum("...pij,...pj->...pi", posed[..., k.joint, :, :], offset)
     terms += k.weight[:, None] * joints[..., k.joint, :]
     out = np.zeros((*joints.shape[:-2], NUM_ROWS, 3))
-    np.add.at(out, (..., k.row, slice(None)), terms)
+    np.add.at(out, (..., k.row, slice(None)), terms)  # type: ignore[arg-type]
     return out
 
 
@@ -153,7 +153,9 @@ def pose_feature(posed: Float[ndarray, "24 3 3"]) -> Float[ndarray, "207"]:
 
 
 def pose_offsets(mesh: SkinnedMesh, posed: Float[ndarray, "24 3 3"]) -> Float[ndarray, "v 3"]:
-    """Return SMPL's pose blend shapes (V, 3) m for posed (chained) rotations."""
+    """Return SMPL's pose blend shapes (V, 3) m for posed (chained) rotations; zero for a mesh without them."""
+    if mesh.pose_dirs is None:
+        return np.zeros_like(mesh.vertices)
     return add_directions(np.zeros_like(mesh.vertices), mesh.pose_dirs, pose_feature(posed))
 
 

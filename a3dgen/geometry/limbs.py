@@ -82,7 +82,7 @@ def limb_weights(weights: Float[ndarray, "v 24"], side: str, kind: str) -> tuple
     """Return (V,) weight of the limb and of its counterpart on the other side (for an arm, collar included)."""
     other = "right" if side == "left" else "left"
     start = _TORSO_SIDE[kind][0]
-    return tuple(weights[:, IS_BELOW[JOINT[f"{s}_{start}"]]].sum(1) for s in (side, other))  # type: ignore[return-value]
+    return tuple(weights[:, IS_BELOW[JOINT[f"{s}_{start}"]]].sum(1) for s in (side, other))
 
 
 def limb_members(mesh: SkinnedMesh, limb: str) -> ndarray:

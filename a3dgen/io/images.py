@@ -271,7 +271,8 @@ def _jpeg_tables(path: str | Path) -> JpegTables | None:
     with open_picture(path) as image:
         if image.format not in ("JPEG", "MPO"):
             return None
-        found = [tuple(int(v) for v in image.quantization[k]) for k in sorted(image.quantization)][:2]
+        tables: dict[int, list[int]] = getattr(image, "quantization", {})
+        found = [tuple(int(v) for v in tables[k]) for k in sorted(tables)][:2]
         sampling = JpegImagePlugin.get_sampling(image)
     if not found or any(len(table) != 64 for table in found):
         raise DataError(f"{path}: the JPEG has no quantisation tables")

@@ -158,7 +158,8 @@ def _filled(where: str, stream: Any, size: int, objects: bool) -> np.ndarray:
             raise DataError(f"{where}: holds more than text")
         return array
     flat = np.empty(data // dtype.itemsize if dtype.itemsize else 0, dtype)
-    view, filled = memoryview(flat).cast("B") if flat.size and dtype.kind != "U" else memoryview(flat.view("u1")), 0
+    filled = 0
+    view = memoryview(flat.data).cast("B") if flat.size and dtype.kind != "U" else memoryview(flat.view("u1").data)
     while filled < data:
         got = stream.readinto(view[filled:])
         if not got:
@@ -175,7 +176,8 @@ def _header(where: str, stream: Any, size: int) -> tuple[_Header, int]:
     """Return the checked header, and the number of bytes that follow it."""
     counted = _Counted(stream)
     try:
-        shape, fortran, dtype = _VERSIONS[np.lib.format.read_magic(counted)](counted, max_header_size=_MAX_HEADER)
+        reader: Any = _VERSIONS[np.lib.format.read_magic(counted)]  # numpy's types lack max_header_size
+        shape, fortran, dtype = reader(counted, max_header_size=_MAX_HEADER)
     except DataError:
         raise
     except Exception as error:  # parsed as a Python literal, then as a dtype: many things can be wrong with it

@@ -12,7 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse
@@ -188,7 +188,7 @@ class _Settler:
             raise Refused("an unfinished array")
         _, shape, dtype, fortran, data = call.state
         shape, dtype = _shape(shape), self.dtype_of(dtype)
-        order = "F" if fortran is True or fortran == 1 else "C"
+        order: Literal["F", "C"] = "F" if fortran is True or fortran == 1 else "C"
         if dtype.hasobject:
             if not isinstance(data, list) or len(data) != math.prod(shape):
                 raise Refused("an array of objects of another shape")

@@ -180,7 +180,11 @@ def _write_column(group: h5py.Group, name: str, spec: Column, array: np.ndarray)
         parts = [text.encode("utf-8", "surrogatepass") for text in array]
         _write_pieces(group, name, "bytes", np.frombuffer(b"".join(parts), np.uint8), [len(p) for p in parts])
     elif spec.ragged:
-        flat = np.concatenate(list(array)) if len(array) else np.zeros((0, *spec.shape[1:]), spec.dtype)
+        flat = (
+            np.concatenate(list(array))
+            if len(array)
+            else np.zeros((0, *(s for s in spec.shape[1:] if isinstance(s, int))), spec.dtype)
+        )
         _write_pieces(group, name, "flat", flat, [len(row) for row in array])
     else:
         _write_array(group, name, array)
@@ -210,9 +214,8 @@ def _read_column(node: h5py.Group | h5py.Dataset, spec: Column) -> np.ndarray:
     ends = np.cumsum(lengths)
     starts = ends - lengths
     flat = numbers(node["bytes" if spec.is_text else "flat"], max_bytes=MAX_BYTES)
-    flat = flat.tobytes() if spec.is_text else flat
+    text = flat.tobytes() if spec.is_text else b""
     rows = np.empty(len(ends), object)
     for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        piece = flat[start:end]
-        rows[i] = piece.decode("utf-8", "surrogatepass") if spec.is_text else piece
+        rows[i] = text[start:end].decode("utf-8", "surrogatepass") if spec.is_text else flat[start:end]
     return rows

@@ -62,7 +62,7 @@ class _Machine:
                 position = self._other(code, position)
 
     def _other(self, code: int, position: int) -> int:
-        op = pickletools.code2op.get(chr(code))
+        op = pickletools.code2op.get(chr(code))  # type: ignore[attr-defined]
         if op is None or op.name not in _OPS:
             raise Refused(f"the instruction {op.name if op else hex(code)}")
         argument: Any = None

@@ -113,7 +113,7 @@ def _shaded(
     return cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0, depth < 2 * SHADOW
 
 
-def _ground_box(feet: Float[ndarray, "n 2"], height: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _ground_box(feet: Float[ndarray, "n 2"], height: float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
     """Return y0, y1, x0, x1 of the ground searched for a shadow, or None if no foot is in the image."""
     h, w = shape
     inside = (feet >= 0).all(1) & (feet[:, 0] < w) & (feet[:, 1] < h)

@@ -73,7 +73,7 @@ def extent(mask: Bool[ndarray, "h w"]) -> float:
     return float(max(np.ptp(rows), np.ptp(cols)) + 1) if len(rows) else 1.0
 
 
-def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
+def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
     """Return the union of discs of ``radius`` px around points (px)."""
     out = np.zeros(shape, np.uint8)
     for x, y in points:
@@ -83,7 +83,7 @@ def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, int]) 
 
 
 def limb_capsules(
-    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, int]
+    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, ...]
 ) -> Bool[ndarray, "h w"]:
     """Return thick lines between the source's own keypoints: they are right even where the fit is not.
 
@@ -100,7 +100,7 @@ def limb_capsules(
 
 
 def hands(
-    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, int]
+    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, ...]
 ) -> Bool[ndarray, "h w"]:
     """Return discs that hold the hands: no source marks where the fingers end, and masks like to cut them off.
 
@@ -120,7 +120,7 @@ def hands(
 
 
 def feet(
-    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, int]
+    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, ...]
 ) -> list[Any]:
     """Return a disc that holds the foot for each labelled shin: clicks end at the ankle.
 

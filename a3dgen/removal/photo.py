@@ -97,17 +97,17 @@ def _outline(body: dict[str, Any], context: Context, width: int, height: int) ->
     return silhouette(vertices, data.mesh.faces[~data.mesh.hidden], body["K"], width, height)
 
 
-def _decode(text: str, shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
+def _decode(text: str, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
     if not text:
         return np.zeros(shape, bool)
     return _checked(masks.decode(json.loads(text)), shape)
 
 
-def _decode_list(text: str, shape: tuple[int, int]) -> list[Any]:
+def _decode_list(text: str, shape: tuple[int, ...]) -> list[Any]:
     return [_checked(masks.decode(rle), shape) for rle in json.loads(text or "[]")]
 
 
-def _checked(mask: Bool[ndarray, "a b"], shape: tuple[int, int]) -> Bool[ndarray, "a b"]:
+def _checked(mask: Bool[ndarray, "a b"], shape: tuple[int, ...]) -> Bool[ndarray, "a b"]:
     if mask.shape != tuple(shape):
         raise Rejected(f"a mask is {mask.shape[1]}x{mask.shape[0]} px, the photo {shape[1]}x{shape[0]}")
     return mask

@@ -64,7 +64,7 @@ _SEEN: Pool[ndarray] = Pool(KEPT)
 
 def segment_everybody(rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"]:
     """Return what the detector takes for people anywhere in the photo; the last few photos are remembered."""
-    name = hashlib.blake2b(np.ascontiguousarray(rgb), digest_size=16).digest()
+    name = hashlib.blake2b(np.ascontiguousarray(rgb).data, digest_size=16).digest()
     return _SEEN.get(name, lambda: _segment_windows(rgb)).copy()
 
 
@@ -78,7 +78,7 @@ def _segment_windows(rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"]:
     return out
 
 
-def _placed(hit: mediapipe.Hit, shape: tuple[int, int]) -> Bool[ndarray, "h w"]:
+def _placed(hit: mediapipe.Hit, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
     out = np.zeros(shape, bool)
     (x, y), (h, w) = hit.corner, hit.segmentation.shape
     out[y : y + h, x : x + w] = hit.segmentation > 0.4

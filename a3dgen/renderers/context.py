@@ -68,7 +68,7 @@ def _egl_display(egl: ctypes.CDLL, address: Callable[[bytes], int | None]) -> in
     if not entry:
         raise OSError("EGL has no platform displays")
     get_display = ctypes.CFUNCTYPE(pointer, ctypes.c_uint, pointer, pointer)(entry)
-    candidates = [(_EGL_PLATFORM_SURFACELESS, None)]
+    candidates: list[tuple[int, int | None]] = [(_EGL_PLATFORM_SURFACELESS, None)]
     query = address(b"eglQueryDevicesEXT")
     if query:
         devices, count = (pointer * 16)(), integer(0)
@@ -156,10 +156,10 @@ def open_context() -> Any:
     for name in [wanted] if wanted else list(_OPENERS):
         try:
             loader = _OPENERS[name]()
-            context = moderngl.create_context(context=loader, require=330)
+            context = moderngl.create_context(context=loader, require=330)  # type: ignore[arg-type]
         except (OSError, AttributeError, ValueError, moderngl.Error) as error:
             said.append(f"{name}: {error}")
             continue
-        context.gc_mode = None
+        context.gc_mode = None  # type: ignore[assignment]
         return context
     raise ConfigError(f"no OpenGL context ({'; '.join(said)}): {INSTALL_HINT}")

@@ -31,7 +31,7 @@ class PyrenderRenderer:
         os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
         os.environ.setdefault("PYGLET_HEADLESS", "1")
         if not hasattr(np, "infty"):  # pyrender 0.1.45 spells it so; numpy 2 does not know it
-            np.infty = np.inf  # type: ignore[attr-defined]
+            setattr(np, "infty", np.inf)  # noqa: B010  # its type says that it is final
         try:
             import pyrender
             import trimesh

@@ -100,16 +100,14 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     plan_row = plans.index()
     scenes: Pool[Scene] = Pool(_SCENES)
 
-    def scene_of(parent: str, found: list[dict[str, Any]]) -> Scene:
-        return scenes.get(parent, lambda: load_scene(*found, body, context.out))
-
     def work(key: str) -> dict[str, Any]:
         plan = plans.row(plan_row[key])
         parent = str(plan["parent"])
         if any(parent not in index for _, index in rows):
             raise Rejected("no plate was made for the person")
-        person, fitted, _ = found = [record.row(index[parent]) for record, index in rows]
-        return render_sample(config, person, fitted, plan, scene_of(parent, found), body, reach, context)
+        person, fitted, plate = (record.row(index[parent]) for record, index in rows)
+        scene = scenes.get(parent, lambda: load_scene(person, fitted, plate, body, context.out))
+        return render_sample(config, person, fitted, plan, scene, body, reach, context)
 
     return each([str(k) for k in plans.key], work, Renders)
 

@@ -57,7 +57,7 @@ def _layers(striped: bool) -> UInt16[ndarray, "s s"]:
     """Return which layers of paint each texel gets, one bit a layer."""
     steps = (np.arange(fabric.SIZE) + 0.5) / fabric.SIZE
     height, along = ((1 - steps) * fabric.TILE)[:, None], ((steps - ORIGIN) * fabric.TILE)[None]
-    top = np.interp(along, *zip(*_TOP, strict=True))
+    top = np.interp(along, *zip(*_TOP, strict=True))  # type: ignore[call-overload]
     slant = along - 0.35 * (height - 0.05)
     tongue = (along > 0.025) & (along < 0.100) & (height > top - 0.014)
     seams = np.abs(along - 0.122) < 0.0012

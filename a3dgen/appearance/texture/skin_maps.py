@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -198,7 +197,7 @@ def skin_maps(body: BodyData, size: int) -> SkinMaps:
     )
 
 
-def _scar(faces: int, patch: ScarPatch | None, atlas: Atlas, size: int) -> Mapping[str, ndarray]:
+def _scar(faces: int, patch: ScarPatch | None, atlas: Atlas, size: int) -> dict[str, ndarray]:
     """Maps of the patch of stumps, which the atlas' faces after the body's own cover."""
     out = {name: np.zeros(len(atlas.texel), np.float32) for name in ("scar", "relief", "flush")}
     if patch is not None:
@@ -221,7 +220,7 @@ def _pale(body: BodyData, mesh: SkinnedMesh, points: Float[ndarray, "m 3"], atla
     return np.maximum(palm, sole).astype(np.float32)
 
 
-def _face(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> Mapping[str, ndarray]:
+def _face(body: BodyData, points: Float[ndarray, "m 3"], atlas: Atlas) -> dict[str, ndarray]:
     """Maps that need the head's frame; bodies without eyeballs in their masks have no face paint."""
     zero = np.zeros(len(points), np.float32)
     eyes = eyeballs(body.mesh)

@@ -34,9 +34,10 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
     try:
         for i, row in enumerate(rows(folder, subsets)):
             if i % SHARD_ROWS == 0:
-                archive = _close(archive, written)
+                _close(archive, written)
                 written.append(out / f"{i // SHARD_ROWS:06d}.tar")
                 archive = tarfile.open(f"{written[-1]}.tmp", "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            assert archive is not None
             _add(archive, f"{i:08d}.jpg", _jpeg(row))
             _add(archive, f"{i:08d}.data.pyd", portable_pickle([person(row, has_betas)]))
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,7 @@ def view(data: Mapping[str, np.ndarray], subset: str, file: str) -> Columns:
     prefix = "a3dgen_"
     extra = {k[len(prefix) :]: v for k, v in data.items() if k.startswith(prefix)}
     names = [str(n) for n in data["imgname"]]
+    specific: dict[str, Any]
     if is_h36m(subset):
         points = data["gt_3d_kpts"][:, 0]
         specific = {

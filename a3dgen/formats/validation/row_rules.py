@@ -78,8 +78,8 @@ def _absence(c: Columns, found: Findings) -> None:
     joints = absent_joints(c.removed)
     if c.pose is not None:
         found.rows("pose", c.file, (c.pose != 0).any(-1) & joints, c.names, "a removed joint's pose is not zero")
-    else:
-        zero = (c.matrices == 0).all((-1, -2))
+    elif c.matrices is not None:
+        zero = np.equal(c.matrices, 0).all((-1, -2))
         found.rows("pose", c.file, joints[:, 1:] & ~zero, c.names, "a removed joint's matrix is not all zero")
         found.rows("pose", c.file, ~joints[:, 1:] & zero, c.names, "a present joint's matrix is all zero")
 
@@ -89,8 +89,8 @@ def _rotations(c: Columns, found: Findings) -> None:
     if c.pose is not None:
         difference = np.abs(rotvec_to_matrix(c.pose[:, 0].astype(np.float64)) - c.global_orient).max((-1, -2))
         found.rows("rotation", c.file, difference > ROTATION_TOL, c.names, "global_orient is not body_pose[:3]")
-    else:
-        zero = (c.matrices == 0).all((-1, -2))
+    elif c.matrices is not None:
+        zero = np.equal(c.matrices, 0).all((-1, -2))
         bad = ~_is_rotation(c.matrices) & ~zero
         found.rows("rotation", c.file, bad, c.names, "smpl_pose holds a matrix that is neither zero nor a rotation")
 

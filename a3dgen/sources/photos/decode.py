@@ -16,6 +16,7 @@ from a3dgen.core.errors import DataError
 from a3dgen.io.images import LARGEST, MAX_DECODED, Side, image_size, read_rgb, read_salvaged
 from a3dgen.io.regular import open_regular, read_bytes
 from a3dgen.io.truncation import Truncated, salvage
+from a3dgen.sources.photos.kinds import kind_of
 
 SMALLEST = 64
 """A photo must have this many px on either side to show a person worth fitting."""
@@ -38,17 +39,18 @@ class DecodedPhoto:
     lost: Side = ""
 
 
-def load_photo(path: Path, max_side: int, kind: str) -> DecodedPhoto:
+def load_photo(path: Path, max_side: int, kind: str = "") -> DecodedPhoto:
     """Read a photo upright, as RGB, scaled down to ``max_side`` px on its longer side if it is larger.
 
     A JPEG or PNG that is cut short is decoded as far as it goes; what is missing is cut off.
 
     Args:
-        path: the file. max_side: px. kind: what its bytes say it is (``kinds.kind_of``).
+        path: the file. max_side: px. kind: what its bytes say it is (``kinds.kind_of``), if that is known.
 
     Raises:
         DataError: if it cannot be read, or needs a package that is not installed.
     """
+    kind = kind or _kind(path)
     if kind == "HEIC":
         rgb = _heif(path)
         return DecodedPhoto(fit_size(rgb, max_side), _size(rgb))
@@ -62,6 +64,14 @@ def load_photo(path: Path, max_side: int, kind: str) -> DecodedPhoto:
         if deep is None:
             raise
         return DecodedPhoto(fit_size(deep, max_side), _size(deep))
+
+
+def _kind(path: Path) -> str:
+    try:
+        found = kind_of(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the photo ({error.strerror})") from None
+    return found.name if found else ""
 
 
 def _cut_short(path: Path, max_side: int, error: Truncated) -> DecodedPhoto:

@@ -125,7 +125,7 @@ def _walk(root: Path, without: Path | None) -> Iterator[tuple[Path, str]]:
     """
     seen = {_identity(root)}
     barred = without.resolve() if without is not None else None
-    folders, links = [root], []
+    folders, links = [root], list[Path]()
     while folders or links:
         here = folders.pop() if folders else links.pop(0)
         if here.is_symlink() and here != root:

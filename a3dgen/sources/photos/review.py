@@ -122,7 +122,7 @@ def _tips(text: str, count: int, where: str) -> list[float | None]:
     if not parts:
         return [None] * count
     try:
-        tips = [float(p) for p in parts]
+        tips: list[float] = [float(p) for p in parts]
     except ValueError:
         raise ConfigError(
             f"{where}: residual is '{text}'; write a number from {SHORTEST:g} to 1 for each region"
@@ -132,4 +132,5 @@ def _tips(text: str, count: int, where: str) -> list[float | None]:
             f"{where}: residual is '{text}'; write one number from {SHORTEST:g} (the shortest stump there is) to 1, or "
             f"one for each region"
         )
-    return [*tips * count][:count] if len(tips) == 1 else [*tips]
+    spread: list[float | None] = [*tips * count] if len(tips) == 1 else [*tips]
+    return spread[:count]
