@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import DataError, nearest
-from a3dgen.formats.schema import EXTENSION_KEYS, annotation_path, image_root
+from a3dgen.formats.schema import EXTENSION_KEYS, annotation_path, dataset_folder, image_root
 from a3dgen.formats.validation.columns import Columns, view
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.schema_rules import check_schema
@@ -66,7 +66,7 @@ def find_subsets(folder: str | Path) -> list[str]:
     Raises:
         DataError: if there is none.
     """
-    root, found = Path(folder), []
+    root, found = dataset_folder(folder), []
     for path in sorted(root.rglob("annotation/*.npz")):
         owner = path.parent.parent.relative_to(root).as_posix()
         found.append(f"{owner}/{path.stem}" if owner == "H36M" else owner)
@@ -81,6 +81,7 @@ def load_subset(folder: Path, subset: str) -> Columns:
     Raises:
         DataError: if there is no such subset, its file breaks the format, or a name leaves its folder.
     """
+    folder = dataset_folder(folder)
     there = find_subsets(folder)
     if subset not in there:
         raise DataError(f"{folder}: no subset '{subset}'{nearest(subset, there)}")
@@ -109,7 +110,7 @@ def keeps_occluded(folder: str | Path) -> bool:
 
 def _fact(folder: Path, name: str, without: Any) -> Any:
     """Return an entry of dataset.json, or ``without`` if there is no such file."""
-    path = folder / "dataset.json"
+    path = dataset_folder(folder) / "dataset.json"
     if not path.is_file():
         return without
     try:
@@ -120,7 +121,7 @@ def _fact(folder: Path, name: str, without: Any) -> Any:
 
 def rows(folder: str | Path, subsets: list[str] | None = None) -> Iterator[Row]:
     """Iterate the samples of a dataset, subset by subset."""
-    root = Path(folder)
+    root = dataset_folder(folder)
     for subset in subsets or find_subsets(root):
         columns = load_subset(root, subset)
         for i in range(len(columns.names)):

@@ -6,10 +6,13 @@ The writer, the reader and the validator are all driven by these tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from a3dgen.geometry.regions import NUM_REGIONS, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, NUM_JOINTS, NUM_ROWS
 
+DATASET_FOLDER = "A3D_Dataset"
+"""Folder of a build that holds its dataset."""
 _EXTRA = NUM_ROWS - NUM_BODY_ROWS
 _ENDS = len(RESIDUAL_ENDS)
 
@@ -100,6 +103,12 @@ def annotation_path(subset: str) -> str:
     if first == "H36M":
         return f"H36M/annotation/{rest}.npz"
     return f"{subset}/annotation/{rest or first}.npz"
+
+
+def dataset_folder(folder: str | Path) -> Path:
+    """Return the dataset in a build folder, or the folder itself where that is one."""
+    inside = Path(folder) / DATASET_FOLDER
+    return inside if inside.is_dir() else Path(folder)
 
 
 def image_root(subset: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from a3dgen.core.records import Bodies, Persons, Plans, Plates, Record, Renders
+from a3dgen.formats.schema import DATASET_FOLDER
 
 INGEST, SHARD, GATHER = "ingest", "shard", "gather"
 
@@ -59,8 +60,8 @@ class StageSpec:
 
 
 StageTable = Mapping[str, StageSpec]
-DATASET_FOLDER, REPORT_FILE = "A3D_Dataset", "report.html"
-"""What a build leaves for its user, below the build folder."""
+REPORT_FILE = "report.html"
+"""What a build leaves for its user, below the build folder (and ``DATASET_FOLDER``)."""
 _OUTPUTS = {"annotate": DATASET_FOLDER, "report": REPORT_FILE}
 
 

@@ -149,6 +149,8 @@ def test_a_collapsed_limb_has_no_stump_to_measure(tmp_path: Path, monkeypatch: p
     context.settings["amputate"] = {"geometry": "collapse"}
     for shard in shards:
         shard.renders.stump_girth[:] = 0
+        shard.plans.residual[:] = 1
+        shard.renders.stump_length[:] = np.where(shard.plans.removed, shard.renders.segment, 0)
     monkeypatch.setattr(annotate, "load_body", lambda c: SimpleNamespace(name="anny24-adults", smpl_betas=False))
     annotate.run(annotate.Config(), context, shards)
     assert not validate(tmp_path / annotate.DATASET_FOLDER).items

@@ -28,6 +28,7 @@ class Columns:
         pose: (n, 24, 3) axis-angle with removed joints zero, COCO type; None otherwise.
         matrices: (n, 23, 3, 3), H36M type; None otherwise.
         betas: (n, 10). center: (n, 2). scale: (n,).
+        cam_t: (n, 3), H36M type; None otherwise. valid: has_body_pose and has_betas (n,), COCO type.
         extra: the extension keys without their prefix, empty if the file has none.
     """
 
@@ -46,6 +47,8 @@ class Columns:
     betas: np.ndarray
     center: np.ndarray
     scale: np.ndarray
+    cam_t: np.ndarray | None
+    valid: Mapping[str, np.ndarray]
     extra: Mapping[str, np.ndarray]
 
     @property
@@ -75,6 +78,8 @@ def view(data: Mapping[str, np.ndarray], subset: str, file: str) -> Columns:
             "pose": None,
             "matrices": data["smpl_pose"][:, 0],
             "betas": data["smpl_shape"][:, 0],
+            "cam_t": data["cam_t"][:, 0],
+            "valid": {},
         }
     else:
         both = {
@@ -90,6 +95,8 @@ def view(data: Mapping[str, np.ndarray], subset: str, file: str) -> Columns:
             "pose": data["body_pose"].reshape(len(names), 24, 3),
             "matrices": None,
             "betas": data["betas"],
+            "cam_t": None,
+            "valid": {name: data[name] for name in ("has_body_pose", "has_betas")},
         }
     assert specific["points_2d"].shape[1] == len(ROWS)
     if is_h36m(subset):

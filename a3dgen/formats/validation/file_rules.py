@@ -10,7 +10,7 @@ import numpy as np
 
 from a3dgen.core.errors import DataError
 from a3dgen.core.machine import cores
-from a3dgen.core.records import VISIBLE
+from a3dgen.core.records import OUTSIDE, VISIBLE
 from a3dgen.formats.a3d import BOX_MARGIN
 from a3dgen.formats.schema import image_root, is_h36m
 from a3dgen.formats.validation.columns import Columns
@@ -21,7 +21,7 @@ from a3dgen.io.regular import leaves
 
 IMAGE_TYPES = {".jpg", ".jpeg", ".png"}
 MASK_MARGIN_PX = 3
-BOX_TOL_PX = 0.5
+BOX_TOL_PX = 0.01
 EXIF_ORIENTATION, EXIF_MAKER, EXIF_GPS = 0x0112, 0x927C, 0x8825
 
 
@@ -107,6 +107,7 @@ def _check_inside(c: Columns, i: int, size: tuple[int, int], found: Findings) ->
         found.error("box", c.file, f"{c.names[i]}: the box centre lies outside the {size[0]}x{size[1]} image")
     if "keypoints_2d" in c.extra:
         _check_box(c, i, size, found)
+        _check_outside(c, i, size, found)
 
 
 def _check_box(c: Columns, i: int, size: tuple[int, int], found: Findings) -> None:
@@ -120,6 +121,14 @@ def _check_box(c: Columns, i: int, size: tuple[int, int], found: Findings) -> No
     side = BOX_MARGIN * (high - low).max()
     if abs(c.scale[i] - side) > BOX_TOL_PX or np.abs(c.center[i] - (low + high) / 2).max() > BOX_TOL_PX:
         found.error("box", c.file, f"{c.names[i]}: center and scale are not the box of the present keypoints")
+
+
+def _check_outside(c: Columns, i: int, size: tuple[int, int], found: Findings) -> None:
+    """A keypoint is 'outside' where, and only where, it lies outside the picture."""
+    there = c.extra["keypoints_2d"][i, :, 2] > 0
+    outside = ~inside_image(c.extra["keypoints_2d"][i, :, :2], *size)
+    if ((c.extra["state"][i] == OUTSIDE) != outside)[there].any():
+        found.error("state", c.file, f"{c.names[i]}: 'outside' keypoints are not those outside the image")
 
 
 def _check_mask(c: Columns, i: int, root: Path, masks: Path, size: tuple[int, int], found: Findings) -> None:

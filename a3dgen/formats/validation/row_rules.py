@@ -9,13 +9,17 @@ import numpy as np
 from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.findings import Findings
+from a3dgen.formats.validation.person_rules import check_people
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import LIMBS, REGIONS, absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import ANATOMICAL, ROOT_ROW, ROW, ROW_JOINT
 
-PROJECTION_PX = 0.5
+PROJECTION_PX = 0.01
+"""Rows are written in double precision; readers may rely on 0.5 px."""
 ROTATION_TOL = 1e-3
+EXACT_ROTATION_TOL = 2e-6
+"""Between columns of one number, of which one is in single precision."""
 LENGTH_TOL_M = 1e-3
 STUMP_TOL = 0.15
 """Relative: the tip lies where ``residual`` says in the mean shape; under other shapes the ratio moves a little."""
@@ -38,6 +42,7 @@ def check_rows(c: Columns, keeps_occluded: bool, found: Findings, collapsed: boo
         _projection(c, found)
         _stumps(c, collapsed, found)
         _looks(c, found)
+        check_people(c, found)
 
 
 def _labels(c: Columns, found: Findings) -> None:
@@ -119,19 +124,31 @@ def _sides(c: Columns, found: Findings) -> None:
 
 def _extension_equals_base(c: Columns, found: Findings) -> None:
     e = c.extra
-    found.rows("betas", c.file, np.abs(c.betas - _ten(e["betas"])) > 1e-4, c.names, "betas are not a3dgen_betas[:10]")
+    apart = np.abs(c.betas - _ten(e["betas"])) > 1e-6 * np.maximum(1, np.abs(c.betas))
+    found.rows("betas", c.file, apart, c.names, "betas are not a3dgen_betas[:10]")
+    apart = np.abs(c.global_orient - rotvec_to_matrix(e["pose"][:, 0])) > EXACT_ROTATION_TOL
+    found.rows("rotation", c.file, apart, c.names, "global_orient is not a3dgen_pose[0]")
+    apart = np.abs(e["root"] - e["transl"]).max(-1) > 1
+    found.rows("body", c.file, apart, c.names, "a3dgen_root lies more than 1 m from a3dgen_transl")
     if c.h36m:
         found.rows("label", c.file, c.removed != e["removed"], c.names, "ajahr_conf and a3dgen_removed differ")
     kept = ~absent_joints(c.removed)
     full = e["pose"]
     if c.pose is not None:
-        wrong = (np.abs(c.pose - full).max(-1) > 1e-5) & kept
+        wrong = (np.abs(c.pose - full).max(-1) > EXACT_ROTATION_TOL) & kept
     else:
-        wrong = (np.abs(c.matrices - rotvec_to_matrix(full[:, 1:])).max((-1, -2)) > ROTATION_TOL) & kept[:, 1:]
+        wrong = (np.abs(c.matrices - rotvec_to_matrix(full[:, 1:])).max((-1, -2)) > EXACT_ROTATION_TOL) & kept[:, 1:]
     found.rows("pose", c.file, wrong, c.names, "the pose of a present joint differs from a3dgen_pose")
     shown = c.points_2d[..., 2] > 0
     apart = np.abs(c.points_2d[..., :2] - e["keypoints_2d"][..., :2]).max(-1) > 1e-3
     found.rows("2d", c.file, shown & apart, c.names, "a keypoint differs from a3dgen_keypoints_2d")
+    if c.cam_t is not None:
+        differs = (c.cam_t != e["transl"]).any(-1)
+        found.rows("cam_t", c.file, differs, c.names, "cam_t and a3dgen_transl differ")
+    for name, flags in c.valid.items():
+        usual = np.median(flags)
+        found.rows("flags", c.file, (flags != usual) | ~np.isin(flags, (0, 1)), c.names,
+                   f"{name} is not the 0 or 1 of the other rows")  # fmt: skip
     found.rows("duplicates", c.file, _repeats(e["key"]), c.names, "a3dgen_key is not unique")
 
 
@@ -168,6 +185,10 @@ def _projection(c: Columns, found: Findings) -> None:
     ends = e["residual_ends_3d"]
     tip = project(np.where(ends[..., 3:] > 0, ends[..., :3] + e["root"][:, None], (0, 0, 1.0)), e["K"])
     seen = e["residual_ends_2d"][..., 2] > 0
+    for name, there in (("residual_ends_2d", seen), ("residual_ends_3d", ends[..., 3] > 0)):
+        flag, left = e[name][..., -1], (e[name][..., :-1] != 0).any(-1) & ~there
+        found.rows("residual ends", c.file, left | ~np.isin(flag, (0, 1)), c.names,
+                   f"an end of a3dgen_{name} that is not there is not zero")  # fmt: skip
     far = ~(np.abs(tip - e["residual_ends_2d"][..., :2]).max(-1) <= PROJECTION_PX)
     found.rows("projection", c.file, seen & far, c.names, "a residual-limb end in 2D is not its 3D point projected")
 
@@ -195,6 +216,12 @@ def _stumps(c: Columns, collapsed: bool, found: Findings) -> None:
     found.rows("residual ends", c.file, flagged != present, c.names, "residual-limb ends do not match the regions")
     found.rows("residual ends", c.file, (e["residual_ends_2d"][..., 2] > 0) & ~present, c.names,
                "a residual-limb end is seen that does not exist")  # fmt: skip
+    share = e["removed_visible"]
+    found.rows("visible", c.file, (share < 0) | (share > 1), c.names, "a visible share lies outside 0..1")
+    girth = e["stump_girth_m"]
+    found.rows("stump", c.file, (girth < 0) | (girth > 1.5), c.names, "a stump girth is implausible")
+    found.rows("stump", c.file, (girth != 0) & ~removed, c.names, "a stump girth where nothing is removed")
+    found.rows("fit", c.file, e["fit_px"] < 0, c.names, "a fit's error is negative")
     found.rows("height", c.file, (e["height_m"] < 0.4) | (e["height_m"] > 2.6), c.names, "a body height is implausible")
     found.rows("sigma", c.file, e["fit_sigma_m"] < 0, c.names, "a fit uncertainty is negative")
 

@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from a3dgen.core.errors import DataError
-from a3dgen.formats.schema import annotation_path, image_root
+from a3dgen.formats.schema import annotation_path, dataset_folder, image_root
+from a3dgen.formats.validation.body_rules import body_of, check_body
 from a3dgen.formats.validation.columns import view
 from a3dgen.formats.validation.file_rules import check_files, check_links, check_stray
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.row_rules import check_rows
 from a3dgen.formats.validation.schema_rules import check_names, check_schema
+from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.npz import read
 from a3dgen.io.regular import leaves
 
 
-def validate(folder: str | Path) -> Findings:
+def validate(folder: str | Path, smpl: str = "") -> Findings:
     """Check a dataset that a3dgen, or anybody else, wrote.
 
     Args:
         folder: an A3D_Dataset folder.
+        smpl: the SMPL file of a dataset made with one; without it, rules that need the body are not checked.
 
     Raises:
         DataError: if the folder does not exist or holds no annotation file.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the path of an A3D_Dataset")
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: no such folder; give the path of an A3D_Dataset")
+    root = dataset_folder(folder)
     paths = sorted(root.rglob("annotation/*.npz"))
     if not paths:
         raise DataError(f"{root}: no <subset>/annotation/*.npz below it; give the path of an A3D_Dataset")
     found = Findings()
     facts = _facts(root, found)
-    keeps = "kept" in str(facts["conventions"].get("occluded_keypoints", "")) if facts else False
-    collapsed = "collapse" in str(facts["conventions"].get("geometry", "")) if facts else False
+    made = _Made(
+        "kept" in str(facts["conventions"].get("occluded_keypoints", "")) if facts else False,
+        "collapse" in str(facts["conventions"].get("geometry", "")) if facts else False,
+        body_of(facts, smpl, found),
+    )
     rows: dict[str, int] = {}
     regions = np.zeros(len(REGION_NAMES), int)
     for path in paths:
         subset = _subset(path.relative_to(root))
-        rows[subset], removed = _check_npz(root, path, subset, (keeps, collapsed), found)
+        rows[subset], removed = _check_npz(root, path, subset, made, found)
         regions += removed
     check_stray(root, list(rows), found)
     check_links(root, found)
@@ -58,9 +65,16 @@ def _subset(relative: Path) -> str:
     return f"{owner}/{relative.stem}" if owner == "H36M" else owner
 
 
-def _check_npz(
-    root: Path, path: Path, subset: str, conventions: tuple[bool, bool], found: Findings
-) -> tuple[int, np.ndarray]:
+@dataclass(frozen=True)
+class _Made:
+    """How a dataset was made: occluded keypoints kept, limbs collapsed, and the body model, if it can be had."""
+
+    keeps_occluded: bool
+    collapsed: bool
+    body: BodyData | None
+
+
+def _check_npz(root: Path, path: Path, subset: str, made: _Made, found: Findings) -> tuple[int, np.ndarray]:
     file = path.relative_to(root).as_posix()
     none = np.zeros(len(REGION_NAMES), int)
     if file != annotation_path(subset):
@@ -80,8 +94,9 @@ def _check_npz(
     columns = view(data, subset, file)
     found.samples += len(columns.names)
     check_names(columns.names, columns.labels, subset, file, found)
-    keeps, collapsed = conventions
-    check_rows(columns, keeps, found, collapsed)
+    check_rows(columns, made.keeps_occluded, found, made.collapsed)
+    if made.body is not None and "removed" in columns.extra:
+        check_body(columns, made.body, made.collapsed, found)
     check_files(columns, root, found)
     return len(columns.names), columns.removed.sum(0)
 
