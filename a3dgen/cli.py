@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GLOG_minloglevel", "2")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = make_parser(arguments).parse_args(arguments)
+    args = parse(arguments)
     from a3dgen.core.errors import A3dgenError, missing_library
     from a3dgen.core.home import give_home
     from a3dgen.core.interrupts import handled
@@ -62,6 +62,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed arguments; what a command does not know is said with that command's usage.
+
+    Raises:
+        SystemExit: with code 2 for wrong usage, 0 after ``--help`` and ``--version``.
+    """
+    parser = make_parser(arguments)
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
+    first = next((a for a in arguments if not a.startswith("-")), "")
+    if first and first not in commands and arguments[0] == first:
+        from a3dgen.core.errors import nearest
+
+        parser.error(f"unknown command '{first}'{nearest(first, commands)}")
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        from a3dgen.core.errors import nearest
+
+        own = commands[args.command]
+        options = [o for action in own._actions for o in action.option_strings]
+        wrong = unknown[0].partition("=")[0]
+        hint = nearest(wrong, options) if wrong.startswith("-") else ""
+        own.error(f"unrecognized argument '{unknown[0]}'{hint}")
+    return args
+
+
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
     module = "build" if name in STAGES or name in ("build", "retry") else name
     return import_module(f"a3dgen.commands.{module.replace('-', '_')}").run
@@ -75,6 +100,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         epilog="exit codes: 0 done (rejections allowed), 1 finished with failed people, "
         "2 usage or configuration, 130 interrupted",
     )
+    _add_completion(parser)
     parser.add_argument("--version", action="version", version=f"a3dgen {a3dgen.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     asked = arguments[0] if arguments else ""
@@ -120,13 +146,23 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    """``--print-completion bash|zsh|tcsh`` prints a completion script, where the package shtab is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("shtab") is not None:
+        import shtab
+
+        shtab.add_argument_to(parser, "--print-completion", help="print a script of completions for a shell")
+
+
 def _add_reading(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
     stats = add("stats", "count a dataset by region, side, stump length, skin, visibility, pose and picture size")
-    stats.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    stats.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder, or the build folder")
     stats.add_argument("--json", action="store_true", help="print JSON")
     stats.add_argument("--plot", metavar="PNG", help="draw the counts into this file")
     evaluate = add("evaluate", "measure predictions on a dataset: errors over what is there, and what was invented")
-    evaluate.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    evaluate.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder, or the build folder")
     evaluate.add_argument("--pred", required=True, metavar="NPZ", help="key, and any of keypoints_3d, confidence, "
                           "removed, scores_25")  # fmt: skip
     evaluate.add_argument("--smpl", default="", metavar="FILE", help="SMPL file, for vertices of an SMPL dataset")
@@ -170,7 +206,8 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
 
 
 def _add_validate(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder")
+    command.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder, or the build folder that holds it")
+    command.add_argument("--smpl", default="", metavar="FILE", help="SMPL file, for the body rules of an SMPL dataset")
     command.add_argument("--strict", action="store_true", help="count warnings as violations")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
 

@@ -206,7 +206,14 @@ def build_config(
     if "sources" in (tree.get(INGEST) or {}):
         raise ConfigError(f"{origin}: 'sources' is a key of its own, not one of 'ingest'")
     runner_keys = [f.name for f in dataclasses.fields(RunConfig)]
-    check_keys(tree, ["seed", "body", "demo", "sources", "privacy", *runner_keys, *table], "", origin)
+    valid = ["seed", "body", "demo", "sources", "privacy", *runner_keys, *table]
+    try:
+        check_keys(tree, valid, "", origin)
+    except ConfigError as error:
+        homes = _homes(next(str(k) for k in tree if k not in valid), table)
+        if not homes:
+            raise
+        raise ConfigError(f"{str(error).partition(';')[0]}; did you mean {' or '.join(homes)}?") from None
     run_tree = {k: tree[k] for k in runner_keys if k in tree} | dict(run or {})
     sources, kinds = _sources(tree.get("sources"), origin)
     privacy = construct(PrivacyConfig, tree.get("privacy"), "privacy", origin)
@@ -221,6 +228,15 @@ def build_config(
         kinds=kinds,
         stages={s: construct(spec.code().Config, tree.get(s), s, origin) for s, spec in table.items()},
     )
+
+
+def _homes(name: str, table: StageTable) -> list[str]:
+    """Return the full keys that end in ``name``: somebody who writes ``people`` means ``demo.people``."""
+    from a3dgen.demo import Config as DemoConfig
+
+    sections = {"demo": DemoConfig, "body": BodyConfig, "privacy": PrivacyConfig}
+    sections |= {stage: spec.code().Config for stage, spec in table.items()}
+    return [f"'{s}.{name}'" for s, c in sections.items() if any(f.name == name for f in dataclasses.fields(c))]
 
 
 def _demo(value: Any, origin: str) -> Any:

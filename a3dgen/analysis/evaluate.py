@@ -15,6 +15,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import DataError
 from a3dgen.formats.dataset_rows import Row, rows
 from a3dgen.formats.exports.coco import NAMES, keypoints_25
+from a3dgen.formats.schema import dataset_folder
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.regions import REGION_NAMES, absent_rows
 from a3dgen.geometry.skeleton import ROOT_ROW
@@ -83,7 +84,7 @@ def evaluate(folder: str | Path, prediction: str | Path, threshold: float = 0.5,
 
 def _body_of(folder: Path, smpl: str, betas: int) -> BodyData:
     """Return the body model that dataset.json names."""
-    path = folder / "dataset.json"
+    path = dataset_folder(folder) / "dataset.json"
     try:
         name = json.loads(path.read_text())["body_model"]
     except (OSError, ValueError, KeyError, TypeError) as error:

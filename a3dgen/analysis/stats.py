@@ -12,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 from a3dgen.core.errors import DataError
 from a3dgen.core.rng import seed_for
 from a3dgen.formats.dataset_rows import Row, find_subsets, load_subset, rows
+from a3dgen.formats.schema import dataset_folder
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.io.images import image_size
 
@@ -31,7 +32,7 @@ def stats(folder: str | Path) -> dict[str, Any]:
     Raises:
         DataError: if the dataset cannot be read or lacks extension keys.
     """
-    root = Path(folder)
+    root = dataset_folder(folder)
     subsets = find_subsets(root)
     columns = [load_subset(root, s) for s in subsets]
     for c in columns:

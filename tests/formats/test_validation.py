@@ -110,6 +110,16 @@ ARRAY_DAMAGE = {
     "camera": (COCO, put("a3dgen_K", (0, 0, 0), 90), "projection"),
     "cam_t for root": (COCO, lambda d: d.update(a3dgen_root=d["a3dgen_transl"] + (0, 0.2, 0)), "projection"),
     "residual zero": (COCO, put("a3dgen_residual", (0, 7), 0), "residual"),
+    "residual a hundredth off": (
+        COCO,
+        lambda d: put("a3dgen_residual", (0, 7), d["a3dgen_residual"][0, 7] * 1.01)(d),
+        "residual",
+    ),
+    "all rows of cam_t scaled": (
+        H36M,
+        lambda d: d.update(cam_t=d["cam_t"] * 1.01, a3dgen_transl=d["a3dgen_transl"] * 1.01),
+        "body",
+    ),
     "residual without removal": (COCO, put("a3dgen_residual", (2, 7), 0.5), "residual"),
     "stump length": (COCO, put("a3dgen_stump_m", (0, 7), 0.39), "stump"),
     "stump on an intact body": (COCO, put("a3dgen_stump_m", (2, 7), 0.2), "stump"),

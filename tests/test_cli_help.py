@@ -1,0 +1,55 @@
+"""What a wrong command line is answered with, and which folder is taken for a dataset."""
+
+from __future__ import annotations
+
+import pytest
+
+from a3dgen.cli import main
+from a3dgen.formats.schema import dataset_folder
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("bild", "did you mean 'build'?"),
+        ("validat DIR", "did you mean 'validate'?"),
+        ("stat DIR", "did you mean 'stat"),
+        ("build --wrokers 2", "usage: a3dgen build"),
+        ("build --wrokers 2", "did you mean '--workers'?"),
+        ("stats DIR --jsno", "usage: a3dgen stats"),
+        ("custom DIR --region x --quite", "did you mean '--quiet'?"),
+        ("validate a b", "unrecognized argument 'b'"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_right_one(capsys, line: str, says: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("people=4", "demo.people"), ("min_keypoints=9", "ingest.min_keypoints"), ("supersample=1", "render.supersample"),
+     ("ages=all", "body.ages")],
+)  # fmt: skip
+def test_a_key_without_its_section_is_completed(capsys, tmp_path, given: str, meant: str) -> None:
+    assert main(["status", "--out", str(tmp_path / "b"), "--set", given]) == 2
+    said = capsys.readouterr().err
+    assert f"--set {given}: unknown key" in said
+    assert f"did you mean '{meant}'" in said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completions(capsys, shell: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert not ended.value.code
+    assert "validate" in capsys.readouterr().out
+
+
+def test_a_build_folder_is_taken_for_its_dataset(tmp_path) -> None:
+    assert dataset_folder(tmp_path) == tmp_path
+    (tmp_path / "A3D_Dataset").mkdir()
+    assert dataset_folder(tmp_path) == tmp_path / "A3D_Dataset"
+    assert dataset_folder(tmp_path / "A3D_Dataset") == tmp_path / "A3D_Dataset"
