@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle
 import shutil
 import struct
@@ -155,7 +156,7 @@ def test_bad_rows_cost_one_person(tmp_path):
     arrays["imgname"][0] = "../secret/S7_Nowhere_1.54138969_000001.jpg"
     arrays["imgname"][1] = "S1/no_frame.jpg"
     arrays["imgname"][2] = f"S1/S1_Walking_1.{FIRST}_000007.jpg"
-    arrays["part"][3, 4, 0] = np.nan
+    arrays["part"][3, :, 0] = np.nan
     arrays["S"][4, :, 2] = 0  # root-centred, as SPIN writes it
     arrays["part"][5, :, 0] += 50
     np.savez(path, **arrays)
@@ -163,7 +164,7 @@ def test_bad_rows_cost_one_person(tmp_path):
     assert not rows
     assert [r.split(":")[0] for r in refused.values()] == [
         "no frame in the image name 'S1/no_frame.jpg'",
-        "a joint is not finite",
+        "no joint is finite in 2D and in 3D",
         "the 3D joints lie behind the camera",
         "the 3D joints project 50 px away from the 2D joints",
         "the image file is missing",
@@ -565,3 +566,108 @@ def test_the_24_joints_of_spin(tmp_path):
     for key, row in rows.items():
         assert ((row["keypoints"][:, 2] > 0) == rows17).all()
         np.testing.assert_allclose(row["joints3d"], wanted[key]["joints3d"])
+
+
+@pytest.mark.parametrize("name", ["S1_Walking_1.{}_{:06d}.jpg", "/mnt/x/S1/Images/s1_Walking 1.{}_{:06d}.JPG",
+                                  "S1\\\\S1_Walking_1.{}\\\\S1_Walking_1.{}_{:06d}.jpg"])  # fmt: skip
+def test_frames_are_found_at_their_usual_place(tmp_path, name):
+    path, arrays = write_npz(tmp_path, FRAMES)
+    write_cameras_json(tmp_path / "cameras.json")
+    wanted = _read(tmp_path)[0]
+    name = name.replace("\\\\", "\\")
+    old, suffix = "S1/S1_Walking_1.{0}/", ".jpg"
+    names = [name.format(*([c] * (name.count("{}"))), n) for _, _, c, n in FRAMES]
+    arrays["imgname"] = np.array(names)
+    for _, _, camera, number in FRAMES:  # the usual place has the file under the name in the npz
+        folder = tmp_path / "images" / old.format(camera)
+        for text in names:
+            stem = text.replace("\\", "/").rpartition("/")[2]
+            if f"{camera}_{number:06d}" in stem and not (folder / stem).exists():
+                (folder / f"S1_Walking_1.{camera}_{number:06d}{suffix}").rename(folder / stem)
+    np.savez(path, **arrays)
+    rows, refused = _read(tmp_path)
+    assert not refused
+    assert rows.keys() == wanted.keys()
+
+
+def test_names_never_leave_the_folder(tmp_path):
+    root = tmp_path / "h36m"
+    path, arrays = write_npz(root, FRAMES[:1])
+    write_cameras_json(root / "cameras.json")
+    secret = f"S9_Nowhere_1.{FIRST}_000001.jpg"
+    photo(tmp_path / secret, WIDTH, HEIGHT)
+    for name in (f"../{secret}", str(tmp_path / secret), f"images/../../{secret}"):
+        np.savez(path, **arrays | {"imgname": np.array([name])})
+        rows, refused = _read(root)
+        assert not rows
+        assert all("missing" in reason for reason in refused.values())
+
+
+@pytest.mark.parametrize("change", [("part", np.nan), ("S", np.nan), ("S", np.inf)])
+def test_a_joint_that_is_nowhere_costs_the_joint(tmp_path, change):
+    path, arrays = write_npz(tmp_path, FRAMES)
+    write_cameras_json(tmp_path / "cameras.json")
+    wanted = _read(tmp_path)[0]
+    name, value = change
+    arrays[name][0, 13, 0] = value
+    np.savez(path, **arrays)
+    rows, refused = _read(tmp_path)
+    assert not refused
+    key = f"h36m/S1/Walking_1/000001/{FIRST}"
+    gone = np.flatnonzero(rows[key]["state"] != wanted[key]["state"])
+    assert gone.tolist() == [H36M_RIGHT_FIRST_ROWS[13]]
+    assert not rows[key]["joints3d"][gone].any()
+    others = [k for k in rows if k != key]
+    assert all(np.array_equal(rows[k]["joints3d"], wanted[k]["joints3d"]) for k in others)
+
+
+@pytest.mark.parametrize("unit", [1.0, 100.0, 1000.0])
+@pytest.mark.parametrize("from_root", [False, True])
+def test_units_and_origin_of_the_joints(tmp_path, unit, from_root, caplog):
+    """The same people in metres, centimetres and millimetres, before the camera or from the pelvis on."""
+    path, arrays = write_npz(tmp_path, FRAMES)
+    write_cameras_json(tmp_path / "cameras.json")
+    wanted = _read(tmp_path)[0]
+    caplog.clear()
+    if from_root:
+        arrays["S"][..., :3] -= arrays["S"][:, :1, :3]
+    arrays["S"][..., :3] *= unit
+    np.savez(path, **arrays)
+    rows, refused = _read(tmp_path)
+    assert not refused
+    for key, row in rows.items():
+        assert np.abs(row["joints3d"][:, :3] - wanted[key]["joints3d"][:, :3]).max() < 1e-6
+    assert ("taken for" in caplog.text, "from the pelvis on" in caplog.text) == (unit > 1, from_root)
+
+
+def test_spin_rows_without_confidence_have_no_keypoints(tmp_path):
+    path, arrays = write_npz(tmp_path, FRAMES[:2])
+    write_cameras_json(tmp_path / "cameras.json")
+    np.savez(path, **arrays | {"part": np.zeros((2, 24, 3)), "S": np.zeros((2, 24, 4))})
+    rows, refused = _read(tmp_path)
+    assert not rows
+    assert set(refused.values()) == {"no keypoints"}
+
+
+def test_a_damaged_camera_costs_its_frames(root, caplog):
+    path = root / "annotation_body3d" / "cameras.json"
+    table = json.loads(path.read_text())
+    table[f"S1_{FIRST}"]["f"] = [0, float("nan")]
+    table["note"] = 3
+    path.write_text(json.dumps(table))
+    rows, refused = _read(root)
+    assert {k.rpartition("/")[2] for k in rows} == {SECOND}
+    assert set(refused.values()) == {f"no camera S1 {FIRST} in cameras.json"}
+    assert f"camera 'S1_{FIRST}' needs f, c, k and p, all finite" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["cameras.json", "cameras.pkl", "metadata.xml"])
+def test_camera_files_that_are_something_else_are_named(root, name):
+    (root / "annotation_body3d" / "cameras.json").unlink()
+    for content, what in (
+        (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+        (b"<!DOCTYPE html>", "web page"),
+    ):
+        (root / "annotation_body3d" / name).write_bytes(content)
+        with pytest.raises(DataError, match=what):
+            _read(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
@@ -15,8 +16,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
+from a3dgen.io.damage import is_not_the_file
 from a3dgen.io.unpickle import read_pickle
 from a3dgen.sources.common import numbers
+
+log = logging.getLogger("a3dgen")
 
 CAMERA_IDS = ("54138969", "55011271", "58860488", "60457274")
 SUBJECTS = 11
@@ -51,22 +55,33 @@ def load_cameras(path: Path) -> dict[tuple[str, str], Camera]:
     content = _json(path) if path.suffix.lower() == ".json" else read_pickle(path)
     if not isinstance(content, Mapping) or not content:
         raise DataError(f"{path}: no table of cameras")
-    cameras = {}
+    cameras, faults = {}, []
     for name, entry in content.items():
         pair = tuple(str(n) for n in name) if isinstance(name, tuple) else tuple(str(name).split("_"))
         try:
-            f, c, k, p = (numbers(np.ravel(entry[n]), (s,), n) for n, s in (("f", 2), ("c", 2), ("k", 3), ("p", 2)))
+            cameras[pair] = _camera(pair, entry)
         except (KeyError, TypeError, IndexError, ValueError, Rejected) as error:
-            raise DataError(f"{path}: camera {name!r} needs f, c, k and p: {error}") from None
-        if len(pair) != 2 or not np.isfinite([*f, *c, *k, *p]).all() or (f <= 0).any():
-            raise DataError(f"{path}: camera {name!r} is not (subject, camera id) with a finite calibration")
-        cameras[pair] = Camera.make(f, c, k, p)
+            faults.append(f"camera {name!r} needs f, c, k and p, all finite: {error}")
+    if not cameras:
+        raise DataError(f"{path}: {faults[0]}")
+    for fault in faults:  # costs the frames of that camera
+        log.warning("%s: %s", path.name, fault)
     return cameras
+
+
+def _camera(pair: tuple[str, ...], entry: Any) -> Camera:
+    f, c, k, p = (numbers(np.ravel(entry[n]), (s,), n) for n, s in (("f", 2), ("c", 2), ("k", 3), ("p", 2)))
+    if len(pair) != 2 or not np.isfinite([*f, *c, *k, *p]).all() or (f <= 0).any():
+        raise Rejected("not (subject, camera id) with a finite calibration")
+    return Camera.make(f, c, k, p)
 
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        content = path.read_bytes()
+        if what := is_not_the_file(content[:200]):
+            raise DataError(f"{path}: {what}")
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON: {error}") from None
     except OSError as error:
@@ -119,7 +134,9 @@ def _w0(path: Path) -> Float[ndarray, "300"]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path}: too large for Human3.6M's metadata.xml")
-        text = path.read_text("utf-8", "replace")
+        text = path.read_text("utf-8-sig", "replace")
+        if what := is_not_the_file(text[:200].encode()):
+            raise DataError(f"{path}: {what}")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if "<!ENTITY" in text:  # an entity may unfold to gigabytes; the real file has none

@@ -28,7 +28,7 @@ KNOWN_BAD_FETCH = {"Greeting_2", "SittingDown_2", "Waiting_1"}
 """The same takes by action and subaction, as h36m-fetch names them (``s_09_act_05_subact_02`` and so on)."""
 MAX_MISFIT = 10.0
 """2D and 3D joints further apart than this on average (px) belong to different cameras or frames."""
-_NAME = re.compile(r"(?P<subject>S\d+)_(?P<take>.+)\.(?P<camera>\d{8})_(?P<frame>\d{6})\.(?:jpg|png)")
+_NAME = re.compile(r"(?P<subject>S\d+)_(?P<take>.+)\.(?P<camera>\d{8})_(?P<frame>\d{6})\.(?:jpe?g|png)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
@@ -58,7 +58,9 @@ class H36mFrame:
         match = _NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
         if match is None:
             return None
-        return H36mFrame(match["subject"], match["take"].replace(" ", "_"), match["camera"], int(match["frame"]))
+        return H36mFrame(
+            match["subject"].upper(), match["take"].replace(" ", "_"), match["camera"], int(match["frame"])
+        )
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,13 @@ def person(
         joints: 3D joints in the camera frame, m.
 
     Raises:
-        Rejected: if the photo cannot be used, or 2D and 3D contradict each other.
+        Rejected: if the photo cannot be used, no joint is finite, or 2D and 3D contradict each other.
     """
     size = checked_size(image)
-    if not (np.isfinite(joints).all() and np.isfinite(pixels).all()):
-        raise Rejected("a joint is not finite")
+    there = np.isfinite(joints).all(1) & np.isfinite(pixels).all(1)  # a joint's fault costs the joint
+    if not there.any():
+        raise Rejected("no joint is finite in 2D and in 3D")
+    rows, pixels, joints = np.asarray(rows)[there].tolist(), pixels[there], joints[there]
     with np.errstate(all="ignore"):  # damaged numbers may be astronomical
         misfit = np.linalg.norm(project_distorted(joints, camera.K, camera.dist) - pixels, axis=-1).mean()
     if not misfit <= MAX_MISFIT:

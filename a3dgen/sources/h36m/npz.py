@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import logging
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
-from a3dgen.geometry.skeleton import H36M_LEFT_FIRST_ROWS, H36M_RIGHT_FIRST_ROWS, SPIN_ROWS
+from a3dgen.geometry.skeleton import H36M_LEFT_FIRST_ROWS, H36M_RIGHT_FIRST_ROWS, ROW, SPIN_ROWS
+from a3dgen.io.foreign_paths import path_parts
 from a3dgen.io.npz import open_npz
 from a3dgen.sources import Found
-from a3dgen.sources.common import ImageFolders
+from a3dgen.sources.common import below
 from a3dgen.sources.h36m.cameras import Camera, load_cameras
 from a3dgen.sources.h36m.common import H36mFrame, person, refuse_known_bad, selection
 
 log = logging.getLogger("a3dgen")
 
 SPIN = len(SPIN_ROWS)
-FARTHEST = 100.0
-"""m from the camera; the studio is less than 10 m long."""
+LONGEST = 10.0
+"""m between two joints of one person; more are other units."""
+AT_ROOT = 1e-3
+"""m: joints whose middle of the hips is nearer to the origin than this are given from the pelvis on."""
 _SAMPLED = 2000
 """Rows looked at to tell the order of the joints."""
 
@@ -39,6 +43,7 @@ class _File:
     joints: Float[ndarray, "n k _"]
     rows: tuple[int, ...]
     metres: float
+    from_root: bool
 
 
 def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[Found]:
@@ -54,7 +59,7 @@ def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[F
         )
     table = load_cameras(cameras)
     root = Path(config.root).expanduser()
-    folders = ImageFolders([root / config.images] if config.images else [root / "images", root], root)
+    folders = [root / config.images] if config.images else [root / "images", root]
     with ExitStack() as stack:
         opened = [_open(stack, path, config.order) for path in files]
         order, unnamed = _index(config, opened)
@@ -86,23 +91,48 @@ def _open(stack: ExitStack, path: Path, order: str) -> _File:
         raise DataError(f"{path}: 'imgname' is {names.dtype}, wanted text")
     if pixels.shape[1] != joints.shape[1]:
         raise DataError(f"{path}: 'part' has {pixels.shape[1]} joints, 'S' has {joints.shape[1]}")
+    if joints.shape[1] == SPIN and (pixels.shape[2] < 3 or joints.shape[2] < 4):
+        raise DataError(f"{path}: {SPIN} joints need their confidence as the last number of 'part' and 'S'")
     metres = _scale(path, joints)
-    if joints.shape[1] == SPIN:
-        if pixels.shape[2] < 3 or joints.shape[2] < 4:
-            raise DataError(f"{path}: {SPIN} joints need their confidence as the last number of 'part' and 'S'")
-        return _File(path, names, pixels, joints, SPIN_ROWS, metres)
-    left = order == "left_first" or (order == "auto" and _left_first(joints))
-    return _File(path, names, pixels, joints, H36M_LEFT_FIRST_ROWS if left else H36M_RIGHT_FIRST_ROWS, metres)
+    left = order == "left_first" or (order == "auto" and joints.shape[1] != SPIN and _left_first(joints))
+    rows = H36M_LEFT_FIRST_ROWS if left else H36M_RIGHT_FIRST_ROWS
+    file = _File(path, names, pixels, joints, SPIN_ROWS if joints.shape[1] == SPIN else rows, metres, False)
+    if not _from_root(file):
+        return file
+    log.warning("%s: 'S' is given from the pelvis on: placed before the camera by the 2D joints", path.name)
+    return replace(file, from_root=True)
+
+
+def _some(joints: Float[ndarray, "n k _"]) -> Float[ndarray, "m k 3"]:
+    """Return joints of some rows, NaN where they are not given."""
+    some = np.array(joints[:: max(1, len(joints) // _SAMPLED)], np.float64)
+    if some.shape[1] == SPIN:
+        some[some[..., 3] <= 0] = np.nan
+    return some[..., :3]
 
 
 def _scale(path: Path, joints: Float[ndarray, "n k _"]) -> float:
-    """Return what makes the joints metres: nobody stands a hundred metres from the camera, so such numbers are mm."""
-    some = np.asarray(joints[:: max(1, len(joints) // _SAMPLED), :, :3], np.float64)
-    far = np.linalg.norm(some, axis=-1)
-    if not (far > 0).any() or np.median(far[far > 0]) < FARTHEST:
+    """Return what makes the joints metres: nobody is ten metres long, so such numbers are cm or mm, which is said."""
+    some = _some(joints)
+    some = some[np.isfinite(some).all(-1).sum(1) > 1]
+    if not len(some):
         return 1.0
-    log.warning("%s: the 3D joints are %.0f from the camera: taken for millimetres", path.name, np.median(far[far > 0]))
-    return 0.001
+    span = float(np.median((np.nanmax(some, 1) - np.nanmin(some, 1)).max(-1)))
+    if not LONGEST < span < 1000 * LONGEST:
+        return 1.0
+    unit, metres = ("millimetres", 1e-3) if span > 30 * LONGEST else ("centimetres", 1e-2)
+    log.warning("%s: people span %.0f units in 'S': taken for %s", path.name, span, unit)
+    return metres
+
+
+def _from_root(file: _File) -> bool:
+    """Whether 3D joints are given from the pelvis on, as SPIN writes them."""
+    hips = [file.rows.index(ROW[f"extra_{side}_hip"]) for side in ("left", "right")]
+    pelvis = file.rows.index(ROW["extra_pelvis_mpii"])
+    some = _some(file.joints) * file.metres
+    middle = np.fmin(np.linalg.norm(some[:, pelvis], axis=-1), np.linalg.norm(some[:, hips].mean(1), axis=-1))
+    there = np.isfinite(middle)
+    return bool(there.any()) and float(np.median(middle[there])) < AT_ROOT
 
 
 def _left_first(joints: Float[ndarray, "n 17 _"]) -> bool:
@@ -144,12 +174,12 @@ def _index(config: Any, files: list[_File]) -> tuple[Int[ndarray, "n 2"], list[t
 
 
 def _person(
-    file: _File, row: int, frame: H36mFrame, folders: ImageFolders, table: dict[tuple[str, str], Camera], cameras: Path
+    file: _File, row: int, frame: H36mFrame, folders: list[Path], table: dict[tuple[str, str], Camera], cameras: Path
 ) -> dict[str, Any]:
     camera = table.get((frame.subject, frame.camera))
     if camera is None:
         raise Rejected(f"no camera {frame.subject} {frame.camera} in {cameras.name}")
-    image = folders.find(_text(file, row))
+    image = _picture(folders, frame, _text(file, row))
     pixels = np.asarray(file.pixels[row, :, :2], np.float64)
     joints = np.asarray(file.joints[row, :, :3], np.float64) * file.metres
     rows = np.asarray(file.rows)
@@ -158,4 +188,42 @@ def _person(
         if not there.any():
             raise Rejected("no keypoints")
         rows, pixels, joints = rows[there], pixels[there], joints[there]
+    if file.from_root:
+        joints = joints + from_pixels(joints, pixels, camera)
     return person(frame, image, camera, rows.tolist(), pixels, joints)
+
+
+def _picture(folders: Sequence[Path], frame: H36mFrame, name: str) -> Path:
+    """Return the file of a frame: the name's end that lies below a folder, the longest first, or its usual place.
+
+    Nothing is searched: the tree holds millions of frames.
+    """
+    parts = path_parts(name)
+    take = f"{frame.subject}_{frame.take}.{frame.camera}"
+    ends = [*("/".join(parts[i:]) for i in range(len(parts))), f"{frame.subject}/{take}/{parts[-1]}"]
+    for end in ends:
+        for folder in folders:
+            if (folder / end).is_file():
+                return below(folder, end)
+    raise Rejected(f"the image file is missing: {below(folders[0], ends[0])}")
+
+
+def from_pixels(joints: Float[ndarray, "k 3"], pixels: Float[ndarray, "k 2"], camera: Camera) -> Float[ndarray, "3"]:
+    """Return where the origin of joints (m, axes of the camera) lies, so that they project onto their pixels.
+
+    With x, y the undistorted, normalised pixels, X + tx = x (Z + tz) and Y + ty = y (Z + tz) are linear in t: least
+    squares over all joints.
+
+    Raises:
+        Rejected: with fewer than two finite joints.
+    """
+    there = np.isfinite(joints).all(1) & np.isfinite(pixels).all(1)
+    if there.sum() < 2:
+        raise Rejected("fewer than two joints are finite")
+    rays = cv2.undistortPoints(pixels[there].reshape(-1, 1, 2), camera.K, camera.dist).reshape(-1, 2)
+    solid, count = joints[there], int(there.sum())
+    left = np.zeros((2 * count, 3))
+    left[:count, 0], left[count:, 1] = 1.0, 1.0
+    left[:, 2] = -rays.T.ravel()
+    right = (rays * solid[:, 2:] - solid[:, :2]).T.ravel()
+    return np.linalg.lstsq(left, right, rcond=None)[0]
