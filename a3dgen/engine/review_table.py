@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.core.records import OK, REJECTED, Outcome, Persons
+from a3dgen.amputation.sampling import SHORTEST
+from a3dgen.core.records import OK, REJECTED, Bodies, Outcome, Persons
 from a3dgen.engine.tasks import shard_path
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.shards import read_shard
@@ -29,23 +30,52 @@ def write_review(out: Path, path: Path) -> int:
         The number of people.
     """
     photos = _names(out)
-    before = _rows(path)
+    before, stumps = _rows(path), _stumps(out)
     rows = []
     for person, status, reason in people(out):
         key = str(person["key"])
         removed = [REGION_NAMES[k] for k in np.flatnonzero(person["present_removed"])]
-        residual = [f"{person['present_residual'][k]:g}" for k in np.flatnonzero(person["present_removed"])]
+        measured = stumps.get(key, {})
+        residual = [_residual(person, k, measured) for k in np.flatnonzero(person["present_removed"])]
         said = before.get(key, {})
         cells = {
             "key": key, "photo": photos.get(str(person["stem"]), ""),
             "keep": said.get("keep") or ("no" if person["dropped"] else "yes"),
             "removed": said.get("removed") or ";".join(removed),
             "residual": said.get("residual") or ";".join(residual),
-            "found": f"{int((person['keypoints'][:, 2] > 0).sum())} keypoints", "status": status, "reason": reason,
+            "found": _found(person, measured), "status": status, "reason": reason,
         }  # fmt: skip
         rows.append([cells[name] for name in COLUMNS])
     write_table(path, COLUMNS, rows)
     return len(rows)
+
+
+def _stumps(out: Path) -> dict[str, dict[int, tuple[float, float]]]:
+    """Return key -> region -> residual fraction and standard deviation, as measured in point clouds."""
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for path in sorted((out / "fit").glob("[0-9]*.h5")):
+        bodies = read_shard(path)["Bodies"]
+        assert isinstance(bodies, Bodies)
+        for i in np.flatnonzero(np.isfinite(bodies.stump_fit).any(1)):
+            seen = np.flatnonzero(np.isfinite(bodies.stump_fit[i]))
+            found[str(bodies.key[i])] = {
+                int(k): (float(bodies.stump_fit[i, k]), float(bodies.stump_sd[i, k])) for k in seen
+            }
+    return found
+
+
+def _residual(person: dict[str, Any], region: int, measured: dict[int, tuple[float, float]]) -> str:
+    """Return the residual fraction to propose: what the cloud shows where nobody has said a length."""
+    said = float(person["present_residual"][region])
+    if region in measured and any(abs(said - unsaid) < 1e-6 for unsaid in UNSAID):
+        return f"{np.clip(measured[region][0], SHORTEST, 1):.2f}"
+    return f"{said:g}"
+
+
+def _found(person: dict[str, Any], measured: dict[int, tuple[float, float]]) -> str:
+    parts = [f"{int((person['keypoints'][:, 2] > 0).sum())} keypoints"]
+    parts += [f"{REGION_NAMES[k]} stump {m:.2f} +- {sd:.2f} in the point cloud" for k, (m, sd) in measured.items()]
+    return ", ".join(parts)
 
 
 def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:

@@ -70,6 +70,22 @@ class CloudFitter:
             return replace(plain, cloud=_unused("the body cannot be moved to the point cloud"))
         return self._checked(seen, plain, solved)
 
+    def again(self, seen: Observation, fit: Fit) -> Fit:
+        """Return a fit solved once more from where it is, with what is known of stumps by now."""
+        assert fit.cloud is not None
+        f, w, points = self.fitter, self.fitter.workspace(), fit.cloud.points
+        block, x = self.block(seen, points, self.fine, self.fine_vertices), fit.best.x.copy()
+        space = cloud_space(self.fine, len(points), w)
+        cost, _ = minimise_cloud(
+            f.model, f.prior, f.evidence(seen), self.fine, block, x, self.options.steps, f.settings.tolerance, np.inf,
+            w, space,
+        )  # fmt: skip
+        if not np.isfinite(cost):
+            return fit
+        solution, distance = self._solution(seen, x, cost, block, w)
+        inliers = float((distance < self.options.robust / block.along).mean())
+        return replace(fit, best=solution, cloud=replace(fit.cloud, distance=distance, inliers=inliers))
+
     def usable(self, seen: Observation, plain: Fit) -> tuple[Float[ndarray, "m 3"], str]:
         """Return the points that may be the person's, or none and why."""
         given = np.asarray(seen.cloud, np.float64).reshape(-1, 3)

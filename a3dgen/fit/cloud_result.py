@@ -41,6 +41,7 @@ class CloudFit:
         used: the fit rests on it. remark: why it does not, or what was odd; empty if all is well.
         points: (M, 3) m, the points that were used. distance: (M,) m, of each from the skin that the sensor sees.
         inliers: share of them on the skin.
+        stumps: (region, residual fraction, standard deviation) of every residual limb that was measured.
     """
 
     used: bool
@@ -48,6 +49,7 @@ class CloudFit:
     points: Float[ndarray, "m 3"]
     distance: Float[ndarray, " m"]
     inliers: float
+    stumps: tuple[tuple[int, float, float], ...] = ()
 
     @property
     def median(self) -> float:

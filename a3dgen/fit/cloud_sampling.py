@@ -102,14 +102,14 @@ def make_block(
     sigma = float(np.hypot(sd, FLOOR_SD))
     culled = bool(np.isfinite(origin).all())
     at = np.where(culled, origin, 0.0).astype(np.float64)
-    axes, far = _view(np.median(cloud, axis=0) - at)
+    axes, far = view_axes(np.median(cloud, axis=0) - at)
     return CloudBlock(
         np.ascontiguousarray(cloud, np.float64), at, culled, exists, axes, far, float(np.sqrt(1 - ACROSS) / sigma),
         float(np.sqrt(ACROSS) / (sigma + spacing / 2)), spacing, REVERSE, 1 / (sigma + spacing), float(robust),
     )  # fmt: skip
 
 
-def _view(towards: Float[ndarray, "3"]) -> tuple[Float[ndarray, "3 3"], float]:
+def view_axes(towards: Float[ndarray, "3"]) -> tuple[Float[ndarray, "3 3"], float]:
     """Return unit vectors across, down and along a direction, and its length."""
     far = max(float(np.linalg.norm(towards)), 1e-3)
     along = towards / far

@@ -15,6 +15,7 @@ from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project, undistort_image
 from a3dgen.geometry.regions import REGIONS
 from a3dgen.io.images import read_rgb
+from a3dgen.report.clouds import draw_cloud, draw_side
 from a3dgen.report.panels import Window, data_uri, draw_body, draw_keypoints
 
 log = logging.getLogger("a3dgen")
@@ -64,6 +65,12 @@ def panels_of(entry: Entry, body: BodyData, out: Path) -> Card:
         Panel("photo and labels", data_uri(draw_keypoints(source, entry.pixels, states, window))),
         Panel("fit", data_uri(draw_body(source, body, entry.body, window))),
     ]
+    if entry.body["cloud_points"]:
+        note += f", point cloud {entry.body['cloud_mm']:.0f} mm from the skin ({entry.body['cloud_points']} points)"
+        panels += [
+            Panel("point cloud (red: 10 cm off)", data_uri(draw_cloud(source, entry.person, entry.body, body, window))),
+            Panel("from the side", data_uri(draw_side(entry.person, entry.body, body))),
+        ]
     try:
         if entry.plate:
             panels.append(Panel("plate", data_uri(window.cut(read_rgb(out / entry.plate["image"])))))

@@ -24,6 +24,8 @@ from a3dgen.fit.multi_view import Member, carried, find_groups, together
 from a3dgen.fit.observe import observe, reprojection
 from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.fit.swaps import face_seen, refuse_swapped
+from a3dgen.geometry.regions import NUM_REGIONS
+from a3dgen.stages.fit_stumps import assumed, measure_stumps
 
 VERSION = 6
 
@@ -207,7 +209,10 @@ def _with_cloud(config: Config, fitter: Fitter, seen: Observation, fit: Fit, sta
     Raises:
         Rejected: if it has to be used.
     """
+    seen = assumed(seen) if config.cloud_stump else seen
     found = fitter.clouds.fit(seen, fit, start)
+    if config.cloud_stump:
+        found = measure_stumps(fitter, seen, found)
     if config.cloud == "require" and not (found.cloud and found.cloud.used):
         raise Rejected(found.cloud.remark if found.cloud else "no point cloud")
     return found
@@ -239,8 +244,12 @@ def _cloud_columns(fit: Fit) -> dict[str, Any]:
         return {}
     if not cloud.used:
         return {"_remark": cloud.remark}
+    stump_fit, stump_sd = np.full((2, NUM_REGIONS), np.nan)
+    for region, residual, sd in cloud.stumps:
+        stump_fit[region], stump_sd[region] = residual, sd
     return {
         "cloud_points": len(cloud.points), "cloud_mm": 1000 * cloud.median, "cloud_inliers": cloud.inliers,
+        "stump_fit": stump_fit, "stump_sd": stump_sd,
     }  # fmt: skip
 
 

@@ -18,6 +18,9 @@ from a3dgen.io.tables import read_table
 
 COLUMNS = ("key", "photo", "keep", "removed", "residual", "found", "status", "reason")
 """Columns of review.csv; only keep, removed and residual are the user's to change."""
+THROUGH, AT_JOINT = 0.6, 1.0
+UNSAID = (THROUGH, AT_JOINT)
+"""Residual fraction of a region whose length nobody has said: through a segment, and at its joint."""
 _NO = ("no", "n", "0", "false", "drop")
 _YES = ("", "yes", "y", "1", "true", "keep")
 
@@ -111,7 +114,7 @@ def _verdict(row: dict[str, str], where: str) -> ReviewEntry:
     for (region, through), tip in zip(regions, tips, strict=True):
         removed[region.index] = True
         cut = region.cuttable and through is not False
-        residual[region.index] = (tip if tip is not None else (0.6 if through else 1.0)) if cut else 1.0
+        residual[region.index] = (tip if tip is not None else (THROUGH if through else AT_JOINT)) if cut else AT_JOINT
     kept = most_proximal(np.flatnonzero(removed).tolist())
     removed = np.isin(np.arange(NUM_REGIONS), kept)
     return ReviewEntry(keep in _NO, removed, np.where(removed, residual, 1.0), whole)
