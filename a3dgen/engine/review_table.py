@@ -15,7 +15,7 @@ from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.shards import read_shard
 from a3dgen.io.tables import read_table, write_table
 from a3dgen.report.photos import without_samples
-from a3dgen.sources.photos.review import COLUMNS
+from a3dgen.sources.photos.review import COLUMNS, UNSAID
 
 SHOWN = ("fit", "amputate", "background")
 """Stages that say something of a person, after ``ingest``."""

@@ -24,7 +24,7 @@ REACH = 0.2
 """m: points farther than this from the whole segment say nothing of the stump."""
 TRUNCATED = 0.12
 """m: a larger distance is an outlier's."""
-SPACING_SHARE = 0.6
+SPACING_SHARE = 0.8
 """Skin within this share of the cloud's spacing of a point is seen."""
 FACING = -0.2
 """Skin that faces the sensor less than this (cosine) need not be hit."""
