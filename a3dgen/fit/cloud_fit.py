@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.fit.cloud import evaluate_cloud, minimise_cloud
-from a3dgen.fit.cloud_result import CloudFit, CloudOptions
+from a3dgen.fit.cloud_result import CloudFit, CloudOptions, left_aside
 from a3dgen.fit.cloud_sampling import COARSE, FINE, clusters, make_block, spread_skin, thinned, without_strays
 from a3dgen.fit.cloud_skin import CloudBlock, Skin, cloud_space, slide
 from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution
@@ -38,8 +38,10 @@ INSIDE, MARGIN = 0.5, 0.25
 """Share of a cloud that must lie in the person's box, widened on every side by this share of the person's size."""
 INLIERS = 0.45
 """Share of the points that must lie on the body."""
-LABELS_GIVE = 60.0
-"""Natural-log units that labels and priors may lose to the cloud: more, and it is somebody else's."""
+SURE, LABELS_GIVE, DOUBTED_GIVE = 0.87, 60.0, 25.0
+"""Natural-log units that labels and priors may lose to a cloud, where more than SURE of it lies on the body, and else.
+More, and the cloud is somebody else's (measured: own clouds 0 to 30, others' 28 to 200)."""
+REFUSED = 1e9
 
 
 class CloudFitter:
@@ -63,12 +65,15 @@ class CloudFitter:
         assert seen.cloud is not None
         cloud, remark = self.usable(seen, plain)
         if remark:
-            return replace(plain, cloud=_unused(remark))
-        groups = [cloud[rows] for rows in self._candidates(cloud)]
-        solved = self.solve(seen, self.minima(seen, first), groups, len(cloud))
-        if not solved:
-            return replace(plain, cloud=_unused("the body cannot be moved to the point cloud"))
-        return self._checked(seen, plain, solved)
+            return replace(plain, cloud=left_aside(remark))
+        minima, results = self.minima(seen, first), []
+        for rows in self._candidates(cloud):
+            solved = self.solve(seen, minima, thinned(cloud[rows], self.options.max_points))
+            if solved:
+                results.append(self._checked(seen, plain, solved))
+        if not results:
+            return replace(plain, cloud=left_aside("the body cannot be moved to the point cloud"))
+        return min(results, key=lambda r: r[0])[1]
 
     def again(self, seen: Observation, fit: Fit) -> Fit:
         """Return a fit solved once more from where it is, with what is known of stumps by now."""
@@ -106,7 +111,7 @@ class CloudFitter:
             )
         if not 1 / FAR_OFF < away < FAR_OFF:
             return nothing, f"the point cloud lies {away:.1f} times as far as the keypoints say: somebody else's"
-        return thinned(cloud[inside], self.options.max_points), ""
+        return cloud[inside], ""
 
     def _in_box(self, seen: Observation, cloud: Float[ndarray, "m 3"]) -> Bool[ndarray, " m"]:
         used = np.isfinite(seen.pixel_sd)
@@ -133,50 +138,37 @@ class CloudFitter:
         return [*found, *first]
 
     def solve(
-        self,
-        seen: Observation,
-        minima: list[Float[ndarray, " d"]],
-        groups: list[Float[ndarray, "m 3"]],
-        total: int,
+        self, seen: Observation, minima: list[Float[ndarray, " d"]], points: Float[ndarray, "m 3"]
     ) -> list[tuple[float, Float[ndarray, " d"], CloudBlock]]:
         """Return minima of all the evidence as (cost, variables, cloud), cheapest first.
 
         Args:
-            minima: variables to start from. groups: the points that are the person's, each an assumption.
-            total: number of points there are; those that are not the person's cost what an outlier does.
+            minima: variables to start from. points: those taken for the person's.
         """
         o, f = self.options, self.fitter
         w, ev = f.workspace(), f.evidence(seen)
-        found: list[tuple[float, ndarray, ndarray, float]] = []
+        points = without_strays(points)
+        few = thinned(points, o.rough_points)
+        block = self.block(seen, few, self.coarse, self.coarse_vertices)
+        space, far = cloud_space(self.coarse, len(few), w), float(np.median(np.linalg.norm(few, axis=1)))
+        found: list[tuple[float, ndarray]] = []
         least = np.inf
-        for group in groups:
-            points = without_strays(group)
-            few = thinned(points, o.rough_points)
-            block = self.block(seen, few, self.coarse, self.coarse_vertices)
-            space, far = cloud_space(self.coarse, len(few), w), float(np.median(np.linalg.norm(few, axis=1)))
-            others = o.robust**2 * (total - len(points))
-            for x in minima:
-                x = x.copy()
-                forward(f.model, x, w)
-                slide(f.model, self.coarse, block, far, x, ROUNDS, w, space)
-                limit = least + HOPELESS
-                cost, _ = minimise_cloud(
-                    f.model, f.prior, ev, self.coarse, block, x, o.rough_steps, ROUGH, limit, w, space
-                )
-                cost += others * len(few) / len(points)
-                if np.isfinite(cost):
-                    found.append((cost, x, points, others))
-                    least = min(least, cost)
-        out, tolerance = [], f.settings.tolerance
-        blocks: dict[int, CloudBlock] = {}
-        for cost, x, points, others in sorted(found, key=lambda m: m[0])[: o.solved]:
-            if cost > least + UNLIKELY:
+        for start in minima:
+            x = start.copy()
+            forward(f.model, x, w)
+            slide(f.model, self.coarse, block, far, x, ROUNDS, w, space)
+            limit = least + HOPELESS
+            cost, _ = minimise_cloud(f.model, f.prior, ev, self.coarse, block, x, o.rough_steps, ROUGH, limit, w, space)
+            if np.isfinite(cost):
+                found.append((cost, x))
+                least = min(least, cost)
+        block = self.block(seen, points, self.fine, self.fine_vertices)
+        space, tolerance, out = cloud_space(self.fine, len(points), w), f.settings.tolerance, []
+        for rough, x in sorted(found, key=lambda m: m[0])[: o.solved]:
+            if rough > least + UNLIKELY:
                 break
-            if id(points) not in blocks:
-                blocks[id(points)] = self.block(seen, points, self.fine, self.fine_vertices)
-            block, space = blocks[id(points)], cloud_space(self.fine, len(points), w)
             cost, _ = minimise_cloud(f.model, f.prior, ev, self.fine, block, x, o.steps, tolerance, np.inf, w, space)
-            out.append((cost + others, x, block))
+            out.append((cost, x, block))
         return sorted(out, key=lambda m: m[0])
 
     def block(self, seen: Observation, points: Float[ndarray, "m 3"], skin: Skin, vertices: ndarray) -> CloudBlock:
@@ -188,29 +180,30 @@ class CloudFitter:
             exists = skin_exists(self.fitter.body, seen.removed, residual)[vertices]
         return make_block(points, seen.cloud_sd, origin, exists, self.options.robust)
 
-    def _checked(self, seen: Observation, plain: Fit, solved: list) -> Fit:
-        """Return the fit with the cloud, unless it contradicts the labels or does not lie on the body."""
-        f = self.fitter
-        w, ev = f.workspace(), f.evidence(seen)
+    def _checked(
+        self, seen: Observation, plain: Fit, solved: list[tuple[float, ndarray, CloudBlock]]
+    ) -> tuple[float, Fit]:
+        """Return what the labels lose to the cloud, and the fit with it, or the one without if the cloud contradicts
+        the labels or does not lie on the body."""
+        f, w = self.fitter, self.fitter.workspace()
         cost, x, block = solved[0]
-        lost = evaluate(f.model, f.prior, ev, x, w) - plain.best.cost
+        lost = float(evaluate(f.model, f.prior, f.evidence(seen), x, w)) - plain.best.cost
         solution, distance = self._solution(seen, x, cost, block, w)
         inliers = float((distance < self.options.robust / block.along).mean())
+        refused = REFUSED - inliers
         if inliers < INLIERS:
-            return replace(plain, cloud=_unused(
-                f"{100 * inliers:.0f} % of the point cloud lies on the body that fits it best, {100 * INLIERS:.0f} % "
-                "needed"
-            ))  # fmt: skip
-        if lost > LABELS_GIVE or not solution.joints[:, 2].min() > 0:
-            return replace(plain, cloud=_unused(
-                "the point cloud contradicts the keypoints: no body fits both"
-            ))  # fmt: skip
+            share = f"{100 * inliers:.0f} % of the point cloud lies on the body that fits it best"
+            why = f"{share}, {100 * INLIERS:.0f} % needed"
+            return refused, replace(plain, cloud=left_aside(why))
+        if lost > (LABELS_GIVE if inliers > SURE else DOUBTED_GIVE) or not solution.joints[:, 2].min() > 0:
+            why = "the point cloud contradicts the keypoints: no body fits both"
+            return refused, replace(plain, cloud=left_aside(why))
         others = []
         for other, y, points in solved[1:]:
             if other <= cost + f.settings.margin and self._apart(y, solution, w):
                 others.append(self._solution(seen, y, other, points, w)[0])
         used = CloudFit(True, "", block.points, distance, inliers)
-        return Fit(solution, tuple(others), plain.evaluations, used)
+        return lost, Fit(solution, tuple(others), plain.evaluations, used)
 
     def _apart(self, y: Float[ndarray, " d"], solution: Solution, w: Workspace) -> bool:
         forward(self.fitter.model, y, w)
@@ -234,7 +227,3 @@ class CloudFitter:
             x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),
             float(cost), joints, sigma, x.copy(),
         ), distance  # fmt: skip
-
-
-def _unused(remark: str) -> CloudFit:
-    return CloudFit(False, f"{remark}; fitted without it", np.zeros((0, 3)), np.zeros(0), 0.0)

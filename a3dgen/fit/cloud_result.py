@@ -55,3 +55,8 @@ class CloudFit:
     def median(self) -> float:
         """Median distance (m) of the points from the skin; NaN without points."""
         return float(np.median(self.distance)) if len(self.distance) else float("nan")
+
+
+def left_aside(remark: str) -> CloudFit:
+    """Return what is said of a cloud that is not used."""
+    return CloudFit(False, f"{remark}; fitted without it", np.zeros((0, 3)), np.zeros(0), 0.0)

@@ -17,6 +17,7 @@ from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.fit.checks import Gate, check_fit
+from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config, cloud_options, solver_options
 from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
 from a3dgen.fit.mixture import load_mixture
@@ -213,6 +214,10 @@ def _with_cloud(config: Config, fitter: Fitter, seen: Observation, fit: Fit, sta
     found = fitter.clouds.fit(seen, fit, start)
     if config.cloud_stump:
         found = measure_stumps(fitter, seen, found)
+    try:
+        _gate(config, fitter, seen, found)
+    except Rejected as error:
+        found = replace(fit, cloud=left_aside(f"with the point cloud, {error}"))
     if config.cloud == "require" and not (found.cloud and found.cloud.used):
         raise Rejected(found.cloud.remark if found.cloud else "no point cloud")
     return found
@@ -225,10 +230,7 @@ def row_of(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Obser
         Rejected: if the fit is bad.
     """
     best = fit.best
-    errors = reprojection(fitter, seen, best)
-    share = float(errors.mean() / seen.size) if len(errors) else 0.0
-    gate = Gate(config.max_reprojection, config.max_prior, config.max_beta)
-    check_fit(gate, share, fitter.prior_energy(seen, best), best.betas, best.joints)
+    errors = _gate(config, fitter, seen, fit)
     K = seen.K.copy()
     K[[0, 1], [0, 1]] *= best.focal_scale
     return {
@@ -236,6 +238,20 @@ def row_of(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Obser
         "reproj_px": float(errors.mean()) if len(errors) else 0.0, "cost": best.cost, "sigma": best.sigma,
         **_alternatives(fit, fitter.body.num_betas), **_cloud_columns(fit),
     }  # fmt: skip
+
+
+def _gate(config: Config, fitter: Fitter, seen: Observation, fit: Fit) -> ndarray:
+    """Return the reprojection error (px) of every keypoint used.
+
+    Raises:
+        Rejected: if the fit is bad.
+    """
+    best = fit.best
+    errors = reprojection(fitter, seen, best)
+    share = float(errors.mean() / seen.size) if len(errors) else 0.0
+    gate = Gate(config.max_reprojection, config.max_prior, config.max_beta)
+    check_fit(gate, share, fitter.prior_energy(seen, best), best.betas, best.joints)
+    return errors
 
 
 def _cloud_columns(fit: Fit) -> dict[str, Any]:

@@ -206,7 +206,7 @@ def test_a_prediction_and_a_cloud_compose(body, fitter):
         assert with_start.cost <= without.cost + 1
         assert error(with_start, posed) < error(without, posed) + 0.01
         # and the start counts: where no heading is tried, it alone leads there
-        lone = fitter.clouds.solve(seen, [start[0]], [seen.cloud], len(seen.cloud))
+        lone = fitter.clouds.solve(seen, [start[0]], seen.cloud)
         assert lone
         assert np.isfinite(lone[0][0])
 
