@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from a3dgen.io.hdf5 import numbers
 
 MAX_BYTES = 16 << 30
 """Of one column; a build folder may come from somebody else."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 TEMPORARY = ".tmp"
 """Suffix of a file that is being written; whatever still carries it when a build starts is swept."""
 _COMPRESS_FROM = 2048
@@ -159,9 +161,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, facts: Any) -> None:
-    """Write plain JSON atomically, keys in the order given, one line a top-level key."""
+    """Write plain JSON atomically, keys in the order given, one line a top-level key.
+
+    Bytes of a path that are no UTF-8 (which Python keeps as lone surrogates) are written as escapes, and read back.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes(path, _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode())
 
 
 def _image(records: Mapping[str, Record]) -> bytes:

@@ -8,6 +8,7 @@ median shows the person, and looks like the photo inside the outline: such place
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -75,7 +76,7 @@ def frames_digest(frames: list[Path]) -> str:
     """Return a digest of the frames' names and bytes."""
     mix = hashlib.blake2b(digest_size=16)
     for path in frames:
-        mix.update(path.name.encode())
+        mix.update(os.fsencode(path.name))
         mix.update(path.read_bytes())
     return mix.hexdigest()
 

@@ -238,12 +238,12 @@ def digest_files(paths: Iterable[Path], salt: str = "") -> str:
     Raises:
         DataError: if one cannot be read.
     """
-    total = hashlib.sha256(salt.encode())
+    total = hashlib.sha256(salt.encode("utf-8", "surrogatepass"))
     for path in paths:
         try:
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-        total.update(f"\0{path.name}\0{content}".encode())
+        total.update(f"\0{path.name}\0{content}".encode("utf-8", "surrogatepass"))
     return total.hexdigest()

@@ -97,7 +97,7 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
         intact=facts.regions[_INTACT], histograms=_histograms(facts), max_reasons=MAX_REASONS,
         settings=context.settings, seed=context.seed, body=body.name, photos=photos, photo_count=count,
     )  # fmt: skip
-    replace_file(context.out / FILE, html.encode())
+    replace_file(context.out / FILE, html.encode("utf-8", "replace"))
     if facts.photos.plates:
         summary["left_over"] = dict(sorted(facts.photos.left.items()))
         summary["plates_checked"] = facts.photos.plates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def frames_folder(config: Any) -> Path:
     """Return where frames taken from the videos are kept: as configured, or in the cache folder, one per root."""
     if config.frames:
         return Path(config.frames).expanduser()
-    name = hashlib.sha256(str(Path(config.root).expanduser().resolve()).encode()).hexdigest()[:12]
+    name = hashlib.sha256(os.fsencode(Path(config.root).expanduser().resolve())).hexdigest()[:12]
     return home() / "h36m_frames" / name
 
 
