@@ -19,6 +19,7 @@ from a3dgen.io import rle
 from a3dgen.io.coco_categories import LABELS_NOTE, Category, keypoint_names, labels_are_points, person_category, spelled
 from a3dgen.io.damage import is_not_the_file
 from a3dgen.io.keypoint_lists import Layout
+from a3dgen.io.regular import read_bytes
 
 OPENPOSE = "_keypoints"
 """OpenPose writes ``<photo>_keypoints.json``."""
@@ -44,7 +45,7 @@ def read_file(path: Path, root: Path, names: Sequence[str] = (), notes: Counter[
     """
     notes = Counter() if notes is None else notes
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from a3dgen.core.errors import DataError
 from a3dgen.io.damage import is_not_the_file
+from a3dgen.io.regular import open_regular
 
 CHUNK = 1 << 22
 MAX_ELEMENT = 1 << 28
@@ -46,7 +47,7 @@ class JsonFile:
         """
         self.path = path
         try:
-            self._file: BinaryIO = path.open("rb")
+            self._file = open_regular(path)
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -24,6 +24,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.io import rle
 from a3dgen.io.damage import DAMAGED_NPZ
+from a3dgen.io.regular import read_bytes
 from a3dgen.sources.pcd import read_pcd
 
 log = logging.getLogger("a3dgen")
@@ -122,7 +123,7 @@ def _sidecar(path: Path) -> dict[str, Any]:
     for file in (path.with_name(SIDECAR), path.with_suffix(".json")):
         if file.is_file():
             try:
-                value = json.loads(file.read_text("utf-8"))
+                value = json.loads(read_bytes(file).decode("utf-8"))
             except ValueError as error:
                 raise DataError(f"{file}: not JSON ({error})") from None
             if not isinstance(value, dict):
@@ -187,7 +188,7 @@ def _pcd(path: Path, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bin(path: Path, said: dict[str, Any]) -> dict[str, Any]:
-    raw = path.read_bytes()
+    raw = read_bytes(path)
     if len(raw) % 16:
         raise DataError(f"{path}: {len(raw)} bytes, but a KITTI file holds 16 for each point")
     points = np.frombuffer(raw, "<f4").reshape(-1, 4)[:, :3].astype(np.float64)

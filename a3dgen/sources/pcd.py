@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.regular import read_bytes
 
 HEADER_LINES = 64
 _KINDS = {"F": "f", "I": "i", "U": "u"}
@@ -20,7 +21,7 @@ def read_pcd(path: Path) -> Float[ndarray, "m 3"]:
     Raises:
         DataError: if it is damaged, or lacks x, y or z.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     header, start = _header(path, data)
     dtype = _dtype(path, header)
     try:

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.io.damage import is_not_the_file
+from a3dgen.io.regular import read_bytes
 from a3dgen.io.unpickle import read_pickle
 from a3dgen.sources.common import numbers
 
@@ -78,7 +79,7 @@ def _camera(pair: tuple[str, ...], entry: Any) -> Camera:
 
 def _json(path: Path) -> Any:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         if what := is_not_the_file(content[:200]):
             raise DataError(f"{path}: {what}")
         return json.loads(content)
@@ -134,7 +135,7 @@ def _w0(path: Path) -> Float[ndarray, "300"]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(f"{path}: too large for Human3.6M's metadata.xml")
-        text = path.read_text("utf-8-sig", "replace")
+        text = read_bytes(path).decode("utf-8-sig", "replace")
         if what := is_not_the_file(text[:200].encode()):
             raise DataError(f"{path}: {what}")
     except OSError as error:

@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.regular import read_bytes
 
 _VERSION_3, _PLAIN = b"\xcd\xf3\x00\x01", b"\x00\x00\xff\xff"
 _MAX_COUNT, _MAX_DIMENSIONS, _MAX_RECORDS, _MAX_VALUES = 10_000, 16, 1 << 20, 1 << 28
@@ -22,7 +23,7 @@ def check_cdf(path: Path) -> None:
         DataError: if they make no sense.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if data[:8] != _VERSION_3 + _PLAIN:

@@ -17,6 +17,7 @@ from a3dgen.core.home import home
 from a3dgen.io import hdf5, rle
 from a3dgen.io.hdf5 import child, open_hdf5
 from a3dgen.io.images import write_image
+from a3dgen.io.video import open_video
 
 MASK_BYTES = 1 << 26
 """Of one silhouette; the camera's pictures have a million pixels."""
@@ -65,7 +66,10 @@ class Video:
             if not self._path.is_file():
                 raise Rejected(f"neither the frame nor its video is there: {self._path}")
             self.close()
-            self._capture, self._next = cv2.VideoCapture(str(self._path)), 1
+            try:
+                self._capture, self._next = open_video(self._path), 1
+            except DataError as error:
+                raise Rejected(str(error)) from None
         while self._next < number:
             if not self._capture.grab():
                 raise Rejected(f"the video ends after {self._next - 1} frames: {self._path.name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
+from a3dgen.io.video import open_video
 
 USUAL_FPS = 30.0
 """Taken where a file tells neither times nor a frame rate."""
@@ -54,11 +54,8 @@ def sampled_frames(path: Path, rate: float, most: int) -> Iterator[Frame]:
     Raises:
         DataError: if the video cannot be opened or has no frame.
     """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what is wrong with a video is said below, in words
-    capture = cv2.VideoCapture(str(path))
+    capture = open_video(path)
     try:
-        if not capture.isOpened():
-            raise DataError(f"{path.name}: the video cannot be opened")
         found = False
         for frame in _sampled(capture, rate, most):
             found = True
