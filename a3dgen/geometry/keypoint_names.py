@@ -22,15 +22,21 @@ _SINGLE = {
     "pelvis": "extra_pelvis_mpii", "mid_hip": "extra_pelvis_mpii", "root": "extra_pelvis_mpii",
     "thorax": "extra_thorax_mpii", "spine": "extra_spine_h36m", "jaw": "extra_jaw_h36m",
 }  # fmt: skip
-_H36M = {"thorax": "extra_neck_lsp", "neck_base": "extra_jaw_h36m", "neck": "extra_jaw_h36m", "head": "extra_head_h36m"}
-"""In a file that names Human3.6M's 17 joints, these four mean what Human3.6M's do."""
+_H36M = {
+    "thorax": "extra_neck_lsp", "neck_base": "extra_jaw_h36m", "neck": "extra_jaw_h36m", "neck_nose": "extra_jaw_h36m",
+    "head": "extra_head_h36m", "hip": "extra_pelvis_mpii", "left_foot": "extra_left_ankle",
+    "right_foot": "extra_right_ankle",
+}  # fmt: skip
+"""In a file that names Human3.6M's 17 joints, these mean what Human3.6M's do."""
 _WORDS = {
     "bigtoe": "big_toe", "smalltoe": "small_toe", "littletoe": "small_toe", "headtop": "head_top",
     "tophead": "top_head", "headbottom": "head_bottom", "midhip": "mid_hip", "upperneck": "upper_neck",
     "neckbase": "neck_base",
     "toe_big": "big_toe", "toe_small": "small_toe", "little_toe": "small_toe", "pinky_toe": "small_toe",
-    "head_neck": "head_bottom",
+    "head_neck": "head_bottom", "bottom_head": "head_bottom",
+    "sho": "shoulder", "elb": "elbow", "wri": "wrist", "kne": "knee", "ank": "ankle",
 }  # fmt: skip
+_NOISE = {"joint", "keypoint", "kpt", "kp", "pt", "point", "body"}
 _SIDES = {"left": "left", "l": "left", "lt": "left", "right": "right", "r": "right", "rt": "right"}
 
 H36M_NAMES = (
@@ -52,6 +58,11 @@ def split_name(name: str) -> tuple[str, str]:
     """Return (side, point) of a name: ``("left", "ankle")``; the side is empty where there is none."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[LR])(?=[A-Z][a-z])", "_", name.strip())
     words = [w for w in re.split(r"[^a-z0-9]+", text.lower()) if w]
+    while len(words) > 1 and words[0].isdigit():  # 05:left_shoulder
+        words.pop(0)
+    words = [w for w in words if w not in _NOISE] or words
+    while len(words) > 1 and words[0].isdigit():  # kpt_5_left_shoulder
+        words.pop(0)
     side = ""
     for at in (0, -1):
         if len(words) > 1 and words[at] in _SIDES:
@@ -72,9 +83,11 @@ def row_of_name(name: str, h36m: bool = False) -> int | None:
 
     Args:
         name: as an annotation tool writes it.
-        h36m: it stands among the 17 joints of Human3.6M, where four names mean other points.
+        h36m: it stands among the 17 joints of Human3.6M, where some names mean other points.
     """
     side, point = split_name(name)
+    if h36m and f"{side}_{point}" in _H36M:
+        return ROW[_H36M[f"{side}_{point}"]]
     if side:
         return ROW[_SIDED[point].format(side)] if point in _SIDED else None
     row = _H36M.get(point) if h36m else None
@@ -84,7 +97,7 @@ def row_of_name(name: str, h36m: bool = False) -> int | None:
 def rows_of_names(names: Sequence[str]) -> tuple[int | None, ...]:
     """Return the input row of every column of a file, None where it has none; a row is given once, the first wins."""
     points = {split_name(name)[1] for name in names if not split_name(name)[0]}
-    h36m = "spine" in points and not {"nose", "head_top", "top_head"} & points
+    h36m = {"spine", "thorax", "head"} <= points and not {"nose", "head_top", "top_head"} & points
     seen: set[int] = set()
     rows: list[int | None] = []
     for name in names:

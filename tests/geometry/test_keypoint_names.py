@@ -16,7 +16,8 @@ from a3dgen.geometry.skeleton import COCO_FOOT_ROWS, COCO_ROWS, MPII_ROWS, ROW
 @pytest.mark.parametrize(
     "name",
     ["left_ankle", "Left Ankle", "l_ankle", "LAnkle", "L.Ankle", "ankle_left", "ankle.L", "leftAnkle", "LEFT-ANKLE",
-     "lankle", "LeftAnkle", "ankle left", "Lt_ankle", "left ankle "],
+     "lankle", "LeftAnkle", "ankle left", "Lt_ankle", "left ankle ", "LAnk", "lank", "l_ank", "left_ankle_joint",
+     "15:left_ankle", "kpt_15_left_ankle", "keypoint-left-ankle", "Left_Ankle (point)"],
 )  # fmt: skip
 def test_spellings_of_one_point(name):
     assert split_name(name) == ("left", "ankle")
@@ -30,13 +31,17 @@ def test_spellings_of_one_point(name):
      ("head_bottom", "extra_neck_lsp"), ("pelvis", "extra_pelvis_mpii"), ("upper_neck", "extra_neck_lsp"),
      ("left_big_toe", "body_left_big_toe"), ("RBigToe", "body_right_big_toe"),
      ("right_small_toe", "body_right_small_toe"),
-     ("LSmallToe", "body_left_small_toe"), ("r_heel", "body_right_heel"), ("right_eye", "body_right_eye")],
+     ("LSmallToe", "body_left_small_toe"), ("RSho", "extra_right_shoulder"), ("lelb", "extra_left_elbow"),
+     ("r_wri", "extra_right_wrist"), ("RKne", "extra_right_knee"), ("1_nose", "body_nose"),
+     ("bottom_head", "extra_neck_lsp"), ("nose_joint", "body_nose"),
+     ("r_heel", "body_right_heel"), ("right_eye", "body_right_eye")],
 )  # fmt: skip
 def test_points_with_rows_of_their_own(name, row):
     assert rows_of_names([name]) == (ROW[row],)
 
 
-@pytest.mark.parametrize("name", ["head", "hip", "left", "", "left_thumb4", "belly", "face-12", "ball", "lower"])
+@pytest.mark.parametrize("name", ["head", "hip", "left", "", "left_thumb4", "belly", "face-12", "ball", "lower",
+                                  "left_foot", "left_eye_3", "7", "joint_7", "keypoint"])  # fmt: skip
 def test_what_nobody_knows_is_left_out(name):
     assert rows_of_names([name]) == (None,)
 
@@ -51,6 +56,18 @@ def test_human36m_names_mean_its_own_points():
     assert rows_of_names(mpii) == tuple(
         ROW[f"extra_{n}"] for n in ("pelvis_mpii", "thorax_mpii", "neck_lsp", "head_top_lsp")
     )
+
+
+def test_human36m_names_of_3d_pose_baseline():
+    names = ["Hip", "RHip", "RKnee", "RFoot", "LHip", "LKnee", "LFoot", "Spine", "Thorax", "Neck/Nose", "Head",
+             "LShoulder", "LElbow", "LWrist", "RShoulder", "RElbow", "RWrist"]  # fmt: skip
+    assert rows_of_names(names) == rows_of_names(H36M_NAMES)
+
+
+def test_a_spine_alone_does_not_make_it_human36m():
+    assert rows_of_names(["pelvis", "spine", "neck", "head"]) == (
+        ROW["extra_pelvis_mpii"], ROW["extra_spine_h36m"], ROW["extra_neck_lsp"], None
+    )  # fmt: skip
 
 
 def test_a_row_is_given_once():
