@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from a3dgen.cli import main
+from a3dgen.engine import progress
 from a3dgen.formats.schema import dataset_folder
 
 
@@ -53,3 +56,17 @@ def test_a_build_folder_is_taken_for_its_dataset(tmp_path) -> None:
     (tmp_path / "A3D_Dataset").mkdir()
     assert dataset_folder(tmp_path) == tmp_path / "A3D_Dataset"
     assert dataset_folder(tmp_path / "A3D_Dataset") == tmp_path / "A3D_Dataset"
+
+
+def test_time_left_leaves_the_warm_up_out(capsys, monkeypatch) -> None:
+    now = iter([0.0, 0.0, 60.0, 72.0, 84.0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    lines = progress.Lines()
+    lines.start("fit", 50)
+    lines.advance("fit", 10)  # a minute, most of it compiling
+    lines.advance("fit", 10)
+    lines.advance("fit", 10)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert "left" not in first
+    assert second.endswith("36 s left")
+    assert third.endswith("24 s left")

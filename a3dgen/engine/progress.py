@@ -40,7 +40,10 @@ class Quiet:
 
 
 class Lines:
-    """One line when a stage ends, and one every ten seconds in between: for logs."""
+    """One line when a stage ends, and one every ten seconds in between: for logs.
+
+    Time left is told from the second batch on: the first one holds what is loaded and compiled once.
+    """
 
     def __init__(self, unit: str = "people") -> None:
         self._unit = unit
@@ -48,6 +51,7 @@ class Lines:
         self._done: dict[str, int] = {}
         self._total: dict[str, int | None] = {}
         self._last: dict[str, float] = {}
+        self._first: dict[str, tuple[int, float]] = {}
         self._shown = time.monotonic()
 
     def start(self, stage: str, total: int | None = None) -> None:
@@ -59,6 +63,8 @@ class Lines:
     def advance(self, stage: str, done: int = 1) -> None:
         self._done[stage] += done
         self._last[stage] = time.monotonic()
+        if done:
+            self._first.setdefault(stage, (self._done[stage], self._last[stage]))
         if self._done[stage] != self._total[stage] and self._last[stage] - self._shown > PLAIN_SECONDS:
             self._shown = self._last[stage]
             self.say(f"{stage}: {self._state(stage)}")
@@ -80,7 +86,10 @@ class Lines:
             return text
         rate = done / seconds
         text += f", {rate:.1f}/s" if rate >= 0.1 else f", {seconds / done:.0f} s each"
-        return text + (f", {(total - done) * seconds / done:.0f} s left" if total and total > done else "")
+        first, since = self._first.get(stage, (0, self._since[stage]))
+        if not total or total <= done or done <= first:
+            return text
+        return text + f", {(total - done) * (self._last[stage] - since) / (done - first):.0f} s left"
 
 
 class Bars:
