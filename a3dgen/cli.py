@@ -122,12 +122,14 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_build(add("retry", "build again, and retry the people that failed"))
     status = add("status", "show what a build would make, and why, without making it")
     _add_config(status)
+    _add_verify(status)
     _add_validate(add("validate", "check a dataset against every rule of the A3D format, from the files alone"))
     _add_reading(add)
     export = add("export", "write a finished dataset in another format")
     export.add_argument("format", choices=("coco", "mesh", "spin", "webdataset"), help="which")
     export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder; for mesh, the build folder")
     export.add_argument("to", metavar="OUT", help="file (coco) or folder to write to")
+    export.add_argument("--force", action="store_true", help="also beside files that are not an export's")
     export.add_argument("--keys", nargs="+", metavar="KEY", help="mesh: only these samples (all)")
     _add_build(
         add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
@@ -189,7 +191,22 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument("--cluster", metavar="NAME", help="slurm: workers are its jobs (keys slurm.*, --workers)")
     command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    _add_consent(command)
+    _add_verify(command)
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="same as --set")
+
+
+def _add_consent(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--force", action="store_true", help="also in a folder that holds other things: beside them, none is touched"
+    )
+    command.add_argument("--yes", action="store_true", help="even if more than half of a finished dataset is dropped")
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--verify", action="store_true", help="read every file, to find damage that leaves its size and time as it was"
+    )
 
 
 def _add_custom(command: argparse.ArgumentParser) -> None:
@@ -209,12 +226,14 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override any key")
     command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
     command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    _add_consent(command)
 
 
 def _add_validate(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder, or the build folder that holds it")
     command.add_argument("--smpl", default="", metavar="FILE", help="SMPL file, for the body rules of an SMPL dataset")
     command.add_argument("--strict", action="store_true", help="count warnings as violations")
+    command.add_argument("--quick", action="store_true", help="do not read every file to compare it with the manifest")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 

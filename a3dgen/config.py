@@ -15,11 +15,10 @@ from a3dgen.core.package_files import data_folder
 from a3dgen.core.registry import resolve
 from a3dgen.core.strict_yaml import read_yaml
 from a3dgen.core.typed import check_keys, construct, convert, override, plain
+from a3dgen.io.portable import OUT_TOKEN
 from a3dgen.sources import SOURCES
 from a3dgen.stages.table import INGEST, STAGE_TABLE, StageTable
 
-OUT_TOKEN = "${out}"
-"""In a source's paths: the build folder, where the demo's raw trees lie."""
 DEMO_MODULE = "a3dgen.demo"
 CLUSTERS = ("", "slurm")
 
@@ -150,7 +149,14 @@ class BuildConfig:
 
     def ingest_config(self) -> Any:
         """Return ingest's Config with all sources in it, ``${out}`` in their paths replaced by the build folder."""
-        sources = {name: _with_out(config, str(self.out)) for name, config in self.sources.items()}
+        return self._ingest(OUT_TOKEN, str(self.out))
+
+    def portable_ingest_config(self) -> Any:
+        """Return the same with ``${out}`` in place of the build folder: alike wherever the build lies."""
+        return self._ingest(str(self.out), OUT_TOKEN)
+
+    def _ingest(self, text: str, instead: str) -> Any:
+        sources = {name: _replaced(config, text, instead) for name, config in self.sources.items()}
         return dataclasses.replace(self.stages[INGEST], sources=sources)
 
 
@@ -270,15 +276,16 @@ def _private(sources: dict[str, Any], kinds: Mapping[str, str], privacy: Privacy
     return {n: dataclasses.replace(s, **on) if kinds[n] == "photos" else s for n, s in sources.items()}
 
 
-def _with_out(value: Any, out: str) -> Any:
-    """Replace ``${out}`` in every text of a configuration."""
+def _replaced(value: Any, text: str, instead: str) -> Any:
+    """Replace the beginning of every path in a configuration."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changed = {f.name: _with_out(getattr(value, f.name), out) for f in dataclasses.fields(value)}
+        changed = {f.name: _replaced(getattr(value, f.name), text, instead) for f in dataclasses.fields(value)}
         return dataclasses.replace(value, **changed)
     if isinstance(value, Mapping):
-        return {k: _with_out(v, out) for k, v in value.items()}
+        return {k: _replaced(v, text, instead) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_with_out(v, out) for v in value)
-    if isinstance(value, str):
-        return value.replace(OUT_TOKEN, out)
-    return Path(str(value).replace(OUT_TOKEN, out)) if isinstance(value, Path) else value
+        return type(value)(_replaced(v, text, instead) for v in value)
+    path = str(value)
+    if isinstance(value, str | Path) and (path == text or path.startswith(f"{text}/")):
+        return type(value)(instead + path.removeprefix(text))
+    return value

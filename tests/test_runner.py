@@ -51,7 +51,9 @@ def made(ledger):
 
 def content(out: Path, but=("run.json", "log.jsonl", ".lock")) -> dict[str, bytes]:
     return {
-        str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file() and p.name not in but
+        str(p.relative_to(out)): p.read_bytes()
+        for p in sorted(out.rglob("*"))
+        if p.is_file() and p.name not in but and p.suffix != ".files"
     }
 
 
@@ -168,7 +170,7 @@ DAMAGES = {
     "ingest not finished": lambda out: (out / "ingest" / "done.json").unlink(),
     "temporaries": lambda out: [
         (out / name).write_text("half")
-        for name in ("fit/.000000.h5.9.tmp", "render/Images/.x.png.1.tmp", ".run.json.3.tmp")
+        for name in ("fit/.000000.h5.9.a3dgen.tmp", "render/Images/.x.png.1.a3dgen.tmp", ".run.json.3.a3dgen.tmp")
     ],
 }
 

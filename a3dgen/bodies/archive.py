@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import io
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.files import write_whole
 from a3dgen.geometry.body import BodyData, KeypointBlends
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.io.npz import read
@@ -51,16 +50,7 @@ def save_body(path: Path, body: BodyData) -> None:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside its destination and move it there, so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, content)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

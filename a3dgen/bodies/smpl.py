@@ -17,6 +17,7 @@ from a3dgen.bodies.smpl_file import SmplArrays, read_smpl
 from a3dgen.bodies.transfer import VERSION, Transfer, load_transfer, make_transfer, save_transfer
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.files import remove
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import ROW
@@ -97,7 +98,7 @@ def transferred(arrays: SmplArrays) -> Transfer:
             try:
                 return load_transfer(path)
             except DataError:
-                path.unlink()
+                remove(path)  # damaged; of our own cache
         log.info("body smpl: transferring UVs, masks and garment shells from the open body (once)")
         made = make_transfer(anny24.load(BodyConfig()), arrays)
         save_transfer(path, made)

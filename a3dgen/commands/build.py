@@ -16,6 +16,7 @@ from a3dgen.engine.dask_cluster import make_executor
 from a3dgen.engine.executor import Executor
 from a3dgen.engine.ledger import Ledger, final_table
 from a3dgen.engine.progress import Progress, make_progress
+from a3dgen.engine.shrinking import Consent
 from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE, STAGE_TABLE
 
 
@@ -31,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
             force=frozenset({stage} - {""}),
             until=stage if stage and args.only else "",
             retry_failed=args.command == "retry",
+            beside=args.force,
+            consent=consent(progress, args.yes),
+            verify=args.verify,
         )
     if not args.quiet:
         show(ledger, config)
@@ -52,6 +56,12 @@ def showing(quiet: bool) -> Iterator[Progress]:
 def run_build(config: BuildConfig, progress: Progress, **options: Any) -> Ledger:
     """Build; ``options`` are fields of ``Build`` such as ``until``."""
     return Build(config, lambda: executor_for(config), progress, lambda: digest_of_body(config), **options).run()
+
+
+def consent(progress: Progress, yes: bool) -> Consent:
+    """Return who says that a dataset may lose most of its samples: ``--yes``, or whoever sits at the terminal."""
+    ask = getattr(progress, "ask", None) if sys.stdin is not None and sys.stdin.isatty() else None
+    return Consent(yes, ask)
 
 
 def configure(args: argparse.Namespace) -> BuildConfig:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 
-from a3dgen.commands.build import run_build, show, showing
+from a3dgen.commands.build import consent, run_build, show, showing
 from a3dgen.config import BuildConfig
+from a3dgen.engine.build_folder import held
+from a3dgen.engine.forget import drop_dataset
 from a3dgen.engine.photo_build import OPTION_NAMES, PhotoBuild, build_photos, configure_photos
-from a3dgen.stages.table import DATASET_FOLDER
+from a3dgen.stages.table import STAGE_TABLE
 
 
 def run(args: argparse.Namespace) -> int:
     """Build from photos; return the exit code. A folder without people is no error."""
     config = configure(args)
-    done = run_photos(config, args.photos, args.review, args.quiet)
+    done = run_photos(config, args.photos, args.review, args.quiet, beside=args.force, yes=args.yes)
     if done.ledger is None:
         print(f"nobody found in {args.photos}: {done.nobody}")
         return 0
@@ -33,14 +34,27 @@ def configure(args: argparse.Namespace) -> BuildConfig:
     return configure_photos(args.photos, options, args.set, args.out, args.workers)
 
 
-def run_photos(config: BuildConfig, photos: str, review: str | None, quiet: bool) -> PhotoBuild:
-    """Build from photos; a dataset of earlier photos goes where nobody is found any more."""
+def run_photos(
+    config: BuildConfig, photos: str, review: str | None, quiet: bool, beside: bool = False, yes: bool = False
+) -> PhotoBuild:
+    """Build from photos; a dataset of earlier photos goes only where the user says so.
+
+    Args:
+        config, photos, review: as for ``build_photos``. quiet: show nothing.
+        beside: in a folder with things of somebody else's. yes: even if most of an earlier dataset goes.
+    """
     with showing(quiet) as progress:
         done = build_photos(
-            config, photos, review or "", lambda config, until: run_build(config, progress, until=until)
+            config,
+            photos,
+            review or "",
+            lambda config, until: run_build(
+                config, progress, until=until, beside=beside, consent=consent(progress, yes)
+            ),
         )
-    if done.ledger is None:
-        shutil.rmtree(config.out / DATASET_FOLDER, ignore_errors=True)
+        if done.ledger is None:  # if there was a dataset, the user has agreed to lose it
+            with held(config.out, STAGE_TABLE, False, progress.say):
+                drop_dataset(config.out)
     return done
 
 

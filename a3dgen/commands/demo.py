@@ -7,8 +7,9 @@ import argparse
 from a3dgen.commands.build import configure, digest_of_body, executor_for
 from a3dgen.core.errors import ConfigError
 from a3dgen.engine.build import Build
-from a3dgen.engine.build_folder import RAW, folder_lock
+from a3dgen.engine.build_folder import RAW, held
 from a3dgen.engine.progress import make_progress
+from a3dgen.stages.table import STAGE_TABLE
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     progress = make_progress(args.quiet)
     build = Build(config, lambda: executor_for(config), progress, lambda: digest_of_body(config))
     try:
-        with folder_lock(build.out):
+        with held(build.out, STAGE_TABLE, args.force, progress.say):
             facts = build.make_demo()
     finally:
         build.close()

@@ -13,9 +13,11 @@ def run(args: argparse.Namespace) -> int:
         from a3dgen.formats.exports.mesh import body_of, export
 
         build = Path(args.folder)
-        paths = export(build, Path(args.to), body_of(build), args.keys)
+        paths = export(build, Path(args.to), body_of(build), args.keys, args.force)
     else:
-        paths = import_module(f"a3dgen.formats.exports.{args.format}").export(Path(args.folder), Path(args.to))
+        paths = import_module(f"a3dgen.formats.exports.{args.format}").export(
+            Path(args.folder), Path(args.to), force=args.force
+        )
     for path in paths:
         print(path)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 from a3dgen.commands.build import digest_of_body, executor_for
 from a3dgen.config import BuildConfig
 from a3dgen.engine.build import Build
-from a3dgen.engine.forget import forget
+from a3dgen.engine.forget import drop_results, forget
 from a3dgen.engine.progress import make_progress
-from a3dgen.stages.table import DATASET_FOLDER
+from a3dgen.engine.shrinking import Consent
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,13 +23,17 @@ def run(args: argparse.Namespace) -> int:
     def build(config: BuildConfig) -> Any:
         def one(until: str) -> Any:
             return Build(
-                config, lambda: executor_for(config), progress, lambda: digest_of_body(config), until=until
+                config,
+                lambda: executor_for(config),
+                progress,
+                lambda: digest_of_body(config),
+                until=until,
+                consent=Consent(given=True),
             ).run()
 
         ledger = one("ingest")
         if not ledger.stages["ingest"].rows["Persons"]:
-            for stage in ("fit", "amputate", "background", "render", "annotate", "report", DATASET_FOLDER):
-                shutil.rmtree(out / stage, ignore_errors=True)
+            drop_results(out)
             return ledger
         return one("")
 

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one line a stage and reason, and which keys have changed since the last build."""
     config = configure(args)
     print(f"{config.out}")
-    for stage, reasons in planned(config).items():
+    for stage, reasons in planned(config, args.verify).items():
         for why, count in Counter(reasons).most_common():
             print(f"  {stage:<11} {count:>6} {why or 'up to date'}")
     for line in changed_keys(config.out / "config.json", config.settings()):
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def planned(config: BuildConfig) -> dict[str, list[str]]:
+def planned(config: BuildConfig, verify: bool = False) -> dict[str, list[str]]:
     """Return stage -> why each of its results must be made ("" = it is kept), the demo's raw data included."""
     if config.demo is not None:
         from a3dgen import demo
@@ -37,7 +37,7 @@ def planned(config: BuildConfig) -> dict[str, list[str]]:
             first, *others = STAGE_TABLE
             to_make = {"demo": ["raw data to be made"], first: ["follows demo"]}
             return to_make | {name: [f"follows {first}"] for name in others}
-    return plan(config, STAGE_TABLE, lambda: digest_of_body(config))
+    return plan(config, STAGE_TABLE, lambda: digest_of_body(config), verify)
 
 
 def changed_keys(path: Path, settings: Mapping[str, Any]) -> list[str]:

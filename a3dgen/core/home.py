@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.files import remove
 
 VARIABLE = "A3DGEN_HOME"
 SHARED = ("anny", "bodies", "numba")
@@ -110,5 +111,5 @@ def _borrow(source: Path, folder: Path) -> None:
                 link = folder / Path(root).relative_to(source) / file
                 if not link.exists() and os.access(Path(root) / file, os.R_OK):
                     link.parent.mkdir(parents=True, exist_ok=True)
-                    link.unlink(missing_ok=True)  # one that leads nowhere any more
+                    remove(link)  # one that leads nowhere any more
                     link.symlink_to(Path(root).absolute() / file)

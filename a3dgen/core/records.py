@@ -299,7 +299,17 @@ class Outcome(Record):
         return {s: int(np.sum(self.status == s)) for s in (OK, REJECTED, FAILED)}
 
 
-RECORDS: dict[str, type[Record]] = {c.__name__: c for c in (Persons, Shapes, Bodies, Plans, Plates, Renders, Outcome)}
+@dataclass(frozen=True)
+class Pictures(Record):
+    """What every picture of a shard held when it was written; ``key`` is its path below the build folder."""
+
+    sha256: np.ndarray = column("str", doc="SHA-256 of the file, hexadecimal")
+    size: np.ndarray = column("i8", unit="bytes", doc="length of the file")
+
+
+RECORDS: dict[str, type[Record]] = {
+    c.__name__: c for c in (Persons, Shapes, Bodies, Plans, Plates, Renders, Outcome, Pictures)
+}
 
 
 def canonical(value: object) -> str:

@@ -39,7 +39,7 @@ class Context:
 @dataclass(frozen=True)
 class Inputs:
     """The records of one shard, as far as earlier stages have produced them, and their outcomes by stage; for ``fit``
-    also the shapes of all subjects."""
+    also the shapes of all subjects; for gathering stages also path -> SHA-256 of the pictures."""
 
     persons: Persons
     bodies: Bodies | None = None
@@ -48,6 +48,7 @@ class Inputs:
     renders: Renders | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     shapes: Shapes | None = None
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

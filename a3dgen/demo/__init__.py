@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.files import remove
 from a3dgen.demo.shoot import Job, job_digest, photo_path, shoot
 from a3dgen.demo.shots import DemoShot, list_shots
 from a3dgen.demo.trees import write_trees
@@ -84,7 +85,7 @@ def build(
     facts = {"people": config.people, "images": len(shots), "sources": _by_source(shots)}
     if _is_there(truth / SIDECAR, digest, root, shots):
         return {**facts, "made": False, "seconds": round(time.monotonic() - start, 2)}
-    (truth / SIDECAR).unlink(missing_ok=True)
+    remove(truth / SIDECAR)
     truth.mkdir(parents=True, exist_ok=True)
     job = Job(root, truth, seed, config.noise_px, model, digest, config.lidar)
     taken = []

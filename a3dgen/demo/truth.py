@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.files import write_whole
 from a3dgen.io.npz import read
 
 FILE = "truth.npz"
@@ -50,11 +50,9 @@ def write_truth(folder: Path, people: Sequence[dict[str, Any]]) -> None:
     arrays: dict[str, Any] = {name: np.array([p[name] for p in people], np.float64) for name in _COLUMNS}
     arrays["key"] = np.array([p["key"] for p in people], dtype=str)
     arrays["mask"] = np.array([p["mask"] for p in people], dtype=str)
-    handle, partial = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(handle, "wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.chmod(partial, 0o644)
-    os.replace(partial, folder / FILE)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_whole(folder / FILE, buffer.getvalue())
 
 
 def read_truth(folder: Path) -> dict[str, Truth]:

@@ -9,30 +9,37 @@ from typing import Any
 
 from a3dgen.config import BuildConfig
 from a3dgen.core import interrupts
-from a3dgen.core.errors import ConfigError
+from a3dgen.core.errors import A3dgenError
+from a3dgen.core.files import remove
+from a3dgen.core.ownership import BUILD, check_owner
 from a3dgen.core.stage import Context
+from a3dgen.engine.adoption import is_old_build
 from a3dgen.engine.build_folder import (
     RAW,
     TRUTH,
     Shards,
-    folder_lock,
+    has_leftovers,
+    held,
+    own_names,
     remove_orphans,
-    remove_shards_from,
     size_of,
     sweep_folder,
 )
 from a3dgen.engine.digests import digest
-from a3dgen.engine.disk_space import count_pixels, needed, require_space
+from a3dgen.engine.disk_space import needed, require_space
 from a3dgen.engine.executor import Crew, Executor
 from a3dgen.engine.freshness import DONE, Freshness, count_files
 from a3dgen.engine.ledger import Ledger, fed
 from a3dgen.engine.progress import Progress
 from a3dgen.engine.schedule import Flow
-from a3dgen.engine.subject_shapes import ShapePass, count_subjects
-from a3dgen.engine.tasks import cut_shards, shard_path, storage_error, summary
+from a3dgen.engine.shrinking import PEOPLE, SAMPLES, Consent, require_consent
+from a3dgen.engine.source_shards import SourceShards
+from a3dgen.engine.subject_shapes import ShapePass
+from a3dgen.engine.tasks import cut_shards, storage_error
 from a3dgen.engine.warmup import WarmUp
-from a3dgen.io.shards import write_json, write_shard
-from a3dgen.stages.table import GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
+from a3dgen.io.file_list import sha256_of
+from a3dgen.io.shards import write_json
+from a3dgen.stages.table import DATASET_FOLDER, GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
 
 PHOTOS = "photos"
 """What the bar is called while people are looked for."""
@@ -51,6 +58,9 @@ class Build:
         until: last stage to bring up to date; all stages if empty.
         retry_failed: also remake shards in which a key failed.
         table: the stages.
+        beside: build in a folder that holds things of somebody else's, as long as no name is taken.
+        consent: who says that a dataset may lose most of its samples.
+        verify: read every file to see whether it is what was written, not only those of another size or time.
     """
 
     config: BuildConfig
@@ -61,6 +71,9 @@ class Build:
     until: str = ""
     retry_failed: bool = False
     table: StageTable = field(default_factory=lambda: STAGE_TABLE)
+    beside: bool = False
+    consent: Consent = field(default_factory=Consent)
+    verify: bool = False
 
     def __post_init__(self) -> None:
         names = list(self.table)
@@ -69,7 +82,7 @@ class Build:
         self._chain = [spec for spec in self._stages if spec.kind == SHARD]
         self.out = self.config.out
         self.ledger = Ledger(self.out)
-        self.fresh = Freshness(self.config, self.table, self.body_digest)
+        self.fresh = Freshness(self.config, self.table, self.body_digest, self.verify, keep_times=True)
         self._crew = Crew(self.make_executor, self.progress.say)
         self._pool = self._crew.executor
         self._warm_up = WarmUp()
@@ -87,9 +100,10 @@ class Build:
             KeyboardInterrupt: on Ctrl-C or SIGTERM; run again to resume.
         """
         try:
-            with folder_lock(self.out):
+            check_owner(self.out, BUILD, own_names(self.table), self.beside, is_old_build)
+            depends = None if self.config.demo is not None else self.fresh.ingest_depends(self._stages[0])
+            with held(self.out, self.table, self.beside, self.progress.say):
                 sweep_folder(self.out, self.table)
-                write_json(self.out / "config.json", self.config.settings())
                 self.ledger.event("start", config=self.config.name, settings=digest(self.config.settings()))
                 if self._must_fit():
                     self._warm_up.start(self._pool)
@@ -97,7 +111,8 @@ class Build:
                     self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
                 if self.config.demo is not None:
                     self.make_demo()
-                count = self._ingest(self._stages[0])
+                count = self._ingest(self._stages[0], depends or self.fresh.ingest_depends(self._stages[0]))
+                write_json(self.out / "config.json", self.config.settings())
                 self._check_space(count)
                 self._shard_stages(count)
                 self.ledger.check_balance()
@@ -157,10 +172,9 @@ class Build:
 
     # -- ingest
 
-    def _ingest(self, spec: StageSpec) -> int:
+    def _ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> int:
         """Read the sources into shards unless that is done; return the number of shards."""
         self.progress.start(spec.name)
-        depends = self.fresh.ingest_depends(spec)
         verdict = self.fresh.ingest(spec, depends)
         if verdict.damage:
             self._trouble(f"{spec.name}, {verdict.why}; it is made again")
@@ -170,24 +184,17 @@ class Build:
                 self._book(spec, self.fresh.sidecar(spec, shard), made=False)
             self.progress.finish(spec.name, "up to date")
             return facts["shards"]
-        folder = self.out / spec.name
-        (folder / DONE).unlink(missing_ok=True)
-        count, start = 0, time.perf_counter()
-        for count, output in enumerate(self._read_people(spec), 1):
-            sidecar = {"stage": spec.name, "shard": count - 1, "depends": depends, **summary(output.outcome)}
-            sidecar["subjects"] = count_subjects(output.record)
-            sidecar["pixels"] = count_pixels(output.record)
-            records = {type(output.record).__name__: output.record, "Outcome": output.outcome}
-            written = write_shard(shard_path(self.out, spec.name, count - 1), records, sidecar)
-            self._book(spec, {**written, "seconds": time.perf_counter() - start}, made=True)
-            start = time.perf_counter()
-        if not count:
-            raise ConfigError("the sources hold no people: check sources.<name>.root and its filters")
-        for stage in self.table.values():
-            remove_shards_from(self.out / stage.name, count)
-        write_json(folder / DONE, {"depends": depends, "shards": count, "shard_size": self.config.run.shard_size})
+        shards = SourceShards(self.out, spec.name, depends)
+        for made in shards.write(self._read_people(spec)):
+            self._book(spec, made, made=True)
+        try:
+            require_consent(self.out, PEOPLE, shards.people, self.consent)
+        except A3dgenError:
+            shards.withdraw()
+            raise
+        shards.commit(self.table, self.config.run.shard_size)
         self.progress.finish(spec.name)
-        return count
+        return shards.count
 
     def _read_people(self, spec: StageSpec) -> Iterator[Any]:
         config, code = self.config.ingest_config(), spec.code()
@@ -237,8 +244,12 @@ class Build:
         ).run(count)
         for spec in self._chain:
             book = self.ledger.stages.get(spec.name)
-            if book is not None and book.made:
-                remove_orphans(self.out, spec, count)
+            if (
+                (book is not None and book.made)
+                or spec.name in self.fresh.doubtful
+                or (has_leftovers(self.out, spec.name, count))
+            ):
+                remove_orphans(self.out, spec.name, count)
             self.progress.finish(spec.name, "" if book is not None and book.made else "up to date")
 
     def _find_shapes(self, count: int) -> None:
@@ -278,6 +289,8 @@ class Build:
             facts = None if spec.name in self.force else verdict.facts
             made, start = facts is None, time.perf_counter()
             if facts is None:
+                if spec.output == DATASET_FOLDER:
+                    require_consent(self.out, SAMPLES, self._samples(), self.consent)
                 self.ledger.write(self._crew.describe())
                 facts = self._gather(spec, count, depends or {})
             else:
@@ -285,13 +298,20 @@ class Build:
             self.ledger.add_whole(spec.name, facts["facts"], made, time.perf_counter() - start, facts["bytes"])
             self.progress.finish(spec.name, "" if made else "up to date")
 
+    def _samples(self) -> int:
+        return self.ledger.stages["render"].rows["Renders"] if "render" in self.ledger.stages else 0
+
     def _gather(self, spec: StageSpec, count: int, depends: Mapping[str, Any]) -> dict[str, Any]:
         folder = self.out / spec.name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / DONE).unlink(missing_ok=True)
+        remove(folder / DONE)
         shards = Shards(self.out, spec, count, lambda: self.progress.advance(spec.name))
         found = spec.code().run(self.config.stages[spec.name], self._context(spec), shards)
         output = self.out / spec.output
         facts = {"depends": dict(depends), "facts": found, "files": count_files(output), "bytes": size_of(output)}
+        if output.is_file():
+            facts["sha256"] = sha256_of(output)
+        if spec.output == DATASET_FOLDER:
+            facts |= {SAMPLES: self._samples(), PEOPLE: self.ledger.stages[self._stages[0].name].rows["Persons"]}
         write_json(folder / DONE, facts)
         return facts

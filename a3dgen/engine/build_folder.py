@@ -10,13 +10,22 @@ from pathlib import Path
 
 from a3dgen.core import interrupts
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.files import remove, remove_listed, sweep
+from a3dgen.core.ownership import ADOPTED, BUILD, MARKER, OURS, check_owner, write_marker
 from a3dgen.core.stage import Inputs
-from a3dgen.engine.tasks import FILE_COLUMNS, LOCK, files_of, load_inputs, require_folder, shard_path
-from a3dgen.io.shards import read_shard, remove_shard, sidecar_path, sweep
-from a3dgen.stages.table import StageSpec
+from a3dgen.engine.adoption import is_old_build, list_old_files
+from a3dgen.engine.pictures import doubt
+from a3dgen.engine.tasks import LOCK, load_inputs, require_folder
+from a3dgen.io.file_list import SUFFIX, read_list, write_list
+from a3dgen.io.shards import remove_shard
+from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE, StageSpec
 
 RAW, TRUTH = "raw", "truth"
 """Where the demo's data lie below the build folder; the pipeline reads the first and only the report the second."""
+
+
+FILES = ("config.json", "run.json", "log.jsonl", "workers.log", "forgotten.json", "review.csv")
+"""Files at the top of a build folder, besides dataset and report."""
 
 
 def sweep_folder(out: Path, stages: Iterable[str]) -> None:
@@ -38,7 +47,7 @@ class Shards:
     def __iter__(self) -> Iterator[Inputs]:
         for shard in interrupts.checked(range(self._count)):
             require_folder(self._out)
-            yield load_inputs(self._out, shard, self._spec.needs)
+            yield load_inputs(self._out, shard, self._spec.needs, pictures=True)
             self._report()
 
 
@@ -71,39 +80,70 @@ def size_of(path: Path) -> int:
     return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
 
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+def own_names(stages: Iterable[str]) -> list[str]:
+    """Return the names that a build makes at the top of its folder."""
+    return [MARKER, DATASET_FOLDER, REPORT_FILE, *FILES, *stages, RAW, TRUTH]
+
+
+@contextlib.contextmanager
+def held(out: Path, stages: Iterable[str], force: bool, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the build folder, which is new, empty or a build's; nothing is touched in any other.
+
+    Args:
+        out: the folder. stages: names of the folders in it. force: also beside things of somebody else's, as long as
+            no name of ours is taken. say: told of a folder that an earlier version made.
+
+    Raises:
+        ConfigError: if it is somebody else's, or another build holds it. DataError: if its marker is damaged.
+    """
+    check_owner(out, BUILD, own_names(stages), force, is_old_build)
+    with folder_lock(out):
+        owner = check_owner(out, BUILD, own_names(stages), force, is_old_build)  # nobody else writes now
+        if owner != OURS:
+            if owner == ADOPTED:
+                say(f"{out}: a build of an earlier version, by its own records; it goes on as one of this version")
+                list_old_files(out)
+            write_marker(out, BUILD)
+        yield
 
 
 def remove_shards_from(folder: Path, first: int) -> int:
-    """Delete the shards numbered ``first`` and up of one stage; return how many."""
+    """Delete the shards numbered ``first`` and up of one stage; return how many.
+
+    Their pictures are only doubted: other shards may name them now (see ``remove_orphans``).
+    """
     removed = 0
-    for path in folder.glob("[0-9]*.h5") if folder.is_dir() else ():
-        if path.stem.isdigit() and int(path.stem) >= first:
-            remove_shard(path)
-            removed += 1
-    for path in folder.glob("[0-9]*.json") if folder.is_dir() else ():
-        if path.stem.isdigit() and int(path.stem) >= first:
-            path.unlink()
+    for listed in sorted(folder.glob(f"[0-9]*{SUFFIX}")):
+        if listed.stem.isdigit() and int(listed.stem) >= first:
+            shard = listed.with_suffix(".h5")
+            removed += shard.exists()
+            remove_shard(shard)
+            doubt(shard)
     return removed
 
 
-def remove_orphans(out: Path, spec: StageSpec, count: int) -> int:
-    """Delete pictures in a stage's folder that none of its ``count`` shards names; return how many.
+def has_leftovers(out: Path, stage: str, count: int) -> bool:
+    """Whether a stage has lists of files of shards that are no more."""
+    return any(int(p.stem) >= count for p in (out / stage).glob(f"[0-9]*{SUFFIX}") if p.stem.isdigit())
 
-    A sidecar ``<picture>.json`` goes with its picture. Only hashes of the names are held.
+
+def remove_orphans(out: Path, stage: str, count: int) -> int:
+    """Delete files that a stage has made and that none of its ``count`` shards needs; return how many.
+
+    What is in nobody's list is not ours to delete.
     """
-    if spec.produces is None or spec.produces.__name__ not in FILE_COLUMNS:
-        return 0
-    named: set[int] = set()
-    for shard in range(count):
-        for record in read_shard(shard_path(out, spec.name, shard)).values():
-            named.update(hash(name) for name in files_of(record))
+    lists = {path: read_list(path) for path in (out / stage).glob(f"[0-9]*{SUFFIX}") if path.stem.isdigit()}
+    needed = {hash(f"{stage}/{number:06d}{end}") for number in range(count) for end in (".h5", ".json")}
+    for path, times in lists.items():
+        if int(path.stem) < count:
+            needed.update(hash(name) for name, time in times.items() if time is not None)
     removed = 0
-    for root, _, files in os.walk(out / spec.name):
-        for name in files:
-            path = Path(root) / name
-            if path.suffix.lower() in PICTURES and hash(str(path.relative_to(out))) not in named:
-                path.unlink()
-                sidecar_path(path).unlink(missing_ok=True)
-                removed += 1
+    for path, times in lists.items():
+        mine = {name: time for name, time in times.items() if time is not None and int(path.stem) < count}
+        removed += remove_listed(out, [name for name in times if hash(name) not in needed])
+        if mine:
+            if mine != times:
+                write_list(path, mine)
+        else:
+            remove(path)
     return removed

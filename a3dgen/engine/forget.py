@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from a3dgen.config import BuildConfig, build_config
 from a3dgen.core.errors import ConfigError, nearest
-from a3dgen.engine.build_folder import folder_lock
+from a3dgen.core.files import remove, remove_empty, remove_listed
+from a3dgen.core.ownership import BUILD, check_owner
+from a3dgen.engine.adoption import is_old_build
+from a3dgen.engine.build_folder import held, remove_orphans, remove_shards_from
 from a3dgen.engine.freshness import DONE, read_done
+from a3dgen.engine.tasks import shape_path
+from a3dgen.io.dataset_folder import DATASET_LIST
+from a3dgen.io.file_list import SUFFIX, read_list, write_list
 from a3dgen.io.forgotten import add_forgotten, fact, facts_of, shot_of
 from a3dgen.io.images import replace_file
 from a3dgen.io.npz import read
-from a3dgen.io.shards import read_shard
+from a3dgen.io.portable import resolved
+from a3dgen.io.shards import read_shard, remove_shard
 from a3dgen.io.tables import read_table
 from a3dgen.stages.background import safe_name
-from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE
+from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE, STAGE_TABLE
 
-LINES = (".jsonl", ".log", ".csv")
+log = logging.getLogger("a3dgen")
+TEXTS = ("log.jsonl", "workers.log", "review.csv", "ingest/photos/names.csv")
 """Text files of which lines are dropped; others hold no line that could be missed."""
+PHOTO_FILES = Path("ingest") / "photos" / "made.files"
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,8 @@ def words_of(out: Path, key: str) -> tuple[Traces, set[str]]:
         records = read_shard(path)
         persons = records["Persons"]
         columns = ("key", "image", "subset", "stem", "group", "person_id")
-        every += [{c: str(getattr(persons, c)[i]) for c in columns} for i in range(len(persons))]
+        rows = [{c: str(getattr(persons, c)[i]) for c in columns} for i in range(len(persons))]
+        every += [{**row, "place": resolved(row["image"], out)} for row in rows]
         refused |= {str(k) for k in records["Outcome"].key}
     mine = next((row for row in every if row["key"] == key), None)
     mine = mine or (_refused(out, key) if key in refused else None)
@@ -116,7 +126,7 @@ def words_of(out: Path, key: str) -> tuple[Traces, set[str]]:
 
 
 def _names(rows: Iterable[Mapping[str, str]], photos: Iterable[Mapping[str, str]]) -> set[str]:
-    names = {w for r in rows for w in (r["key"], r["image"], safe_name(r["key"])) if w}
+    names = {w for r in rows for w in (r["key"], r["image"], r.get("place", ""), safe_name(r["key"])) if w}
     return names | {w for p in photos for w in (p["photo"].partition("@")[0], p["stem"])}
 
 
@@ -153,33 +163,59 @@ def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfi
     Raises:
         ConfigError: if there is no such build or person.
     """
+    check_owner(out, BUILD, proof=is_old_build)
     config = stored_config(out, workers)
     words, digests = words_of(out, key)
-    with folder_lock(out):
+    with held(out, STAGE_TABLE, False, log.warning):
         add_forgotten(out, digests)
         # A dataset with the person in it must not outlive this line, even if the build is interrupted.
-        shutil.rmtree(out / DATASET_FOLDER, ignore_errors=True)
-        (out / REPORT_FILE).unlink(missing_ok=True)
-        (out / "ingest" / DONE).unlink(missing_ok=True)
+        drop_dataset(out)
+        remove(out / "ingest" / DONE)
         scrub(out, words)
     ledger = build(config)
-    with folder_lock(out):
+    with held(out, STAGE_TABLE, False, log.warning):
         scrub(out, words)
     return {"words": words, "ledger": ledger, "left": traces(out, words)}
 
 
+def drop_dataset(out: Path) -> None:
+    """Delete the dataset and the report of a build, and nothing that somebody else put beside their files."""
+    if read_done(out, "annotate") is not None or (out / DATASET_LIST).is_file():
+        remove_listed(out / DATASET_FOLDER, read_list(out / DATASET_LIST))
+        remove_empty(out / DATASET_FOLDER)
+        remove(out / REPORT_FILE)
+    for stage in ("annotate", "report"):
+        remove(out / stage / DONE)
+
+
+def drop_results(out: Path) -> None:
+    """Delete everything that was made of people, dataset and report included: nobody is left."""
+    with held(out, STAGE_TABLE, False, log.warning):
+        for stage in [name for name in STAGE_TABLE if name != "ingest"]:
+            remove_shards_from(out / stage, 0)
+            remove_orphans(out, stage, 0)
+        remove_shard(shape_path(out))
+        drop_dataset(out)
+
+
 def scrub(out: Path, words: Traces) -> None:
-    """Delete pictures and facts named after the person or photo, and lines of text files that name them."""
-    for root, _, files in os.walk(out):
-        for name in files:
-            path = Path(root) / name
-            if name in words and path.suffix != ".h5":
-                path.unlink()
-            elif path.suffix in LINES:
-                text = path.read_text(encoding="utf-8", errors="replace")
-                lines = [line for line in text.splitlines(keepends=True) if line not in words]
-                if len(lines) != text.count("\n") + (not text.endswith("\n") and bool(text)):
-                    replace_file(path, "".join(lines).encode())
+    """Delete pictures and facts named after the person or photo, and lines of the build's text files that name them.
+
+    Only files in the build's own lists go.
+    """
+    for listed in sorted(out.rglob(f"*{SUFFIX}")):
+        below = {DATASET_LIST: out / DATASET_FOLDER, PHOTO_FILES: listed.parent}.get(listed.relative_to(out), out)
+        times = read_list(listed)
+        mine = [n for n in times if PurePosixPath(n).name in words and not n.endswith(".h5")]
+        if mine:
+            remove_listed(below, mine)
+            write_list(listed, {n: time for n, time in times.items() if n not in mine})
+    for path in [out / name for name in TEXTS]:
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            lines = [line for line in text.splitlines(keepends=True) if line not in words]
+            if len(lines) != text.count("\n") + (not text.endswith("\n") and bool(text)):
+                replace_file(path, "".join(lines).encode())
 
 
 def traces(out: Path, words: Traces) -> list[str]:

@@ -14,9 +14,12 @@ from a3dgen.config import BuildConfig
 from a3dgen.core.errors import A3dgenError, DataError
 from a3dgen.core.records import SCHEMA_VERSION
 from a3dgen.engine.digests import changed, dependencies, digest
-from a3dgen.engine.tasks import files_of, result_digest, shape_path, shard_path
+from a3dgen.engine.pictures import damaged, vouch
+from a3dgen.engine.tasks import shape_path, shard_path
+from a3dgen.io.dataset_folder import DATASET_LIST, first_damage
 from a3dgen.io.file_digest import contents
-from a3dgen.io.shards import is_intact, read_shard, read_sidecar, sidecar_path
+from a3dgen.io.file_list import damage, forget_hashes, list_path, read_list
+from a3dgen.io.shards import is_intact, read_sidecar, sidecar_path
 from a3dgen.stages.table import GATHER, StageSpec, StageTable
 
 NOT_MADE, NOT_FINISHED = "not made yet", "not finished"
@@ -28,12 +31,14 @@ DONE = "done.json"
 class Kept:
     """Whether a result can be kept: its facts if so, else None and the reason.
 
-    ``damage`` if it was made, for these settings, and something happened to it since.
+    ``damage`` if it was made, for these settings, and something happened to it since; ``pictures`` if that is all that
+    happened to: these only need to be made again.
     """
 
     facts: dict[str, Any] | None
     why: str = ""
     damage: bool = False
+    pictures: tuple[str, ...] = ()
 
 
 class Freshness:
@@ -43,9 +48,25 @@ class Freshness:
         config: the build.
         table: its stages.
         body_digest: returns the hash of the body model's arrays; called once, at the first stage that needs it.
+        thorough: read every file, also those whose size and time are as they were.
+        keep_times: note the new time of a picture that was touched, copied or moved but holds what it did.
+
+    Attributes:
+        doubtful: stages in whose lists files stand that may be needed no more.
     """
 
-    def __init__(self, config: BuildConfig, table: StageTable, body_digest: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        config: BuildConfig,
+        table: StageTable,
+        body_digest: Callable[[], str],
+        thorough: bool = False,
+        keep_times: bool = False,
+    ) -> None:
+        if thorough:
+            forget_hashes()
+        self.thorough, self.keep_times = thorough, keep_times
+        self.doubtful: set[str] = set()
         self.config = config
         self.table = table
         self.out = config.out
@@ -55,11 +76,9 @@ class Freshness:
 
     def ingest_depends(self, spec: StageSpec) -> dict[str, Any]:
         """Return what the shards' first content depends on: sources, their files, the shard size."""
-        config, code = self.config.ingest_config(), spec.code()
-        shards = {"shard_size": self.config.run.shard_size}
-        return dependencies(
-            code.VERSION, config, self.config.seed, "", {}, files=code.fingerprint(config), shards=shards
-        )
+        config, code = self.config.portable_ingest_config(), spec.code()
+        files, shards = code.fingerprint(self.config.ingest_config()), {"shard_size": self.config.run.shard_size}
+        return dependencies(code.VERSION, config, self.config.seed, "", {}, files=files, shards=shards)
 
     def ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> Kept:
         """Tell whether ingest is complete; its facts hold the number of ``shards``."""
@@ -90,7 +109,7 @@ class Freshness:
             sidecar = read_sidecar(shard_path(self.out, need, shard))
             if sidecar is None:
                 return None
-            inputs[need] = result_digest(sidecar)
+            inputs[need] = sidecar["sha256"]
             if spec.name == "fit" and sidecar.get("subjects"):
                 inputs["shape"] = self._shapes(sidecar["subjects"])
         config, code = self.config.stages[spec.name], spec.code()
@@ -129,21 +148,33 @@ class Freshness:
             return Kept(None, why)
         if not is_intact(path, facts):
             return problem(path)
-        why = self._missing_file(path, facts)
-        return Kept(None, why, damage=True) if why else Kept(facts)
+        return self._pictures(spec, path, facts)
 
-    def _missing_file(self, path: Path, facts: Mapping[str, Any]) -> str:
+    def _pictures(self, spec: StageSpec, path: Path, facts: dict[str, Any]) -> Kept:
+        """Tell whether the pictures of a shard that is itself intact are."""
+        own = [path.relative_to(self.out).as_posix()]
+        listed = read_list(list_path(path))
+        unsure = None in listed.values() or own[0] not in listed
+        if unsure:
+            self.doubtful.add(spec.name)
         if not facts.get("files"):
-            return ""
+            if unsure and self.keep_times:
+                vouch(path, self.out, own)
+            return Kept(facts)
         try:
-            records = read_shard(path)
+            found = damaged(path, self.out, self.thorough)
         except DataError as error:
-            return str(error)
-        for record in records.values():
-            for name in files_of(record):
-                if not (self.out / name).is_file():
-                    return f"{name} is missing"
-        return ""
+            return Kept(None, str(error), damage=True)
+        if found is None:
+            return Kept(None, "made by another version")
+        wrong, sound, touched = found
+        if self.keep_times and (touched or unsure):
+            vouch(path, self.out, [*sound, *own])
+        if not wrong:
+            return Kept(facts)
+        name, what = next(iter(wrong.items()))
+        more = f", and {len(wrong) - 1} more like it" if len(wrong) > 1 else ""
+        return Kept(None, f"{name} is {what}{more}", damage=True, pictures=tuple(wrong))
 
     # -- gathering stages
 
@@ -169,9 +200,23 @@ class Freshness:
         if facts is None:
             return Kept(None, NOT_MADE)
         why = changed(facts.get("depends"), depends) if depends is not None else "an earlier stage is missing"
-        if not why and spec.output and count_files(self.out / spec.output) != facts.get("files"):
-            return Kept(None, f"files of {spec.output} are missing", damage=True)
-        return Kept(None, why) if why else Kept(facts)
+        if why:
+            return Kept(None, why)
+        why = self._output(spec, facts) if spec.output else ""
+        return Kept(None, why, damage=True) if why else Kept(facts)
+
+    def _output(self, spec: StageSpec, facts: Mapping[str, Any]) -> str:
+        """Say what happened to the file or folder that a gathering stage left; nothing if it is as it was."""
+        output = self.out / spec.output
+        if isinstance(facts.get("sha256"), str):
+            wrong = damage(output, facts["sha256"], facts["bytes"], None, self.thorough)
+            return f"{spec.output} is {wrong}" if wrong else ""
+        if not (self.out / DATASET_LIST).is_file():
+            return f"the list of files of {spec.output} is missing"
+        name, wrong = first_damage(output, self.out / DATASET_LIST, self.thorough)
+        if wrong == "missing":
+            return f"files of {spec.output} are missing"
+        return f"{spec.output}/{name} is {wrong}" if wrong else ""
 
     def _all_shards(self, stage: str, count: int) -> str | None:
         shas = []
@@ -179,7 +224,7 @@ class Freshness:
             sidecar = read_sidecar(shard_path(self.out, stage, shard))
             if sidecar is None:
                 return None
-            shas.append(result_digest(sidecar))
+            shas.append(sidecar["sha256"])
         return digest(shas)
 
 
@@ -199,12 +244,14 @@ def problem(path: Path) -> Kept:
     return Kept(None, f"{path.name} is {'corrupted' if path.exists() else 'missing'}", damage=True)
 
 
-def plan(config: BuildConfig, table: StageTable, body_digest: Callable[[], str]) -> dict[str, list[str]]:
+def plan(
+    config: BuildConfig, table: StageTable, body_digest: Callable[[], str], thorough: bool = False
+) -> dict[str, list[str]]:
     """Return stage -> for every shard (or the one result of a gathering stage) why it must be made; "" = it is kept.
 
     What follows a result that must be made is only made if that result turns out different.
     """
-    fresh = Freshness(config, table, body_digest)
+    fresh = Freshness(config, table, body_digest, thorough)
     specs = list(table.values())
     try:
         ingest = fresh.ingest(specs[0], fresh.ingest_depends(specs[0]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from a3dgen.core.errors import A3dgenError
+from a3dgen.core.files import remove
 from a3dgen.engine.executor import Done, Executor
 from a3dgen.engine.tasks import Task, input_keys, load_inputs, trial_path
 
@@ -76,7 +77,7 @@ class Isolation:
         return DIED if done.died else f"{type(done.error).__name__}: {done.error}"
 
     def _alone(self, task: Task) -> Done:
-        trial_path(task).unlink(missing_ok=True)
+        remove(trial_path(task))
         self.pool.submit(task)
         while True:
             done = self.pool.next(POLL_SECONDS)

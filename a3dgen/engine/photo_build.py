@@ -92,9 +92,15 @@ def build_photos(
         config: of ``configure_photos``. photos: the folder as the user wrote it, for messages.
         review: the user's own table, or empty for review.csv in the build folder.
         run: builds up to a stage (all stages if empty) and returns the ledger.
+
+    Raises:
+        ConfigError: if the folder holds no photo.
     """
     if not has_photos(Path(photos).expanduser(), config.out):
-        return PhotoBuild(None, f"no photo or video in it ({', '.join((*PHOTOS, *VIDEOS))} are read)")
+        raise ConfigError(
+            f"{photos}: no photo or video in it ({', '.join((*PHOTOS, *VIDEOS))} are read); nothing was touched. Is "
+            f"its drive mounted?"
+        )
     found = run(config, "ingest").stages["ingest"]
     if not found.rows["Persons"]:
         return PhotoBuild(None, f"no dataset made ({_most_frequent_reasons(found)})")

@@ -135,6 +135,16 @@ class Bars:
     def say(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def ask(self, question: str) -> bool:
+        """Put a question to the user, the bars out of the way; only ``y`` or ``yes`` says yes."""
+        self._bars.stop()
+        try:
+            return input(f"{question}. Go on? [y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            return False
+        finally:
+            self._bars.start()
+
     def close(self) -> None:
         self._bars.stop()
 

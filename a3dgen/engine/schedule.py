@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from a3dgen.config import BuildConfig
@@ -14,7 +14,8 @@ from a3dgen.core.stage import Context
 from a3dgen.engine.executor import Done, Executor
 from a3dgen.engine.freshness import Freshness
 from a3dgen.engine.isolation import Isolation
-from a3dgen.engine.tasks import Task
+from a3dgen.engine.pictures import keys_of
+from a3dgen.engine.tasks import Task, shard_path
 from a3dgen.stages.table import StageSpec
 
 POLL_SECONDS = 0.5
@@ -72,23 +73,30 @@ class Flow:
         for at in range(position, len(self.chain)):
             spec = self.chain[at]
             depends = self.fresh.shard_depends(spec, shard)
-            facts = self._keep(spec, shard, depends)
+            facts, repair = self._keep(spec, shard, depends)
             if facts is None:
                 config = self.config.stages[spec.name]
-                task = Task(spec, shard, config, self.context(spec), depends or {})
+                task = Task(spec, shard, config, self.context(spec), depends or {}, repair=repair)
                 heapq.heappush(self._queue, (shard, at, task))
                 return
             self.book(spec, facts, False)
 
-    def _keep(self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Return the facts of a shard that can be kept; damage is told, what merely changed is not."""
+    def _keep(
+        self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None
+    ) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
+        """Return the facts of a shard that can be kept, or None and the keys whose pictures are all that is damaged.
+
+        Damage is told, what merely changed is not.
+        """
         if spec.name in self.force:
-            return None
+            return None, ()
         verdict = self.fresh.shard(spec, shard, depends)
         if verdict.damage:
             self.trouble(f"{spec.name}, shard {shard}: {verdict.why}; it is made again")
         failed = verdict.facts is not None and verdict.facts["counts"].get("failed")
-        return None if self.retry_failed and failed else verdict.facts
+        if self.retry_failed and failed:
+            return None, ()
+        return verdict.facts, keys_of(shard_path(self.fresh.out, spec.name, shard), verdict.pictures)
 
     def _fill(self) -> None:
         """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers."""
@@ -110,7 +118,7 @@ class Flow:
         if tries <= self.config.run.max_shard_retries:
             heapq.heappush(self._queue, (task.shard, self.chain.index(task.spec), task))
         else:
-            self._suspects.append(task)
+            self._suspects.append(replace(task, repair=()))
 
     def _finish(self, task: Task, done: Done) -> None:
         self.book(task.spec, done.facts or {}, True)

@@ -11,22 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.core import files
 from a3dgen.core.errors import A3dgenError, DataError
-from a3dgen.core.records import FAILED, OK, Outcome, Persons, Record
+from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures, Record
 from a3dgen.core.stage import Context, Inputs, Output
 from a3dgen.core.threads import limit_threads
+from a3dgen.engine.pictures import FILE_COLUMNS, describe, doubt, files_of, same_rows, vouch
 from a3dgen.engine.worker_memory import keep_freed_memory, release_holes
 from a3dgen.geometry.regions import REGION_NAMES
-from a3dgen.io.file_digest import digest_of_files
-from a3dgen.io.shards import TEMPORARY, read_shard, write_shard
+from a3dgen.io.file_list import list_path
+from a3dgen.io.portable import with_paths
+from a3dgen.io.shards import read_shard, read_sidecar, write_shard
 from a3dgen.stages.table import StageSpec
 
 FIELD_OF = {"ingest": "persons", "fit": "bodies", "amputate": "plans", "background": "plates", "render": "renders"}
-FILE_COLUMNS = {"Plates": ("image", "mask", "occluders"), "Renders": ("image", "mask", "parts")}
-"""Columns that name files below the build folder, which belong to the shard as much as its rows."""
 INTACT = "intact"
-PICTURES = "pictures"
-"""In a sidecar: a digest of those files' contents. Other pixels under the same names are another result."""
 LOCK = ".lock"
 """In the build folder while and after something is built there."""
 MAX_REASONS = 30
@@ -48,6 +47,7 @@ class Task:
         depends: what the result depends on; goes into the sidecar.
         only: run on these input keys alone and write no shard: a search for what kills the process.
         poison: input keys to leave out, with the reason they are recorded as failed for.
+        repair: draw the pictures of these input keys again and leave the shard as it is, if they come out the same.
     """
 
     spec: StageSpec
@@ -57,6 +57,7 @@ class Task:
     depends: Mapping[str, Any]
     only: tuple[str, ...] | None = None
     poison: Mapping[str, str] = field(default_factory=dict)
+    repair: tuple[str, ...] = ()
 
 
 def shard_path(out: Path, stage: str, shard: int) -> Path:
@@ -71,7 +72,7 @@ def shape_path(out: Path) -> Path:
 
 def trial_path(task: Task) -> Path:
     """Return the file that stands while a search for what kills the process is under way on a shard."""
-    return task.context.folder / f".trial.{task.shard:06d}{TEMPORARY}"
+    return task.context.folder / f".trial.{task.shard:06d}{files.TEMPORARY}"
 
 
 def run_task(task: Task) -> dict[str, Any]:
@@ -97,21 +98,40 @@ def run_task(task: Task) -> dict[str, Any]:
         wanted = [k for k in keys if k not in task.poison] if task.only is None else list(task.only)
         part = inputs if len(wanted) == len(keys) else take_keys(inputs, spec.name, set(wanted))
         task.context.folder.mkdir(parents=True, exist_ok=True)
-        if task.only is not None:
-            return _trial(task, part)
-        result = spec.code().run(task.config, part, task.context)
-        check_outcome(spec, wanted, result)
-        require_folder(out)
-        result = with_poison(result, task.poison)
-        return {
-            **write_result(task, inputs, result),
-            "file_bytes": sum(_size(out / p) for p in files_of(result.record)),
-            "seconds": time.perf_counter() - start,
-        }
+        with files.recording(out, list_path(shard_path(out, spec.name, task.shard))) as made:
+            if task.only is not None:
+                return _trial(task, part)
+            facts = _repaired(task, inputs, made) if task.repair else None
+            if facts is None:
+                doubt(shard_path(out, spec.name, task.shard))
+                result = spec.code().run(task.config, part, task.context)
+                check_outcome(spec, wanted, result)
+                require_folder(out)
+                facts = write_result(task, inputs, with_poison(result, task.poison), made)
+        return {**facts, "seconds": time.perf_counter() - start}
     except OSError as error:
         raise storage_error(out, error) from error
     finally:
         release_holes()
+
+
+def _repaired(task: Task, inputs: Inputs, made: files.Recorder) -> dict[str, Any] | None:
+    """Draw damaged pictures again; return the shard's sidecar, None if something else came out than it says."""
+    out, path = task.context.out, shard_path(task.context.out, task.spec.name, task.shard)
+    result = task.spec.code().run(task.config, take_keys(inputs, task.spec.name, set(task.repair)), task.context)
+    stored = read_shard(path)
+    record, pictures = stored[type(result.record).__name__], stored["Pictures"]
+    rows, known = record.index(), pictures.index()
+    names = files_of(result.record)
+    if any(str(k) not in rows for k in result.record.key) or any(n not in known for n in names):
+        return None
+    drawn = describe(result.record, out, made)
+    if not same_rows(result.record, record.take([rows[str(k)] for k in result.record.key])):
+        return None
+    if not same_rows(drawn, pictures.take([known[n] for n in names])):
+        return None
+    vouch(path, out, names)
+    return {**(read_sidecar(path) or {}), "file_bytes": int(drawn.size.sum())}
 
 
 def _trial(task: Task, part: Inputs) -> dict[str, Any]:
@@ -121,7 +141,7 @@ def _trial(task: Task, part: Inputs) -> dict[str, Any]:
     try:
         check_outcome(task.spec, list(task.only or ()), task.spec.code().run(task.config, part, task.context))
     finally:
-        mark.unlink(missing_ok=True)
+        files.remove(mark)
     return {}
 
 
@@ -137,19 +157,22 @@ def storage_error(out: Path, error: OSError) -> StorageError:
     return StorageError(f"{where}: {error.strerror or error}; finished shards are safe: {RESUME}")
 
 
-def load_inputs(out: Path, shard: int, needs: Iterable[str]) -> Inputs:
-    """Read what earlier stages wrote for one shard."""
+def load_inputs(out: Path, shard: int, needs: Iterable[str], pictures: bool = False) -> Inputs:
+    """Read what earlier stages wrote for one shard; with the digests of its pictures only if asked to."""
     fields: dict[str, Any] = {}
     outcomes: dict[str, Outcome] = {}
+    digests: dict[str, str] = {}
     for stage in needs:
         if stage not in FIELD_OF:
             continue  # annotate leaves no shards
         for record in read_shard(shard_path(out, stage, shard)).values():
             if isinstance(record, Outcome):
                 outcomes[stage] = record
+            elif isinstance(record, Pictures):
+                digests |= dict(zip(record.key, record.sha256, strict=True)) if pictures else {}
             else:
-                fields[FIELD_OF[stage]] = record
-    return Inputs(**fields, outcomes=outcomes)
+                fields[FIELD_OF[stage]] = with_paths(record, out) if isinstance(record, Persons) else record
+    return Inputs(**fields, outcomes=outcomes, pictures=digests)
 
 
 def input_keys(stage: str, inputs: Inputs) -> list[str]:
@@ -189,17 +212,22 @@ def with_poison(result: Output, poison: Mapping[str, str]) -> Output:
     return Output(result.record, Outcome.concat([result.outcome, Outcome.from_rows(rows)]))
 
 
-def write_result(task: Task, inputs: Inputs, result: Output) -> dict[str, Any]:
-    """Write a stage's shard and sidecar; return the sidecar."""
-    files = files_of(result.record)
-    facts = {"stage": task.spec.name, "shard": task.shard, "depends": dict(task.depends), "files": len(files)}
-    if files:
-        facts[PICTURES] = digest_of_files([task.context.out / name for name in files])
+def write_result(task: Task, inputs: Inputs, result: Output, made: files.Recorder) -> dict[str, Any]:
+    """Write a stage's shard and sidecar; return the sidecar and ``file_bytes``, the size of its pictures."""
+    out, path = task.context.out, shard_path(task.context.out, task.spec.name, task.shard)
+    names = files_of(result.record)
+    facts = {"stage": task.spec.name, "shard": task.shard, "depends": dict(task.depends), "files": len(names)}
     facts.update(summary(result.outcome))
     if result.record.__class__.__name__ == "Renders":
         facts["regions"] = count_regions(inputs, result.record)
     records: dict[str, Record] = {type(result.record).__name__: result.record, "Outcome": result.outcome}
-    return write_shard(shard_path(task.context.out, task.spec.name, task.shard), records, facts)
+    bytes_written = 0
+    if type(result.record).__name__ in FILE_COLUMNS:
+        pictures = describe(result.record, out, made)
+        records["Pictures"], bytes_written = pictures, int(pictures.size.sum())
+    written = write_shard(path, records, facts)
+    vouch(path, out, [*names, path.relative_to(out).as_posix()])
+    return {**written, "file_bytes": bytes_written}
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -228,24 +256,6 @@ def count_regions(inputs: Inputs, renders: Record) -> dict[str, int]:
     removed = inputs.plans.removed[[at[k] for k in renders.key]].reshape(-1, len(REGION_NAMES))
     counts = {name: int(n) for name, n in zip(REGION_NAMES, removed.sum(0), strict=True)}
     return {**counts, INTACT: int(np.sum(~removed.any(1)))}
-
-
-def files_of(record: Record) -> list[str]:
-    """Return the files, below the build folder, that belong to a record."""
-    columns = FILE_COLUMNS.get(type(record).__name__, ())
-    return [path for name in columns for path in getattr(record, name).tolist() if path]
-
-
-def result_digest(sidecar: Mapping[str, Any]) -> str:
-    """Return the hash of one stage's result on one shard: of its rows and of the pictures they name."""
-    return "+".join(filter(None, (sidecar["sha256"], sidecar.get(PICTURES, ""))))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: named in a record but not written") from error
 
 
 def cut_shards(rows: Iterable[Any], size: int) -> Iterator[Output]:

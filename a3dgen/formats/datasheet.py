@@ -16,6 +16,7 @@ from a3dgen.appearance.look import garments_from_json
 from a3dgen.core.records import SCHEMA_VERSION, STATE_NAMES
 from a3dgen.formats.a3d import BOX_MARGIN, Convention, Samples
 from a3dgen.geometry.regions import REGION_NAMES
+from a3dgen.io.dataset_folder import MANIFEST
 
 INTACT_NAME = "intact"
 _GEOMETRY = {
@@ -90,6 +91,7 @@ def dataset_facts(
         },
         "licenses": dict(sorted(tally.licenses.items())),
         "conventions": conventions(convention, geometry),
+        "manifest": MANIFEST,
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.files import remove, remove_empty
 from a3dgen.formats.schema import Key
 from a3dgen.io.pickle_write import portable_pickle
 
@@ -30,18 +31,22 @@ class NpzStream:
     def __init__(self, path: Path, keys: Mapping[str, Key], scratch: Path) -> None:
         self.path, self.keys, self.scratch = path, dict(keys), scratch
         scratch.mkdir(parents=True, exist_ok=True)
-        self._files = {name: open(scratch / f"{name}.raw", "wb") for name in keys}  # noqa: SIM115 - closed in __exit__
+        self._files = {name: open(self._raw(name), "wb") for name in keys}  # noqa: SIM115 - closed in __exit__
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._widths = dict.fromkeys(keys, 1)
         self.rows = 0
+
+    def _raw(self, name: str) -> Path:
+        return self.scratch / f"{name}.raw"
 
     def __enter__(self) -> NpzStream:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        for file in self._files.values():
+        for name, file in self._files.items():
             file.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+            remove(self._raw(name))
+        remove_empty(self.scratch)
 
     def append(self, block: Mapping[str, np.ndarray]) -> None:
         """Append a block of rows: exactly the declared keys, each (n, *row shape).
@@ -87,7 +92,7 @@ class NpzStream:
                     self._write_member(member, name, key)
 
     def _write_member(self, member: Any, name: str, key: Key) -> None:
-        raw = self.scratch / f"{name}.raw"
+        raw = self._raw(name)
         if key.dtype == "object":
             _write_strings_object(member, list(_read_text(raw)))
         elif _is_text(key):

@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from a3dgen.core.errors import DataError
-
 
 def contents(paths: Iterable[str | Path]) -> list[str]:
     """Return name and SHA-256 of each file that is there; one that is not is complained of by who reads it."""
@@ -18,21 +16,6 @@ def contents(paths: Iterable[str | Path]) -> list[str]:
             facts = path.stat()
             found.append(f"{path.name} {_sha256(path, facts.st_mtime_ns, facts.st_size)}")
     return found
-
-
-def digest_of_files(paths: Iterable[Path]) -> str:
-    """Return one SHA-256 of the contents of files, in order.
-
-    Raises:
-        DataError: if one of them is not there.
-    """
-    mix = hashlib.sha256()
-    for path in paths:
-        try:
-            mix.update(hashlib.sha256(path.read_bytes()).digest())
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: named in a record but not written") from error
-    return mix.hexdigest()
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,7 +9,6 @@ Writing: atomic, free of metadata, the same bytes for the same pixels.
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from numpy import ndarray
 from PIL import Image, JpegImagePlugin
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.files import write_whole
 from a3dgen.io.damage import is_not_the_file
 from a3dgen.io.regular import head_of, open_regular
 from a3dgen.io.truncation import Salvage, check_end
@@ -366,20 +366,4 @@ def read_mask(path: str | Path) -> Bool[ndarray, "h w"]:
 
 def replace_file(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old file, the new one, or none, but never half of one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_whole(path, data)

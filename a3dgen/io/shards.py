@@ -8,13 +8,11 @@ what the caller adds (what it ``depends`` on, counts). A shard without a sidecar
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,13 @@ import h5py
 import numpy as np
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.files import remove, write_whole
 from a3dgen.core.records import RECORDS, SCHEMA_VERSION, Column, Record
 from a3dgen.io.hdf5 import numbers
 
 MAX_BYTES = 16 << 30
 """Of one column; a build folder may come from somebody else."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
-TEMPORARY = ".tmp"
-"""Suffix of a file that is being written; whatever still carries it when a build starts is swept."""
 _COMPRESS_FROM = 2048
 
 
@@ -58,7 +55,7 @@ def write_shard(path: Path, records: Mapping[str, Record], sidecar: Mapping[str,
         "rows": {name: len(record) for name, record in records.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    sidecar_path(path).unlink(missing_ok=True)
+    remove(sidecar_path(path))
     write_bytes(path, data)
     write_json(sidecar_path(path), facts)
     return facts
@@ -121,43 +118,13 @@ def is_intact(path: Path, facts: Mapping[str, Any]) -> bool:
 
 def remove_shard(path: Path) -> None:
     """Delete a shard, its sidecar first."""
-    sidecar_path(path).unlink(missing_ok=True)
-    Path(path).unlink(missing_ok=True)
-
-
-def sweep(folder: Path, deep: bool = True) -> int:
-    """Delete temporary files and folders that a killed process left in ``folder`` (and, if ``deep``, anywhere below).
-
-    Returns:
-        How many there were.
-    """
-    swept = 0
-    for root, folders, files in os.walk(folder):
-        for name in (n for n in files if n.endswith(TEMPORARY)):
-            (Path(root) / name).unlink(missing_ok=True)
-            swept += 1
-        for name in [n for n in folders if n.endswith(TEMPORARY)]:
-            shutil.rmtree(Path(root) / name)
-            folders.remove(name)
-            swept += 1
-        if not deep:
-            break
-    return swept
+    remove(sidecar_path(path))
+    remove(path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` whole or not at all: temporary, flush to disk, ``os.replace``."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    """Put ``data`` at ``path`` whole or not at all, and on the disk before it appears."""
+    write_whole(path, data, sync=True)
 
 
 def write_json(path: Path, facts: Any) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.bodies import body_digest, load_body
+from a3dgen.core.files import TEMPORARY, remove_temporary
 from a3dgen.core.records import Plans
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.formats.a3d import Convention, Samples, encode
@@ -22,9 +22,11 @@ from a3dgen.formats.datasheet import Tally, dataset_facts, datasheet
 from a3dgen.formats.names import NameBook
 from a3dgen.formats.npz_stream import NpzStream, link_or_copy
 from a3dgen.formats.schema import annotation_path, image_root, is_h36m, keys_of
+from a3dgen.io.dataset_folder import DATASET_LIST, manifest_line, publish, write_manifest
+from a3dgen.io.file_list import sha256_of
 from a3dgen.stages.table import DATASET_FOLDER
 
-VERSION = 2
+VERSION = 3
 MIN_ROWS = 2
 """A reader of this family fails on an npz of one row."""
 
@@ -58,20 +60,23 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     body = load_body(context.body)
     has_betas = body.smpl_betas if config.has_betas is None else config.has_betas
     convention = Convention(config.occluded == "keep", has_betas, config.strict)
-    target, fresh = context.out / DATASET_FOLDER, context.out / f".{DATASET_FOLDER}.tmp"
-    shutil.rmtree(fresh, ignore_errors=True)
+    target, fresh = context.out / DATASET_FOLDER, context.out / f".{DATASET_FOLDER}{TEMPORARY}"
+    remove_temporary(fresh)
     fresh.mkdir(parents=True)
     with ExitStack() as stack:
         writer = _Writer(context, fresh, convention, stack)
         for shard in shards:
             for samples in by_subset(shard):
-                writer.add(samples)
+                writer.add(samples, shard.pictures)
         dropped = writer.finish()
     model = body.name, body_digest(context.body)
     facts = dataset_facts(context.seed, context.settings, convention, model, writer.tally)
     (fresh / "dataset.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
     (fresh / "README.md").write_text(datasheet(facts))
-    _swap(fresh, target)
+    annotations = sorted(annotation_path(subset) for subset in writer.streams)
+    write_manifest(fresh, writer.sums(), [*annotations, "dataset.json", "README.md"])
+    writer.clear()
+    publish(fresh, target, context.out / DATASET_LIST)
     return {"rows": dict(sorted(writer.tally.rows.items())), "dropped": dropped, "dataset": DATASET_FOLDER}
 
 
@@ -110,59 +115,69 @@ class _Writer:
     convention: Convention
     stack: ExitStack
     streams: dict[str, NpzStream] = field(default_factory=dict)
-    waiting: dict[str, Samples] = field(default_factory=dict)
+    waiting: dict[str, tuple[Samples, Mapping[str, str]]] = field(default_factory=dict)
     names: NameBook = field(default_factory=NameBook)
     tally: Tally = field(default_factory=Tally)
 
-    def add(self, samples: Samples) -> None:
-        """Append samples of one subset; a lone first sample waits until a second one comes."""
+    def add(self, samples: Samples, digests: Mapping[str, str]) -> None:
+        """Append samples of one subset, and SHA-256 by picture; a lone first sample waits until a second one comes."""
         if samples.subset in self.waiting:
-            self._write(self.waiting.pop(samples.subset))
+            self._write(*self.waiting.pop(samples.subset))
         elif samples.subset not in self.streams and len(samples.plans) < MIN_ROWS:
-            self.waiting[samples.subset] = samples
+            self.waiting[samples.subset] = samples, digests
             return
-        self._write(samples)
+        self._write(samples, digests)
 
-    def _write(self, samples: Samples) -> None:
+    def _write(self, samples: Samples, digests: Mapping[str, str]) -> None:
         subset = samples.subset
         columns = encode(samples, self.convention)
         if subset not in self.streams:
             path = self.folder / annotation_path(subset)
-            scratch = self.folder / ".rows" / subset.replace("/", "_")
+            scratch = self._scratch / subset.replace("/", "_")
             stream = NpzStream(path, keys_of(subset, self.convention.strict), scratch)
             self.streams[subset] = self.stack.enter_context(stream)
         self.streams[subset].append(columns)
         for name, key in zip(columns["imgname"], samples.plans.key, strict=True):
             self.names.take(f"{image_root(subset)}/{name}", str(key))
-        self._link(samples)
+        self._link(samples, digests)
         self.tally.add(samples)
 
-    def _link(self, samples: Samples) -> None:
+    @property
+    def _scratch(self) -> Path:
+        return self.folder / f".rows{TEMPORARY}"
+
+    def _link(self, samples: Samples, digests: Mapping[str, str]) -> None:
         """H36M keeps its subject as a folder below Images/; all other subsets are flat."""
         root = self.folder / image_root(samples.subset)
         below = samples.subset.split("/", 1)[1] if is_h36m(samples.subset) else ""
-        for column, kind in ((samples.renders.image, "Images"), (samples.renders.mask, "Masks"),
-                             (samples.renders.parts, "Masks")):  # fmt: skip
-            for path in filter(None, column):
-                link_or_copy(self.context.out / path, root / kind / below / Path(path).name)
+        renders, lines = samples.renders, []
+        for paths in zip(renders.image, renders.mask, renders.parts, strict=True):
+            for path, kind in zip(paths, ("Images", "Masks", "Masks"), strict=True):
+                if path:
+                    target = root / kind / below / Path(path).name
+                    link_or_copy(self.context.out / path, target)
+                    sha256 = digests.get(path) or sha256_of(target)
+                    lines.append(manifest_line(sha256, target.relative_to(self.folder).as_posix()))
+        with open(self._sums(samples.subset), "a", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            file.writelines(lines)
+
+    def _sums(self, subset: str) -> Path:
+        return self._scratch / f"{subset.replace('/', '_')}.sums"
+
+    def sums(self) -> list[Path]:
+        """Return the files of manifest lines, one a subset."""
+        return [self._sums(subset) for subset in sorted(self.streams)]
+
+    def clear(self) -> None:
+        """Delete what was only needed while writing."""
+        remove_temporary(self._scratch)
 
     def finish(self) -> dict[str, str]:
         """Write the npz files; return dropped sample keys with the reason."""
         for stream in self.streams.values():
             stream.finish()
-        shutil.rmtree(self.folder / ".rows", ignore_errors=True)
         reason = "the only sample of its npz file; readers of this format need at least two"
-        dropped = {str(s.plans.key[0]): reason for s in self.waiting.values()}
+        dropped = {str(samples.plans.key[0]): reason for samples, _ in self.waiting.values()}
         for key in dropped:
             log.warning("%s left out: %s", key, reason)
         return dropped
-
-
-def _swap(fresh: Path, target: Path) -> None:
-    """Move a finished dataset into place; the old one is only removed once the new one stands there."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -78,7 +78,7 @@ def make_plate(config: Config, person: dict[str, Any], body: dict[str, Any], con
     else:
         plate, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
     row = write_plate(context, key, plate, removal, f"{method}; {removal.source}")
-    store_row(facts, digest, row)
+    store_row(facts, digest, row, context.out)
     return row
 
 

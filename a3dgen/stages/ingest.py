@@ -16,6 +16,7 @@ from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.core.stage import Context
 from a3dgen.geometry.skeleton import ANATOMICAL
 from a3dgen.io.forgotten import fact, facts_of, read_forgotten
+from a3dgen.io.portable import portable
 from a3dgen.sources import Found, open_source
 
 VERSION = 1
@@ -79,7 +80,8 @@ def run(config: Config, context: Context) -> Iterator[Found]:
     seen: dict[bytes, int] = {}
     forgotten = read_forgotten(context.out)
     for source, own in opened:
-        for found in source.read(own):
+        for row in source.read(own):
+            found = {**row, "image": portable(str(row["image"]), context.out)} if isinstance(row, dict) else row
             if forgotten and _is_forgotten(found, forgotten):
                 continue
             key = found["key"] if isinstance(found, dict) else found[0]

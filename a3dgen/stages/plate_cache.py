@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
+from a3dgen.core.files import write_whole
 from a3dgen.core.stage import Context
 from a3dgen.io import images
+from a3dgen.io.file_list import sha256_of
 from a3dgen.removal.masks import Removal
 
 KINDS = ("images", "masks", "occluders")
@@ -64,7 +65,7 @@ def plate_digest(facts: list[Any], person: dict[str, Any], body: dict[str, Any])
     mix = hashlib.blake2b(digest_size=16)
     mix.update(json.dumps(facts).encode())
     for row in (person, body):
-        for column in sorted(row):
+        for column in sorted(row.keys() - {"image"}):  # where a photo lies does not matter, only what it holds
             value = row[column]
             mix.update(column.encode())
             mix.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
@@ -76,18 +77,18 @@ def plate_digest(facts: list[Any], person: dict[str, Any], body: dict[str, Any])
 
 
 def cached_row(facts: Path, digest: str, out: Path) -> dict[str, Any] | None:
-    """Return the row written earlier, if it was made from the same inputs and its files are still there."""
+    """Return the row written earlier, if it was made from the same inputs and its files are what they were."""
     try:
         stored = json.loads(facts.read_text())
         row = stored["row"]
-        files = [row[c] for c in ("image", "mask", "occluders") if row[c]]
-        return row if stored["digest"] == digest and all((out / f).is_file() for f in files) else None
+        files = {row[c] for c in ("image", "mask", "occluders") if row[c]}
+        same = stored["digest"] == digest and files == stored["sha256"].keys()
+        return row if same and all(sha256_of(out / f) == sha for f, sha in stored["sha256"].items()) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no cache, or one cut short: the plate is simply made anew
 
 
-def store_row(facts: Path, digest: str, row: dict[str, Any]) -> None:
-    """Keep a row; a reader sees all of it or none."""
-    partial = facts.with_suffix(f".{os.getpid()}.tmp")
-    partial.write_text(json.dumps({"digest": digest, "row": row}))
-    os.replace(partial, facts)
+def store_row(facts: Path, digest: str, row: dict[str, Any], out: Path) -> None:
+    """Keep a row with the digests of its files; a reader sees all of it or none."""
+    files = {row[c]: sha256_of(out / row[c]) for c in ("image", "mask", "occluders") if row[c]}
+    write_whole(facts, json.dumps({"digest": digest, "sha256": files, "row": row}).encode())

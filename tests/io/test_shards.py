@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from a3dgen.core import files
 from a3dgen.core.errors import DataError
 from a3dgen.core.records import RECORDS, Bodies, Outcome, Persons
 from a3dgen.io import shards
@@ -119,18 +120,8 @@ def test_full_disk_leaves_no_shard_and_no_temporary(tmp_path, records, monkeypat
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shards.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         shards.write_shard(path, records)
     assert shards.read_sidecar(path) is None
     assert not list(tmp_path.glob(".*"))
-
-
-def test_sweep(tmp_path):
-    (tmp_path / "deep" / ".x.tmp").mkdir(parents=True)
-    (tmp_path / "deep" / ".x.tmp" / "file").write_text("")
-    (tmp_path / ".0.h5.99.tmp").write_text("")
-    (tmp_path / "kept.json").write_text("")
-    assert shards.sweep(tmp_path, deep=False) == 1
-    assert shards.sweep(tmp_path) == 1
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["deep", "kept.json"]

@@ -51,7 +51,7 @@ def files(out: Path) -> dict[str, bytes]:
     return {
         str(p.relative_to(out)): p.read_bytes()
         for p in sorted(out.rglob("*"))
-        if p.is_file() and p.name not in NOT_CONTENT
+        if p.is_file() and p.name not in NOT_CONTENT and p.suffix != ".files"
     }
 
 

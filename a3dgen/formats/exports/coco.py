@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.core.errors import DataError
+from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE
 from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
 from a3dgen.geometry.camera import inside_image, project
@@ -25,6 +25,7 @@ COCO_SIGMAS = (
     0.089, 0.089,
 )  # fmt: skip
 """OKS sigmas of the COCO keypoints (cocoapi)."""
+DESCRIPTION = "a3dgen synthetic amputees"
 END_SIGMA = 0.079
 """OKS sigma of a residual-limb end: no published value; taken as wide as COCO's shoulder, an engineering choice."""
 NAMES = tuple(ROWS[r].split("_", 1)[1] for r in COCO_ROWS) + RESIDUAL_ENDS
@@ -34,7 +35,7 @@ _BONES = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5
           (12, 22), (13, 23), (14, 24))  # fmt: skip
 
 
-def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Path]:
+def export(folder: Path, out: Path, subsets: list[str] | None = None, force: bool = False) -> list[Path]:
     """Write ``out`` as one COCO JSON whose ``file_name`` is relative to the dataset folder.
 
     Each annotation carries ``presence`` (25 flags: the point exists on this body) beside COCO's visibility
@@ -43,7 +44,10 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
     Raises:
         DataError: if the dataset lacks extension keys or masks, or was written with ``annotate.occluded: keep``,
             which leaves no trace of whether a stump's tip is hidden.
+        ConfigError: if ``out`` is a file that is no earlier export and ``force`` is not set.
     """
+    if out.is_dir() or (out.exists() and not force and not _is_ours(out)):
+        raise ConfigError(f"{out}: is there and is no COCO export of a3dgen's; nothing was touched. Name a new file")
     if keeps_occluded(folder):
         raise DataError(
             f"{folder}: written with annotate.occluded=keep, so nothing tells which stump tips are hidden; run "
@@ -62,12 +66,21 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Pa
         "skeleton": [[a + 1, b + 1] for a, b in _BONES],
     }  # fmt: skip
     content = {
-        "info": {"description": "a3dgen synthetic amputees", "keypoints": "COCO 17 + 8 residual-limb ends"},
+        "info": {"description": DESCRIPTION, "keypoints": "COCO 17 + 8 residual-limb ends"},
         "licenses": [{"id": 0, "name": "see source_license of each image"}],
         "images": images, "annotations": annotations, "categories": [category],
     }  # fmt: skip
     replace_file(out, (json.dumps(content, sort_keys=True) + "\n").encode())
     return [out]
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is an earlier export: only such a one is written over."""
+    try:
+        content = json.loads(path.read_bytes())
+        return bool(content["info"]["description"] == DESCRIPTION)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _annotation(number: int, row: Row, width: int, height: int) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -15,8 +17,9 @@ from a3dgen.appearance.look import Look
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import DataError
+from a3dgen.core.files import write_whole
+from a3dgen.core.ownership import export_folder
 from a3dgen.core.records import Bodies, Plans
-from a3dgen.io.images import replace_file
 from a3dgen.io.shards import read_shard
 from a3dgen.renderers import Item
 
@@ -24,7 +27,9 @@ CAMERA_TO_GLTF = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
 """OpenCV camera axes (y down, z forward) to glTF's (y up, z backward)."""
 
 
-def export(build: Path, out: Path, config: BodyConfig, keys: list[str] | None = None) -> list[Path]:
+def export(
+    build: Path, out: Path, config: BodyConfig, keys: list[str] | None = None, force: bool = False
+) -> list[Path]:
     """Write ``out/<sample key with underscores>.glb`` for every planned sample, or for those named.
 
     Args:
@@ -33,29 +38,34 @@ def export(build: Path, out: Path, config: BodyConfig, keys: list[str] | None = 
 
     Raises:
         DataError: if the build holds no plans, or none of the named samples.
+        ConfigError: if ``out`` holds other things and ``force`` is not set.
     """
     shards = sorted((build / "amputate").glob("*.h5"))
     if not shards:
         raise DataError(f"{build}: has no amputate/*.h5; give the path of a build folder such as build/demo")
     body, written = load_body(config), []
+    with export_folder(out, "mesh export", force, complete=not keys) as target:
+        for plan, fitted in _planned(build, shards):
+            if keys and plan["key"] not in keys:
+                continue
+            amputee = rebuild(body, BodyFit.of(fitted), Cut.of(plan))
+            items = build_subject(body, amputee, Look.from_columns(plan))
+            written.append(target.take(f"{plan['key'].replace('/', '_')}.glb"))
+            write_whole(written[-1], scene_of(items).export(file_type="glb"))
+    if keys and not written:
+        raise DataError(f"{build}: no sample is called {', '.join(keys)}")
+    return written
+
+
+def _planned(build: Path, shards: list[Path]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the plan of every sample with the fitted body of its person."""
     for path in shards:
         plans, bodies = read_shard(path)["Plans"], read_shard(build / "fit" / path.name)["Bodies"]
         if not isinstance(plans, Plans) or not isinstance(bodies, Bodies):
             raise DataError(f"{path}: is not a shard of this pipeline")
         at = bodies.index()
-        for i, key in enumerate(plans.key):
-            if keys and key not in keys:
-                continue
-            plan, fitted = plans.row(i), bodies.row(at[plans.parent[i]])
-            amputee = rebuild(body, BodyFit.of(fitted), Cut.of(plan))
-            target = out / f"{key.replace('/', '_')}.glb"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            items = build_subject(body, amputee, Look.from_columns(plan))
-            replace_file(target, scene_of(items).export(file_type="glb"))
-            written.append(target)
-    if keys and not written:
-        raise DataError(f"{build}: no sample is called {', '.join(keys)}")
-    return written
+        for i, parent in enumerate(plans.parent):
+            yield plans.row(i), bodies.row(at[parent])
 
 
 def body_of(build: Path) -> BodyConfig:

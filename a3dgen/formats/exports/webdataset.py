@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import itertools
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from a3dgen.core.files import whole_file
+from a3dgen.core.ownership import export_folder
 from a3dgen.formats.dataset_rows import Row, betas_are_smpl, rows
 from a3dgen.geometry.regions import absent_joints
 from a3dgen.io.images import read_rgb
@@ -22,33 +24,27 @@ HEIGHT_UNIT_PX = 200.0
 """These trainers store a box side divided by 200."""
 
 
-def export(folder: Path, out: Path, subsets: list[str] | None = None) -> list[Path]:
+def export(folder: Path, out: Path, subsets: list[str] | None = None, force: bool = False) -> list[Path]:
     """Write ``out/000000.tar`` and so on, 1000 samples each, the same bytes for the same dataset.
 
     ``has_betas`` is 1 only for SMPL's own betas, whatever ``annotate.has_betas`` made the npz say.
+
+    Raises:
+        ConfigError: if ``out`` holds other things and ``force`` is not set.
     """
-    out.mkdir(parents=True, exist_ok=True)
     has_betas = betas_are_smpl(folder)
     written: list[Path] = []
-    archive: tarfile.TarFile | None = None
-    try:
-        for i, row in enumerate(rows(folder, subsets)):
-            if i % SHARD_ROWS == 0:
-                _close(archive, written)
-                written.append(out / f"{i // SHARD_ROWS:06d}.tar")
-                archive = tarfile.open(f"{written[-1]}.tmp", "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-            assert archive is not None
-            _add(archive, f"{i:08d}.jpg", _jpeg(row))
-            _add(archive, f"{i:08d}.data.pyd", portable_pickle([person(row, has_betas)]))
-    finally:
-        _close(archive, written)
+    with export_folder(out, "webdataset export", force) as target:
+        for number, shard in itertools.groupby(enumerate(rows(folder, subsets)), lambda item: item[0] // SHARD_ROWS):
+            written.append(target.take(f"{number:06d}.tar"))
+            with (
+                whole_file(written[-1]) as file,
+                tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+            ):
+                for i, row in shard:
+                    _add(archive, f"{i:08d}.jpg", _jpeg(row))
+                    _add(archive, f"{i:08d}.data.pyd", portable_pickle([person(row, has_betas)]))
     return written
-
-
-def _close(archive: tarfile.TarFile | None, written: list[Path]) -> None:
-    if archive is not None:
-        archive.close()
-        os.replace(f"{written[-1]}.tmp", written[-1])
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

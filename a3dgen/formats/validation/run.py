@@ -15,6 +15,7 @@ from a3dgen.formats.validation.body_rules import body_of, check_body
 from a3dgen.formats.validation.columns import view
 from a3dgen.formats.validation.file_rules import check_files, check_links, check_stray
 from a3dgen.formats.validation.findings import Findings
+from a3dgen.formats.validation.manifest_rules import check_manifest
 from a3dgen.formats.validation.row_rules import check_rows
 from a3dgen.formats.validation.schema_rules import check_names, check_schema
 from a3dgen.geometry.body import BodyData
@@ -23,12 +24,13 @@ from a3dgen.io.npz import read
 from a3dgen.io.regular import leaves
 
 
-def validate(folder: str | Path, smpl: str = "") -> Findings:
+def validate(folder: str | Path, smpl: str = "", quick: bool = False) -> Findings:
     """Check a dataset that a3dgen, or anybody else, wrote.
 
     Args:
         folder: an A3D_Dataset folder.
         smpl: the SMPL file of a dataset made with one; without it, rules that need the body are not checked.
+        quick: do not read every file to compare it with the manifest.
 
     Raises:
         DataError: if the folder does not exist or holds no annotation file.
@@ -54,6 +56,7 @@ def validate(folder: str | Path, smpl: str = "") -> Findings:
         regions += removed
     check_stray(root, list(rows), found)
     check_links(root, found)
+    check_manifest(root, bool(facts and facts.get("manifest")), quick, found)
     if facts is not None:
         _check_facts(facts, rows, regions, found)
     return found

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from a3dgen.core.errors import A3dgenError, ConfigError, DataError
+from a3dgen.core.files import recording, remove_listed
 from a3dgen.detectors import Detector, Person, get_detector
 from a3dgen.detectors.given import GivenDetector
 from a3dgen.io import rle
+from a3dgen.io.file_list import read_list, write_list
 from a3dgen.io.images import replace_file
 from a3dgen.io.tables import write_table
 from a3dgen.sources.photos.detect import make_facts
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 VERSION = 6
 """Of what is kept on disk: detections of another version are made anew."""
+MADE = "made.files"
+"""In the work folder: the list of what was put there."""
 FEW = 3
 """So few photos are not worth handing out."""
 log = logging.getLogger("a3dgen")
@@ -91,8 +95,9 @@ class ShotMaker:
         path = self._facts_path(file)
         facts = _stored(path, self._work)
         if facts is None:
-            facts = make_facts(self._config, file, self.detector, self._work)
-            replace_file(path, json.dumps(facts).encode())
+            with recording(self._work, self._work / MADE):
+                facts = make_facts(self._config, file, self.detector, self._work)
+                replace_file(path, json.dumps(facts).encode())
         return facts
 
     def missing(self, files: Iterable[PhotoFile]) -> list[PhotoFile]:
@@ -123,10 +128,10 @@ class ShotMaker:
     def finish(self) -> None:
         """Write the list of names, and delete copies and detections that belong to no photo any more."""
         write_table(self._work / "names.csv", ("stem", "photo", "people", "remark", "sha256"), self._names)
-        for folder in ("facts", "images"):
-            for path in (self._work / folder).glob("*"):
-                if path.is_file() and path not in self._kept:
-                    path.unlink()
+        made = read_list(self._work / MADE)
+        kept = {name: time for name, time in made.items() if self._work / name in self._kept}
+        remove_listed(self._work, made.keys() - kept.keys())
+        write_list(self._work / MADE, kept)
         self._warn_of_other_names()
 
     def _warn_of_other_names(self) -> None:
