@@ -13,6 +13,7 @@ from PIL import Image
 from a3dgen.cli import main
 from a3dgen.config import load_config
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.files import append_names
 from a3dgen.core.records import AMPUTATED, OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.detectors import Person
 from a3dgen.detectors.calibration import calibrate, point_sd, tables
@@ -70,13 +71,17 @@ def test_mistakes_are_said_in_the_words_of_the_command(tmp_path, photos, capsys,
     assert "custom.yaml" not in printed
 
 
-def test_a_folder_without_photos_ends_with_one_line(tmp_path, capsys):
+def test_a_folder_without_photos_is_a_usage_error_and_nothing_is_touched(tmp_path, capsys):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("x")
-    assert main(["custom", str(tmp_path / "notes"), "--out", str(tmp_path / "out")]) == 0
+    (tmp_path / "out" / "A3D_Dataset").mkdir(parents=True)
+    (tmp_path / "out" / "A3D_Dataset" / "dataset.json").write_text("{}")
+    assert main(["custom", str(tmp_path / "notes"), "--out", str(tmp_path / "out")]) == 2
+    assert main(["custom", str(tmp_path / "notes"), "--out", str(tmp_path / "new")]) == 2
     printed = capsys.readouterr()
-    assert printed.out.count("\n") == 1
-    assert "no photo or video" in printed.out
+    assert printed.err.count("no photo or video in it") == 2
+    assert [p.name for p in (tmp_path / "out").rglob("*")] == ["A3D_Dataset", "dataset.json"]
+    assert not (tmp_path / "new").exists()
     (tmp_path / "one.jpg").write_bytes(b"x")
     assert main(["custom", str(tmp_path / "one.jpg"), "--out", str(tmp_path / "out")]) == 2
 
@@ -149,17 +154,21 @@ def test_the_forgotten_are_remembered_without_a_name(tmp_path):
 
 def test_scrubbing_drops_lines_and_files(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"a": "custom/x/jane/1"}\n{"b": 2}\n')
-    (tmp_path / "jane_1.png").write_bytes(b"x")
+    for name in ("render/jane_1.png", "mine/jane_1.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    append_names(tmp_path / "render" / "000000.files", ["render/jane_1.png"])
     words = Traces(frozenset({"custom/x/jane/1", "jane"}))
-    assert traces(tmp_path, words) == ["jane_1.png", "log.jsonl"]
+    assert traces(tmp_path, words) == ["log.jsonl", "mine/jane_1.png", "render/000000.files", "render/jane_1.png"]
     scrub(tmp_path, words)
-    assert traces(tmp_path, words) == []
+    assert traces(tmp_path, words) == ["mine/jane_1.png"]  # the user's own: told, not deleted
     assert json.loads((tmp_path / "log.jsonl").read_text()) == {"b": 2}
 
 
 def test_scrubbing_spares_people_of_similar_names(tmp_path):
     for name in ("IMG_1", "IMG_10", "IMG_1_b", "XIMG_1"):
         (tmp_path / f"amp_7_{name}_1_v0.jpg").write_bytes(b"x")
+        append_names(tmp_path / "render" / "000000.files", [f"amp_7_{name}_1_v0.jpg"])
     (tmp_path / "review.csv").write_text(
         "key,photo\nc/IMG_1/1,IMG_1.jpg\nc/IMG_10/1,IMG_10.jpg\nc/IMG_1_b/1,IMG_1_b.jpg\n"
     )
