@@ -139,7 +139,7 @@ ARRAY_DAMAGE = {
 def test_damaged_arrays_are_found(dataset: Path, kind: str) -> None:
     subset, change, rule = ARRAY_DAMAGE[kind]
     edit(dataset, subset, change)
-    found = validate(dataset)
+    found = validate(dataset, quick=True)
     assert found.failed(strict=False)
     assert rule in {f.rule for f in found.items}, found.text(False)
 
@@ -192,14 +192,57 @@ FILE_DAMAGE = {
 def test_damaged_files_are_found(dataset: Path, kind: str) -> None:
     damage, rule = FILE_DAMAGE[kind]
     damage(dataset)
-    found = validate(dataset)
+    found = validate(dataset, quick=True)
     assert found.failed(strict=False)
     assert rule in {f.rule for f in found.items}, found.text(False)
 
 
+def flip(dataset: Path) -> None:
+    """Change one bit of noise: the picture decodes as before."""
+    path = first(dataset, "MPII/Masks/*")
+    image = Image.open(path)
+    image.putpixel((0, 0), 254)
+    image.save(path)
+
+
+MANIFEST_DAMAGE = {
+    "a bit": (flip, "is damaged"),
+    "a file more": (lambda d: (d / "notes.txt").write_text("x"), "is not in SHA256SUMS"),
+    "a file less": (lambda d: (d / "README.md").unlink(), "is missing; SHA256SUMS lists it"),
+    "no manifest": (lambda d: (d / "SHA256SUMS").unlink(), "is missing: nothing tells"),
+    "half a manifest": (lambda d: cut_short(d / "SHA256SUMS"), "is not one of sha256sum's"),
+    "a manifest that leads out": (
+        lambda d: (d / "SHA256SUMS").write_text(f"{'0' * 64}  ../../etc/passwd\n"),
+        "leads out of its folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MANIFEST_DAMAGE)
+def test_every_byte_is_compared_with_the_manifest(dataset: Path, kind: str) -> None:
+    damage, message = MANIFEST_DAMAGE[kind]
+    damage(dataset)
+    told = [f.message for f in validate(dataset).items if f.rule == "manifest"]
+    assert any(message in text for text in told), told
+    if kind == "a bit":
+        found = validate(dataset, quick=True)
+        assert not found.items
+        assert "left out" in found.unchecked["manifest"]
+
+
+def test_a_dataset_of_others_needs_no_manifest(dataset: Path) -> None:
+    (dataset / "SHA256SUMS").unlink()
+    facts = json.loads((dataset / "dataset.json").read_text())
+    del facts["manifest"]
+    (dataset / "dataset.json").write_text(json.dumps(facts))
+    found = validate(dataset)
+    assert not found.items
+    assert "was not checked" in found.unchecked["manifest"]
+
+
 def test_an_unknown_key_is_a_warning_and_an_error_when_strict(dataset: Path) -> None:
     edit(dataset, COCO, lambda d: d.update(note=np.zeros(len(d["betas"]))))
-    found = validate(dataset)
+    found = validate(dataset, quick=True)
     assert not found.failed(strict=False)
     assert found.failed(strict=True)
 
