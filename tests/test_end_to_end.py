@@ -59,6 +59,7 @@ def built(first_people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Begun with the photos of the first people: the build adds those that are missing."""
     out = tmp_path_factory.mktemp("end_to_end") / "demo"
     shutil.copytree(first_people, out)
+    assert not (out / ".a3dgen").exists()  # what 'a3dgen demo' of an earlier version left
     build(out, "--workers", "0")
     return out
 
@@ -196,8 +197,8 @@ def test_run_again_it_does_nothing(built: Path) -> None:
 def test_other_workers_and_shard_sizes_give_the_same_bytes(built: Path, tmp_path: Path, people: int) -> None:
     """Five people reach every subset but H36M S11; what is there does not depend on who else is."""
     out = tmp_path / "demo"
-    for name in ("raw", "truth"):
-        shutil.copytree(built / name, out / name)
+    for name in ("raw", "truth", ".a3dgen"):
+        (shutil.copytree if (built / name).is_dir() else shutil.copy)(built / name, out / name)
     build(out, "--workers", "2", "--set", "shard_size=2", people=people, command=("annotate", "--only"))
     ours, theirs = files_of(built / "A3D_Dataset"), files_of(out / "A3D_Dataset")
     for counts in ("dataset.json", "README.md") if people < PEOPLE else ():
@@ -205,6 +206,32 @@ def test_other_workers_and_shard_sizes_give_the_same_bytes(built: Path, tmp_path
     assert sum(name.endswith(".npz") for name in theirs) >= 4
     assert sorted(theirs) == sorted(name for name in ours if people == PEOPLE or "S11" not in name)
     assert [n for n in theirs if ours[n] != theirs[n]] == []
+
+
+def test_a_moved_build_is_fresh_and_a_damaged_picture_is_made_again_alone(built: Path, tmp_path: Path) -> None:
+    """One bit flips in a picture of the dataset, which is the same file as the one in render/."""
+    out = tmp_path / "elsewhere"
+    subprocess.run(["cp", "-a", str(built), str(out)], check=True)
+    before = {p.relative_to(out): (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()}
+    picture = sorted((out / "A3D_Dataset").rglob("*.jpg"))[0]
+    twin = next(p for p in (out / "render").rglob(picture.name))
+    assert os.path.samefile(picture, twin)
+    data = bytearray(picture.read_bytes())
+    data[-50] ^= 4
+    with open(picture, "r+b") as file:
+        file.write(data)
+    check = ["sha256sum", "--quiet", "-c", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=out / "A3D_Dataset", capture_output=True, check=False).returncode == 1
+    found = validate(out / "A3D_Dataset").items
+    assert {(f.rule, f.file) for f in found} >= {("manifest", picture.relative_to(out / "A3D_Dataset").as_posix())}
+    done = build(out, "--workers", "0")
+    assert f"{twin.relative_to(out)} is damaged; it is made again" in done.stderr
+    after = {p.relative_to(out): (p.read_bytes(), p.stat().st_mtime_ns) for p in out.rglob("*") if p.is_file()}
+    drawn = {n for n in before if n.parts[0] in ("render", "background") and before[n] != after[n]}
+    assert {n for n in drawn if n.suffix != ".files"} == {twin.relative_to(out)}
+    assert [n for n in before if n.parts[0] == "A3D_Dataset" and before[n][0] != after[n][0]] == []
+    assert os.path.samefile(picture, twin)
+    assert subprocess.run(check, cwd=out / "A3D_Dataset", capture_output=True, check=False).returncode == 0
 
 
 def test_a_wrong_key_is_one_line_that_names_the_right_one(tmp_path: Path) -> None:
