@@ -24,6 +24,8 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.io import rle
 from a3dgen.io.damage import DAMAGED_NPZ
+from a3dgen.io.images import open_picture
+from a3dgen.io.npz import read, read_npy
 from a3dgen.io.regular import read_bytes
 from a3dgen.sources.pcd import read_pcd
 
@@ -161,15 +163,14 @@ def _array(path: Path, name: str, value: Any, shape: tuple[int, ...]) -> ndarray
 
 
 def _npz(path: Path, said: dict[str, Any]) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
-        content = {name: file[name] for name in file.files}
+    content = read(path)
     if "points" not in content:
         raise DataError(f"{path}: lacks 'points'; found {', '.join(sorted(content)[:8]) or 'nothing'}")
     return content
 
 
 def _npy(path: Path, said: dict[str, Any]) -> dict[str, Any]:
-    points = np.load(path, allow_pickle=False)
+    points = read_npy(path)
     return {"points": points[:, :3] if points.ndim == 2 else points}
 
 
@@ -198,8 +199,9 @@ def _bin(path: Path, said: dict[str, Any]) -> dict[str, Any]:
 def _depth(path: Path, said: dict[str, Any]) -> dict[str, Any]:
     if "K" not in said:
         raise DataError(f"{path}: a depth picture needs the camera: write 'K' into {path.stem}.json or {SIDECAR}")
-    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if depth is None or depth.ndim != 2 or depth.dtype != np.uint16:
+    with open_picture(path, formats=("PNG",)) as picture:
+        depth = np.asarray(picture).astype(np.uint16) if picture.mode == "I" else np.asarray(picture)  # older Pillow
+    if depth.ndim != 2 or depth.dtype != np.uint16:
         raise DataError(f"{path}: not a 16-bit depth picture with one channel")
     z = depth * float(said.get("depth_scale", 0.001))
     return {"points": points_of_depth(z, _array(path, "K", said["K"], (3, 3)))}
