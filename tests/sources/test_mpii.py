@@ -173,7 +173,8 @@ def test_cpm_file_is_found_and_strays_cost_themselves(root, wrap, caplog):
     _write(root, wrap([record]), "annot/mpii_annotations.json")
     rows, refused = _read(root)
     assert rows["mpii/000000002/0"]["state"][list(MPII_ROWS)].tolist() == [UNLABELLED] + [VISIBLE] * 15
-    assert set(refused) <= {f"mpii/?/{i}" for i in range(3)}
+    strays = 3 if isinstance(wrap([0]), list) and len(wrap([0])) > 1 else 0
+    assert set(refused) == {f"mpii/?/{i}" for i in range(strays)}
     assert all("names no image" in reason for reason in refused.values())
 
 
