@@ -17,7 +17,7 @@ OPTIONS = --config $(CONFIG) $(foreach s,$(SET),--set '$(s)') \
 	$(if $(OUT),--out '$(OUT)') $(if $(WORKERS),--workers $(WORKERS))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dataset $(STAGES) demo status validate test test-all lint format bench clean
+.PHONY: help setup dataset $(STAGES) demo status validate test test-all lint docs format bench clean
 
 help:  ## show this
 	@echo "make <target> [CONFIG=configs/coco.yaml] [SET=\"key=value key=value\"] [OUT=dir] [WORKERS=n] [TORCH_INDEX=url]"
@@ -54,6 +54,10 @@ lint: $(READY)  ## check style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(READY)  ## build the documentation site into build/site
+	@$(VENV)/bin/python -c "import mkdocstrings, material" 2>/dev/null || $(VENV)/bin/pip install -q -e ".[docs]"
+	$(VENV)/bin/mkdocs build --strict --quiet
 
 format: $(READY)  ## apply style
 	$(VENV)/bin/ruff check --fix .

@@ -126,7 +126,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_validate(add("validate", "check a dataset against every rule of the A3D format, from the files alone"))
     _add_reading(add)
     export = add("export", "write a finished dataset in another format")
-    export.add_argument("format", choices=("coco", "mesh", "spin", "webdataset"), help="which")
+    export.add_argument("format", metavar="FORMAT", help="coco, mesh, spin, webdataset, or that of another package")
     export.add_argument("folder", metavar="DIR", help="an A3D_Dataset folder; for mesh, the build folder")
     export.add_argument("to", metavar="OUT", help="file (coco) or folder to write to")
     export.add_argument("--force", action="store_true", help="also beside files that are not an export's")

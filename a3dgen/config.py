@@ -12,7 +12,7 @@ from typing import Any
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.package_files import data_folder
-from a3dgen.core.registry import resolve
+from a3dgen.core.registry import available, resolve
 from a3dgen.core.strict_yaml import read_yaml
 from a3dgen.core.typed import check_keys, construct, convert, override, plain
 from a3dgen.io.portable import OUT_TOKEN
@@ -261,8 +261,9 @@ def _sources(tree: Any, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
             value = convert(dict[str, Any], value, f"sources.{name}", origin)
         fields = dict(value or {})
         kind = convert(str, fields.pop("kind", name), f"sources.{name}.kind", origin)
-        if kind not in SOURCES:
-            raise ConfigError(f"{origin}: sources.{name}: unknown kind '{kind}'{nearest(kind, SOURCES)}")
+        kinds_there = available("source", SOURCES)
+        if kind not in kinds_there:
+            raise ConfigError(f"{origin}: sources.{name}: unknown kind '{kind}'{nearest(kind, kinds_there)}")
         kinds[name] = kind
         configs[name] = construct(resolve("source", SOURCES, kind).Config, fields, f"sources.{name}", origin)
     return configs, kinds

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from a3dgen.core.registry import resolve
+from a3dgen.core.registry import available, resolve
 
 WIDTH = 100
 PHOTO_KEYS = ("detector_config", "min_score", "max_side", "video_fps", "video_frames")
@@ -20,6 +20,7 @@ PHOTO_KEYS = ("detector_config", "min_score", "max_side", "video_fps", "video_fr
 def command_help(command: str, stages: Sequence[str]) -> str:
     """Return the configuration keys that belong to a command, with a heading."""
     from a3dgen import config
+    from a3dgen.sources import SOURCES
 
     privacy, more = keys_help(config.PrivacyConfig, "privacy"), ""
     if command == "build":
@@ -35,7 +36,9 @@ def command_help(command: str, stages: Sequence[str]) -> str:
     else:
         own = keys_help(import_module(f"a3dgen.stages.{command}").Config, command)
         told = [own.replace("ingest.sources", "sources")]  # which is a key of its own
-        told += [keys_help(_source_config(n), f"sources.{n}") for n in config.SOURCES if command == "ingest"]
+        told += [
+            keys_help(_source_config(n), f"sources.{n}") for n in available("source", SOURCES) if command == "ingest"
+        ]
     return "\n".join(["keys for --set, with their defaults:", *told]) + more
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
 from pathlib import Path
+
+from a3dgen.core.registry import resolve
+from a3dgen.formats.exports import EXPORTS
 
 
 def run(args: argparse.Namespace) -> int:
@@ -15,9 +17,7 @@ def run(args: argparse.Namespace) -> int:
         build = Path(args.folder)
         paths = export(build, Path(args.to), body_of(build), args.keys, args.force)
     else:
-        paths = import_module(f"a3dgen.formats.exports.{args.format}").export(
-            Path(args.folder), Path(args.to), force=args.force
-        )
+        paths = resolve("export", EXPORTS, args.format)(Path(args.folder), Path(args.to), force=args.force)
     for path in paths:
         print(path)
     return 0

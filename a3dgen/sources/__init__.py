@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from a3dgen.core.errors import ConfigError
-from a3dgen.core.registry import resolve
+from a3dgen.core.registry import available, resolve
 from a3dgen.core.typed import construct
 
 Found = dict[str, Any] | tuple[str, str]
@@ -63,7 +63,7 @@ def open_source(name: str, settings: Any) -> tuple[Source, Any]:
         ConfigError: for an unknown kind, an unknown key or a value of the wrong type.
     """
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        for kind in SOURCES:
+        for kind in available("source", SOURCES):
             source = resolve("source", SOURCES, kind)
             if isinstance(settings, source.Config):
                 return source, settings

@@ -21,6 +21,7 @@ from a3dgen.compositing.scene import Scene, load_scene
 from a3dgen.core.errors import ConfigError, DataError, Rejected, nearest
 from a3dgen.core.pool import Pool
 from a3dgen.core.records import OUTSIDE, VISIBLE, Renders
+from a3dgen.core.registry import available
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.formats.names import sample_name
@@ -78,7 +79,11 @@ class Config:
     min_visible: float = 0.35
 
     def __post_init__(self) -> None:
-        for name, valid in (("mode", ("overlay",)), ("renderer", tuple(TABLE)), ("format", ("jpg", "png"))):
+        for name, valid in (
+            ("mode", ("overlay",)),
+            ("renderer", tuple(available("renderer", TABLE))),
+            ("format", ("jpg", "png")),
+        ):
             if getattr(self, name) not in valid:
                 hint = nearest(getattr(self, name), valid)
                 raise ConfigError(f"render.{name} '{getattr(self, name)}' is unknown{hint}")

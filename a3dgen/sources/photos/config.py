@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.registry import available
 from a3dgen.detectors import DETECTORS, DetectorConfig
 from a3dgen.formats.names import safe_stem
 
@@ -55,9 +56,9 @@ class Config:
     work: str = "${out}/ingest/photos"
 
     def __post_init__(self) -> None:
-        if self.detector not in DETECTORS:
+        if self.detector not in (known := available("detector", DETECTORS)):
             raise ConfigError(
-                f"sources.photos.detector: unknown detector '{self.detector}'{nearest(self.detector, DETECTORS)}"
+                f"sources.photos.detector: unknown detector '{self.detector}'{nearest(self.detector, known)}"
             )
         if self.max_side < 64:
             raise ConfigError(f"sources.photos.max_side: at least 64 px, found {self.max_side}")
