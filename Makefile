@@ -57,7 +57,7 @@ lint: $(READY)  ## check style and types
 
 docs: $(READY)  ## build the documentation site into build/site
 	@$(VENV)/bin/python -c "import mkdocstrings, material" 2>/dev/null || $(VENV)/bin/pip install -q -e ".[docs]"
-	$(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 format: $(READY)  ## apply style
 	$(VENV)/bin/ruff check --fix .

@@ -52,7 +52,7 @@ def _is_point(category: Category) -> bool:
 
 def labels_are_points(categories: Mapping[int, Category], person: int | None) -> bool:
     """Whether people are filed under a keypoint's name, as in Label Studio's files."""
-    return person in categories and _is_point(categories[person])
+    return person is not None and person in categories and _is_point(categories[person])
 
 
 def keypoint_names(categories: Mapping[int, Category], person: int | None) -> tuple[str, ...]:

@@ -56,7 +56,8 @@ def load_cameras(path: Path) -> dict[tuple[str, str], Camera]:
     content = _json(path) if path.suffix.lower() == ".json" else read_pickle(path)
     if not isinstance(content, Mapping) or not content:
         raise DataError(f"{path}: no table of cameras")
-    cameras, faults = {}, []
+    cameras: dict[Any, Camera] = {}
+    faults: list[str] = []
     for name, entry in content.items():
         pair = tuple(str(n) for n in name) if isinstance(name, tuple) else tuple(str(name).split("_"))
         try:
