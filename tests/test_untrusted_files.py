@@ -6,6 +6,7 @@ Each is a call found in the syntax tree, with the modules that may make it and w
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,13 @@ ALLOWED = {
 MUST_GIVE = {"Image.open": "formats", "torch.load": "weights_only"}
 
 
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
-    """Yield (module, dotted name, call) of every call in the package."""
+@functools.cache
+def calls() -> list[tuple[str, str, ast.Call]]:
+    """Return (module, dotted name, call) of every call in the package."""
+    return list(_calls())
+
+
+def _calls() -> Iterator[tuple[str, str, ast.Call]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
