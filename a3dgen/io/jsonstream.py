@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from a3dgen.core.errors import DataError
 from a3dgen.io.damage import is_not_the_file

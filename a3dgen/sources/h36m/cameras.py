@@ -61,7 +61,8 @@ def load_cameras(path: Path) -> dict[tuple[str, str], Camera]:
     for name, entry in content.items():
         pair = tuple(str(n) for n in name) if isinstance(name, tuple) else tuple(str(name).split("_"))
         try:
-            cameras[pair] = _camera(pair, entry)
+            camera = _camera(pair, entry)
+            cameras[pair[0], pair[1]] = camera
         except (KeyError, TypeError, IndexError, ValueError, Rejected) as error:
             faults.append(f"camera {name!r} needs f, c, k and p, all finite: {error}")
     if not cameras:
