@@ -15,6 +15,7 @@ from a3dgen.geometry.body import (
     rest_joints,
     skinning_transforms,
 )
+from a3dgen.geometry.camera import inside_image
 from a3dgen.geometry.mesh import add_directions, skin, skin_batch
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import IS_BELOW, JOINT, ROW, ROW_JOINT
@@ -128,3 +129,11 @@ def test_the_pose_feature_holds_local_rotations(body):
     local = rotvec_to_matrix(pose)
     feature = pose_feature(forward_kinematics(local, rest_joints(body, betas))[0])
     np.testing.assert_allclose(feature.reshape(23, 3, 3), local[1:] - np.eye(3), atol=1e-6)
+
+
+def test_a_pixel_reaches_half_a_pixel_around_its_centre():
+    """Pixel centres are integers: the image of 4 x 3 px covers -0.5 to 3.5 by -0.5 to 2.5, edges included."""
+    inside = np.array([[0, 0], [3, 2], [-0.5, -0.5], [3.5, 2.5], [-0.4, 2.4], [3.4, -0.4]])
+    outside = np.array([[-0.6, 0], [0, -0.6], [3.6, 0], [0, 2.6], [4, 2], [3, 3], [np.nan, 0], [0, np.nan]])
+    assert inside_image(inside, 4, 3).all()
+    assert not inside_image(outside, 4, 3).any()
