@@ -18,7 +18,7 @@ import numpy as np
 
 from a3dgen.core.errors import DataError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 UNLABELLED, OCCLUDED, VISIBLE, AMPUTATED, OUTSIDE = 0, 1, 2, 3, 4
 """Keypoint states. They are never merged before the last writer."""
