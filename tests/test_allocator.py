@@ -45,7 +45,7 @@ def test_freed_memory_is_used_again():
 HOLES = (
     RESIDENT
     + """
-from a3dgen import allocator
+from a3dgen.engine import worker_memory as allocator
 allocator.keep_freed_memory()
 kept = [np.ones(1 << 17) for _ in range(400)]  # 1 MB each
 kept = kept[::8]

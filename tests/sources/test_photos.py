@@ -226,7 +226,7 @@ def test_whoever_makes_the_photos_ready_makes_the_same_files(tmp_path, folder, m
         work = tmp_path / out / "ingest" / "photos"
         settings = config(tmp_path, keypoints=given, max_side=100, work=str(work))
         SOURCE.prepare(settings, mapper, lambda done, total: seen.append((done, total)))
-        made = {p.relative_to(work): p.read_bytes() for p in work.rglob("*") if p.is_file()}
+        made = {p.relative_to(work): p.read_bytes() for p in work.rglob("*") if p.is_file() and p.suffix != ".files"}
         rows, refused = split(SOURCE.read(settings))
         assert len(rows) == 5
         assert list(refused) == ["custom/clinic/x"]
@@ -240,7 +240,7 @@ def test_whoever_makes_the_photos_ready_makes_the_same_files(tmp_path, folder, m
 def test_detections_of_no_known_kind_are_the_users_mistake_not_a_photos(tmp_path, folder):
     Image.fromarray(picture()).save(folder / "a.png")
     (tmp_path / "d.json").write_text('{"a": 1}')
-    with pytest.raises(ConfigError, match=r"d\.json: known are COCO results"):
+    with pytest.raises(ConfigError, match=r"d\.json: of no known kind; known are COCO files"):
         list(SOURCE.read(config(tmp_path, keypoints=str(tmp_path / "d.json"))))
 
 
