@@ -67,7 +67,7 @@ def test_what_is_no_json_is_named_with_its_place(tmp_path_factory, text, where):
 
 def test_missing_file_and_folder(tmp_path):
     for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(DataError, match="cannot be read|no such file|a folder, not a file"):
+        with pytest.raises(DataError, match=r"cannot be read|no such file|a folder, not a file"):
             JsonFile(path)
 
 
