@@ -81,7 +81,7 @@ def _known(data: Any, name: str, path: Path, names: Sequence[str], notes: Counte
         return _mmpose(_flat(data["predictions"]), name, names, notes)
     rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
     if isinstance(data, list) and (not data or any("image_id" in row for row in rows)):
-        return _coco(data, {}, Layout(names, path.name), notes, path.name == DETECTRON2)
+        return _coco(data, {}, Layout(names), notes, path.name == DETECTRON2)
     if any(isinstance(row.get("keypoints"), dict) for row in rows) or any("class" in row for row in rows):
         return _ultralytics(rows, name, names, notes)
     if isinstance(data, list) and any("keypoint_scores" in row for row in _flat(data) if isinstance(row, dict)):
@@ -133,7 +133,7 @@ def _coco_file(data: dict[str, Any], path: Path, names: Sequence[str], notes: Co
         if others:
             notes["annotations of other categories left out"] += len(others)
         rows = [r for r in rows if r.get("category_id", person) in (person, str(person))]
-    layout = Layout(names or keypoint_names(categories, person), path.name)
+    layout = Layout(names or keypoint_names(categories, person))
     if not names and labels_are_points(categories, person):
         notes[LABELS_NOTE] += 1
     return _coco(rows, _image_names(data.get("images")), layout, notes)
@@ -222,7 +222,7 @@ def _openpose(people: Any, name: str, notes: Counter[str]) -> Found:
 
 def _ultralytics(rows: Sequence[dict[str, Any]], name: str, names: Sequence[str], notes: Counter[str]) -> Found:
     """Ultralytics' ``result.to_json()`` of one photo: three lists x, y, visible; the file is called as the photo."""
-    layout = Layout(names, name)
+    layout = Layout(names)
     for number, row in enumerate(rows):
         if str(row.get("name", "person")).lower() != "person" or "keypoints" not in row:
             continue
@@ -244,7 +244,7 @@ def _flat(rows: Any) -> list[Any]:
 
 def _mmpose(rows: Sequence[Any], name: str, names: Sequence[str], notes: Counter[str]) -> Found:
     """mmpose's inferencer: keypoints (n, 2) beside keypoint_scores (n)."""
-    layout = Layout(names, name)
+    layout = Layout(names)
     for number, row in enumerate(rows):
         try:
             places = np.asarray(row["keypoints"], np.float64)

@@ -8,14 +8,10 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
-from a3dgen.geometry.skeleton import COCO_FOOT_ROWS, COCO_ROWS, NUM_ROWS
+from a3dgen.geometry.skeleton import NUM_ROWS
 
 OPENPOSE_25_ROWS = tuple(range(25))
 """OpenPose BODY_25 is rows 0-24 by definition; its limbs are the extra rows' joints too, see ``to_rows``."""
-WHOLEBODY_ROWS = (*COCO_ROWS, *COCO_FOOT_ROWS)
-"""COCO-WholeBody 0-22 -> row: body, then feet; face and hands are not used."""
-HALPE26_POINTS = (*range(17), 20, 22, 24, 21, 23, 25)
-"""Halpe's 26 points (RTMPose "body26"): which of them are COCO-WholeBody's 0-22; head, neck and hip are not used."""
 BODY25_LIMBS = {2: 33, 3: 32, 4: 31, 5: 34, 6: 35, 7: 36, 9: 27, 10: 26, 11: 25, 12: 28, 13: 29, 14: 30}
 """BODY_25 limb -> the input row of the same joint (input fills the extra rows, the body twins stay unlabelled)."""
 BODY25_FACE_FEET = (0, 15, 16, 17, 18, *range(19, 25))

@@ -12,8 +12,9 @@ from numpy import ndarray
 from a3dgen.core.errors import ConfigError, MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.boxes import person_boxes, to_person
-from a3dgen.detectors.keypoint_rows import WHOLEBODY_ROWS, to_rows
+from a3dgen.detectors.keypoint_rows import to_rows
 from a3dgen.detectors.weights import TRANSFORMERS_FOLDER, local_path, silence
+from a3dgen.geometry.keypoint_names import WHOLEBODY_ROWS
 from a3dgen.geometry.skeleton import COCO_ROWS
 
 

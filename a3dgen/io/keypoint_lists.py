@@ -28,13 +28,12 @@ class Layout:
         notes: remark -> how often; to be said once a file.
     """
 
-    def __init__(self, names: Sequence[Any], where: str) -> None:
-        """Read ``categories[].keypoints``, or a list of names from the configuration; ``where`` names the file."""
+    def __init__(self, names: Sequence[Any]) -> None:
+        """Read ``categories[].keypoints``, or a list of names from the configuration."""
         named = any(not _NO_NAME.fullmatch(str(name)) for name in names)
         self.names = [str(name) for name in names] if named else []
         self.notes: Counter[str] = Counter()
         self.rows: Rows | None = rows_of_names(self.names) if named else None
-        self._where = where
         if self.rows is not None:
             unknown = [n for n, row in zip(self.names, self.rows, strict=True) if row is None]
             if unknown and len(unknown) < 60:  # 133 and 136 points: faces and hands, by the dozen

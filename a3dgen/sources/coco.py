@@ -82,7 +82,7 @@ def read(config: Config) -> Iterator[Found]:
                 people=people,
                 objects=opened(objects, False) if objects else None,
                 feet=[opened(p, True) for p in feet_files(config, file.name, file.path)],
-                layout=Layout(config.keypoints.map or people.keypoint_names(), file.path.name),
+                layout=Layout(config.keypoints.map or people.keypoint_names()),
                 frames=frames,
             )
             if not config.keypoints.map and labels_are_points(people.categories, people.person):

@@ -57,45 +57,51 @@ class Frames:
             raise Rejected(f"the image is already in {before[0]}: {path.name}")
         self._seen.setdefault(image, (self._name, path))
         shown = checked_size(path)
-        self._orientation = self._turned(path, photo.size, shown, points)
-        stored = shown[::-1] if exif_orientation(path) >= 5 else shown
-        self.labelled_size = stored if self._orientation > 1 else shown
+        exif = exif_orientation(path)
+        stored = shown[::-1] if exif >= 5 else shown
+        turned = self._turned(path.name, exif, photo.size, (shown, stored), points)
+        self._orientation = exif if turned else 1
+        self.labelled_size = stored if turned else shown
         return path, shown
 
     def _turned(
-        self, path: Path, said: tuple[int, int] | None, shown: tuple[int, int], points: Float[ndarray, "n 2"]
-    ) -> int:
-        """Return the orientation by which labels must be turned to be in shown pixels; 1 = they are."""
-        orientation = exif_orientation(path)
-        stored = shown[::-1] if orientation >= 5 else shown
+        self,
+        name: str,
+        orientation: int,
+        said: tuple[int, int] | None,
+        sizes: tuple[tuple[int, int], tuple[int, int]],
+        points: Float[ndarray, "n 2"],
+    ) -> bool:
+        """Whether labels must be turned by the EXIF orientation to be in shown pixels; ``sizes``: shown, stored."""
+        shown, stored = sizes
         if orientation == 1:
             if said is not None and said != shown:
                 raise Rejected(
-                    f"the image is {shown[0]}x{shown[1]} px, but its annotation says {said[0]}x{said[1]}: {path.name}"
+                    f"the image is {shown[0]}x{shown[1]} px, but its annotation says {said[0]}x{said[1]}: {name}"
                 )
-            return 1
+            return False
         if self._exif != "auto":
-            return orientation if self._exif == "stored" else 1
+            return self._exif == "stored"
         if orientation < 5:
             self.notes[
                 "pictures with EXIF orientation 2 to 4: sizes cannot tell whether labels are in shown or stored "
                 "pixels; shown is assumed (sources.coco.exif)"
             ] += 1
-            return 1
+            return False
         if said is not None and said not in (shown, stored):
             raise Rejected(
                 f"the image is {shown[0]}x{shown[1]} px by its EXIF orientation {orientation} ({stored[0]}x{stored[1]} "
-                f"stored), but its annotation says {said[0]}x{said[1]}: {path.name}"
+                f"stored), but its annotation says {said[0]}x{said[1]}: {name}"
             )
         fits = {size: _inside(points, size) for size in (shown, stored)}
         if (said == stored and fits[stored]) or (said is None and fits[stored] and not fits[shown]):
             self.notes["pictures turned by EXIF whose labels are in stored pixels: labels are turned too"] += 1
-            return orientation
+            return True
         if said == stored and not fits[stored]:
             self.notes[
                 "pictures turned by EXIF: width and height are the stored ones, but points only fit the shown picture"
             ] += 1
-        return 1
+        return False
 
     def upright(self, points: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
         """Return places (px as in the file) in shown pixels."""
