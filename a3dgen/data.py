@@ -13,11 +13,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import Float, Integer
 from numpy import ndarray
-from torch.utils.data import Dataset
 
+from a3dgen.core.errors import MissingDependency
 from a3dgen.core.rng import generator_for
 from a3dgen.formats.dataset_rows import find_subsets, load_subset
 from a3dgen.formats.schema import image_root
@@ -27,6 +26,12 @@ from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT_FLIP, ROW_FLIP
 from a3dgen.io.images import read_rgb
 from a3dgen.io.regular import inside
+
+try:
+    import torch
+    from torch.utils.data import Dataset
+except ImportError as error:
+    raise MissingDependency("torch", "A3DDataset", "pip install 'a3dgen[torch]'") from error
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,6 @@ def write_review(out, rows):
 @pytest.mark.slow
 @pytest.mark.samples
 def test_the_review_table_changes_whom_it_names_and_nobody_else(tmp_path, samples):
-    pytest.importorskip("mediapipe")
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     for name in ("000000000785", "000000196141"):
@@ -253,7 +252,6 @@ def test_the_review_table_changes_whom_it_names_and_nobody_else(tmp_path, sample
 @pytest.mark.samples
 @pytest.mark.parametrize("hashed", ["true", "false"])
 def test_nothing_is_left_of_somebody_forgotten_in_a_shard_of_several(tmp_path, samples, hashed):
-    pytest.importorskip("mediapipe")
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     shutil.copy(samples / "coco" / "val2017" / "000000000785.jpg", photos / "IMG_1.jpg")

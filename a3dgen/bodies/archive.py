@@ -79,6 +79,11 @@ def load_body_file(path: Path) -> BodyData:
     arrays = read_arrays(path)
     if int(arrays.get("layout", -1)) != LAYOUT:
         raise DataError(f"{path}: baked body of another version; delete it, it is made again")
+    return body_of(arrays)
+
+
+def body_of(arrays: dict[str, np.ndarray]) -> BodyData:
+    """Return the body whose arrays these are; undoes ``body_arrays``."""
 
     def group(prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

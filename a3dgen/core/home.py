@@ -1,4 +1,5 @@
-"""The cache folder: where everything that a3dgen makes once is kept (baked bodies, compiled kernels, video frames).
+"""The cache folder: where everything that a3dgen makes once is kept (networks, transfers to
+body files, compiled kernels, video frames).
 
 ``$A3DGEN_HOME``, else ``$XDG_CACHE_HOME/a3dgen``, else ``~/.cache/a3dgen``. Where that cannot be written (a container
 with an unknown user, a batch node without a home, a full quota) a private temporary folder takes its place, said in
@@ -18,7 +19,7 @@ from a3dgen.core.errors import ConfigError
 from a3dgen.core.files import remove
 
 VARIABLE = "A3DGEN_HOME"
-SHARED = ("anny", "bodies", "numba")
+SHARED = ("anny", "bodies", "networks", "numba")
 """Folders whose files are used from a cache folder that can only be read."""
 _PROBE_BYTES = 1 << 16
 log = logging.getLogger("a3dgen")

@@ -17,6 +17,7 @@ from a3dgen.demo.scenes import DemoScene
 from a3dgen.demo.trace import FAR, World, cast, key_reaches
 from a3dgen.demo.viewpoint import UP, Viewpoint
 from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.camera import undistort_to
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.renderers import Caster, Frame, Light, get_renderer
 
@@ -204,9 +205,8 @@ def _bend(linear: Float[ndarray, "a b 3"], view: Viewpoint, wide: Viewpoint) -> 
         return linear
     step = 4  # the mapping is smooth: solve it on a coarse grid
     xs, ys = np.arange(0, view.width + step, step), np.arange(0, view.height + step, step)
-    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 1, 2).astype(np.float64)
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-9)
-    straight = cv2.undistortPointsIter(grid, view.K, view.dist, np.eye(3), wide.K, criteria)
+    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2).astype(np.float64)
+    straight = undistort_to(grid, view.K, view.dist, wide.K, 40, 1e-9)
     coarse = straight.reshape(len(ys), len(xs), 2).astype(np.float32)
     at = np.stack(np.meshgrid(np.arange(view.width) / step, np.arange(view.height) / step), -1).astype(np.float32)
     full = cv2.remap(coarse, at, None, cv2.INTER_LINEAR)

@@ -8,9 +8,6 @@ people, and at the size of heads. A face that none of them sees stays clear.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -18,8 +15,10 @@ from numpy import ndarray
 
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import Person
+from a3dgen.detectors.blazepose import find_faces
 from a3dgen.detectors.keypoint_rows import extent, windows
-from a3dgen.detectors.mediapipe import glance, quiet
+from a3dgen.detectors.mediapipe import glance
+from a3dgen.detectors.networks import folder
 from a3dgen.geometry.skeleton import ROW
 
 _HEAD = [ROW[f"body_{n}"] for n in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
@@ -33,7 +32,8 @@ SHARES = (0.6, 0.35, 0.2, 0.12)
 """Sides of the windows in which faces are looked for."""
 FAR, NEAR = 1, 0
 """MediaPipe's two face detectors: for people up to 5 m and up to 2 m away."""
-SURE = {FAR: 0.25, NEAR: 0.25}
+SURE = {FAR: 0.6, NEAR: 0.5}
+"""Scores from which they count, as in MediaPipe's graphs."""
 PLAIN, CERTAIN = 0.65, 0.85
 """Scores of the near-range detector from which a face seen once counts, and one of any size."""
 LARGER = 1.4
@@ -79,19 +79,22 @@ def face_circles(rgb: UInt8[ndarray, "h w 3"], kind: int) -> Float[ndarray, "n 4
     """Return x, y, radius (px), score of every face that a face detector (``FAR`` or ``NEAR``) sees in any window.
 
     Raises:
-        MissingDependency: if mediapipe is not installed.
+        MissingDependency: without its networks.
     """
-    network = _network(kind)
+    try:
+        folder()
+    except MissingDependency as error:
+        raise MissingDependency(
+            "mediapipe", "privacy.blur_bystanders", f"set it to false, or get its networks: {error}"
+        ) from None
     found = []
     h, w = rgb.shape[:2]
     for x0, y0, x1, y1 in windows(w, h, SHARES):
         if min(x1 - x0, y1 - y0) < 24:
             continue
-        for detection in network.process(np.ascontiguousarray(rgb[y0:y1, x0:x1])).detections or ():
-            box = detection.location_data.relative_bounding_box
-            bw, bh = box.width * (x1 - x0), box.height * (y1 - y0)
-            x, y = x0 + box.xmin * (x1 - x0) + bw / 2, y0 + box.ymin * (y1 - y0) + bh / 2
-            found.append([x, y, ROUND * max(bw, bh), detection.score[0]])
+        for face in find_faces(np.ascontiguousarray(rgb[y0:y1, x0:x1]), kind, SURE[kind]):
+            u0, v0, u1, v1 = face.box * (x1 - x0, y1 - y0, x1 - x0, y1 - y0)
+            found.append([x0 + (u0 + u1) / 2, y0 + (v0 + v1) / 2, ROUND * max(u1 - u0, v1 - v0), face.score])
     return np.array(found, np.float64).reshape(-1, 4)
 
 
@@ -99,7 +102,7 @@ def possible_faces(rgb: UInt8[ndarray, "h w 3"], people: list[Person]) -> Float[
     """Return x, y, radius (px) of everything that may be a face, besides the heads of the people found.
 
     Raises:
-        MissingDependency: if mediapipe is not installed.
+        MissingDependency: without its networks.
     """
     far, near = face_circles(rgb, FAR), face_circles(rgb, NEAR)
     doubtful, region = glance(rgb)
@@ -168,17 +171,3 @@ def blur(rgb: UInt8[ndarray, "h w 3"], circles: Float[ndarray, "n 3"]) -> UInt8[
         disc = (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
         out[y0:y1, x0:x1] = np.where(disc[..., None], soft, part)
     return out
-
-
-@cache
-def _network(kind: int) -> Any:
-    try:
-        from mediapipe.python.solutions.face_detection import FaceDetection
-    except ImportError:
-        raise MissingDependency(
-            "mediapipe", "privacy.blur_bystanders", "pip install 'a3dgen[mediapipe]', or set it to false"
-        ) from None
-    with quiet():
-        network = FaceDetection(model_selection=kind, min_detection_confidence=SURE[kind])
-        network.process(np.zeros((64, 64, 3), np.uint8))
-    return network

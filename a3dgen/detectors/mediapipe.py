@@ -1,29 +1,24 @@
-"""MediaPipe's pose network (BlazePose), whose models come with the package: nothing to download.
+"""MediaPipe's pose network (BlazePose), the default: the user gives no weights.
 
 It finds one person in a picture. Several people are found by showing it windows of several scales, keeping one of all
 poses that agree, and asking again on a close crop of each: what is a person is found again in the same place, what
-only looked like one is not. (Legacy ``solutions`` interface of mediapipe 0.10; ``model_complexity=1`` is the only one
-in the wheel.)
+only looked like one is not. (The networks are those of mediapipe 0.10.21, see ``detectors.networks``; the package
+itself is not needed.)
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import DetectorConfig, Person
+from a3dgen.detectors.blazepose import find_pose
 from a3dgen.detectors.crowd import distinct, share_out
 from a3dgen.detectors.keypoint_rows import extent, pose_distance, square_around, thin, windows
+from a3dgen.detectors.networks import folder
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 
 _POINTS = {"nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_heel": 29, "right_heel": 30,
@@ -83,7 +78,7 @@ class MediapipeDetector:
 
     def __init__(self, config: DetectorConfig) -> None:
         self._min_score = config.min_score
-        _network()
+        folder()
 
     def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
         """Find everybody; the best first."""
@@ -114,7 +109,7 @@ def glance(rgb: UInt8[ndarray, "h w 3"]) -> tuple[list[Person], Bool[ndarray, "h
     The score is 0 for a pose seen once, 1/2 for one seen in two windows, and so on.
 
     Raises:
-        MissingDependency: if mediapipe is not installed.
+        MissingDependency: without its networks.
     """
     height, width = rgb.shape[:2]
     hits = overview(rgb)
@@ -182,16 +177,13 @@ def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Hit | 
     x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(w, box[2]), min(h, box[3])
     if x1 - x0 < 16 or y1 - y0 < 16:
         return None
-    network, part = _network(), np.ascontiguousarray(rgb[y0:y1, x0:x1])
-    with nullcontext() if _warm else quiet():
-        result = network.process(part)
-    if result.pose_landmarks is None or result.segmentation_mask is None:
+    pose = find_pose(np.ascontiguousarray(rgb[y0:y1, x0:x1]))
+    if pose is None:
         return None
-    _warm.add(True)
     scale, shift = np.array([x1 - x0, y1 - y0]), np.array([x0, y0]) - 0.5
-    marks = np.array([[m.x, m.y, m.visibility] for m in result.pose_landmarks.landmark], np.float64)
+    marks = pose.landmarks.astype(np.float64)
     marks[:, :2] = marks[:, :2] * scale + shift
-    segmentation = np.asarray(result.segmentation_mask)
+    segmentation = pose.segmentation
     i, j = np.rint(marks[:, 1]).astype(int) - y0, np.rint(marks[:, 0]).astype(int) - x0
     known = (i >= 0) & (j >= 0) & (i < y1 - y0) & (j < x1 - x0)
     inside = np.where(known, segmentation[np.clip(i, 0, y1 - y0 - 1), np.clip(j, 0, x1 - x0 - 1)], -1.0)
@@ -207,38 +199,3 @@ def segment(rgb: UInt8[ndarray, "h w 3"], box: Float[ndarray, "4"]) -> Bool[ndar
     (x, y), (h, w) = hit.corner, hit.segmentation.shape
     mask[y : y + h, x : x + w] = hit.segmentation > 0.4
     return mask
-
-
-_warm: set[bool] = set()
-"""Not empty once the network has found somebody in this process and said all it has to say at its start."""
-
-
-@cache
-def _network() -> Any:
-    """Return one network per process."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    try:
-        from mediapipe.python.solutions.pose import Pose
-    except ImportError:
-        raise MissingDependency("mediapipe", "detector mediapipe", "pip install 'a3dgen[mediapipe]'") from None
-    with quiet():
-        network = Pose(
-            static_image_mode=True, model_complexity=1, enable_segmentation=True, min_detection_confidence=0.3
-        )
-        network.process(np.zeros((64, 64, 3), np.uint8))
-    return network
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep mediapipe's start-up messages, which its C++ part writes past Python, off the terminal."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

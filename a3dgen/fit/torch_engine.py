@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from a3dgen.core.errors import MissingDependency
 from a3dgen.fit.evidence import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.fitter import Fit, Fitter, Observation
 from a3dgen.fit.lm import EASE, FIRST_DAMPING, FLOOR, LEAST_DAMPING, MOST_DAMPING, SETTLE, TIGHTEN
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.search import FLIPS, MIN_FLIP, ROUGH, SAME, Search, reflect, rougher
 from a3dgen.geometry.skeleton import IS_BELOW, NUM_ROWS, PARENTS
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError as error:
+    raise MissingDependency("torch", "fit.engine 'torch'", "pip install 'a3dgen[torch]'") from error
 
 CHUNK = 1024
 """People (times starts) in one batch; bounds the memory to about 0.5 GB."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
@@ -44,9 +46,24 @@ def undistort_points(
     """Map pixels of the photo to pixels of an ideal pinhole camera with the same K."""
     if not np.any(dist) or not len(pixels):
         return np.array(pixels, np.float64)
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-10)
+    return undistort_to(pixels, K, dist, K, 50, 1e-10)
+
+
+def undistort_to(
+    pixels: Float[ndarray, "n 2"],
+    K: Float[ndarray, "3 3"],
+    dist: Float[ndarray, "5"],
+    to: Float[ndarray, "3 3"],
+    steps: int,
+    accuracy: float,
+) -> Float[ndarray, "n 2"]:
+    """Map pixels of the photo to pixels of an ideal pinhole camera ``to``, in ``steps`` iterations at most."""
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, accuracy)
     points = np.ascontiguousarray(pixels, np.float64)[:, None]
-    return cv2.undistortPointsIter(points, K, dist, np.eye(3), K, criteria)[:, 0]
+    if hasattr(cv2, "undistortPointsIter"):  # OpenCV 4
+        return cv2.undistortPointsIter(points, K, dist, np.eye(3), to, criteria)[:, 0]
+    undistort: Any = cv2.undistortPoints  # the types of OpenCV 4 do not know its last argument
+    return undistort(points, K, dist, R=np.eye(3), P=to, criteria=criteria)[:, 0]
 
 
 def undistort_image(

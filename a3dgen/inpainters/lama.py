@@ -52,7 +52,7 @@ def _load(path: str) -> Any:
     try:
         import torch
     except ImportError:
-        raise MissingDependency("torch", "inpainter 'lama'") from None
+        raise MissingDependency("torch", "inpainter 'lama'", "pip install 'a3dgen[torch]'") from None
     warn_of_code("background.inpainter_path", path, "a TorchScript file")
     try:
         return torch.jit.load(path, map_location="cpu").eval()

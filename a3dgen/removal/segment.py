@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from a3dgen.core.errors import MissingDependency
 from a3dgen.core.pool import Pool
-from a3dgen.detectors import mediapipe
+from a3dgen.detectors import mediapipe, networks
 from a3dgen.detectors.keypoint_rows import windows
 from a3dgen.removal.mask_ops import dilate
 
@@ -27,21 +25,21 @@ KEPT = 2
 
 
 def segmenter_name() -> str:
-    """Return ``mediapipe`` if it can be used here, else an empty string, without importing it."""
-    return "mediapipe" if importlib.util.find_spec("mediapipe") else ""
+    """Return ``mediapipe`` if it can be used here without fetching anything, else an empty string."""
+    return "mediapipe" if networks.available() else ""
 
 
 def usable(segmenter: str) -> bool:
     """Return whether there is a detector to ask.
 
     Args:
-        segmenter: ``none``, ``auto`` (if installed) or ``mediapipe``.
+        segmenter: ``none``, ``auto`` (if its networks are here) or ``mediapipe``, which may fetch them.
 
     Raises:
-        MissingDependency: ``mediapipe`` is asked for and not installed.
+        MissingDependency: ``mediapipe`` is asked for and cannot be had.
     """
     if segmenter == "mediapipe" and not segmenter_name():
-        raise MissingDependency("mediapipe", "background.segmenter=mediapipe", "pip install 'a3dgen[mediapipe]'")
+        networks.folder()
     return segmenter != "none" and bool(segmenter_name())
 
 

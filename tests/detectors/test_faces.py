@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -88,8 +86,10 @@ def test_blurring_goes_on_at_the_border():
 
 
 def test_without_mediapipe_the_option_is_named(monkeypatch):
-    monkeypatch.setattr("a3dgen.detectors.faces._network", faces._network.__wrapped__)
-    monkeypatch.setitem(sys.modules, "mediapipe.python.solutions.face_detection", None)
+    def missing():
+        raise MissingDependency("mediapipe", "the detector mediapipe")
+
+    monkeypatch.setattr(faces, "folder", missing)
     with pytest.raises(MissingDependency, match=r"privacy\.blur_bystanders needs .* set it to false"):
         faces.possible_faces(np.zeros((40, 40, 3), np.uint8), [])
 
@@ -97,7 +97,6 @@ def test_without_mediapipe_the_option_is_named(monkeypatch):
 @pytest.mark.samples
 @pytest.mark.slow
 def test_faces_of_people_nobody_detected_are_found(samples):
-    pytest.importorskip("mediapipe")
     from a3dgen.detectors import DetectorConfig, get_detector
     from a3dgen.detectors.faces import possible_faces
     from a3dgen.io.images import read_rgb

@@ -116,7 +116,8 @@ def test_inner_keeps_what_is_thin() -> None:
 
 
 def test_everybody_is_looked_for_once_a_photo(monkeypatch: pytest.MonkeyPatch) -> None:
-    mediapipe = pytest.importorskip("a3dgen.detectors.mediapipe")
+    from a3dgen.detectors import mediapipe
+
     calls: list[int] = []
 
     def look(rgb: np.ndarray, box: tuple[int, int, int, int]) -> None:
@@ -136,13 +137,17 @@ def test_a_missing_detector_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "segmenter_name", lambda: "")
     assert not segment.usable("auto")
     assert not segment.usable("none")
+
+    def missing() -> None:
+        raise MissingDependency("mediapipe", "the detector mediapipe")
+
+    monkeypatch.setattr(segment.networks, "folder", missing)
     with pytest.raises(MissingDependency, match="mediapipe"):
         segment.usable("mediapipe")
 
 
 @pytest.mark.samples
 def test_people_nobody_marked_are_seen_in_a_real_photo(samples: Path) -> None:
-    pytest.importorskip("mediapipe")
     from a3dgen.io.images import read_rgb
 
     seen = segment.segment_everybody(read_rgb(samples / "mpii/images/005808361.jpg"))

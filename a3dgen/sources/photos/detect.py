@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from a3dgen.core.errors import DataError, MissingDependency
+from a3dgen.core.errors import DataError
 from a3dgen.detectors import Detector, Person
 from a3dgen.io import rle
 from a3dgen.io.images import write_image
@@ -114,15 +114,12 @@ class _Maker:
 
 
 def _outline(person: Person, rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"] | None:
-    """Return the person's outline; a detector without outlines gets mediapipe's, where that is installed."""
+    """Return the person's outline; a detector without outlines gets mediapipe's, where its networks are here."""
     if person.mask is not None:
         return person.mask
-    try:
-        from a3dgen.detectors.mediapipe import segment
+    from a3dgen.detectors import mediapipe, networks
 
-        return segment(rgb, person.box)
-    except MissingDependency:
-        return None
+    return mediapipe.segment(rgb, person.box) if networks.available() else None
 
 
 def _both(first: str, second: str) -> str:
