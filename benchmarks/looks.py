@@ -3,6 +3,8 @@
 Draws samples of a demo build again and compares what the pictures show with what their labels say:
 
 - ``visible_inside``: share of the keypoints marked visible that lie on the person's pixels.
+- ``annotators_agree``: share of the limb joints that the source's annotators call visible which the labels of intact
+  samples call visible too; ``annotators_agree_occluded`` likewise. A joint outside the picture is left out.
 - ``removed_inside``: share of the removed keypoints (a first absent joint at residual 1 left out) on a pixel that
   carries a label of their own limb. Where a bent limb covers the place, it does so rightly; such samples are no ones
   whose absence can be seen.
@@ -39,6 +41,7 @@ from a3dgen.bodies import load_body
 from a3dgen.compositing.draw import draw
 from a3dgen.compositing.scene import Scene, load_scene
 from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.records import OCCLUDED, VISIBLE
 from a3dgen.core.rng import generator_for
 from a3dgen.demo.truth import Truth, read_truth
 from a3dgen.geometry.body import BodyData
@@ -102,6 +105,10 @@ def measure_sample(
     frame = get_renderer(config.renderer).render(skin, scene.K, w, h, light, picture.window, 1)
     return {
         "visible": measures.visible_rows(seen["state"], amputee.keypoints, scene.K, shown),
+        "agree": measures.annotators_agree(rows["Persons"][str(plan["parent"])], plan, seen["state"], VISIBLE),
+        "agree_occluded": measures.annotators_agree(
+            rows["Persons"][str(plan["parent"])], plan, seen["state"], OCCLUDED
+        ),
         "removed": measures.removed_rows(amputee, plan["removed"], residual, scene.K, shown),
         "beyond": measures.beyond_stumps(
             amputee, plan["removed"], (frame.depth, frame.part), picture.part, scene.K, (x0, y0)
@@ -174,6 +181,8 @@ def summary(found: dict[str, dict[str, Any]], plates: dict[str, dict[str, float]
     known = [p["left"] for p in plates.values() if not np.isnan(p["left"])]
     return {
         "visible_inside": share("visible"),
+        "annotators_agree": share("agree"),
+        "annotators_agree_occluded": share("agree_occluded"),
         "removed_inside": share("removed"),
         "beyond_stump_px": sum(f["beyond"] for f in found.values()),
         "hole_px": sum(f["holes"] for f in found.values()),

@@ -1,7 +1,9 @@
 """How inner loops are compiled: numba, single-threaded, cached on disk.
 
-numba's own cache looks only at the file of the function it compiles, not at the functions that one calls. The cache
-folder is therefore named after a digest of all kernel sources, so that an edit or an upgrade never runs old code.
+numba's own cache looks only at the file of the function it compiles, not at the functions that one calls or the
+constants it reads. The cache folder of a module is therefore named after a digest of its source and of all modules of
+this package that it imports, directly or not: an edit or an upgrade never runs old code, and compiles only what it
+touched.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import inspect
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,19 +24,43 @@ from a3dgen.core.home import home
 
 log = logging.getLogger("a3dgen")
 PACKAGE = Path(__file__).parents[1]
-MARK = b"import kernel"
-"""Modules that hold this text are part of the digest."""
+_IMPORTS = re.compile(
+    rb"^[ \t]*(?:from\s+(a3dgen[\w.]*)\s+import\s+(\([^)]*\)|[^\n#]*)|import\s+(a3dgen[\w.]*))", re.MULTILINE
+)
+
+
+def _module_file(name: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 
 
 @functools.cache
-def cache_folder() -> Path:
-    """Return the folder of compiled kernels: ``numba/<digest>`` in the cache folder."""
+def _source(path: Path) -> tuple[bytes, frozenset[Path]]:
+    """Return the digest of a module's source and the files of the package that it imports."""
+    source, imported = path.read_bytes(), set()
+    if path != Path(__file__):  # this module's own imports place the cache and change no compiled code
+        for module, names, plain in _IMPORTS.findall(source):
+            package = (module or plain).decode()
+            imported |= {_module_file(package)} | {
+                _module_file(f"{package}.{n.decode()}") for n in re.findall(rb"\w+", names)
+            }
+    return hashlib.blake2b(source, digest_size=16).digest(), frozenset(p for p in imported if p is not None)
+
+
+@functools.cache
+def cache_folder(module: Path) -> Path:
+    """Return where the kernels of one module (its file) are kept: ``numba/<module>-<digest>`` in the cache folder."""
+    seen: set[Path] = set()
+    todo = [module]
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += _source(path)[1]
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for path in sorted(PACKAGE.rglob("*.py")):
-        source = path.read_bytes()
-        if MARK in source:
-            digest.update(source)
-    return home() / "numba" / digest.hexdigest()
+    for one in sorted(_source(path)[0] for path in seen):
+        digest.update(one)
+    return home() / "numba" / f"{module.stem}-{digest.hexdigest()}"
 
 
 @functools.cache
@@ -53,7 +80,7 @@ def kernel(function: Callable[..., Any] | None = None, *, inline: bool = False) 
         return functools.partial(kernel, inline=inline)
     before = numba.config.CACHE_DIR
     if not os.environ.get("NUMBA_CACHE_DIR"):
-        numba.config.CACHE_DIR = str(cache_folder())
+        numba.config.CACHE_DIR = str(cache_folder(Path(inspect.unwrap(function).__code__.co_filename)))
     try:
         options = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline}
         return numba.njit(**options)(inspect.unwrap(function))

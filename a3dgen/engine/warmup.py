@@ -5,20 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from a3dgen.core import interrupts
-from a3dgen.core.compiled import cache_folder
+from a3dgen.core.compiled import PACKAGE, cache_folder
 from a3dgen.engine.executor import Executor
 
 log = logging.getLogger("a3dgen")
-STAMP = "fit.ready"
+_STAMP = "ready"
 POLL_SECONDS = 0.5
+
+
+def _stamp() -> Path:
+    """The file that says that the fitter is compiled; its folder is that of all its kernels together."""
+    return cache_folder(PACKAGE / "fit" / "precompile.py") / _STAMP
 
 
 def is_warm() -> bool:
     """Whether this code's fitter has been compiled on this machine before."""
-    return (cache_folder() / STAMP).exists()
+    return _stamp().exists()
 
 
 def compile_fit(_: Any = None) -> bool:
@@ -26,9 +32,9 @@ def compile_fit(_: Any = None) -> bool:
     from a3dgen.fit.precompile import compile_kernels
 
     compile_kernels()
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / STAMP).touch()
+    stamp = _stamp()
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.touch()
     return True
 
 

@@ -16,9 +16,13 @@ from a3dgen.geometry.skeleton import JOINT, LANDMARK_ROWS, NUM_JOINTS, NUM_ROWS,
 LANDMARK_M = 0.015
 """A landmark is visible if the nearest surface is at most this far before it, m."""
 
+CLOTH_M = 0.12
+"""Cloth over a stump stands off its tip by at most this, m."""
+
 _WIDE = 80
 _MAX_UNDER_SKIN_M = 0.03
-_TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "left_collar", "right_collar")
+TRUNK = [JOINT[n] for n in ("pelvis", "spine1", "spine2", "spine3", "neck", "head", "left_collar", "right_collar")]
+"""Parts of the trunk."""
 
 
 def _near_parts() -> ndarray:
@@ -28,9 +32,8 @@ def _near_parts() -> ndarray:
     for j in range(1, NUM_JOINTS):
         step[j, PARENTS[j]] = step[PARENTS[j], j] = 1
     near, two_steps = step > 0, step @ step > 0
-    trunk = [JOINT[n] for n in _TRUNK]
-    near[trunk] = two_steps[trunk]
-    near[:, trunk] |= two_steps[:, trunk]
+    near[TRUNK] = two_steps[TRUNK]
+    near[:, TRUNK] |= two_steps[:, TRUNK]
     return near
 
 

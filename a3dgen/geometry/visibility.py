@@ -13,11 +13,12 @@ from a3dgen.geometry.body import PosedBody
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.raster import rasterize, scaled_K
-from a3dgen.geometry.reach import LANDMARK_M, NEAR_PARTS, Reach
-from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
+from a3dgen.geometry.reach import CLOTH_M, LANDMARK_M, NEAR_PARTS, TRUNK, Reach
+from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import (
     JOINT,
     LANDMARK_ROWS,
+    NUM_JOINTS,
     NUM_ROWS,
     ROW_JOINT,
     ROWS,
@@ -25,9 +26,15 @@ from a3dgen.geometry.skeleton import (
 )
 
 RADII_IN_FRONT = 1.3
-"""A joint centre is visible if its own surface is at most this many local radii before it."""
+"""A place on the segment that carries a stump is visible if its own surface is at most this many radii before it."""
+TRUNK_RADII_IN_FRONT = 2.0
+"""The same of a joint centre and the trunk's surface: the far shoulder of a person in profile is behind the trunk. Of
+664 limb joints that annotators of 21 photographs call visible, 2.0 calls 91 % visible, no bound 92 %."""
 SEGMENT_POINTS = 9
 """Places along a segment that are looked at."""
+
+_END_SEGMENT = np.array([next(r.segment[0] for r in REGIONS if r.end == end) for end in range(len(RESIDUAL_ENDS))])
+"""Residual-limb end -> part of the segment that carries it."""
 
 _EXTRA_ROW_JOINT = {
     "neck_lsp": "neck", "head_top_lsp": "head", "pelvis_mpii": "pelvis", "thorax_mpii": "spine3",
@@ -102,26 +109,32 @@ def body_buffers(
 
 
 def _states(
-    points: ndarray, buffers: Buffers, part: ndarray, radius: ndarray, landmark: ndarray | None = None
+    points: ndarray, buffers: Buffers, part: ndarray, reach: ndarray, landmark: ndarray | None = None
 ) -> Integer[ndarray, " n"]:
-    """States of points: joint centres with local radii, or landmarks where ``landmark`` (n,) m is above 0."""
+    """States of points: those inside the body with ``reach`` (n,) or (n, 24), how far before them the surface of (each)
+    near part may lie, m; or landmarks where ``landmark`` (n,) m is above 0."""
     pixels = project(np.asarray(points, np.float64), buffers.K)
     depth, label = buffers.lookup(pixels, 1)
     z = points[:, 2]
     middle = depth.shape[1] // 2
     in_front, covering = depth[:, middle], label[:, middle].astype(int)
     free = ~np.isfinite(in_front) | (in_front > z)  # nothing before it
-    own = (covering > 0) & NEAR_PARTS[part, np.maximum(covering - 1, 0)]
-    inside_body = free | (own & (z - in_front <= RADII_IN_FRONT * radius))
+    by = np.maximum(covering - 1, 0)
+    own = (covering > 0) & NEAR_PARTS[part, by]
+    inside_body = free | (own & (z - in_front <= (reach[np.arange(len(by)), by] if reach.ndim == 2 else reach)))
     visible = inside_body
     if landmark is not None:
         visible = np.where(landmark > 0, (depth >= (z - landmark)[:, None]).any(1), inside_body)
-    if buffers.occluders is not None:
-        x = np.rint(np.clip(np.nan_to_num(pixels[:, 0]), 0, buffers.width - 1)).astype(int)
-        y = np.rint(np.clip(np.nan_to_num(pixels[:, 1]), 0, buffers.height - 1)).astype(int)
-        visible &= ~buffers.occluders[y, x]
-    state = np.where(visible, VISIBLE, OCCLUDED)
+    state = np.where(visible & ~_behind_occluder(pixels, buffers), VISIBLE, OCCLUDED)
     return np.where(inside_image(pixels, buffers.width, buffers.height), state, OUTSIDE).astype(np.uint8)
+
+
+def _behind_occluder(pixels: ndarray, buffers: Buffers) -> Bool[ndarray, " n"]:
+    if buffers.occluders is None:
+        return np.zeros(len(pixels), bool)
+    x = np.rint(np.clip(np.nan_to_num(pixels[:, 0]), 0, buffers.width - 1)).astype(int)
+    y = np.rint(np.clip(np.nan_to_num(pixels[:, 1]), 0, buffers.height - 1)).astype(int)
+    return buffers.occluders[y, x]
 
 
 def keypoint_states(
@@ -139,15 +152,24 @@ def keypoint_states(
         reach: of ``visibility_reach``.
 
     Amputated comes before everything; then outside the image; then hidden by an occluder or by the body itself. A
-    joint row is visible if the nearest surface at its pixel belongs to its own or a neighbouring part and is at most
-    1.3 local radii before it; a landmark row if the surface is within 15 mm. What lies beside the person's pixels, such
-    as a toe just past an outline, is not seen.
+    joint row is visible if the nearest surface at its pixel, skin or cloth, belongs to its own or a neighbouring part,
+    whatever the angle; of the trunk, another part's surface must be at most 2 local radii before it. A landmark row is
+    visible if the surface is within 15 mm. What lies beside the person's pixels, such as a toe just past an outline, is
+    not seen.
     """
     landmark = np.where(np.isin(np.arange(NUM_ROWS), LANDMARK_ROWS), reach.landmarks, 0.0)
-    state = _states(keypoints, buffers, ROW_PART, reach.joints[ROW_PART], landmark)
+    state = _states(keypoints, buffers, ROW_PART, _joint_reach(reach)[ROW_PART], landmark)
     covered = np.isfinite(buffers.lookup(project(np.asarray(keypoints, np.float64), buffers.K), 0)[0][:, 0])
     state = np.where((state == VISIBLE) & ~covered, OCCLUDED, state)
     return np.where(present, state, AMPUTATED).astype(np.uint8)
+
+
+def _joint_reach(reach: Reach) -> Float[ndarray, "24 24"]:
+    """How far before a joint the surface of each part may lie, m: any distance, but for other parts of the trunk."""
+    out = np.full((NUM_JOINTS, NUM_JOINTS), np.inf)
+    out[:, TRUNK] = TRUNK_RADII_IN_FRONT * reach.joints[:, None]
+    np.fill_diagonal(out, np.inf)
+    return out
 
 
 def over_own_limb(
@@ -180,9 +202,16 @@ def limb_joints(region: int) -> tuple[int, ...]:
 
 
 def end_states(ends: Float[ndarray, "8 4"], buffers: Buffers) -> Integer[ndarray, "8"]:
-    """Return the state of the stump tips (camera frame m, flag); they lie on the skin. No stump is ``amputated``."""
-    anywhere = np.zeros(len(ends), int)
-    state = _states(ends[:, :3], buffers, anywhere, np.zeros(len(ends)), np.full(len(ends), LANDMARK_M))
+    """Return the state of the stump tips (camera frame m, flag); no stump is ``amputated``.
+
+    A tip lies on the skin. It is visible if the nearest surface is within 15 mm, or is its own segment's within 12 cm:
+    a liner, a sleeve or a trouser leg, whose end shows where the limb ends.
+    """
+    state = _states(ends[:, :3], buffers, _END_SEGMENT, np.zeros(len(ends)), np.full(len(ends), LANDMARK_M))
+    pixels = project(np.asarray(ends[:, :3], np.float64), buffers.K)
+    depth, label = buffers.lookup(pixels, 1)
+    clothed = ((label == _END_SEGMENT[:, None] + 1) & (ends[:, 2, None] - depth < CLOTH_M)).any(1)
+    state = np.where((state == OCCLUDED) & clothed & ~_behind_occluder(pixels, buffers), VISIBLE, state)
     return np.where(ends[:, 3] > 0, state, AMPUTATED).astype(np.uint8)
 
 
@@ -210,7 +239,7 @@ def region_visibility(
     """
     found = [_segment_points(joints, r.index, float(residual[r.index])) for r in REGIONS]
     points, part = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    state = _states(points, buffers, part, np.repeat(reach.segments, SEGMENT_POINTS))
+    state = _states(points, buffers, part, RADII_IN_FRONT * np.repeat(reach.segments, SEGMENT_POINTS))
     return (state.reshape(NUM_REGIONS, SEGMENT_POINTS) == VISIBLE).mean(1).astype(np.float32)
 
 
@@ -228,7 +257,7 @@ def why_not_removable(posed: PosedBody, region: int, residual: float, buffers: B
         reach: of ``visibility_reach``.
     """
     points, part = _segment_points(posed.joints, region, residual)
-    state = _states(points, buffers, part, np.full(len(part), reach.segments[region]))
+    state = _states(points, buffers, part, np.full(len(part), RADII_IN_FRONT * reach.segments[region]))
     if state[-1] == OUTSIDE:
         return "stump tip outside the image"
     if state[-1] != VISIBLE:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild, removed_regions
@@ -26,7 +26,6 @@ from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.formats.names import sample_name
 from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints
 from a3dgen.geometry.visibility import (
@@ -41,11 +40,9 @@ from a3dgen.renderers import TABLE
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 8
+VERSION = 9
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
-_CLOTH_M = 0.12
-"""Cloth over a stump stands off its tip by at most this, m."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +177,7 @@ def _buffers(scene: Scene, picture: Picture) -> Buffers:
 def _check_stumps(
     config: Config, amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Picture, seen: Mapping[str, Any]
 ) -> None:
-    """Raise Rejected if some stump cannot be seen. A stump under a sleeve counts as seen where the cloth that covers
-    its tip is its own: the absence shows."""
+    """Raise Rejected if some stump cannot be seen."""
     regions = removed_regions(plan["removed"])
     cut = np.isin(np.arange(NUM_REGIONS), regions)
     residual = plan["residual"].astype(np.float64)
@@ -198,18 +194,7 @@ def _check_stumps(
             continue
         if seen["residual_end_state"][region.end] == OUTSIDE:
             raise Rejected(f"stump hidden: its tip is outside the image ({name})")
-        if not _under_own_cloth(amputee.ends[region.end, :3], region.segment[0], scene, picture):
-            raise Rejected(f"stump hidden: its tip is occluded ({name})")
-
-
-def _under_own_cloth(tip: Float[ndarray, "3"], part: int, scene: Scene, picture: Picture) -> bool:
-    buffers = _buffers(scene, picture)
-    pixels = project(np.asarray(tip, np.float64)[None], scene.K)
-    depth, label = buffers.lookup(pixels, 1)
-    x, y = np.rint(pixels[0]).astype(int)
-    if scene.hidden is not None and scene.hidden[y, x]:
-        return False
-    return bool(((label == part + 1) & (tip[2] - depth < _CLOTH_M)).any())
+        raise Rejected(f"stump hidden: its tip is occluded ({name})")
 
 
 def _write(

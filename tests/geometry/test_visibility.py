@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -5,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, BodyFit, Cut, rebuild
 from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, STATE_NAMES, VISIBLE
 from a3dgen.geometry.body import pose_body
+from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGION_NAMES
@@ -97,7 +100,7 @@ CASES = {
     ),
     "left arm towards the camera": (
         {"left_arm": ((0, 0.05, 1), (0, 0.05, 1))},
-        ("right_wrist", "right_shoulder", *LEGS), ("left_shoulder",), (),
+        ("right_wrist", "left_wrist", "left_shoulder", "right_shoulder", *LEGS), (), (),
     ),
     "cropped at the shin": (
         {"transl": (0.0, 0.33, 2.2)},
@@ -113,7 +116,7 @@ CASES = {
     ),
     "right thigh towards the camera": (
         {"yaw": 0, "right_leg": ((0, -0.1, 1), (0, -1, 0))},
-        ("right_knee", "right_ankle", "left_knee"), ("right_hip",), (),
+        ("right_knee", "right_ankle", "left_knee", "right_hip"), (), (),
     ),
 }  # fmt: skip
 
@@ -275,3 +278,29 @@ def test_a_limb_that_covers_the_place_of_what_is_gone(body, limbs, found):
     )
     buffers = body_buffers(amputee.mesh, amputee.vertices, K, W, H)
     assert over_own_limb(amputee.posed.keypoints, removed, residual, buffers) == ([region] if found else [])
+
+
+def test_own_cloth_over_a_stump_shows_its_end_and_another_limb_hides_it(body, reach):
+    removed = np.zeros(NUM_REGIONS, bool)
+    removed[REGION_NAMES.index("left_knee")] = True
+    stump = np.tile(np.float32(DEFAULT_STUMP), (NUM_REGIONS, 1))
+    residual = np.where(removed, 0.6, 1).astype(np.float32)
+    a = rebuild(
+        body, BodyFit(standing(), np.zeros(10), np.array((0.0, -0.1, 3.2))), Cut(removed, residual, RESIDUAL, stump)
+    )
+    buffers = body_buffers(a.mesh, a.vertices, K, W, H, 4000)
+    tip = a.ends[4]
+    x, y = np.rint((project(tip[None, :3].astype(np.float64), K)[0] - buffers.offset + 0.5) * buffers.scale - 0.5)
+    around = (slice(int(y) - 3, int(y) + 4), slice(int(x) - 3, int(x) + 4))
+    for part, before, wanted in (
+        ("left_hip", 0.08, VISIBLE), ("left_hip", 0.2, OCCLUDED), ("right_hip", 0.08, OCCLUDED),
+    ):  # fmt: skip
+        depth, label = buffers.depth.copy(), buffers.part.copy()
+        depth[around], label[around] = tip[2] - before, JOINT[part] + 1
+        state = end_states(a.ends, replace(buffers, depth=depth, part=label))[4]
+        assert state == wanted, f"{part} {before} m before the tip"
+    depth, label = buffers.depth.copy(), buffers.part.copy()
+    depth[around], label[around] = tip[2] - 0.08, JOINT["left_hip"] + 1
+    occluder = np.ones((H, W), bool)
+    hidden = end_states(a.ends, replace(buffers, depth=depth, part=label, occluders=occluder))[4]
+    assert hidden == OCCLUDED

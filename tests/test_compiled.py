@@ -1,0 +1,54 @@
+"""Compiled kernels are found again exactly while nothing that they were made from has changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from a3dgen.core import compiled
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    root = tmp_path / "a3dgen"
+    (root / "room").mkdir(parents=True)
+    for name, text in {
+        "__init__.py": "", "room/__init__.py": "SIZE = 3\n", "room/inner.py": "from a3dgen import numbers\n",
+        "numbers.py": "ONE = 1\n", "loop.py": "from a3dgen.room import (\n    inner,\n)\n",
+        "lazy.py": "def f():\n    from a3dgen.numbers import ONE\n    return ONE\n", "other.py": "import a3dgen.room\n",
+    }.items():  # fmt: skip
+        (root / name).write_text(text)
+    monkeypatch.setattr(compiled, "PACKAGE", root)
+    return root
+
+
+def folder(path):
+    compiled._source.cache_clear()
+    compiled.cache_folder.cache_clear()
+    return compiled.cache_folder(path)
+
+
+@pytest.mark.parametrize("module", ["loop.py", "lazy.py", "other.py"])
+@pytest.mark.parametrize(
+    "changed", ["numbers.py", "room/__init__.py", "room/inner.py", "loop.py", "lazy.py", "other.py"]
+)
+def test_kernels_are_made_anew_after_a_change_of_what_they_import(package, module, changed):
+    reads = {
+        "loop.py": {"loop.py", "room/__init__.py", "room/inner.py", "numbers.py"},
+        "lazy.py": {"lazy.py", "numbers.py"},
+        "other.py": {"other.py", "room/__init__.py"},
+    }[module]
+    before = folder(package / module)
+    assert folder(package / module) == before
+    with (package / changed).open("a") as file:
+        file.write("TWO = 2\n")
+    assert (folder(package / module) != before) == (changed in reads)
+
+
+def test_modules_of_one_name_do_not_share_a_folder(package):
+    (package / "room" / "loop.py").write_text("X = 1\n")
+    assert folder(package / "room" / "loop.py") != folder(package / "loop.py")
+
+
+def test_real_kernels_depend_on_what_they_call_and_read():
+    lm = compiled._source(compiled.PACKAGE / "fit" / "lm.py")[1]
+    assert {p.name for p in lm} >= {"kinematics.py", "residuals.py", "compiled.py"}
