@@ -145,7 +145,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     forget.add_argument("build", metavar="BUILD", help="the build folder")
     forget.add_argument("key", metavar="KEY", help="key of the person, as in review.csv or the report")
     forget.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
-    forget.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    forget.add_argument("--quiet", action="store_true", help="show nothing but errors and remarks")
     _add_body(add("body", "the body model: check it, export it, look at it"))
     prior = add("fit-prior", "learn a pose prior from recorded or fitted poses, for fit.prior")
     _add_prior(prior)
@@ -190,7 +190,7 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument("--cluster", metavar="NAME", help="slurm: workers are its jobs (keys slurm.*, --workers)")
-    command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    command.add_argument("--quiet", action="store_true", help="show nothing but errors and remarks")
     _add_consent(command)
     _add_verify(command)
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="same as --set")
@@ -225,7 +225,7 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
     command.add_argument("--review", metavar="CSV", help="whom to drop, what to correct (OUT/review.csv)")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override any key")
     command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
-    command.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    command.add_argument("--quiet", action="store_true", help="show nothing but errors and remarks")
     _add_consent(command)
 
 

@@ -19,7 +19,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.given_files import OPENPOSE, read_file
 from a3dgen.detectors.given_people import box_around, make_person
-from a3dgen.io.foreign_paths import path_parts
+from a3dgen.io.foreign_paths import folded_parts
 
 __all__ = ("GivenDetector", "box_around", "make_person", "read_file")
 
@@ -68,8 +68,7 @@ class GivenDetector:
         self._spoken = set(self._people) | {name.removesuffix(OPENPOSE) for name in own}
         self._ends: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         for name in self._spoken:
-            parts = tuple(p.lower() for p in path_parts(name))
-            if parts:
+            for parts in filter(None, folded_parts(name)):
                 self._ends.setdefault(PurePosixPath(parts[-1]).stem, []).append((parts, name))
 
     @property
@@ -99,7 +98,7 @@ class GivenDetector:
 
     def _ending_in(self, name: str) -> str | None:
         """Return the one name whose end is the photo's whole path below its folder, suffixes and case left out."""
-        own = tuple(p.lower() for p in path_parts(name))
+        own = folded_parts(name)[0]
         if not own:
             return None
         stem = PurePosixPath(own[-1]).stem
@@ -109,6 +108,7 @@ class GivenDetector:
             if len(parts) >= len(own) and parts[len(parts) - len(own) : -1] == own[:-1]
         ]
         same = [f for f in found if f[0][-1] == own[-1]] or found
+        same = same if len({full for _, full in same}) > 1 else same[:1]
         if len(same) > 1:
             listed = ", ".join(sorted(full for _, full in same)[:3])
             log.warning("%s: several entries of the detections end like this photo, none is used: %s", name, listed)

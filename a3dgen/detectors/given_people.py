@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.core.errors import DataError, Rejected
 from a3dgen.detectors import Person
 from a3dgen.detectors.keypoint_rows import extent
 from a3dgen.geometry.keypoint_names import LAYOUT_OF_COUNT, rows_of_count
 from a3dgen.geometry.skeleton import NUM_ROWS
+from a3dgen.io.keypoint_lists import FARTHEST, IN_SHARES, in_shares
 
 Rows = Sequence[int | None]
+Found = Iterator[tuple[str, Person]]
+"""(what a file calls a photo, one person on it)."""
+ITEM_FAULTS = (Rejected, DataError, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+"""What a malformed item can raise: it costs the item."""
+
+
+def said(error: Exception) -> str:
+    """Return what a fault says, in words."""
+    if isinstance(error, KeyError):
+        return f"no {error.args[0]!r} in it" if error.args else "something is missing in it"
+    if isinstance(error, Rejected | DataError | ValueError):
+        return " ".join(str(error).split())
+    return f"{type(error).__name__}: {error}"
 
 
 def make_person(
@@ -32,15 +47,18 @@ def make_person(
         rows: row of each point, None = not used; if None, the layout that has as many points.
 
     Raises:
-        ValueError: for a number of points that no layout has.
+        ValueError: for a number of points that no layout has, or points in shares of the picture's size.
     """
     rows = rows_of_count(len(points)) if rows is None else rows
     if rows is None:
         raise ValueError(f"{len(points)} keypoints a person; known are {', '.join(map(str, sorted(LAYOUT_OF_COUNT)))}")
     out = np.zeros((NUM_ROWS, 3))
     for row, point in zip(rows, points, strict=True):
-        if row is not None and np.isfinite(point).all() and point[2] > 0 and point[:2].any():
+        placed = np.isfinite(point).all() and point[:2].any() and (point[:2] != -1).any()
+        if row is not None and placed and point[2] > 0 and np.abs(point[:2]).max() < FARTHEST:
             out[row] = point
+    if in_shares(out[out[:, 2] > 0, :2]):
+        raise ValueError(IN_SHARES)
     out[:, 2] = np.minimum(out[:, 2], 1.0)
     found = box if box is not None and np.isfinite(box).all() else box_around(out)
     return Person(np.asarray(found, np.float64), out, float(np.clip(score, 0, 1)), mask)

@@ -29,7 +29,7 @@ from a3dgen.engine.digests import digest
 from a3dgen.engine.disk_space import needed, require_space
 from a3dgen.engine.executor import Crew, Executor
 from a3dgen.engine.freshness import DONE, Freshness, count_files
-from a3dgen.engine.ledger import Ledger, fed
+from a3dgen.engine.ledger import Ledger, fed, remarks_kept
 from a3dgen.engine.progress import Progress
 from a3dgen.engine.schedule import Flow
 from a3dgen.engine.shrinking import PEOPLE, SAMPLES, Consent, require_consent
@@ -102,7 +102,7 @@ class Build:
         try:
             check_owner(self.out, BUILD, own_names(self.table), self.beside, is_old_build)
             depends = None if self.config.demo is not None else self.fresh.ingest_depends(self._stages[0])
-            with held(self.out, self.table, self.beside, self.progress.say):
+            with held(self.out, self.table, self.beside, self.progress.say), remarks_kept(self.ledger):
                 sweep_folder(self.out, self.table)
                 self.ledger.event("start", config=self.config.name, settings=digest(self.config.settings()))
                 if self._must_fit():

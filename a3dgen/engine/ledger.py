@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 import platform
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,25 @@ def _reasons(ledger: Ledger, order: Sequence[str]) -> list[str]:
             for n, example in sorted(group.values(), key=lambda item: -item[0]):
                 lines.append(f"{name}: {n} {status}: {example if n == 1 else 'e.g. ' + example}")
     return lines
+
+
+class _Remarks(logging.Handler):
+    """Writes the package's warnings into the log of the build."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(logging.WARNING)
+        self._ledger = ledger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._ledger.event("remark", text=record.getMessage())
+
+
+@contextmanager
+def remarks_kept(ledger: Ledger) -> Iterator[None]:
+    """Keep what is said about the data in ``log.jsonl`` while the block runs (``forget`` finds it there)."""
+    handler, logger = _Remarks(ledger), logging.getLogger("a3dgen")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -1,4 +1,4 @@
-"""Progress: one bar a stage on a terminal, plain lines elsewhere, nothing with ``--quiet``."""
+"""Progress: one bar a stage on a terminal, plain lines elsewhere, remarks alone with ``--quiet``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Progress(Protocol):
 
 
 class Quiet:
-    """Shows nothing."""
+    """Shows remarks alone: what was noticed about somebody's data must not pass unseen."""
 
     def start(self, stage: str, total: int | None = None) -> None:
         """Ignore."""
@@ -33,7 +33,7 @@ class Quiet:
         """Ignore."""
 
     def say(self, text: str) -> None:
-        """Ignore."""
+        print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Ignore."""
@@ -150,7 +150,7 @@ class Bars:
 
 
 def make_progress(quiet: bool) -> Progress:
-    """Return bars on a terminal, lines elsewhere, or nothing."""
+    """Return bars on a terminal, lines elsewhere, or remarks alone."""
     if quiet:
         return Quiet()
     return Bars() if sys.stderr.isatty() else Lines()

@@ -52,7 +52,8 @@ class SourceShards:
             start = time.perf_counter()
         if not self.count:
             raise ConfigError(
-                "the sources hold no people: check sources.<name>.root and its filters; what was built is untouched"
+                "the sources hold no people that can be read (what was left out is said above): check "
+                "sources.<name>.root and its filters; what was built is untouched"
             )
 
     def commit(self, stages: Iterable[str], shard_size: int) -> None:

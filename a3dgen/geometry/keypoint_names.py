@@ -33,6 +33,7 @@ _WORDS = {
     "tophead": "top_head", "headbottom": "head_bottom", "midhip": "mid_hip", "upperneck": "upper_neck",
     "neckbase": "neck_base",
     "toe_big": "big_toe", "toe_small": "small_toe", "little_toe": "small_toe", "pinky_toe": "small_toe",
+    "foot_index": "big_toe",
     "head_neck": "head_bottom", "bottom_head": "head_bottom",
     "sho": "shoulder", "elb": "elbow", "wri": "wrist", "kne": "knee", "ank": "ankle",
 }  # fmt: skip
@@ -56,6 +57,7 @@ _CROWDPOSE = ("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "l
 
 def split_name(name: str) -> tuple[str, str]:
     """Return (side, point) of a name: ``("left", "ankle")``; the side is empty where there is none."""
+    name = re.sub(r"\([^)]*\)|\[[^]]*\]", " ", name)  # left_wrist (visible)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[LR])(?=[A-Z][a-z])", "_", name.strip())
     words = [w for w in re.split(r"[^a-z0-9]+", text.lower()) if w]
     while len(words) > 1 and words[0].isdigit():  # 05:left_shoulder

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from a3dgen.geometry.keypoint_names import row_of_name
+from a3dgen.geometry.keypoint_names import row_of_name, rows_of_names
 
 PERSON = "person"
+PEOPLE = (PERSON, "persons", "people", "human", "humans", "pedestrian", "pedestrians")
+ENOUGH_POINTS = 8
+"""A category whose keypoints include this many of a person's is one of people, if it is the only one."""
+_LABELS = ("name", "label", "keypoint", "title", "id")
+"""Members of an object that stands for a keypoint, the one that names it first."""
 LABELS_NOTE = (
     "the labels of the tool are taken as names of the keypoints, in their order (keypoints.map, if they differ)"
 )
@@ -21,8 +28,28 @@ class Category:
     keypoints: tuple[str, ...] = ()
 
 
+def names_in(value: Any) -> tuple[str, ...]:
+    """Return names of keypoints from a list of texts or objects, a mapping of places to names, or one text."""
+    if isinstance(value, str):
+        return tuple(n.strip() for n in re.split(r"[,;|\n]", value) if n.strip())
+    if isinstance(value, Mapping):
+        if all(str(k).strip().isdigit() for k in value):
+            return names_in([value[k] for k in sorted(value, key=int)])
+        if sorted(map(str, value.values())) == sorted(map(str, range(len(value)))):  # name -> place
+            return tuple(map(str, sorted(value, key=lambda name: int(value[name]))))
+        return ()
+    return tuple(map(label_of, value)) if isinstance(value, list | tuple) else ()
+
+
+def label_of(point: Any) -> str:
+    """Return what an entry calls a keypoint: the text itself, or the member of an object that names it."""
+    if isinstance(point, Mapping):
+        return next((str(point[k]) for k in _LABELS if isinstance(point.get(k), str)), "")
+    return "" if point is None else str(point)
+
+
 def person_category(categories: Mapping[int, Category], pointed: Iterable[int]) -> int | None:
-    """Return the id of the category called person, else of the only one with keypoints, else of the only one.
+    """Return the id of the category of people: called so, else the only one with keypoints, else the only one.
 
     Args:
         categories: id -> entry. pointed: ids of categories whose annotations have keypoints.
@@ -32,18 +59,25 @@ def person_category(categories: Mapping[int, Category], pointed: Iterable[int]) 
     """
     have = set(pointed)
     called = [k for k, c in categories.items() if c.name.strip().lower() == PERSON]
+    called = called or [k for k, c in categories.items() if c.name.strip().lower() in PEOPLE]
     with_points = [k for k, c in categories.items() if len(c.keypoints) > 1 or k in have]
     for found in (
+        [k for k in called if k in have],
         [k for k in called if k in with_points],
         [k for k in with_points if k in have and _is_point(categories[k])],  # Label Studio: people are filed under nose
         called,
     ):
         if found and (len(found) == 1 or found[0] in called):
             return found[0]
-    for found in (with_points, list(categories)):
-        if found:
-            return found[0] if len(found) == 1 else None
+    bodies = [k for k in with_points if _points_of_a_person(categories[k]) >= ENOUGH_POINTS]
+    for found in (with_points, bodies, list(categories)):
+        if len(found) == 1:
+            return found[0]
     return None
+
+
+def _points_of_a_person(category: Category) -> int:
+    return sum(row is not None for row in rows_of_names(category.keypoints))
 
 
 def _is_point(category: Category) -> bool:

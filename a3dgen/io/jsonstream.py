@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from a3dgen.core.errors import DataError
-from a3dgen.io.damage import is_not_the_file
+from a3dgen.io.damage import is_not_json
 from a3dgen.io.regular import open_regular
 
 CHUNK = 1 << 22
@@ -21,11 +21,6 @@ MAX_ELEMENT = 1 << 28
 """No single element may be longer than this (bytes)."""
 _SPACE = " \t\n\r"
 _NEAR_END = 32
-_NO_JSON = {
-    "\xff\xfe": "the file is UTF-16; save it as UTF-8", "\xfe\xff": "the file is UTF-16; save it as UTF-8",
-    "PK\x03\x04": "the file is a zip archive; unpack it", "\x1f\x8b": "the file is gzip; unpack it",
-}  # fmt: skip
-"""Beginning of a file that is no JSON -> what it is."""
 
 
 def utf8(text: str) -> str:
@@ -98,17 +93,14 @@ class _Reader:
         else:
             self._fail("wanted '{' or '['" if opening else "the file is empty")
         if self._peek():
-            self._fail("something follows the end")
+            self._fail("something follows the end (one object a line is JSON Lines: put them into one list)")
 
     def _skip_mark(self) -> None:
         """Pass over UTF-8's byte order mark; say what a file is that starts like no JSON."""
         self._peek()
         if self.text.startswith("\xef\xbb\xbf"):
             self.position = 3
-        for start, what in _NO_JSON.items():
-            if self.text.startswith(start):
-                self._fail(what)
-        what = is_not_the_file(self.text[:200].encode("latin-1", "replace"))
+        what = is_not_json(self.text[:200].encode("latin-1", "replace"))
         if what:
             self._fail(what)
 
@@ -196,4 +188,6 @@ class _Reader:
 
     def _fail(self, why: str, at: int | None = None) -> Any:
         at = self.base + self.position if at is None else at
+        if self.ended and at >= self.base + len(self.text.rstrip(_SPACE)) and (self.base or self.text.strip()):
+            why = f"the file ends in the middle (a copy that was cut short?); {why}"
         raise DataError(f"{self.path}: not valid JSON at byte {at}: {why}")

@@ -17,6 +17,7 @@ from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS
 from a3dgen.io import rle
 from a3dgen.io.coco_categories import LABELS_NOTE, labels_are_points
+from a3dgen.io.coco_entries import box_corners, is_set
 from a3dgen.io.keypoint_lists import Layout
 from a3dgen.sources import Found, Source
 from a3dgen.sources.clouds import cloud_files, clouds_folder, cut_person, photo_cloud
@@ -26,9 +27,6 @@ from a3dgen.sources.coco_index import AnnotationIndex
 from a3dgen.sources.common import box_of, digest_files, numbers, place, root_folder
 
 log = logging.getLogger("a3dgen")
-
-OUTSIDE_SHARE = 0.02
-"""A box that leaves the picture by more than this share of its side is no x, y, width, height of it."""
 
 
 @dataclass
@@ -154,7 +152,7 @@ Points = tuple[tuple[int, ...], np.ndarray, np.ndarray]
 
 def _points(split: _Split, annotation: dict[str, Any]) -> Points | str:
     """Return rows, places and states of an annotation's keypoints, or why it is no person to fit."""
-    if annotation.get("iscrowd"):
+    if is_set(annotation.get("iscrowd")):
         return "a crowd, not a person"
     value = annotation.get("keypoints")
     if value is None or (isinstance(value, list | dict | tuple) and not value):
@@ -205,7 +203,7 @@ def _person(split: _Split, annotation: dict[str, Any], frame: dict[str, Any], po
     labelled = states != UNLABELLED
     keypoints, state = place(rows, split.frames.upright(pixels), states, size, outside_confidence=0.0)
     keypoints[np.asarray(rows)[labelled & (states == OUTSIDE)], 2] = 0.0
-    box = _box(split, annotation.get("bbox"), size, pixels[labelled])
+    box = _box(split, annotation.get("bbox"), pixels[labelled])
     return frame | {
         "person_id": split.people.own_text(annotation["id"]),
         "bbox": box_of(keypoints, size) if box is None else box,
@@ -214,23 +212,12 @@ def _person(split: _Split, annotation: dict[str, Any], frame: dict[str, Any], po
     }
 
 
-def _box(split: _Split, value: Any, size: tuple[int, int], pixels: np.ndarray) -> np.ndarray | None:
+def _box(split: _Split, value: Any, pixels: np.ndarray) -> np.ndarray | None:
     """Return the annotated box x0, y0, x1, y1 in shown pixels, or None where the points' own must do."""
-    try:
-        x, y, w, h = numbers(value, (4,), "bbox")
-    except Rejected:
-        if value:
-            split.layout.notes["boxes that are not four numbers are taken from the points"] += 1
-        return None
-    if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0:
-        return None
-    width, height = split.frames.labelled_size
-    beyond = max((x + w - width) / width, (y + h - height) / height)
-    inside = (pixels >= [x - 1, y - 1]).all(1) & (pixels <= [w + 1, h + 1]).all(1)
-    if beyond > OUTSIDE_SHARE and w > x and h > y and len(pixels) and inside.mean() > 0.9:
-        split.layout.notes["boxes look like x0, y0, x1, y1, not x, y, width, height: taken from the points"] += 1
-        return None
-    return split.frames.upright_box(np.array([x, y, x + w, y + h]))
+    box, note = box_corners(value, pixels, split.frames.labelled_size)
+    if note:
+        split.layout.notes[note] += 1
+    return None if box is None else split.frames.upright_box(box)
 
 
 def _feet(split: _Split, annotation_id: int) -> np.ndarray:

@@ -75,7 +75,10 @@ class Frames:
         """Whether labels must be turned by the EXIF orientation to be in shown pixels; ``sizes``: shown, stored."""
         shown, stored = sizes
         if orientation == 1:
-            if said is not None and said != shown:
+            swapped = said == shown[::-1] and len(points) and _inside(points, shown) and not _inside(points, said)
+            if swapped:
+                self.notes["width and height are swapped: the points fit the picture as it is"] += 1
+            elif said is not None and said != shown:
                 raise Rejected(
                     f"the image is {shown[0]}x{shown[1]} px, but its annotation says {said[0]}x{said[1]}: {name}"
                 )

@@ -6,18 +6,20 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from a3dgen.core.errors import DataError
-from a3dgen.io.coco_categories import PERSON, Category, keypoint_names, person_category, spelled
+from a3dgen.io.coco_categories import PERSON, Category, keypoint_names, names_in, person_category, spelled
+from a3dgen.io.coco_entries import Codes, picture_name, picture_size, whole
 from a3dgen.io.jsonstream import JsonFile, utf8
 
 _PERSON_ID = 1
 """COCO's category id of people, for files without a table of categories."""
-_LIMIT = 2**62
+_NO_KIND = -(2**62)
+"""Category of annotations that name none: they are people if there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +33,9 @@ class CocoImage:
     ambiguous: bool = False
 
 
-def _whole(value: Any) -> int | None:
-    """Return a whole number (some writers store ids as 785.0 or "000000000785"), or None."""
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 18:
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LIMIT:
-        return None
-    return int(value) if value == int(value) else None
-
-
-class _Names:
-    """Whole numbers for ids that may be any text: numbers are their own, texts count down from -1."""
-
-    def __init__(self) -> None:
-        self._code: dict[str, int] = {}
-        self._texts: list[str] = []
-
-    def code(self, value: Any) -> int | None:
-        number = _whole(value)
-        if number is not None and number >= 0:
-            return number
-        if value is None or isinstance(value, bool | list | dict):
-            return None
-        text = utf8(str(value))
-        if text not in self._code:
-            self._texts.append(text)
-            self._code[text] = -len(self._texts)
-        return self._code[text]
-
-    def text(self, code: int) -> str:
-        return str(code) if code >= 0 else self._texts[-code - 1]
+def _text(value: Any) -> Any:
+    """Return an id as it was meant, where it is text."""
+    return utf8(value) if isinstance(value, str) else value
 
 
 class AnnotationIndex:
@@ -94,7 +69,7 @@ class AnnotationIndex:
         self.damaged: list[tuple[str, int]] = []
         self.other_categories: Counter[str] = Counter()
         self.renumbered = False
-        self._image_names, self._own_names = _Names(), _Names()
+        self._image_names, self._own_names, self._kind_names = Codes(), Codes(), Codes()
         self._images, self._ids, self._kinds = array("q"), array("q"), array("q")
         self._starts, self._ends, self._has_points = array("q"), array("q"), Counter[int]()
         self._json = JsonFile(path)
@@ -107,12 +82,17 @@ class AnnotationIndex:
             elif name == "categories":
                 self._add_category(value)
             elif name == "annotations":
+                if not names[name] and isinstance(value, dict) and not value.keys() & {"image_id", "id", "bbox"}:
+                    raise DataError(f"{path}: 'annotations' is an object; COCO has a list there")
                 self._add_annotation(value, start, end, names[name])
             names[name] += 1
-        if "annotations" not in names and "images" not in names:
-            raise DataError(f"{path}: no 'images' and 'annotations'; is this a COCO annotation file?")
+        self._check_tables(names)
         self.person = self._person_category(persons)
         self._sort(persons)
+
+    def _check_tables(self, names: Counter[str]) -> None:
+        if "annotations" not in names and "images" not in names:
+            raise DataError(f"{self.path}: no 'images' and 'annotations'; is this a COCO annotation file?")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -133,41 +113,37 @@ class AnnotationIndex:
     def _add_photo(self, value: Any) -> None:
         if not isinstance(value, dict):
             return
-        number = self._image_names.code(value.get("id"))
-        name = value.get("file_name") or value.get("coco_url") or value.get("flickr_url")
-        if number is None or not isinstance(name, str):
+        number = self._image_names.code(_text(value.get("id")))
+        if number is None:
             return  # its people are refused: "not listed"
-        if "://" in name:
-            name = PurePosixPath(name.partition("?")[0]).name
-        width, height = _whole(value.get("width")), _whole(value.get("height"))
-        size = (width, height) if width and height and width > 0 and height > 0 else None
+        name = utf8(picture_name(value))
         before = self.photos.get(number)
-        ambiguous = before is not None and (before.ambiguous or before.file_name != utf8(name))
-        self.photos[number] = CocoImage(utf8(name), size, _whole(value.get("license")) or 0, ambiguous)
+        ambiguous = before is not None and (before.ambiguous or before.file_name != name)
+        self.photos[number] = CocoImage(name, picture_size(value), whole(value.get("license")) or 0, ambiguous)
 
     def _add_license(self, value: Any) -> None:
-        number = _whole(value.get("id")) if isinstance(value, dict) else None
+        number = whole(value.get("id")) if isinstance(value, dict) else None
         if number is not None:
             name, url = utf8(str(value.get("name", ""))), str(value.get("url", ""))
             self.licenses[number] = f"{name} ({url})" if url else name
 
     def _add_category(self, value: Any) -> None:
-        number = _whole(value.get("id")) if isinstance(value, dict) else None
+        number = self._kind_names.code(_text(value.get("id"))) if isinstance(value, dict) else None
         if number is not None:
-            points = value.get("keypoints")
-            names = tuple(utf8(str(p)) for p in points) if isinstance(points, list) else ()
+            names = tuple(map(utf8, names_in(value.get("keypoints"))))
             self.categories[number] = Category(utf8(str(value.get("name", ""))), names)
 
     def _add_annotation(self, value: Any, start: int, end: int, number: int) -> None:
         if not isinstance(value, dict):
             self.damaged.append(("the annotation is not an object", number))
             return
-        image, own = self._image_names.code(value.get("image_id")), self._own_names.code(value.get("id"))
+        image = self._image_names.code(_text(value.get("image_id")))
+        own = self._own_names.code(_text(value.get("id")))
         if image is None:
             self.damaged.append(("the annotation has no image_id", number))
             return
-        kind = _whole(value.get("category_id", _PERSON_ID))
-        kind = -1 if kind is None else kind
+        kind = self._kind_names.code(_text(value.get("category_id")))
+        kind = _NO_KIND if kind is None else kind
         if value.get("keypoints"):
             self._has_points[kind] += 1
         row = (image, number if own is None else own, kind, start, end)
@@ -191,15 +167,17 @@ class AnnotationIndex:
             for c in (self._images, self._ids, self._kinds, self._starts, self._ends)
         )
         wanted = self.person if self.person is not None else _PERSON_ID
+        kinds = np.where(kinds == _NO_KIND, wanted, kinds)
         kept = np.flatnonzero((kinds == wanted) == persons)
         if persons:
             for kind in kinds[kinds != wanted].tolist():
-                name = self.categories[kind].name if kind in self.categories else f"category {kind}"
+                name = self.categories[kind].name if kind in self.categories else ""
+                name = name or f"category {self._kind_names.text(kind)}"
                 self.other_categories[name] += 1
         images, ids, starts, ends = images[kept], ids[kept], starts[kept], ends[kept]
         if persons and len(np.unique(ids)) < len(ids):
             self.renumbered, ids = True, kept
-            self._own_names = _Names()
+            self._own_names = Codes()
         order = np.lexsort((ids, images))
         self._image, self._id = images[order], ids[order]
         self._span = np.stack([starts[order], ends[order]], 1)

@@ -16,7 +16,7 @@ from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.geometry.camera import inside_image
 from a3dgen.geometry.skeleton import NUM_ROWS
-from a3dgen.io.foreign_paths import path_parts
+from a3dgen.io.foreign_paths import common_tail, folded, folded_parts, path_parts
 from a3dgen.io.images import image_size
 
 BOX_MARGIN = 0.1
@@ -102,24 +102,19 @@ class ImageFolders:
         except Rejected:
             if not isinstance(name, str) or not name or "\0" in name or len(name) > 1000:
                 raise
-        parts = path_parts(name)
-        found = self._ending_like(parts)
+        found = next(filter(None, map(self._ending_like, folded_parts(name))), [])
         if len(found) == 1:
             return found[0]
         if not found:
+            parts = path_parts(name)
             raise Rejected(f"the image file is missing: no '{parts[-1] if parts else name}' below {self._root.name}/")
         shown = ", ".join(p.relative_to(self._root).as_posix() for p in sorted(found)[:3])
         raise Rejected(f"the image '{name}' fits several files: {shown}")
 
     def _ending_like(self, parts: Sequence[str]) -> list[Path]:
         best, found = 0, []
-        for path in self._index().get(parts[-1].lower() if parts else "", []):
-            own = [p.lower() for p in path.relative_to(self._root).parts]
-            length = 0
-            for a, b in zip(reversed(own), (p.lower() for p in reversed(parts)), strict=False):
-                if a != b:
-                    break
-                length += 1
+        for path in self._index().get(parts[-1] if parts else "", []):
+            length = common_tail(parts, [folded(p) for p in path.relative_to(self._root).parts])
             if length > best:
                 best, found = length, [path]
             elif length == best:
@@ -137,7 +132,7 @@ class ImageFolders:
                     inner[:] = sorted(n for n in inner if not n.startswith(".") and n != "__MACOSX")
                     for file in files:
                         path = Path(folder) / file
-                        known = self._by_name.setdefault(file.lower(), [])
+                        known = self._by_name.setdefault(folded(file), [])
                         if not file.startswith("._") and path not in known:
                             known.append(path)
         return self._by_name

@@ -20,6 +20,7 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.io.jsonstream import JsonFile, utf8
+from a3dgen.io.keypoint_lists import flag_of, point_of
 
 log = logging.getLogger("a3dgen")
 
@@ -87,7 +88,7 @@ def _joints(value: Mapping[str, Any], notes: Counter[str]) -> tuple[Float[ndarra
     joints = value.get("joint_self" if cpm else "joints")
     if not joints:
         raise Rejected("no keypoints")
-    table = _table(joints, "joint_self" if cpm else "joints")
+    table = _table(joints, "joint_self" if cpm else "joints", notes)
     pixels, flags = table[:, :2], table[:, 2]
     known = np.isfinite(pixels).all(1) & ~(pixels == -1).all(1) & ~(pixels == 0).all(1)
     given = value.get("joints_vis")
@@ -105,7 +106,7 @@ def _joints(value: Mapping[str, Any], notes: Counter[str]) -> tuple[Float[ndarra
     return np.where(known[:, None], pixels, 0.0), states
 
 
-def _table(joints: Any, what: str) -> Float[ndarray, "16 3"]:
+def _table(joints: Any, what: str, notes: Counter[str]) -> Float[ndarray, "16 3"]:
     """Return x, y, flag of 16 joints; NaN for what is not given."""
     flat = isinstance(joints, list) and not any(isinstance(j, list | tuple | Mapping) for j in joints)
     if flat and len(joints) in (2 * JOINTS, 3 * JOINTS):
@@ -116,23 +117,25 @@ def _table(joints: Any, what: str) -> Float[ndarray, "16 3"]:
     if len(joints) != JOINTS:
         raise Rejected(f"{what}: {len(joints)} joints, MPII has {JOINTS}")
     table = np.full((JOINTS, 3), np.nan)
+    bad = []
     for row, joint in zip(table, joints, strict=True):
-        if not joint:  # null, []
-            continue
-        if not isinstance(joint, list | tuple) or len(joint) not in (2, 3):
-            raise Rejected(f"{what}: shape of {str(joint)[:40]}, wanted x, y or x, y, flag")
-        row[: len(joint)] = [_number(v, what) for v in joint]
+        found = point_of(joint)
+        if found is None:
+            bad.append(joint)
+        else:
+            row[:] = found if isinstance(joint, Mapping) or len(joint or ()) == 3 else (*found[:2], np.nan)
+    if len(bad) == JOINTS:
+        raise Rejected(f"{what}: {str(bad[0])[:40]} is no x, y or x, y, flag")
+    if bad:
+        notes[f"joints that are no x, y or x, y, flag are left out, such as {str(bad[0])[:40]}"] += 1
     return table
 
 
 def _flags(given: Any) -> Float[ndarray, "16"]:
-    """Return 16 flags from numbers, true and false, or columns that repeat them."""
+    """Return 16 flags from numbers, true and false, or columns that repeat them; NaN where there is none."""
     if not isinstance(given, list) or len(given) != JOINTS:
         raise Rejected(f"joints_vis: not {JOINTS} numbers")
-    return np.array([_number(v[0] if isinstance(v, list) and v else v, "joints_vis") for v in given])
-
-
-def _number(value: Any, what: str) -> float:
-    if value is None or isinstance(value, int | float):  # true and false are 1 and 0
-        return float(value) if value is not None and abs(value) < 1e300 else np.nan
-    raise Rejected(f"{what}: not numbers")
+    flags = [flag_of(v[0] if isinstance(v, list) and v else v) for v in given]
+    if all(flag is None for flag in flags):
+        raise Rejected("joints_vis: not numbers")
+    return np.array([np.nan if flag is None else flag for flag in flags])

@@ -174,7 +174,7 @@ def test_objects_beside_the_keypoints(coco):
 def _bad_people():
     text = ["x", 1, 2] * 17
     return {
-        "'x' is no number": {"keypoints": text}, "4 keypoints without names": {"keypoints": [1, 1, 2] * 4},
+        '["x", 1, 2] is no point': {"keypoints": text}, "4 keypoints without names": {"keypoints": [1, 1, 2] * 4},
         "no list of x, y, flag": {"keypoints": [1, 1, 2, 1]}, "int, wanted a list": {"keypoints": 5},
         "no keypoints": {"keypoints": None}, "not listed": {"image_id": 999}, "a crowd": {"iscrowd": 1},
     }  # fmt: skip

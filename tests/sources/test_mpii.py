@@ -91,7 +91,7 @@ def test_trainval_replaces_train_and_valid(root):
 @pytest.mark.parametrize(
     ("record", "word"),
     [
-        (_record(joints=[[1, 2]] * 3), "3 joints, MPII has 16"), (_record(joints=[["a", "b"]] * 16), "not numbers"),
+        (_record(joints=[[1, 2]] * 3), "3 joints, MPII has 16"), (_record(joints=[["a", "b"]] * 16), "is no x, y"),
         (_record(joints=[[float("nan")] * 2] * 16), "no keypoints"), (_record(vis=[0] * 16), "no keypoints"),
         (_record("missing.jpg"), "missing"), (_record("../x.jpg"), "no 'x.jpg' below"), (_record(3), "file name"),
         (_record(joints=[[-1, -1]] * 16), "no keypoints"), (_record(joints=[[900, 900]] * 16), "fewer than two"),
@@ -121,7 +121,8 @@ def test_wrong_set_up(tmp_path):
 # -- one bad item costs that item; records as other writers make them
 
 
-@pytest.mark.parametrize("joint", [None, [], [float("nan")] * 2, [None, 4], [-1, -1], [0, 0], [1e400, 3]])
+@pytest.mark.parametrize("joint", [None, [], [float("nan")] * 2, [None, 4], [-1, -1], [0, 0], [1e400, 3],
+                                   "none", [3], ["a", "b"], {"x": None}, [5, 5, 5, 5]])  # fmt: skip
 def test_a_bad_joint_costs_the_joint(root, joint):
     joints = (POINTS + 1.0).tolist()
     joints[4] = joint
