@@ -71,7 +71,7 @@ def coco_file(data: dict[str, Any], names: Sequence[str], notes: Counter[str]) -
 
 
 def _pictures(table: Any, codes: Codes) -> Pictures:
-    found = {}
+    found: dict[int | None, tuple[str, tuple[int, int] | None]] = {}
     for entry in table if isinstance(table, list) else ():
         number = codes.code(entry.get("id")) if isinstance(entry, dict) else None
         if number is not None and picture_name(entry):

@@ -90,7 +90,7 @@ def box_corners(
         corners or None; a remark, empty where there is nothing to say.
     """
     try:
-        x, y, w, h = (float(v) for v in value) if isinstance(value, list | tuple) else ()
+        x, y, w, h = (float(v) for v in (value if isinstance(value, list | tuple) else ()))
     except (TypeError, ValueError):
         return None, NO_BOX if value else ""
     if not np.isfinite([x, y, w, h]).all() or w <= 0 or h <= 0:

@@ -168,7 +168,7 @@ def _points(split: _Split, annotation: dict[str, Any]) -> Points | str:
         states = np.concatenate([states, feet[:, 2].astype(np.int64)])
     if not (states != UNLABELLED).any():
         return "no keypoints"
-    return rows, pixels, states  # type: ignore[return-value]
+    return rows, pixels, states
 
 
 def _frame(split: _Split, image_id: int, points: list[Points]) -> dict[str, Any]:
