@@ -35,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GLOG_minloglevel", "2")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = parse(arguments)
     from a3dgen.core.errors import A3dgenError, missing_library
     from a3dgen.core.home import give_home
     from a3dgen.core.interrupts import handled
@@ -43,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
     try:
+        args = parse(arguments)
         give_home()
         with handled():
             return _command(args.command)(args)
@@ -103,7 +103,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_completion(parser)
     parser.add_argument("--version", action="version", version=f"a3dgen {a3dgen.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    asked = arguments[0] if arguments else ""
+    asked = arguments[0] if arguments and {"-h", "--help"} & set(arguments) else ""
 
     def add(name: str, about: str, epilog: str = "") -> argparse.ArgumentParser:
         return commands.add_parser(

@@ -174,13 +174,14 @@ def test_workers_fit_into_memory(monkeypatch):
     ("library", "package"),
     [("libGL.so.1", "libgl1 libglib2.0-0"), ("libgthread-2.0.so.0", "libgl1 libglib2.0-0"), ("libodd.so.9", "libodd")],
 )
-def test_a_missing_system_library_is_one_line(tmp_path, library, package):
+@pytest.mark.parametrize("command", ["build", "ingest", "ingest --help"])
+def test_a_missing_system_library_is_one_line(tmp_path, library, package, command):
     """What OpenCV says in a container without graphics libraries."""
     text = f"{library}: cannot open shared object file: No such file or directory"
     (tmp_path / "cv2.py").write_text(f"raise ImportError({text!r})\n")
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
     done = subprocess.run(
-        [sys.executable, "-m", "a3dgen", "build", "--config", "demo", "--out", str(tmp_path / "out"), "--workers", "0"],
+        [sys.executable, "-m", "a3dgen", *command.split(), "--out", str(tmp_path / "out"), "--workers", "0"],
         env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.detectors import Person
 from a3dgen.detectors.given_coco import coco_file, coco_people
-from a3dgen.detectors.given_people import ITEM_FAULTS, Found, box_around, make_person, said
+from a3dgen.detectors.given_people import ITEM_FAULTS, Found, box_around, make_person, placed, said
 from a3dgen.detectors.keypoint_rows import body25_rows
 from a3dgen.io.damage import is_not_json
-from a3dgen.io.keypoint_lists import Layout
+from a3dgen.io.keypoint_lists import IN_SHARES, Layout, in_shares, triples
 from a3dgen.io.regular import read_bytes
 
 OPENPOSE = "_keypoints"
 """OpenPose writes ``<photo>_keypoints.json``."""
 DETECTRON2 = "coco_instances_results.json"
 """detectron2's evaluator calls its file so; the confidences in it are heights of heat maps."""
+_OTHERS = {"shapes": "labelme's file", "regions": "VIA's file", "objects": "Supervisely's file"}
+"""Member that only another tool's files have -> whose file it is."""
 COCO18 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 """OpenPose's COCO model -> BODY_25."""
 
@@ -59,7 +63,7 @@ def _json(path: Path, notes: Counter[str]) -> Any:
         data = read_bytes(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    what = is_not_json(data[:200])
+    what = is_not_json(data[:200]) if data.strip() else "the file is empty"
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -75,15 +79,25 @@ def _json(path: Path, notes: Counter[str]) -> Any:
 
 
 def _known(data: Any, name: str, path: Path, names: Sequence[str], notes: Counter[str]) -> Found:
-    if isinstance(data, dict) and "people" in data:
-        return _openpose(data["people"], name, notes)
+    if isinstance(data, dict) and data.keys() & {"people", "bodies"}:
+        return _openpose(data, name, notes)
     if isinstance(data, dict) and "annotations" in data:
         return coco_file(data, names, notes)
     if isinstance(data, dict) and "instance_info" in data:
         return _mmpose_video(data["instance_info"], name, names, notes)
     if isinstance(data, dict) and "predictions" in data:
         return _mmpose(_flat(data["predictions"]), name, names, notes)
+    if isinstance(data, dict):
+        whose = next((what for member, what in _OTHERS.items() if member in data), "")
+        if whose:
+            raise DataError(f"{whose}: export it as COCO keypoints")
+        if data and all(isinstance(v, dict) and v.keys() & {"people", "bodies"} for v in data.values()):
+            return (found for photo, v in data.items() for found in _openpose(v, photo, notes))  # AlphaPose's
+        wrapped = [v for v in data.values() if isinstance(v, list)]
+        data = wrapped[0] if len(wrapped) == 1 else data
     rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+    if rows and all(row.keys() >= {"data", "annotations"} for row in rows):
+        raise DataError("Label Studio's own JSON: export it as COCO keypoints")
     if isinstance(data, list) and (not data or any("image_id" in row for row in rows)):
         return coco_people(data, {}, Layout(names), notes, path.name == DETECTRON2)
     if any(isinstance(row.get("keypoints"), dict) for row in rows) or any("class" in row for row in rows):
@@ -96,21 +110,26 @@ def _known(data: Any, name: str, path: Path, names: Sequence[str], notes: Counte
     )
 
 
-def _openpose(people: Any, name: str, notes: Counter[str]) -> Found:
+def _openpose(data: Mapping[str, Any], name: str, notes: Counter[str]) -> Found:
+    """OpenPose's people of one photo; AlphaPose writes the same, or ``bodies`` with ``joints``."""
+    people = data.get("people", data.get("bodies"))
     for person in people if isinstance(people, list) else ():
         try:
-            values = person.get("pose_keypoints_2d", person.get("pose_keypoints"))
+            values = next((person[k] for k in ("pose_keypoints_2d", "pose_keypoints", "joints") if k in person), None)
             if not values:
                 notes["people without body keypoints (hands or face only) left out"] += 1
                 continue
-            points = np.asarray(values, np.float64).reshape(-1, 3)
+            flat = not isinstance(values[0], list | tuple)
+            points = triples([values[i : i + 3] for i in range(0, len(values), 3)] if flat else values, notes)
             if len(points) == 18:
                 full = np.zeros((25, 3))
                 full[list(COCO18)] = points
                 points = full
             if len(points) < 25:
                 raise Rejected(f"{len(points)} keypoints; OpenPose's bodies have 25 or 18")
-            rows = body25_rows(points[:25])
+            rows = body25_rows(np.where(placed(points)[:, None], points, 0.0)[:25])
+            if in_shares(rows[rows[:, 2] > 0, :2]):
+                raise Rejected(IN_SHARES)
         except ITEM_FAULTS as error:
             notes[f"people left out: {said(error)}"] += 1
             continue
@@ -122,18 +141,30 @@ def _ultralytics(rows: Sequence[dict[str, Any]], name: str, names: Sequence[str]
     """Ultralytics' ``result.to_json()`` of one photo: three lists x, y, visible; the file is called as the photo."""
     layout = Layout(names)
     for number, row in enumerate(rows):
-        if str(row.get("name", "person")).lower() != "person" or "keypoints" not in row:
+        if str(row.get("name", "person")).lower() != "person":
+            continue
+        if "keypoints" not in row:
+            notes["people without keypoints (no pose model?) left out"] += 1
             continue
         try:
             found = row["keypoints"]
-            seen = found.get("visible", [1.0] * len(found["x"]))
-            points = np.column_stack([np.asarray(v, np.float64) for v in (found["x"], found["y"], seen)])
+            if not found:
+                raise Rejected("no keypoints")
+            points = _joined(list(zip(found["x"], found["y"], strict=True)), found.get("visible"), notes)
             box = row.get("box") or {}
             corners = np.array([box[k] for k in ("x1", "y1", "x2", "y2")], np.float64) if len(box) >= 4 else None
             rows_of = layout.of_count(len(points)) if layout.names else None
             yield name, make_person(points, float(row.get("confidence", 1.0)), corners, None, rows_of)
         except ITEM_FAULTS as error:
             notes[f"person {number}: {said(error)}"] += 1
+
+
+def _joined(places: Sequence[Any], scores: Sequence[Any] | None, notes: Counter[str]) -> Float[ndarray, "n 3"]:
+    """Return x, y and confidence of points whose confidences stand beside them; without any all are sure."""
+    scores = [1.0] * len(places) if scores is None else scores
+    if len(places) != len(scores):
+        raise Rejected(f"{len(places)} keypoints, but {len(scores)} confidences")
+    return triples([[*place[:2], score] for place, score in zip(places, scores, strict=True)], notes)
 
 
 def _flat(rows: Any) -> list[Any]:
@@ -145,11 +176,11 @@ def _mmpose(rows: Sequence[Any], name: str, names: Sequence[str], notes: Counter
     layout = Layout(names)
     for number, row in enumerate(rows):
         try:
-            places = np.asarray(row["keypoints"], np.float64)
-            points = np.column_stack([places[:, :2], np.asarray(row["keypoint_scores"], np.float64)])
+            points = _joined(row["keypoints"], row["keypoint_scores"], notes)
             box = row.get("bbox")
             corners = None if box is None else np.asarray(box, np.float64).reshape(-1)[:4]
-            score = float(np.ravel(row.get("bbox_score", 1.0))[0])
+            given = row.get("bbox_score")
+            score = 1.0 if given is None else float(np.ravel(given)[0])
             rows_of = layout.of_count(len(points)) if layout.names else None
             yield str(row.get("img_name", name)), make_person(points, score, corners, None, rows_of)
         except ITEM_FAULTS as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
@@ -53,15 +53,21 @@ def make_person(
     if rows is None:
         raise ValueError(f"{len(points)} keypoints a person; known are {', '.join(map(str, sorted(LAYOUT_OF_COUNT)))}")
     out = np.zeros((NUM_ROWS, 3))
-    for row, point in zip(rows, points, strict=True):
-        placed = np.isfinite(point).all() and point[:2].any() and (point[:2] != -1).any()
-        if row is not None and placed and point[2] > 0 and np.abs(point[:2]).max() < FARTHEST:
+    for row, point, there in zip(rows, points, placed(points), strict=True):
+        if row is not None and there:
             out[row] = point
     if in_shares(out[out[:, 2] > 0, :2]):
         raise ValueError(IN_SHARES)
     out[:, 2] = np.minimum(out[:, 2], 1.0)
     found = box if box is not None and np.isfinite(box).all() else box_around(out)
     return Person(np.asarray(found, np.float64), out, float(np.clip(score, 0, 1)), mask)
+
+
+def placed(points: Float[ndarray, "n 3"]) -> Bool[ndarray, " n"]:
+    """Whether points have a confidence and a place; (0, 0) and (-1, -1) are none, and none lies beyond any picture."""
+    known = np.isfinite(points).all(1) & (np.nan_to_num(points[:, 2]) > 0)
+    places = np.nan_to_num(points[:, :2])
+    return known & places.any(1) & (places != -1).any(1) & (np.abs(places) < FARTHEST).all(1)
 
 
 def box_around(keypoints: Float[ndarray, "44 3"]) -> Float[ndarray, "4"]:

@@ -135,7 +135,7 @@ class Layout:
             except ValueError:
                 raise Rejected("keypoints: a text that is no list") from None
         if isinstance(value, Mapping):
-            return rows_of_names([str(n) for n in value]), self._triples(list(value.values()))
+            return rows_of_names([str(n) for n in value]), triples(list(value.values()), self.notes)
         if not isinstance(value, list | tuple):
             raise Rejected(f"keypoints: {_kind(value)}, wanted a list")
         nested = 2 * sum(isinstance(v, list | tuple | Mapping) for v in value) > len(value)
@@ -143,10 +143,10 @@ class Layout:
             labels = [label_of(v) if isinstance(v, Mapping) else "" for v in value]
             rows = rows_of_names(labels)
             named = any(row is not None for row in rows)
-            return rows if named else self.of_count(len(value), say), self._triples(value)
+            return rows if named else self.of_count(len(value), say), triples(value, self.notes)
         if nested:
             rows = self.of_count(len(value), say)
-            return rows, self._triples(value)
+            return rows, triples(value, self.notes)
         return self._flat(value, say)
 
     def _flat(self, value: Sequence[Any], say: bool) -> tuple[Rows, Float[ndarray, "n 3"]]:
@@ -156,30 +156,11 @@ class Layout:
         if pairs and count != wanted:
             self.notes["keypoints are x, y without flags: all of them count as visible"] += 1
             rows = self.of_count(count // 2, say)
-            return rows, self._triples([value[i : i + 2] for i in range(0, count, 2)])
+            return rows, triples([value[i : i + 2] for i in range(0, count, 2)], self.notes)
         if count % 3:
             raise Rejected(f"keypoints: {count} numbers are no list of x, y, flag")
         rows = self.of_count(count // 3, say)
-        return rows, self._triples([value[i : i + 3] for i in range(0, count, 3)])
-
-    def _triples(self, values: Sequence[Any]) -> Float[ndarray, "n 3"]:
-        """Return (n, 3) numbers, NaN where there is none; a point that is none costs itself.
-
-        Raises:
-            Rejected: if all of them are none.
-        """
-        out, bad = np.full((len(values), 3), np.nan), []
-        for i, value in enumerate(values):
-            triple = point_of(value)
-            if triple is None:
-                bad.append(value)
-            else:
-                out[i] = triple
-        if bad and len(bad) == len(values):
-            raise Rejected(f"keypoints: {_short(bad[0])} is no point x, y, flag")
-        if bad:
-            self.notes[f"points that are no x, y, flag are left out, such as {_short(bad[0])}"] += len(bad)
-        return out
+        return rows, triples([value[i : i + 3] for i in range(0, count, 3)], self.notes)
 
     def _states(self, points: Float[ndarray, "n 3"]) -> Integer[ndarray, " n"]:
         """Turn flags into states: 0, 1, 2 are COCO's, 3 is outside the picture, fractions are scores."""
@@ -212,6 +193,21 @@ class Layout:
 
 def _kind(value: Any) -> str:
     return "null" if value is None else type(value).__name__
+
+
+def triples(values: Sequence[Any], notes: Counter[str]) -> Float[ndarray, "n 3"]:
+    """Return x, y, flag of points; NaN for null, and for a point that is none, which is noted.
+
+    Raises:
+        Rejected: if all of them are none.
+    """
+    found = [point_of(value) for value in values]
+    bad = [value for value, point in zip(values, found, strict=True) if point is None]
+    if bad and len(bad) == len(values):
+        raise Rejected(f"keypoints: {_short(bad[0])} is no point x, y, flag")
+    if bad:
+        notes[f"points that are no x, y, flag are left out, such as {_short(bad[0])}"] += len(bad)
+    return np.array([(np.nan,) * 3 if point is None else point for point in found]).reshape(-1, 3)
 
 
 def _short(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError, nearest
@@ -130,13 +131,24 @@ def _own_files(config: Config, root: Path) -> list[AnnotationFile]:
 
 
 def _nothing_there(root: Path, folder: Path) -> str:
-    there = [p.relative_to(root).as_posix() for p in sorted(root.rglob("*.json")) if not p.name.startswith(".")][:6]
+    found = (p for p in sorted(root.rglob("*.json")) if not p.name.startswith(".") and _may_be_coco(p))
+    there = [p.relative_to(root).as_posix() for p in islice(found, 6)]
     text = f"sources.coco.root: no person_keypoints_{{train,val}}{{2014,2017}}.json in '{folder}'"
     if not there:
-        return f"{text}, and no other JSON file below the root"
+        return f"{text}, and no other file of COCO's kind below the root"
     entry = f"{{annotations: {there[0]}, split: train}}"
     return (f"{text}. JSON files there: {', '.join(there)}; name them, e.g. --set 'sources.coco.files=[{entry}]' "
             f"(docs/your_data.md), or use 'a3dgen custom {root} --keypoints FILE'")  # fmt: skip
+
+
+def _may_be_coco(path: Path) -> bool:
+    """Whether the beginning of a JSON file names one of COCO's tables."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+    except OSError:
+        return False
+    return any(word in head for word in (b'"images"', b'"annotations"', b'"categories"'))
 
 
 def objects_file(config: Config, path: Path) -> Path | None:

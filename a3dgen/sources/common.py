@@ -32,6 +32,8 @@ def root_folder(where: str, root: str) -> Path:
     if not root:
         raise ConfigError(f"{where}.root is not set: give the folder of the dataset, e.g. --set {where}.root=/data/...")
     path = Path(root).expanduser()
+    if path.is_file():
+        raise ConfigError(f"{where}.root: '{root}' is a file; name the folder that holds it (an archive: unpack it)")
     if not path.is_dir():
         raise ConfigError(f"{where}.root: no folder '{root}'")
     return path

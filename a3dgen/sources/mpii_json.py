@@ -20,7 +20,7 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.io.jsonstream import JsonFile, utf8
-from a3dgen.io.keypoint_lists import flag_of, point_of
+from a3dgen.io.keypoint_lists import IN_SHARES, flag_of, in_shares, point_of
 
 log = logging.getLogger("a3dgen")
 
@@ -103,6 +103,8 @@ def _joints(value: Mapping[str, Any], notes: Counter[str]) -> tuple[Float[ndarra
     elif cpm:
         states[flags == 0] = OCCLUDED
     states[~known] = UNLABELLED
+    if in_shares(pixels[states != UNLABELLED]):
+        raise Rejected(IN_SHARES)
     return np.where(known[:, None], pixels, 0.0), states
 
 
@@ -113,7 +115,7 @@ def _table(joints: Any, what: str, notes: Counter[str]) -> Float[ndarray, "16 3"
         step = len(joints) // JOINTS
         joints = [joints[i : i + step] for i in range(0, len(joints), step)]
     if not isinstance(joints, list):
-        raise Rejected(f"{what}: not numbers")
+        raise Rejected(f"{what}: {type(joints).__name__}, wanted a list of {JOINTS} joints")
     if len(joints) != JOINTS:
         raise Rejected(f"{what}: {len(joints)} joints, MPII has {JOINTS}")
     table = np.full((JOINTS, 3), np.nan)

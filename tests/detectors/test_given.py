@@ -257,3 +257,60 @@ def test_single_points_are_no_skeletons(tmp_path):
     data = {"images": [{"id": 3, "file_name": "x.jpg"}], "annotations": rows, "categories": categories}
     with pytest.raises(DataError, match="single points, not skeletons"):
         detector(written(tmp_path / "d.json", data))
+
+
+BODY25 = [v for i in range(25) for v in (10 + i, 5 + i, 0.9)]
+PLACES = [[10 + i, 5 + i] for i in range(17)]
+SURE = [0.9] * 17
+RESULT = {"image_id": "x.jpg", "score": 0.7, "keypoints": [v for x, y in PLACES for v in (x, y, 0.9)]}
+
+
+def ultralytics(**changes):
+    x, y = zip(*PLACES, strict=True)
+    return {"name": "person", "class": 0, "confidence": 0.8, "keypoints": {"x": x, "y": y, "visible": SURE}} | changes
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        ({"people": [{"pose_keypoints_2d": [BODY25[3 * i : 3 * i + 3] for i in range(25)]}]}, 23),
+        ({"people": [{"pose_keypoints_2d": ["a", "b", 0.5, *BODY25[3:]]}]}, 22),
+        ({"people": [{"pose_keypoints_2d": [-1, -1, 0.5, *BODY25[3:]]}, None, {"pose_keypoints_2d": 5}]}, 22),
+        ({"x.jpg": {"version": "AlphaPose", "people": [{"pose_keypoints_2d": BODY25[:54]}]}}, 17),
+        ({"x.jpg": {"version": "AlphaPose", "bodies": [{"joints": BODY25[:54]}]}}, 17),
+        ([{"keypoints": PLACES, "keypoint_scores": [None, *SURE[1:]], "bbox_score": None}], 16),
+        ([{"keypoints": PLACES[:5], "keypoint_scores": SURE}, {"keypoints": PLACES, "keypoint_scores": SURE}], 17),
+        ([{"keypoints": [["x", 1], *PLACES[1:]], "keypoint_scores": SURE}], 16),
+        ([ultralytics(keypoints=None), ultralytics()], 17),
+        ([ultralytics(keypoints={"x": [1, 2], "y": [1]}), ultralytics()], 17),
+        ([RESULT | {"score": None}, RESULT | {"keypoints": [1, 1, 1]}], 17),
+        ({"info": {}, "results": [RESULT | {"score": "0.8"}]}, 17),
+    ],
+)  # fmt: skip
+def test_what_detectors_write_in_other_forms(tmp_path, data, count):
+    """One bad item costs that item, in every kind of file."""
+    people = detector(written(tmp_path / "x.json", data)).detect(RGB, "x.jpg")
+    assert [int((p.keypoints[:, 2] > 0).sum()) for p in people] == [count]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"people": [{"pose_keypoints_2d": [v / 100 if i % 3 < 2 else v for i, v in enumerate(BODY25)]}]}, "shares"),
+        ([ultralytics(keypoints={"x": [0.1] * 17, "y": [0.2] * 17})], "shares"),
+        (
+            [ultralytics(keypoints={"x": [1] * 17, "y": [2] * 17, "visible": [1] * 9})],
+            "17 keypoints, but 9 confidences",
+        ),
+        ([{k: v for k, v in ultralytics().items() if k != "keypoints"}], "no pose model?"),
+        ({"version": "5", "shapes": [], "imagePath": "x.jpg"}, "labelme"),
+        ([{"id": 1, "data": {}, "annotations": []}], "Label Studio's own JSON"),
+    ],
+)
+def test_what_is_left_out_is_said(tmp_path, caplog, data, says):
+    path, said = written(tmp_path / "x.json", data), ""
+    try:
+        assert not detector(path).detect(RGB, "x.jpg")
+    except DataError as error:
+        said = str(error)
+    assert says in said + caplog.text

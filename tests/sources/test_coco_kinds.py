@@ -247,8 +247,11 @@ def test_files_of_ones_own_with_ids_that_restart(coco, reference):
 
 def test_other_layouts_are_named(coco):
     coco_file(coco.root / "annotations" / "instances_default.json", [7], [coco_person(1, 7)])
+    (coco.root / "annotations" / "a.json").write_text('{"shard": 1}')
     with pytest.raises(ConfigError, match=r"JSON files there: annotations/instances_default\.json; name them"):
         found(coco)
+    with pytest.raises(ConfigError, match="is a file; name the folder that holds it"):
+        list(read(Config(root=str(coco.root / "annotations" / "a.json"))))
 
 
 @pytest.mark.parametrize("box", [None, [], [0, 0, 0, 0], [1, 2], ["a"] * 4, [5, 5, -3, 9], [float("nan")] * 4])
