@@ -223,6 +223,9 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
     command.add_argument("--clouds", metavar="DIR", help="point clouds and depth pictures named as the photos are")
     command.add_argument("--present-regions", metavar="CSV", help="key, removed, residual of people with limb loss")
     command.add_argument("--review", metavar="CSV", help="whom to drop, what to correct (OUT/review.csv)")
+    command.add_argument("--erase", action="store_true", help="keep the person of the photo and erase the limb, where "
+                         "the photo admits it (needs --consent)")  # fmt: skip
+    command.add_argument("--consent", action="store_true", help="the people have agreed to be shown so; recorded")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override any key")
     command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
     command.add_argument("--quiet", action="store_true", help="show nothing but errors and remarks")

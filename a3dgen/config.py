@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, nearest
@@ -21,6 +21,10 @@ from a3dgen.stages.table import INGEST, STAGE_TABLE, StageTable
 
 DEMO_MODULE = "a3dgen.demo"
 CLUSTERS = ("", "slurm")
+PHOTO_KEYS = "custom/"
+"""Beginning of the keys of people in photo folders."""
+_ONLY_ERASING = ("modes", "erase", "erase_else", "bars", "blur_faces")
+"""Keys of ``render`` that decide nothing where nobody is erased."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,15 @@ class PrivacyConfig:
     Attributes:
         hash_names: samples are named by a digest of their photo, not by its file name.
         blur_bystanders: the faces of everybody but the person are made unrecognisable.
+        blur_faces: ``self``: the person's own head is blurred in samples that keep them (any source).
+        consent: the people in the photos have agreed to be shown with an impairment they do not have; recorded in
+            dataset.json, and needed where ``render.mode`` keeps them.
     """
 
     hash_names: bool = False
     blur_bystanders: bool = False
+    blur_faces: Literal["", "self"] = ""
+    consent: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ class BuildConfig:
         sources: name -> the source's own Config, whose kind is in ``kinds``.
         kinds: name -> kind of source.
         stages: stage name -> its Config.
+        consent: of the people in photo folders, see ``PrivacyConfig``.
     """
 
     name: str
@@ -131,6 +141,7 @@ class BuildConfig:
     sources: Mapping[str, Any] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     stages: Mapping[str, Any] = field(default_factory=dict)
+    consent: bool = False
 
     @property
     def out(self) -> Path:
@@ -145,6 +156,13 @@ class BuildConfig:
         facts["sources"] = {n: {"kind": self.kinds[n], **plain(s)} for n, s in self.sources.items()}
         facts.update({name: plain(config) for name, config in self.stages.items() if name != "report"})
         facts[INGEST].pop("sources", None)
+        facts.get("amputate", {}).pop("erasing", None)  # a copy of what ``render`` says
+        erasing = getattr(self.stages.get("amputate"), "erasing", None)
+        if erasing is None or not erasing.anywhere:
+            for name in _ONLY_ERASING:
+                facts.get("render", {}).pop(name, None)
+        elif self.consent:
+            facts["privacy"] = {"consent": True}
         return facts
 
     def ingest_config(self) -> Any:
@@ -224,6 +242,7 @@ def build_config(
     sources, kinds = _sources(tree.get("sources"), origin)
     privacy = construct(PrivacyConfig, tree.get("privacy"), "privacy", origin)
     sources = _private(sources, kinds, privacy, origin)
+    stages = {s: construct(spec.code().Config, tree.get(s), s, origin) for s, spec in table.items()}
     return BuildConfig(
         name=name,
         seed=convert(int, tree.get("seed", 0), "seed", origin),
@@ -232,8 +251,36 @@ def build_config(
         demo=_demo(tree["demo"], origin) if tree.get("demo") is not None else None,
         sources=sources,
         kinds=kinds,
-        stages={s: construct(spec.code().Config, tree.get(s), s, origin) for s, spec in table.items()},
+        stages=_erasing(stages, tree, kinds, privacy, origin),
+        consent=privacy.consent,
     )
+
+
+def _erasing(
+    stages: dict[str, Any], tree: Mapping[str, Any], kinds: Mapping[str, str], privacy: PrivacyConfig, origin: str
+) -> dict[str, Any]:
+    """Return the stages with ``render``'s choice of erased samples told to ``amputate``, which plans them.
+
+    Raises:
+        ConfigError: the choice is made in the wrong place, or people in a clinic's photos are to be kept without
+            their consent.
+    """
+    if not {"render", "amputate"} <= set(stages) or not hasattr(stages["render"], "erasing"):
+        return stages
+    if "erasing" in (tree.get("amputate") or {}):
+        raise ConfigError(f"{origin}: 'amputate.erasing' follows render.mode, render.modes, render.erase, "
+                          "render.erase_else and render.bars; set those")  # fmt: skip
+    if "blur_faces" in (tree.get("render") or {}):
+        raise ConfigError(f"{origin}: 'render.blur_faces' follows privacy.blur_faces; set that to 'self'")
+    render = dataclasses.replace(stages["render"], blur_faces=privacy.blur_faces == "self")
+    erasing = render.erasing()
+    photos = [name for name, kind in kinds.items() if kind == "photos"]
+    if photos and not privacy.consent and erasing.share_of(PHOTO_KEYS):
+        raise ConfigError(f"{origin}: render.mode '{erasing.mode_of(PHOTO_KEYS)}' keeps the people of your photos "
+                          "recognisable and shows them with an impairment they do not have: they must have agreed to "
+                          "that; then say --consent (privacy.consent=true). See docs/erase.md")  # fmt: skip
+    amputate = dataclasses.replace(stages["amputate"], erasing=erasing)
+    return {**stages, "render": render, "amputate": amputate}
 
 
 def _homes(name: str, table: StageTable) -> list[str]:
@@ -271,7 +318,7 @@ def _sources(tree: Any, origin: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _private(sources: dict[str, Any], kinds: Mapping[str, str], privacy: PrivacyConfig, origin: str) -> dict[str, Any]:
     """Return the sources with ``privacy`` put into those that are photo folders."""
-    on = {f.name: True for f in dataclasses.fields(privacy) if getattr(privacy, f.name)}
+    on = {name: True for name in ("hash_names", "blur_bystanders") if getattr(privacy, name)}
     if on and sources and "photos" not in kinds.values():
         raise ConfigError(f"{origin}: privacy.{next(iter(on))} works on photo folders; there is no source 'photos'")
     return {n: dataclasses.replace(s, **on) if kinds[n] == "photos" else s for n, s in sources.items()}

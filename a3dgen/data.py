@@ -61,7 +61,8 @@ class A3DDataset(Dataset):
     states, visible or amputated or 1); ``keypoints_3d`` (44, 4) f4 m, pelvis-centred; ``pose`` (24, 3) f4 axis-angle
     with removed joints zero; ``betas`` (10,) f4; ``removed`` (12,) f4; ``heads`` (4,) i8, the class
     0..3 (none, distal to proximal) of right arm, left arm, left leg, right leg, as BPAC-Net's four heads; ``label``
-    i8, the AJAHR class, 12 = intact; ``index`` i8.
+    i8, the AJAHR class, 12 = intact; ``real`` bool, the person is the photo's (mode ``erase``: labels are
+    pseudo-truth) and not drawn; ``index`` i8.
 
     Augmented items depend on (seed, epoch, index) alone: call ``set_epoch`` before each pass.
     """
@@ -145,6 +146,7 @@ def _sample(c: Columns, row: int) -> dict[str, Any]:
         "removed": removed,
         "heads": heads_of(removed),
         "label": np.int64(c.labels[row]),
+        "real": np.bool_("mode" in c.extra and str(c.extra["mode"][row]) == "erase"),
         "center": c.center[row],
         "scale": float(c.scale[row]),
     }

@@ -13,6 +13,7 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.rng import seed_for
 from a3dgen.formats.dataset_rows import Row, find_subsets, load_subset, rows
 from a3dgen.formats.schema import dataset_folder
+from a3dgen.formats.validation.columns import Columns
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.io.images import image_size
 
@@ -51,11 +52,20 @@ def stats(folder: str | Path) -> dict[str, Any]:
         "limbs_removed": {str(k): int(v) for k, v in sorted(Counter(removed.sum(1).tolist()).items())},
         "residual": {n: int(v) for n, v in zip(RESIDUAL_NAMES, counts, strict=True)},
         "skin": {str(t): int((extra["skin"] == t).sum()) for t in range(1, 11)},
+        **({"modes": _modes(columns)} if any("mode" in c.extra for c in columns) else {}),
         "stump_visible": {f"{k * 20}-{k * 20 + 20} %": int(v) for k, v in enumerate(shares)},
         "pose_clusters": _pose_clusters(extra["pose"]),
         "image_sizes": _sizes(list(rows(root))),
         "warnings": _starving(regions, len(removed)),
     }
+
+
+def _modes(columns: list[Columns]) -> dict[str, int]:
+    """Samples by how they were made; a file without the key holds drawn people only."""
+    out: Counter[str] = Counter()
+    for c in columns:
+        out.update([str(m) for m in c.extra["mode"]] if "mode" in c.extra else ["overlay"] * len(c.names))
+    return dict(sorted(out.items()))
 
 
 def _sides(removed: np.ndarray) -> dict[str, int]:

@@ -63,7 +63,7 @@ def keys_help(config: type, prefix: str, only: Sequence[str] = ()) -> str:
         meanings |= _meanings(inspect.cleandoc(kind.__doc__ or ""))
     parts, defaults = [], config()
     for field in dataclasses.fields(config):
-        if only and field.name not in only:
+        if (only and field.name not in only) or field.metadata.get("derived"):
             continue
         key, default = f"{prefix}.{field.name}" if prefix else field.name, getattr(defaults, field.name)
         if dataclasses.is_dataclass(default):

@@ -18,7 +18,7 @@ import numpy as np
 
 from a3dgen.core.errors import DataError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 UNLABELLED, OCCLUDED, VISIBLE, AMPUTATED, OUTSIDE = 0, 1, 2, 3, 4
 """Keypoint states. They are never merged before the last writer."""
@@ -253,6 +253,14 @@ class Plans(Record):
     garments: np.ndarray = column("str", doc="JSON list of garments with fabric, colours, seed, ending over a stump")
     light: np.ndarray = column("str", doc="JSON: adjustments of the light found in the plate", fill="{}")
     look_seed: np.ndarray = column("u8", doc="seed of texture noise", fill=0)
+    mode: np.ndarray = column(
+        "str", doc="overlay | erase: draw a person over the plate, or keep the one in the photo", fill="overlay"
+    )
+    erased: np.ndarray = column(
+        "bool", 12, doc="erase: regions whose pixels leave the photo; a twin gets them back", fill=False
+    )
+    erased_residual: np.ndarray = column("f4", 12, doc="erase: place of the tips of their stumps", fill=1.0)
+    otherwise: np.ndarray = column("str", doc="erase: what happens if render refuses: overlay | reject", fill="overlay")
 
 
 @dataclass(frozen=True)
@@ -282,6 +290,11 @@ class Renders(Record):
     segment: np.ndarray = column("f8", 12, unit="m", doc="length of the carrying segment, intact")
     stump_length: np.ndarray = column("f8", 12, unit="m", doc="length of the residual limb; 0 if none", fill=0.0)
     stump_girth: np.ndarray = column("f8", 12, unit="m", doc="circumference at the cut ring; 0 if none", fill=0.0)
+    mode: np.ndarray = column("str", doc="overlay | erase: how the picture was made", fill="overlay")
+    registered_pose: np.ndarray = column(
+        "f8", 24, 3, unit="rad", doc="erase: the fit moved onto the photo", fill=np.nan
+    )
+    registered_error: np.ndarray = column("f4", doc="erase: clicks off that fit, largest, of the height", fill=np.nan)
 
 
 OK, REJECTED, FAILED = "ok", "rejected", "failed"

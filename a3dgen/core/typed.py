@@ -15,6 +15,9 @@ from typing import Any, Literal, Union
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.strict_yaml import BAD_YAML, name_of, parse
 
+DERIVED = {"derived": True}
+"""Metadata of a configuration field that follows other keys: help does not list it."""
+
 
 @dataclass(frozen=True)
 class Raw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -31,7 +31,7 @@ class Person:
     Attributes:
         betas: (B,) shape. look: columns of Plans. pose: (24, 3) rad, joint 0 in the world frame.
         place: (3,) m, translation in the world frame (X left, Y up, Z forward). seat: (x, y, z, yaw) of the top
-            centre of what the person sits on, or None.
+            centre of what the person sits on, or None. cut: what of the person is not there; nothing by default.
     """
 
     betas: Float[ndarray, " b"]
@@ -39,6 +39,7 @@ class Person:
     pose: Float[ndarray, "24 3"]
     place: Float[ndarray, "3"]
     seat: tuple[float, float, float, float] | None
+    cut: Cut = field(default_factory=Cut)
 
 
 def draw_betas(rng: Generator, count: int) -> Float[ndarray, " b"]:
@@ -98,6 +99,6 @@ def in_camera(
 def dress(
     body: BodyData, person: Person, pose: Float[ndarray, "24 3"], transl: Float[ndarray, "3"]
 ) -> tuple[Amputee, list[Item]]:
-    """Return the intact body in the camera frame and everything to draw of it."""
-    intact = rebuild(body, BodyFit(pose, person.betas, transl), Cut())
-    return intact, build_subject(body, intact, person.look)
+    """Return the body in the camera frame and everything to draw of it."""
+    standing = rebuild(body, BodyFit(pose, person.betas, transl), person.cut)
+    return standing, build_subject(body, standing, person.look)

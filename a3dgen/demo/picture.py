@@ -45,15 +45,28 @@ class Subject:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo as the camera takes it, and in the ideal pinhole camera: people and the depth of what is seen (m)."""
+    """A photo as the camera takes it, and in the ideal pinhole camera: people and the depth of what is seen (m).
+    ``metered`` is the light the exposure was set by."""
 
     photo: UInt8[ndarray, "h w 3"]
     people: list[Subject]
     depth: Float[ndarray, "h w"]
+    metered: float
 
 
-def take(body: BodyData, scene: DemoScene, people: list[Person], view: Viewpoint, rng: Generator) -> Picture:
-    """Render a picture of ``people`` in ``scene``; lens distortion is applied last, to the photo only."""
+def take(
+    body: BodyData,
+    scene: DemoScene,
+    people: list[Person],
+    view: Viewpoint,
+    rng: Generator,
+    metered: float | None = None,
+) -> Picture:
+    """Render a picture of ``people`` in ``scene``; lens distortion is applied last, to the photo only.
+
+    Args:
+        metered: light to set the exposure by, of another picture of the scene; the picture's own if None.
+    """
     margin = _margin(view)
     wide = view.padded(margin)
     direct, other, depth = (a.copy() for a in _cast(scene.world, wide))
@@ -76,12 +89,14 @@ def take(body: BodyData, scene: DemoScene, people: list[Person], view: Viewpoint
         masks[i][part] |= solid
         depth[part] = np.minimum(depth[part], np.where(alpha > 0.5, frame.depth, FAR))
     inner = (slice(margin, margin + view.height), slice(margin, margin + view.width))
-    photo = _develop(_bend(linear, view, wide), scene.exposure, rng)
+    bent = _bend(linear, view, wide)
+    metered = _meter(bent) if metered is None else metered
+    photo = _develop(bent, scene.exposure, metered, rng)
     subjects = [
         Subject(s.pose, s.betas, s.transl, s.keypoints, s.joints, np.ascontiguousarray(masks[i][inner]))
         for i, (s, _, _) in enumerate(drawn)
     ]
-    return Picture(photo, subjects, np.ascontiguousarray(depth[inner]))
+    return Picture(photo, subjects, np.ascontiguousarray(depth[inner]), metered)
 
 
 def _margin(view: Viewpoint) -> int:
@@ -106,8 +121,8 @@ def _draw(
     body: BodyData, world: World, person: Person, view: Viewpoint
 ) -> tuple[Subject, Frame, tuple[int, int, int, int]]:
     pose, transl = in_camera(person, view.rotation, view.centre, body)
-    intact, items = dress(body, person, pose, transl)
-    ahead = intact.vertices[intact.vertices[:, 2] > 0.1]
+    standing, items = dress(body, person, pose, transl)
+    ahead = standing.vertices[standing.vertices[:, 2] > 0.1]
     pixels = ahead[:, :2] / ahead[:, 2:] * view.K[[0, 1], [0, 1]] + view.K[:2, 2]
     grow = 0.08 * np.ptp(pixels[:, 1]) + 8
     low = np.clip(np.floor(pixels.min(0) - grow), 0, (view.width - 2, view.height - 2)).astype(int)
@@ -116,7 +131,7 @@ def _draw(
     light = _light(world, person.place + UP, view)
     frame = get_renderer("cpu").render(items, view.K, view.width, view.height, light, crop, 2)
     nothing = np.zeros((0, 0), bool)
-    posed = intact.posed
+    posed = standing.posed
     return Subject(pose, person.betas, transl, posed.keypoints, posed.joints, nothing), frame, crop
 
 
@@ -213,11 +228,18 @@ def _bend(linear: Float[ndarray, "a b 3"], view: Viewpoint, wide: Viewpoint) -> 
     return cv2.remap(linear, full, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _develop(linear: Float[ndarray, "h w 3"], exposure: float, rng: Generator) -> UInt8[ndarray, "h w 3"]:
+def _meter(linear: Float[ndarray, "h w 3"]) -> float:
+    """Return the geometric mean of the light on the sensor."""
+    light = np.maximum(linear.mean(-1), 0) + 0.02
+    return float(np.exp(np.log(light).mean()))
+
+
+def _develop(
+    linear: Float[ndarray, "h w 3"], exposure: float, metered: float, rng: Generator
+) -> UInt8[ndarray, "h w 3"]:
     """Turn linear light into a photo: exposure, vignette, lens softness, film curve, sensor noise, sRGB."""
     h, w = linear.shape[:2]
-    light = np.maximum(linear.mean(-1), 0) + 0.02
-    level = 0.17 / float(np.exp(np.log(light).mean()))
+    level = 0.17 / metered
     gain = exposure**0.5 * np.clip(level, 0.5, 1.8) * np.exp(rng.normal(0, 0.08))
     y, x = np.mgrid[:h, :w]
     r2 = ((x - w / 2) ** 2 + (y - h / 2) ** 2) / (0.25 * (w * w + h * h))

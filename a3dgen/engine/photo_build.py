@@ -16,7 +16,7 @@ SOURCE_OPTIONS = (
     "detector", "weights", "person_weights", "keypoints", "present_regions", "review", "name", "clouds",
 )  # fmt: skip
 PATH_OPTIONS = ("weights", "person_weights", "keypoints", "present_regions", "review", "clouds")
-OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person")
+OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person", "erase", "consent")
 """Options of ``a3dgen custom`` that stand for configuration keys."""
 _AS_OPTION = {
     "sources.photos.detector": "--detector",
@@ -77,6 +77,10 @@ def configure_photos(
         keys.append(f"amputate.residual={options['residual']}")
     if options.get("per_person") is not None:
         keys.append(f"amputate.per_person={options['per_person']}")
+    if options.get("erase"):
+        keys.append("render.mode=erase")
+    if options.get("consent"):
+        keys.append("privacy.consent=true")
     try:
         return load_config("custom", [*keys, *sets], out=out, workers=workers)
     except ConfigError as error:

@@ -42,18 +42,29 @@ class Convention:
         keep_occluded: occluded keypoints keep their place and confidence instead of (0, 0, 0).
         has_betas: value of ``has_betas``.
         strict: leave the extension keys out.
+        modes: write the keys that tell drawn people from those of the photo.
     """
 
     keep_occluded: bool = False
     has_betas: bool = False
     strict: bool = False
+    modes: bool = False
 
 
 def encode(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:
     """Return the npz columns of these samples (n rows each)."""
     common = _common(samples, convention)
     base = _h36m(samples, common) if is_h36m(samples.subset) else _coco(samples, common, convention)
-    return base if convention.strict else {**base, **_extension(samples, common)}
+    if convention.strict:
+        return base
+    return {**base, **_extension(samples, common), **(_modes(samples) if convention.modes else {})}
+
+
+def _modes(samples: Samples) -> dict[str, np.ndarray]:
+    return {
+        "a3dgen_mode": samples.renders.mode,
+        "a3dgen_registered_error": np.nan_to_num(samples.renders.registered_error),
+    }
 
 
 def _common(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:

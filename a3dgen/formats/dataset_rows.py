@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import DataError, nearest
-from a3dgen.formats.schema import EXTENSION_KEYS, annotation_path, dataset_folder, image_root
+from a3dgen.formats.schema import EXTENSION_KEYS, MODE_KEYS, annotation_path, dataset_folder, image_root
 from a3dgen.formats.validation.columns import Columns, view
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.schema_rules import check_schema
@@ -90,7 +90,9 @@ def load_subset(folder: Path, subset: str) -> Columns:
     if not check_schema(data, subset, str(path), found):
         raise DataError(f"{found.items[0].line()}; run 'a3dgen validate {folder}'")
     columns = view(
-        {k: v for k, v in data.items() if not k.startswith("a3dgen_") or k in EXTENSION_KEYS}, subset, str(path)
+        {k: v for k, v in data.items() if not k.startswith("a3dgen_") or k in {**EXTENSION_KEYS, **MODE_KEYS}},
+        subset,
+        str(path),
     )
     for name in columns.names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

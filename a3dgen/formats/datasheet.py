@@ -35,6 +35,7 @@ class Tally:
     skin: Counter[str] = field(default_factory=Counter)
     garments: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
     inputs: dict[str, Any] = field(default_factory=lambda: defaultdict(lambda: hashlib.blake2b(digest_size=16)))
 
@@ -51,6 +52,7 @@ class Tally:
             self.states[STATE_NAMES[state]] += int(count)
         self.skin.update(str(s) for s in plans.skin)
         self.garments.update(g.kind for row in plans.garments for g in garments_from_json(row))
+        self.modes.update(str(m) for m in samples.renders.mode)
         self.licenses.update(str(x) or "not stated" for x in samples.persons.license)
 
     def _digest(self, samples: Samples) -> None:
@@ -91,8 +93,35 @@ def dataset_facts(
         },
         "licenses": dict(sorted(tally.licenses.items())),
         "conventions": conventions(convention, geometry),
+        **({"modes": _modes(settings, tally)} if convention.modes else {}),
         "manifest": MANIFEST,
     }
+
+
+MODE_MEANINGS = {
+    "overlay": "the person is drawn: pixels and labels come from one body, the labels are exact",
+    "erase": "the person is the photo's, a limb's pixels were taken away and the end closed with their own: the labels "
+    "are pseudo-truth, the fit moved onto the photo's keypoints (a3dgen_registered_error says how far it is off)",
+}
+"""What a3dgen_mode means for the labels."""
+PERMITTED_USE = (
+    "Samples of mode `erase` show real people, recognisable, with an impairment they do not have. Use them only to",
+    "train and test software that measures bodies; do not show them as pictures of amputees, do not identify anybody,",
+    "and pass them on only under the source photos' licences. Intact samples of that mode went the same way: a limb",
+    "was taken away and put back. Photos whose licence forbids derivatives are not among them.",
+)
+
+
+def _modes(settings: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
+    consent = bool(settings.get("privacy", {}).get("consent", False))
+    return {"samples": dict(sorted(tally.modes.items())), "meaning": MODE_MEANINGS, "consent_stated": consent,
+            "promise": PROMISES}  # fmt: skip
+
+
+PROMISES = {
+    "overlay": "the person's own outline is checked to be gone from the picture",
+    "erase": "the pixels of the erased limb are checked to be gone; everything else of the person stays",
+}
 
 
 def conventions(convention: Convention, geometry: str = "residual") -> dict[str, str]:
@@ -165,6 +194,7 @@ def datasheet(facts: dict[str, Any]) -> str:
             "The backgrounds are the source photos with the person removed; their licences and terms bind whoever",
             "passes this dataset on. The open body, its textures and garments carry CC0 assets.",
             "",
+            *_mode_section(facts.get("modes")),
             "## Conventions",
             "",
             *(f"- **{k}**: {v}" for k, v in facts["conventions"].items()),
@@ -178,6 +208,22 @@ def datasheet(facts: dict[str, Any]) -> str:
             "",
         ]
     )  # fmt: skip
+
+
+def _mode_section(modes: dict[str, Any] | None) -> list[str]:
+    if not modes:
+        return []
+    consent = "The builder states that the people agreed." if modes["consent_stated"] else ""
+    return [
+        "## People of the photos, and what they may be used for",
+        "",
+        _table(("a3dgen_mode", "samples", "meaning"),
+               [(m, n, MODE_MEANINGS.get(m, "")) for m, n in modes["samples"].items()]),
+        "",
+        *PERMITTED_USE,
+        *([consent] if consent else []),
+        "",
+    ]  # fmt: skip
 
 
 def _table(head: tuple[str, ...], rows: Any) -> str:

@@ -85,16 +85,22 @@ EXTENSION_KEYS: dict[str, Key] = {
     "a3dgen_source_license": Key((), "U", "licence of the source image"),
 }
 
+MODE_KEYS: dict[str, Key] = {
+    "a3dgen_mode": Key((), "U", "overlay: a drawn person; erase: the person of the photo, their labels pseudo-truth"),
+    "a3dgen_registered_error": Key((), "f4", "erase: clicks off the registered fit, largest, of the height; else 0"),
+}
+"""Extension keys of datasets in which some people are those of the photo; without them all are drawn (overlay)."""
+
 
 def is_h36m(subset: str) -> bool:
     """Whether a subset (``H36M/S1``, ``COCO_train``) is written as the H36M type."""
     return subset.split("/")[0] == "H36M"
 
 
-def keys_of(subset: str, strict: bool = False) -> dict[str, Key]:
-    """Return the keys of a subset's npz, extension keys included unless ``strict``."""
+def keys_of(subset: str, strict: bool = False, modes: bool = False) -> dict[str, Key]:
+    """Return the keys of a subset's npz, extension keys included unless ``strict``, those of modes where asked."""
     base = H36M_KEYS if is_h36m(subset) else COCO_KEYS
-    return base if strict else {**base, **EXTENSION_KEYS}
+    return base if strict else {**base, **EXTENSION_KEYS, **(MODE_KEYS if modes else {})}
 
 
 def annotation_path(subset: str) -> str:

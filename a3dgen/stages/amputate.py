@@ -22,6 +22,11 @@ from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import VISIBLE, Plans
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
+from a3dgen.core.typed import DERIVED
+from a3dgen.erasure.config import ERASE, OVERLAY, REJECT, Erasing
+from a3dgen.erasure.erase import survey
+from a3dgen.erasure.licences import forbids_derivatives
+from a3dgen.erasure.subject import Subject, load_subject
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import undistort_mask
 from a3dgen.geometry.reach import Reach, visibility_reach
@@ -29,7 +34,7 @@ from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import rle
 
-VERSION = 3
+VERSION = 4
 WhyNot = Callable[[int, float], str]
 """Says of (region, residual) why that cannot be removed, or ""."""
 _KEYPOINT_RADIUS = 8
@@ -44,10 +49,12 @@ class Config(PlanConfig):
         check_visibility: remove a region only where its absence can be seen in the picture. Switch it off to get the
             configured region distribution whatever the photo shows.
         looks: what people may look like.
+        erasing: which samples keep the photo's person; set by ``render.mode`` and its companions, not here.
     """
 
     check_visibility: bool = True
     looks: LooksConfig = field(default_factory=LooksConfig)
+    erasing: Erasing = field(default_factory=Erasing, metadata=DERIVED)
 
 
 def user_files(config: Config) -> list[Path]:
@@ -94,6 +101,63 @@ def _anything_goes(region: int, residual: float) -> str:
     return ""
 
 
+@dataclass
+class _Eraser:
+    """Asks a person's photo whether limbs may be erased from it; the photo is read when the first question comes."""
+
+    config: Erasing
+    context: Context
+    person: dict[str, Any]
+    fit: dict[str, Any]
+    answers: dict[tuple[tuple[int, float], ...], str] = field(default_factory=dict)
+    subject: Subject | str | None = None
+
+    @property
+    def key(self) -> str:
+        return str(self.person["key"])
+
+    @property
+    def only(self) -> bool:
+        """Whether what the photo does not admit is left out."""
+        return self.config.mode_of(self.key) == ERASE and self.config.otherwise == REJECT
+
+    def turn(self, variant: int, geometry: str) -> bool:
+        """Return whether a variant is to be erased if the photo admits it."""
+        share = self.config.share_of(self.key)
+        if not share or geometry != RESIDUAL:
+            return False
+        return bool(generator_for(self.context.seed, "mode", f"{self.key}#{variant}").random() < share)
+
+    def why_not(self, region: int, residual: float) -> str:
+        """Return why one limb may not be erased; empty if it may."""
+        return self.refuses({region: residual})
+
+    def refuses(self, residual: dict[int, float]) -> str:
+        """Return why these limbs may not be erased together; empty if they may."""
+        name = tuple(sorted(residual.items()))
+        if name not in self.answers:
+            self.answers[name] = self._ask(residual)
+        return self.answers[name]
+
+    def _ask(self, residual: dict[int, float]) -> str:
+        if forbids_derivatives(str(self.person["license"])):
+            return "the photo's licence forbids derivatives"
+        if np.asarray(self.person["present_removed"], bool).any():
+            return "the person lacks a limb already"
+        if self.subject is None:
+            try:
+                self.subject = load_subject(self.person, self.fit, None, self.context)
+            except Rejected as error:
+                self.subject = str(error)
+        if isinstance(self.subject, str):
+            return self.subject
+        removed, at = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
+        for region, value in residual.items():
+            removed[region], at[region] = True, value
+        rng = generator_for(self.context.seed, "erase", self.key)
+        return str(survey(self.subject, Cut(removed, at), self.config.bars, rng).admission)
+
+
 @dataclass(frozen=True)
 class _Planner:
     """Plans people one after the other with one body and one configuration."""
@@ -110,19 +174,53 @@ class _Planner:
         key, config = str(person["key"]), self.config
         present = np.asarray(person["present_removed"], bool)
         why_not = self._question(person, fit) if config.check_visibility else _anything_goes
-        drawn = [self._draw(key, present, why_not, v) for v in range(config.per_person)]
-        skipped = list(dict.fromkeys(s for a in drawn for s in a.skipped))
-        chosen = [(v, a) for v, a in enumerate(drawn) if a.residual]
+        eraser = _Eraser(config.erasing, self.context, person, fit)
+        chosen: list[tuple[int, Amputation, str]] = []
+        skipped: list[str] = []
+        for v in range(config.per_person):
+            mode, amputation = self._choose(key, present, why_not, v, eraser)
+            skipped += amputation.skipped
+            if amputation.residual:
+                chosen.append((v, amputation, mode))
+        skipped = list(dict.fromkeys(skipped))
         if not chosen and config.per_person and not present.any():
-            raise Rejected(f"no region can be removed visibly ({'; '.join(skipped)})")
-        rows = [row for v, a in chosen for row in self._pair(person, v, a)]
+            why = "the photo admits no erasure" if eraser.only else "no region can be removed visibly"
+            raise Rejected(f"{why} ({'; '.join(skipped)})")
+        rows = [row for v, a, mode in chosen for row in self._pair(person, v, a, mode)]
         if config.twins == "shared":
             rows = self._share_twin(rows)
         if not rows:  # intact samples only, or somebody who lacks a limb and can lose no other
-            rows = [self._row(key, 0, present, person["present_residual"], 0)]
+            rows = [self._control(person, why_not, eraser)]
         if skipped:
             rows[0]["_remark"] = f"skipped {'; '.join(skipped)}"
         return rows
+
+    def _choose(
+        self, key: str, present: ndarray, why_not: WhyNot, variant: int, eraser: _Eraser
+    ) -> tuple[str, Amputation]:
+        """Return mode and amputation of one variant: erased where it is its turn and the photo admits it."""
+        if eraser.turn(variant, self.config.geometry):
+            erased = self._draw(key, present, lambda r, x: why_not(r, x) or eraser.why_not(r, x), variant)
+            if erased.residual and not eraser.refuses(erased.residual):
+                return ERASE, erased
+            if eraser.only:
+                return ERASE, Amputation({}, erased.skipped)
+        return OVERLAY, self._draw(key, present, why_not, variant)
+
+    def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: _Eraser) -> dict[str, Any]:
+        """Return the row of an intact sample without an amputee; where it is erased, a limb goes and comes back."""
+        key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
+        row = self._row(key, 0, present, person["present_residual"], 0)
+        mode, amputation = self._choose(key, present, why_not, 0, eraser)
+        return self._erased(row, amputation) if mode == ERASE and amputation.residual else row
+
+    def _erased(self, row: dict[str, Any], amputation: Amputation) -> dict[str, Any]:
+        """Return a row in mode ``erase``: amputee and twin name the same limbs."""
+        regions, residual = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS, np.float32)
+        for region, value in amputation.residual.items():
+            regions[region], residual[region] = True, value
+        facts = {"erased": regions, "erased_residual": residual, "otherwise": self.config.erasing.otherwise}
+        return {**row, "mode": ERASE, **facts}
 
     def _draw(self, key: str, present: ndarray, why_not: WhyNot, variant: int) -> Amputation:
         rng = generator_for(self.context.seed, "amputation", f"{key}#{variant}")
@@ -139,7 +237,9 @@ class _Planner:
         buffers = body_buffers(standing.mesh, standing.vertices, fit["K"], width, height, occluders=others)
         return lambda region, residual: why_not_removable(standing.posed, region, residual, buffers, self.reach)
 
-    def _pair(self, person: dict[str, Any], variant: int, amputation: Amputation) -> list[dict[str, Any]]:
+    def _pair(
+        self, person: dict[str, Any], variant: int, amputation: Amputation, mode: str = OVERLAY
+    ) -> list[dict[str, Any]]:
         """Return the amputee row of one variant and its intact twin."""
         key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
         removed, residual = present.copy(), np.array(person["present_residual"], np.float32)
@@ -151,13 +251,20 @@ class _Planner:
             number = variant + self.config.per_person if present.any() else variant
             rows.append(self._row(key, number, present, person["present_residual"], look))
             rows[0]["twin"], rows[1]["twin"] = rows[1]["key"], rows[0]["key"]
-        return rows
+        return [self._erased(row, amputation) for row in rows] if mode == ERASE else rows
 
     def _share_twin(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Keep the first intact twin and let all amputees name it."""
-        for row in rows[::2]:
-            row["twin"] = rows[1]["key"]
-        return [*rows[:2], *rows[2::2]]
+        """Keep the first intact twin of each mode and let all amputees of that mode name it."""
+        twins: dict[str, dict[str, Any]] = {}
+        out = []
+        for amputee, twin in zip(rows[::2], rows[1::2], strict=True):
+            mode = str(amputee.get("mode", OVERLAY))
+            out.append(amputee)
+            if mode not in twins:
+                twins[mode] = twin
+                out.append(twin)
+            amputee["twin"] = twins[mode]["key"]
+        return out
 
     def _row(
         self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, variant_of_look: int

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from a3dgen.bodies import body_digest, load_body
 from a3dgen.core.files import TEMPORARY, remove_temporary
-from a3dgen.core.records import Plans
+from a3dgen.core.records import Plans, Renders
 from a3dgen.core.stage import Context, Inputs
+from a3dgen.erasure.config import ERASE, OVERLAY
 from a3dgen.formats.a3d import Convention, Samples, encode
 from a3dgen.formats.datasheet import Tally, dataset_facts, datasheet
 from a3dgen.formats.names import NameBook
@@ -26,7 +28,7 @@ from a3dgen.io.dataset_folder import DATASET_LIST, manifest_line, publish, write
 from a3dgen.io.file_list import sha256_of
 from a3dgen.stages.table import DATASET_FOLDER
 
-VERSION = 3
+VERSION = 4
 MIN_ROWS = 2
 """A reader of this family fails on an npz of one row."""
 
@@ -59,7 +61,7 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     """
     body = load_body(context.body)
     has_betas = body.smpl_betas if config.has_betas is None else config.has_betas
-    convention = Convention(config.occluded == "keep", has_betas, config.strict)
+    convention = Convention(config.occluded == "keep", has_betas, config.strict, _modes(context.settings))
     target, fresh = context.out / DATASET_FOLDER, context.out / f".{DATASET_FOLDER}{TEMPORARY}"
     remove_temporary(fresh)
     fresh.mkdir(parents=True)
@@ -95,10 +97,24 @@ def by_subset(shard: Inputs) -> Iterator[Samples]:
         yield Samples(
             subset,
             shard.persons.spread(person_rows[rows]),
-            shard.bodies.spread(body_rows[rows]),
+            _registered(shard.bodies.spread(body_rows[rows]), shard.renders.take(rows)),
             plans.take(rows),
             shard.renders.take(rows),
         )
+
+
+def _modes(settings: Mapping[str, Any]) -> bool:
+    """Return whether some people of this build may be those of the photo."""
+    render = settings.get("render", {})
+    return any(m != OVERLAY for m in (render.get("mode", OVERLAY), *render.get("modes", {}).values()))
+
+
+def _registered(bodies: SimpleNamespace, renders: Renders) -> SimpleNamespace:
+    """Return the bodies with the pose that a photo's person was registered by, where they are the photo's."""
+    kept = renders.mode == ERASE
+    if kept.any():
+        bodies.pose = np.where(kept[:, None, None], renders.registered_pose, bodies.pose)
+    return bodies
 
 
 def _without_absent_twins(plans: Plans, rendered: set[str]) -> Plans:
@@ -134,7 +150,7 @@ class _Writer:
         if subset not in self.streams:
             path = self.folder / annotation_path(subset)
             scratch = self._scratch / subset.replace("/", "_")
-            stream = NpzStream(path, keys_of(subset, self.convention.strict), scratch)
+            stream = NpzStream(path, keys_of(subset, self.convention.strict, self.convention.modes), scratch)
             self.streams[subset] = self.stack.enter_context(stream)
         self.streams[subset].append(columns)
         for name, key in zip(columns["imgname"], samples.plans.key, strict=True):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -24,6 +24,10 @@ from a3dgen.core.records import OUTSIDE, VISIBLE, Renders
 from a3dgen.core.registry import available
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
+from a3dgen.core.typed import DERIVED
+from a3dgen.erasure.config import ERASE, MODES, OVERLAY, REJECT, Bars, Erasing
+from a3dgen.erasure.picture import ErasedSample, draw_erased
+from a3dgen.erasure.subject import Subject, load_subject
 from a3dgen.formats.names import sample_name
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.reach import Reach, visibility_reach
@@ -50,7 +54,13 @@ class Config:
     """How samples are drawn.
 
     Attributes:
-        mode: ``overlay``, the body over the plate.
+        mode: ``overlay`` (a drawn person over the plate), ``erase`` (the person of the photo, without the limb) or
+            ``both``; docs/erase.md.
+        modes: the same by source (``coco``, ``mpii``, ``h36m``, ``custom``), where it differs from ``mode``.
+        erase: share of a source's samples that are erased in mode ``both``, where the photo admits it.
+        erase_else: ``overlay`` or ``reject``: what happens in mode ``erase`` where the photo does not admit it.
+        bars: of admission to erasure.
+        blur_faces: make the person's own face unrecognisable where they are kept (set by ``privacy.blur_faces: self``).
         renderer: ``cpu`` (compiled loops, no driver needed), ``gl`` (OpenGL by EGL or OSMesa) or ``pyrender``.
         supersample: samples per pixel and axis, 1 to 3.
         format: ``jpg`` (JPEG sources keep their tables and chroma sampling) or ``png``.
@@ -63,7 +73,12 @@ class Config:
         min_visible: smallest visible share of the segment that carries a stump, for ``reject_invisible``.
     """
 
-    mode: str = "overlay"
+    mode: str = OVERLAY
+    modes: dict[str, str] = field(default_factory=dict)
+    erase: float = 0.5
+    erase_else: Literal["overlay", "reject"] = "overlay"
+    bars: Bars = field(default_factory=Bars)
+    blur_faces: bool = field(default=False, metadata=DERIVED)
     renderer: str = "cpu"
     supersample: int = 2
     format: str = "jpg"
@@ -77,7 +92,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, valid in (
-            ("mode", ("overlay",)),
+            ("mode", MODES),
             ("renderer", tuple(available("renderer", TABLE))),
             ("format", ("jpg", "png")),
         ):
@@ -89,6 +104,11 @@ class Config:
         for name in ("shadow", "min_visible"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"render.{name} is {getattr(self, name)}; it must be between 0 and 1")
+        self.erasing()
+
+    def erasing(self) -> Erasing:
+        """Return which samples are erased: what stage ``amputate`` plans by."""
+        return Erasing(self.mode, self.modes, self.erase, self.erase_else, self.bars)
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -101,6 +121,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     rows = [(record, record.index()) for record in (persons, bodies, plates)]
     plan_row = plans.index()
     scenes: Pool[Scene] = Pool(_SCENES)
+    subjects: Pool[Subject | str] = Pool(1)
 
     def work(key: str) -> dict[str, Any]:
         plan = plans.row(plan_row[key])
@@ -109,7 +130,17 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
             raise Rejected("no plate was made for the person")
         person, fitted, plate = (record.row(index[parent]) for record, index in rows)
         scene = scenes.get(parent, lambda: load_scene(person, fitted, plate, body, context.out))
-        return render_sample(config, person, fitted, plan, scene, body, reach, context)
+        remark = ""
+        if plan["mode"] == ERASE:
+            subject = subjects.get(parent, lambda: _subject(person, fitted, plate, context))
+            found = subject if isinstance(subject, str) else draw_erased(config, subject, plan, context.seed)
+            if isinstance(found, ErasedSample):
+                return write_erased(config, person, plan, scene, found, reach, context)
+            if plan["otherwise"] == REJECT:
+                raise Rejected(f"erasure: {found}")
+            remark = f"overlay instead of erasure: {found}"
+        row = render_sample(config, person, fitted, plan, scene, body, reach, context)
+        return {**row, "_remark": remark}
 
     return each([str(k) for k in plans.key], work, Renders)
 
@@ -141,6 +172,36 @@ def render_sample(
         _check_stumps(config, amputee, plan, scene, picture, seen)
     files = _write(config, person, plan, picture, labels, context)
     return {"key": str(plan["key"]), **files, **seen, **_sizes(amputee)}
+
+
+def _subject(person: dict[str, Any], fitted: dict[str, Any], plate: dict[str, Any], context: Context) -> Subject | str:
+    """Return the person prepared for erasure, or why they cannot be."""
+    try:
+        return load_subject(person, fitted, plate, context)
+    except Rejected as error:
+        return str(error)
+
+
+def write_erased(
+    config: Config,
+    person: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    scene: Scene,
+    sample: ErasedSample,
+    reach: Reach,
+    context: Context,
+) -> dict[str, Any]:
+    """Measure and write a sample that keeps the photo's person; return its Renders row.
+
+    Raises:
+        Rejected: the stump cannot be seen.
+    """
+    seen = measure(sample.amputee, plan, scene, sample.picture, reach)
+    if config.reject_invisible:
+        _check_stumps(config, sample.amputee, plan, scene, sample.picture, seen)
+    files = _write(config, person, plan, sample.picture, sample.labels, context)
+    facts = {"mode": ERASE, "registered_pose": sample.pose, "registered_error": sample.error}
+    return {"key": str(plan["key"]), **files, **seen, **_sizes(sample.amputee), **facts}
 
 
 def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:

@@ -24,6 +24,10 @@ LENGTH_TOL_M = 1e-3
 STUMP_TOL = 0.15
 """Relative: the tip lies where ``residual`` says in the mean shape; under other shapes the ratio moves a little."""
 
+MODES = ("overlay", "erase")
+REGISTERED = 0.06
+"""No configuration should admit a fit that is farther off the photo's keypoints, share of the height."""
+
 
 def check_rows(c: Columns, keeps_occluded: bool, found: Findings, collapsed: bool = False) -> None:
     """Run every rule that needs no image on one npz.
@@ -42,7 +46,21 @@ def check_rows(c: Columns, keeps_occluded: bool, found: Findings, collapsed: boo
         _projection(c, found)
         _stumps(c, collapsed, found)
         _looks(c, found)
+        _modes(c, found)
         check_people(c, found)
+
+
+def _modes(c: Columns, found: Findings) -> None:
+    """Drawn people and those of the photo are told apart, and a twin went the way of its amputee."""
+    if "mode" not in c.extra:
+        return
+    mode, error = np.array([str(m) for m in c.extra["mode"]]), c.extra["registered_error"]
+    found.rows("mode", c.file, ~np.isin(mode, MODES), c.names, f"a3dgen_mode is none of {', '.join(MODES)}")
+    found.rows("mode", c.file, (error < 0) | (error > REGISTERED), c.names,
+               f"the fit is more than {REGISTERED} of the height off the photo's keypoints")  # fmt: skip
+    at = {str(k): m for k, m in zip(c.extra["key"], mode, strict=True)}
+    differs = np.array([at.get(str(t), m) != m for t, m in zip(c.extra["twin"], mode, strict=True)], bool)
+    found.rows("mode", c.file, differs, c.names, "a sample and its twin were made in different modes")
 
 
 def _labels(c: Columns, found: Findings) -> None:

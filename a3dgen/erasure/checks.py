@@ -1,0 +1,89 @@
+"""The measures that are held against the bars of admission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from a3dgen.erasure.admission import Admission
+from a3dgen.erasure.config import Bars
+from a3dgen.erasure.gear import Gear
+from a3dgen.erasure.hole import Hole
+from a3dgen.erasure.limb_pixels import LimbPixels
+from a3dgen.erasure.stump_frame import StumpFrame, free_share
+from a3dgen.erasure.stump_skin import BARE, StumpSkin
+from a3dgen.erasure.subject import Subject
+from a3dgen.geometry.raster import rasterize
+from a3dgen.geometry.visibility import Buffers, why_not_removable
+from a3dgen.removal.mask_ops import dilate
+
+_PAD = 200
+"""What of a limb outside the photo is counted, px."""
+BARE_WIDTH = (0.7, 1.3)
+"""Width of a bare limb at the cut as a share of the fit's: there is no cloth to explain more."""
+
+
+def check_person(subject: Subject, bars: Bars, admission: Admission) -> None:
+    """Outline and fit of the whole person."""
+    if not subject.outline.any():
+        admission.refuse("no outline of the person")
+    admission.least("iou", subject.iou, bars.iou, "mask and fit disagree")
+
+
+def check_pixels(subject: Subject, limb: LimbPixels, residual: float, bars: Bars, admission: Admission) -> None:
+    """What the photo shows of the limb, and what lies behind and before it."""
+    h, w = subject.outline.shape
+    hidden = subject.front | (subject.others & ~subject.outline)
+    part = np.where(subject.drawn.body, subject.drawn.part + 1, 0).astype(np.uint8)
+    buffers = Buffers(subject.drawn.depth, part, subject.K, w, h, occluders=hidden if hidden.any() else None)
+    why = why_not_removable(subject.posed, limb.region.index, residual, buffers, subject.reach)
+    if why:
+        admission.refuse(why)
+    admission.most("clicks", subject.clicks[limb.limb], bars.clicks, "fit off its keypoints")
+    beyond = subject.drawn.coordinates[limb.limb] > limb.tip
+    faces = subject.drawn.faces[beyond[subject.drawn.faces].all(1)]
+    K = subject.K.copy()
+    K[:2, 2] += _PAD
+    whole = int((rasterize(subject.drawn.vertices, faces, K, w + 2 * _PAD, h + 2 * _PAD)[1] >= 0).sum())
+    seen = max(int(limb.drawn.sum()), 1)
+    admission.least("limb_px", float(whole), 30.0, "limb too small, px")
+    admission.least("visible", limb.drawn.sum() / max(whole, 1), bars.visible, "limb hardly visible")
+    admission.most("covered", (limb.drawn & hidden).sum() / seen, bars.covered, "covered by others")
+    admission.least("recall", (subject.outline & limb.drawn).sum() / seen, bars.recall, "fit outside the mask")
+    behind = (limb.behind & limb.drawn).sum() / seen
+    admission.most("behind", behind, bars.behind, "own body behind the limb")
+
+
+def check_frame(
+    subject: Subject, limb: LimbPixels, frame: StumpFrame, gear: Gear, bars: Bars, admission: Admission
+) -> None:
+    """The limb at the cut, and what touches it."""
+    admission.least("flat", frame.flat, bars.flat, "foreshortened")
+    admission.least("ring_px", 2 * frame.half, bars.ring_px, "residual limb too small, px")
+    admission.facts["width"] = frame.half / frame.mesh_half
+    if limb.region.cuttable and not bars.narrow < frame.half / frame.mesh_half < bars.wide:
+        admission.refuse(f"width at the cut is {frame.half / frame.mesh_half:.2f} of the fit's")
+    admission.least("free", free_share(subject, limb, frame), bars.free, "own body beside the limb")
+    y, x = np.mgrid[: limb.pixels.shape[0], : limb.pixels.shape[1]]
+    away = np.hypot(x - frame.origin[0], y - frame.origin[1])
+    far_limb = limb.pixels & (away >= 1.6 * frame.half)
+    rim = dilate(limb.pixels, 2.0) & ~limb.pixels
+    touching = dilate(far_limb, 2.0) & limb.keep & rim & ~subject.others & (away > 1.8 * frame.half)
+    admission.most("contact", touching.sum() / max(int(rim.sum()), 1), bars.contact, "touches own body")
+    if gear.passes:
+        admission.refuse("a thing held elsewhere passes in front of the limb")
+
+
+def check_rim(hole: Hole, ends: Sequence[tuple[LimbPixels, StumpSkin]], bars: Bars, admission: Admission) -> None:
+    """What the hole is filled from, and the material at the cut."""
+    pixels = sum(int(limb.pixels.sum()) for limb, _ in ends)
+    admission.least("background", hole.background, bars.background, "hardly any background about the hole")
+    admission.most("neighbours", hole.neighbours, bars.neighbours, "other people beside the hole")
+    admission.most("spread", hole.mask.sum() / max(pixels, 1), bars.spread, "hole larger than the limb explains")
+    admission.most("rim_gradient", hole.rim_gradient, bars.rim_gradient, "structure at the hole's rim")
+    for _, skin in ends:
+        admission.most("colour_step", skin.colour_step, bars.colour_step, "cloth changes at the cut")
+        low, high = BARE_WIDTH
+        if skin.cover == BARE and not low < admission.facts["width"] < high:
+            admission.refuse(f"bare limb is {admission.facts['width']:.2f} as wide as the fit's")

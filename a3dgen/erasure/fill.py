@@ -1,0 +1,90 @@
+"""Fills the hole: background from the plate or from around, own body from the own body."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.core.errors import A3dgenError, Rejected
+from a3dgen.erasure.hole import Hole
+from a3dgen.erasure.subject import Subject
+from a3dgen.inpainters.exemplar import fill as exemplar
+from a3dgen.lighting.srgb import to_linear
+from a3dgen.removal.mask_ops import dilate
+
+PLATE, LOCAL, AUTO = "plate", "local", "auto"
+SEAM = 9.0
+"""A plate whose rim differs more than this from the photo's (grey steps) is not used."""
+_BEHIND = 0.02
+"""Own body behind less than this share of the hole is not worth a fill of its own."""
+
+
+def fill_hole(subject: Subject, hole: Hole, how: str, rng: np.random.Generator) -> UInt8[ndarray, "h w 3"]:
+    """Return the window with its hole filled.
+
+    Args:
+        how: ``plate``, ``local`` (exemplar on this hole alone), or ``auto``: the plate where its seam is good.
+    """
+    rgb = subject.rgb.copy()
+    left = hole.mask.copy()
+    if hole.behind.sum() > _BEHIND * max(int(hole.mask.sum()), 1):
+        own = subject.mine & ~hole.mask
+        source = own & ~dilate(~own, 1.0)
+        try:
+            blank = rgb.copy()
+            blank[hole.mask] = 0
+            rgb[hole.behind] = exemplar(blank, hole.behind, ~source & ~hole.behind, rng)[hole.behind]
+            left &= ~hole.behind
+        except (A3dgenError, Rejected):
+            pass_on = hole.behind  # too little of the body is seen to copy from: the background has to do
+            left |= pass_on
+    if not left.any():
+        return rgb
+    use_plate = how == PLATE or (how == AUTO and _seam(subject, left, hole) < SEAM)
+    if use_plate and subject.plate is not None and subject.plate_hole is not None:
+        rest = left & ~subject.plate_hole  # there the plate is the photo itself
+        rgb[left] = subject.plate[left]
+        if not rest.any():
+            return rgb
+        left = rest
+    blank = rgb.copy()
+    blank[left] = 0
+    avoid = (hole.avoid | (hole.mask & ~left & hole.behind)) & ~left
+    try:
+        rgb[left] = exemplar(blank, left, avoid, rng)[left]
+    except (A3dgenError, Rejected):
+        if subject.plate is None:
+            raise
+        rgb[left] = subject.plate[left]
+    return rgb
+
+
+def _seam(subject: Subject, left: Bool[ndarray, "h w"], hole: Hole) -> float:
+    """Return how far the plate just inside the rim is from the photo just outside, median over the rim, grey steps."""
+    if subject.plate is None or subject.plate_hole is None:
+        return float("inf")
+    inside = left & subject.plate_hole & ~dilate(~left, 3.0)
+    outside = dilate(left, 6.0) & ~dilate(left, 1.0) & ~hole.avoid
+    if inside.sum() < 20 or outside.sum() < 20:
+        return float("inf")
+    near_out = _spread(subject.rgb, outside)
+    near_in = _spread(subject.plate, left & subject.plate_hole)
+    rim = dilate(outside, 4.0) & left
+    return float(np.median(np.abs(near_out - near_in).mean(-1)[rim])) if rim.any() else float("inf")
+
+
+def _spread(rgb: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> Float[ndarray, "h w 3"]:
+    """Return the local mean of a picture over ``where``, carried a few pixels beyond it."""
+    weight = cv2.GaussianBlur(where.astype(np.float32), (0, 0), 3) + 1e-4
+    return cv2.GaussianBlur(rgb.astype(np.float32) * where[..., None], (0, 0), 3) / weight[..., None]
+
+
+def mixed(subject: Subject, filled: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"]) -> Float[ndarray, "h w 3"]:
+    """Return linear light: the fill in the hole, half a pixel soft at its edge, the photo elsewhere."""
+    soft = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 0.7)
+    soft[~dilate(~hole, 2.0)] = 1
+    return np.where(
+        hole[..., None], to_linear(filled) * soft[..., None] + subject.linear * (1 - soft[..., None]), subject.linear
+    ).astype(np.float32)

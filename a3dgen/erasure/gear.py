@@ -1,0 +1,155 @@
+"""Thin straight things beside the limb: what its own end holds leaves with it, everything else stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.erasure.subject import Subject
+from a3dgen.removal.mask_ops import dilate
+
+# Shares of the person's height, set on the sample frames; Lab units of colour.
+SHORTEST, WIDEST = 0.06, 0.028
+STANDS_OUT = 18.0
+"""A bar differs at least this much from both its sides, which are alike."""
+GOES_ON = 12.0
+"""A bar that passes in front of the limb differs this much from it."""
+HELD_WITHIN = 0.1
+"""A bar that meets the limb this near to its end is held by it."""
+
+
+@dataclass(frozen=True)
+class Gear:
+    """``leaves``: held by the limb's end. ``stays``: all other bars. ``passes``: some bar passes in front."""
+
+    leaves: Bool[ndarray, "h w"]
+    stays: Bool[ndarray, "h w"]
+    passes: bool
+
+
+def find_bars(subject: Subject) -> list[Float[ndarray, "4"]]:
+    """Return straight thin bars outside the person (x0, y0, x1, y1), px; found once a person."""
+    if "bars" not in subject.notes:
+        subject.notes["bars"] = _detect(subject)
+    return subject.notes["bars"]
+
+
+def _detect(subject: Subject) -> list[Float[ndarray, "4"]]:
+    grey = cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2GRAY)
+    found = cv2.createLineSegmentDetector().detect(grey)[0]
+    out: list[Float[ndarray, "4"]] = []
+    if found is None:
+        return out
+    lab = cv2.GaussianBlur(cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2LAB), (0, 0), 0.6).astype(np.float32)
+    subject.notes["lab"] = lab
+    body = subject.mine.astype(np.uint8)
+    h, w = body.shape
+    near = dilate(subject.mine, 0.35 * subject.height)
+    for line in found[:, 0].astype(np.float64):
+        x, y = int(np.clip((line[0] + line[2]) / 2, 0, w - 1)), int(np.clip((line[1] + line[3]) / 2, 0, h - 1))
+        if np.hypot(*(line[2:] - line[:2])) < SHORTEST * subject.height or not near[y, x]:
+            continue
+        strength, inside = _bar_strength(lab, body, line, subject.height)
+        if inside < 0.4 and strength > STANDS_OUT:
+            out.append(line)
+    return out
+
+
+def _bar_strength(lab: ndarray, body: ndarray, line: Float[ndarray, "4"], height: float) -> tuple[float, float]:
+    """Return how much a strip along a line differs from both its sides, and its share on the person."""
+    length = max(float(np.hypot(*(line[2:] - line[:2]))), 1e-3)
+    ux, uy = (line[2:] - line[:2]) / length
+    widest = max(2.5, WIDEST * height)
+    along = np.linspace(0.05, 0.95, 15)[:, None] * length
+    across = np.arange(-np.ceil(2 * widest), np.ceil(2 * widest) + 1, 0.5)
+    x = (line[0] + along * ux - across * uy).astype(np.float32)
+    y = (line[1] + along * uy + across * ux).astype(np.float32)
+    profile = np.median(cv2.remap(lab, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), axis=0)
+    inside = float(cv2.remap(body, x, y, cv2.INTER_NEAREST)[:, len(across) // 2].mean())
+
+    def at(value: ndarray) -> ndarray:
+        return profile[np.clip(np.rint((value - across[0]) / 0.5).astype(int), 0, len(across) - 1)]
+
+    widths = np.arange(1.5, widest + 0.1, 1.0)
+    best = 0.0
+    for sign in (1, -1):
+        middle, low, high = (at(sign * v) for v in (widths / 2, np.full(len(widths), -1.5), widths + 1.5))
+        sides = np.abs(low - high).sum(-1)
+        out = np.minimum(np.abs(middle - low).sum(-1), np.abs(middle - high).sum(-1)) - 1.2 * sides
+        best = max(best, float(out.max()))
+    return best, inside
+
+
+def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, "2"]) -> Gear:
+    """Tell which bars leave with the limb, which stay, and whether one passes in front of it.
+
+    Args:
+        limb: its pixels. end: wrist or ankle in the window, px.
+    """
+    bars, near = find_bars(subject), dilate(limb, 1.5)
+    held, passes = [], False
+    for line in bars:
+        hit, way = _meets(line, near, max(8.0, 0.04 * subject.height))
+        if hit is None:
+            continue
+        if np.linalg.norm(hit - end) < HELD_WITHIN * subject.height:
+            held.append(line)
+        else:
+            passes = passes or _passes_in_front(subject, limb, hit, way)
+    held = _continued(held, bars, 0.03 * subject.height)
+    leaves, stays = np.zeros(limb.shape, np.uint8), np.zeros(limb.shape, np.uint8)
+    chosen = {id(line) for line in held}
+    for line in bars:
+        ends = tuple(line[:2].astype(int).tolist()), tuple(line[2:].astype(int).tolist())
+        own = id(line) in chosen
+        cv2.line(
+            leaves if own else stays,
+            *ends,
+            1,
+            max(2, int(0.03 * subject.height)) if own else max(3, int(0.012 * subject.height)),
+        )
+    return Gear(leaves > 0, (stays > 0) & ~(leaves > 0), passes)
+
+
+def _meets(line: Float[ndarray, "4"], near: Bool[ndarray, "h w"], reach: float) -> tuple[ndarray | None, ndarray]:
+    """Return where a bar, made a little longer, meets the limb, and in which direction."""
+    h, w = near.shape
+    forward = (line[2:] - line[:2]) / max(float(np.hypot(*(line[2:] - line[:2]))), 1e-3)
+    found: tuple[ndarray | None, ndarray] = (None, forward)
+    for start, way in ((line[:2], -forward), (line[2:], forward)):
+        at = np.rint(start + np.arange(-4, reach)[:, None] * way).astype(int)
+        at = at[(at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)]
+        on = near[at[:, 1], at[:, 0]]
+        if on.any():
+            found = at[on][0].astype(float), way
+    return found
+
+
+def _passes_in_front(subject: Subject, limb: Bool[ndarray, "h w"], hit: ndarray, way: ndarray) -> bool:
+    h, w = limb.shape
+    at = np.rint(hit + np.arange(2, 0.25 * subject.height)[:, None] * way).astype(int)
+    at = at[(at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)]
+    on = int(limb[at[:, 1], at[:, 0]].sum())
+    if on <= 5:
+        return False
+    line = np.concatenate([hit + 2 * way, hit + (2 + on) * way])
+    return _bar_strength(subject.notes["lab"], limb.astype(np.uint8), line, subject.height)[0] > GOES_ON
+
+
+def _continued(held: list, bars: list, width: float) -> list:
+    """Add collinear continuations of what is held."""
+    held = list(held)
+    for line in [b for _ in range(3) for b in bars]:
+        if any(line is b for b in held):
+            continue
+        for a in held:
+            u = (a[2:] - a[:2]) / max(float(np.hypot(*(a[2:] - a[:2]))), 1e-3)
+            p, q = line[:2] - a[:2], line[2:] - a[:2]
+            if max(abs(u[0] * p[1] - u[1] * p[0]), abs(u[0] * q[1] - u[1] * q[0])) < width:
+                held.append(line)
+                break
+    return held

@@ -1,0 +1,124 @@
+"""The pixels of the limb to erase, and those of the person that stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.amputation.rebuild import Amputee
+from a3dgen.erasure.graph_cut import cut_border
+from a3dgen.erasure.subject import Subject
+from a3dgen.geometry.raster import rasterize
+from a3dgen.geometry.regions import REGIONS, Region
+from a3dgen.removal.mask_ops import dilate, distance_to
+
+TORSO_LEVEL = 0.05
+"""Level beyond which a limb is erased that closes over the torso."""
+REACH, SOURCE_REACH = 0.07, 0.25
+"""How far from the drawn limb its pixels may lie, shares of the height: of any outline, and of a source's mask."""
+_SMOOTHING = 0.012
+_BAND = 0.022
+"""How far the border to other own parts may move to where the colours change, share of the height."""
+
+
+@dataclass(frozen=True)
+class LimbPixels:
+    """What of the photo is the limb's end.
+
+    Attributes:
+        region: what is removed. limb: its limb's name. tip: limb coordinate of the residual limb's tip.
+        level: (h, w) limb coordinate of every pixel. drawn: the drawn limb beyond the tip, as far as it is in front.
+        pixels: the limb's own pixels beyond the tip. keep: the person's other pixels.
+        behind: pixels of the limb with other own parts behind them. amputee: the cut body. depth, part: it drawn (part
+            -1 where nothing is).
+        cap: where its cap is drawn.
+    """
+
+    region: Region
+    limb: str
+    tip: float
+    level: Float[ndarray, "h w"]
+    drawn: Bool[ndarray, "h w"]
+    pixels: Bool[ndarray, "h w"]
+    keep: Bool[ndarray, "h w"]
+    behind: Bool[ndarray, "h w"]
+    cap: Bool[ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class DrawnCut:
+    """The cut body drawn into the window: depth (m, inf), part (SMPL joint, -1), and where a cap is seen."""
+
+    depth: Float[ndarray, "h w"]
+    part: ndarray
+    cap: Bool[ndarray, "h w"]
+
+
+def draw_cut(subject: Subject, amputee: Amputee) -> DrawnCut:
+    """Draw the cut body."""
+    h, w = subject.outline.shape
+    shown = ~amputee.mesh.hidden
+    depth, owner = rasterize(amputee.vertices, amputee.mesh.faces[shown], subject.K, w, h)
+    on = owner >= 0
+    part = np.where(on, amputee.mesh.face_part[shown][owner].astype(int), -1)
+    return DrawnCut(depth, part, on & amputee.cap_faces[shown][owner])
+
+
+def tip_level(region: int, residual: float) -> float:
+    """Return the limb coordinate of the tip; for Shoulder and Hip that of the closure over the torso."""
+    r = REGIONS[region]
+    return float(r.name.endswith(("hand", "foot"))) + residual if r.cuttable else TORSO_LEVEL
+
+
+def select(subject: Subject, region: int, residual: float, cut: DrawnCut) -> LimbPixels:
+    """Find the limb's pixels: the outline and the drawn body beyond the tip, near the drawn limb, in one piece with it.
+
+    Parts of the mask that hang on nothing once the limb is gone (a glove, a boot) leave with it.
+    """
+    r, drawn, height = REGIONS[region], subject.drawn, subject.height
+    limb, tip = f"{r.side}_{r.limb}", tip_level(region, residual)
+    level = drawn.level(limb)
+    beyond = level > tip
+    own = drawn.body & beyond
+    body = subject.mine | drawn.body
+    reach = SOURCE_REACH if subject.has_mask else REACH
+    found = (body & (drawn.away <= REACH * height)) | (subject.outline & (drawn.away <= reach * height))
+    pixels = _joined(found & beyond & ~subject.others, own)
+    keep = subject.mine & ~pixels
+    main = _joined(keep, drawn.body & ~beyond & subject.outline)
+    loose = keep & ~main
+    if loose.any() and pixels.any() and main.any():
+        pixels = pixels | (loose & (distance_to(pixels) < distance_to(main)))
+    pixels, keep = _smoothed(subject, pixels)
+    border = cut_border(subject.rgb, pixels & (level > tip + 0.1), keep & (level < -0.5), _BAND * height, 0.03 * height)
+    pixels = (pixels & ~((level > tip + 0.1) & ~border)) | border
+    pixels = _joined(pixels, own)
+    keep = subject.mine & ~pixels
+    near = (cut.part >= 0) & ~np.isin(cut.part, r.joints) & (cut.part != r.segment[0])
+    return LimbPixels(r, limb, tip, level, own, pixels, keep, pixels & near & ~cut.cap, cut.cap)
+
+
+def _smoothed(subject: Subject, pixels: Bool[ndarray, "h w"]) -> tuple[Bool[ndarray, "h w"], Bool[ndarray, "h w"]]:
+    """Smooth the border between limb and the rest of the person: the drawn labels are ragged there."""
+    keep = subject.mine & ~pixels
+    both = pixels | keep
+    zone = dilate(pixels, 0.03 * subject.height) & both
+
+    def soft(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
+        return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(1.0, _SMOOTHING * subject.height))
+
+    pixels = np.where(zone, soft(pixels) > soft(keep), pixels) & both
+    return pixels, subject.mine & ~pixels
+
+
+def _joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return the components of a mask that touch ``seed``."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8))
+    chosen = np.zeros(int(labels.max()) + 1, bool)
+    chosen[labels[seed & mask]] = True
+    chosen[0] = False
+    return chosen[labels]

@@ -1,0 +1,107 @@
+"""The limb's own cast shadow: the difference of two casts, whole body and cut body, by the light that explains the
+shadow seen in the photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Integer
+from numpy import ndarray
+
+from a3dgen.amputation.rebuild import Amputee
+from a3dgen.erasure.subject import Subject
+from a3dgen.geometry.raster import scaled_K, silhouette
+from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
+from a3dgen.removal.mask_ops import dilate, distance_to
+
+SIDE = 160
+"""Longer side of the picture in which the light is sought, px."""
+TURNS, RISES = 24, (25.0, 40.0, 55.0, 70.0)
+"""Directions tried: round the vertical, and degrees above the ground."""
+EXPLAINED = 0.35
+"""A light whose cast overlaps the photo's shadow less than this (IoU) is not believed."""
+NEAR = 0.06
+"""Without a light, shadow this near to the limb and nearer to it than to the rest leaves with it, of the height."""
+
+
+@dataclass(frozen=True)
+class _Light:
+    """Direction towards the light (3,), camera frame, and how well its cast explains the shadow (IoU)."""
+
+    direction: Float[ndarray, "3"]
+    overlap: float
+
+
+def limb_shadow(
+    subject: Subject, amputee: Amputee, limb: Bool[ndarray, "h w"], keep: Bool[ndarray, "h w"]
+) -> Bool[ndarray, "h w"]:
+    """Return the photo's shadow that only the removed part casts; all false where no shadow was found.
+
+    Args:
+        limb: the limb's pixels. keep: the person's other pixels.
+    """
+    if not subject.shadow.any():
+        return np.zeros_like(limb)
+    ground, light = _scene(subject)
+    shadow = subject.shadow & ~keep
+    if light is None:
+        to_limb, to_rest = distance_to(limb), distance_to(keep)
+        return shadow & (to_limb < to_rest) & (to_limb < NEAR * subject.height)
+    whole = _cast(subject.drawn.vertices, subject.drawn.faces, ground, light.direction, subject.K, limb.shape)
+    shown = amputee.mesh.faces[~amputee.mesh.hidden]
+    rest = _cast(amputee.vertices, shown, ground, light.direction, subject.K, limb.shape)
+    soft = 0.02 * subject.height  # the penumbra, and what the direction is off
+    gone = dilate(whole & ~rest, soft) & ~(rest & ~dilate(whole & ~rest, 2.0))
+    return shadow & gone
+
+
+def _scene(subject: Subject) -> tuple[Ground, _Light | None]:
+    """Return the ground and the light; found once a person."""
+    if "shadow light" not in subject.notes:
+        ground = estimate_ground(subject.drawn.vertices, estimate_up(subject.posed.joints))
+        subject.notes["shadow light"] = ground, _find_light(subject, ground)
+    return subject.notes["shadow light"]
+
+
+def _find_light(subject: Subject, ground: Ground) -> _Light | None:
+    h, w = subject.shadow.shape
+    scale = min(1.0, SIDE / max(h, w))
+    size = (max(8, round(w * scale)), max(8, round(h * scale)))
+    K = scaled_K(subject.K, scale)
+
+    def small(mask: ndarray) -> ndarray:
+        return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
+
+    target, body = small(subject.shadow), small(subject.mine)
+    faces = subject.drawn.faces[::3]
+    side = np.cross(ground.up, [0.0, 0.0, 1.0])
+    side = side / np.linalg.norm(side)
+    ahead = np.cross(side, ground.up)
+    best: _Light | None = None
+    for rise in np.deg2rad(RISES):
+        for turn in np.linspace(0, 2 * np.pi, TURNS, endpoint=False):
+            flat = np.cos(turn) * side + np.sin(turn) * ahead
+            direction = np.sin(rise) * ground.up + np.cos(rise) * flat
+            cast = _cast(subject.drawn.vertices, faces, ground, direction, K, target.shape) & ~body
+            cast = cv2.morphologyEx(cast.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+            overlap = float((cast & target).sum() / max(int((cast | target).sum()), 1))
+            if best is None or overlap > best.overlap:
+                best = _Light(direction, overlap)
+    return best if best is not None and best.overlap >= EXPLAINED else None
+
+
+def _cast(
+    vertices: Float[ndarray, "v 3"],
+    faces: Integer[ndarray, "f 3"],
+    ground: Ground,
+    direction: Float[ndarray, "3"],
+    K: Float[ndarray, "3 3"],
+    shape: tuple[int, ...],
+) -> Bool[ndarray, "h w"]:
+    """Return the pixels of the ground that a mesh keeps the light from, whatever stands before them."""
+    points = vertices.astype(np.float64)
+    drop = (points @ ground.up - ground.level) / float(ground.up @ direction)
+    cast = points - drop[:, None] * direction
+    return silhouette(cast, faces, K, shape[1], shape[0])

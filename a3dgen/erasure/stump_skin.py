@@ -1,0 +1,247 @@
+"""The end of the residual limb: its outline, the person's own pixels unrolled over it, and its shading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.erasure.limb_pixels import LimbPixels
+from a3dgen.erasure.stump_frame import StumpFrame
+from a3dgen.erasure.subject import LUMINANCE, Subject
+from a3dgen.geometry.limbs import smoothstep
+
+BARE, CLOTH, PINNED = "bare", "cloth", "pinned"
+EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0}
+"""Superellipse exponent of the outline by what covers the end."""
+JUMP = 16.0
+"""Colours on both sides of the cut that differ more (Lab) are two materials: the end is then mirrored from above."""
+SKIN_SHARE = 0.55
+_SOFT = 1.3
+"""The outline's edge is this soft, px: as soft as a lens makes it."""
+_EDGE = 2.2
+"""Pixels this near to the limb's edge are not copied: the background shines through them."""
+
+
+@dataclass(frozen=True)
+class StumpSkin:
+    """The drawn end over a crop of the window.
+
+    Attributes:
+        crop: rows and columns of the window. alpha: opacity. solid: where it is opaque. color: linear light.
+        cover: bare, cloth or pinned. beyond: px along the limb past the cut. zone: where the limb is reworked.
+        colour_step: change of colour at the cut, Lab.
+    """
+
+    crop: tuple[slice, slice]
+    alpha: Float[ndarray, "h w"]
+    color: Float[ndarray, "h w 3"]
+    cover: str
+    beyond: Float[ndarray, "h w"]
+    zone: Bool[ndarray, "h w"]
+    colour_step: float
+
+
+def is_skin(rgb: UInt8[ndarray, "n 3"]) -> Bool[ndarray, " n"]:
+    """Return which colours may be skin (Chai and Ngan 1999, in YCrCb; widened for dark skin)."""
+    if not len(rgb):
+        return np.zeros(0, bool)
+    y, cr, cb = cv2.cvtColor(np.ascontiguousarray(rgb)[:, None], cv2.COLOR_RGB2YCrCb)[:, 0].astype(int).T
+    return (cr > 135) & (cr < 178) & (cb > 82) & (cb < 130) & (y > 28)
+
+
+def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, rng: np.random.Generator) -> StumpSkin:
+    """Draw the end of the residual limb. ``cover``: bare, cloth, pinned, or ``auto`` (by the colours at the cut)."""
+    grid = _Grid.of(subject, limb, frame)
+    if cover == "auto":
+        skin = grid.here & (grid.t > -frame.half)
+        share = float(is_skin(subject.rgb[grid.crop][skin]).mean()) if skin.any() else 0.0
+        cover = BARE if share > SKIN_SHARE else CLOTH
+    outline = _Outline.of(grid, frame, EXPONENT[cover])
+    step, mirror = _colour_steps(subject, grid, frame, outline.arc[-1])
+    color, u, u_source = _unrolled(subject, grid, frame, outline, mirror)
+    gain = _shading(subject, grid, frame, outline, u, u_source)
+    if cover != BARE:
+        gain = gain * _folds(grid, frame, cover, rng)
+    color = np.clip(color, 0, 1) * gain[..., None]
+    if cover == BARE and frame.half > 7:
+        color = color * _scar(grid, frame, outline, rng)
+    return StumpSkin(grid.crop, outline.alpha, color.astype(np.float32), cover, grid.t, grid.zone, step)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A crop, (t, s) of its pixels, where it is reworked, the limb's pixels before the cut, and how far back."""
+
+    crop: tuple[slice, slice]
+    t: ndarray
+    s: ndarray
+    zone: ndarray
+    here: ndarray
+    own: ndarray
+    back: float
+
+    @classmethod
+    def of(cls, subject: Subject, limb: LimbPixels, frame: StumpFrame) -> _Grid:
+        h, w = subject.outline.shape
+        reach = 2.6 * frame.height + 2.5 * frame.half + 6
+        x0, y0 = (int(np.clip(frame.origin[k] - reach, 0, (w, h)[k] - 1)) for k in (0, 1))
+        x1, y1 = (int(np.clip(frame.origin[k] + reach + 1, 1, (w, h)[k])) for k in (0, 1))
+        crop = (slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1)))
+        t, s = frame.coordinates(subject.outline[crop].shape, (x0, y0))
+        back = 1.6 * frame.half
+        zone = (t > -back - 2) & (t < 2.6 * frame.height + 2.5 * frame.half)
+        zone &= np.abs(s - frame.middle) < 2.2 * frame.half + 4
+        own = subject.fine[crop] & (limb.level[crop] > -0.5)
+        here = own & (t > -back) & (t < 0) & (np.abs(s - frame.middle) < 2 * frame.half)
+        return cls(crop, t, s, zone, here, own, back)
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """Half width and centre of the new limb at every pixel, opacity, share of the height, arc length along it."""
+
+    exponent: float
+    width: ndarray
+    centre: ndarray
+    half: ndarray
+    radius: ndarray
+    share: ndarray
+    alpha: ndarray
+    arc: ndarray
+    arc_at: ndarray
+
+    @classmethod
+    def of(cls, grid: _Grid, frame: StumpFrame, exponent: float) -> _Outline:
+        t, s, tall = grid.t, grid.s, frame.height
+        width, centre = frame.at(t)
+        width = np.where(t > 0, frame.half, width)
+        settled = centre + (frame.middle - centre) * smoothstep(t / frame.half + 1)
+        centre = np.where(t > 0, frame.middle, np.where(t > -frame.half, settled, centre))
+        share = np.clip(t / tall, 0, 1)
+        radius = (1 - share**exponent) ** (1 / exponent)
+        past = np.clip(t, 0, None) / tall
+        level = (np.abs((s - centre) / np.maximum(width, 1e-3)) ** exponent + past**exponent) ** (1 / exponent)
+        gy, gx = np.gradient(level) if min(level.shape) > 1 else (np.ones_like(level),) * 2
+        inside = np.where(
+            t > 0, (1 - level) / np.maximum(np.hypot(gx, gy), 1e-4), width - np.abs(s - centre)
+        )  # signed distance to the outline, px
+        alpha = np.clip(0.5 + inside / _SOFT, 0, 1) * grid.zone * (t > 0)
+        z = np.linspace(0, 1, 200)
+        r = (1 - z**exponent) ** (1 / exponent)
+        arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z) * tall, np.diff(r) * frame.half))])
+        half = width * np.where(t > 0, radius, 1)
+        return cls(exponent, width, centre, half, radius, share, alpha, arc, np.interp(share, z, arc))
+
+
+def _colour_steps(subject: Subject, grid: _Grid, frame: StumpFrame, arc: float) -> tuple[float, bool]:
+    """Return the colour's change just before the cut (a hem), and whether it jumps where the texture would be taken."""
+    lab = cv2.cvtColor(np.ascontiguousarray(subject.rgb[grid.crop]), cv2.COLOR_RGB2LAB).astype(np.float32)
+
+    def colour(low: float, high: float) -> ndarray | None:
+        strip = grid.own & (grid.t > low) & (grid.t < high) & (np.abs(grid.s - frame.middle) < 0.7 * frame.half)
+        return np.median(lab[strip], axis=0) if strip.sum() > 6 else None
+
+    def apart(a: ndarray | None, b: ndarray | None, unknown: float) -> float:
+        if a is None or b is None:
+            return unknown
+        return float(np.linalg.norm((a - b)[1:]) + 0.4 * abs(a[0] - b[0]))
+
+    before, after = colour(-1.2 * frame.half, 0.0), colour(0.1 * frame.half, arc)
+    far, near = colour(-1.3 * frame.half, -0.35 * frame.half), colour(-0.3 * frame.half, 0.0)
+    return apart(far, near, 0.0), bool(apart(before, after, 99.0) > JUMP)
+
+
+def _unrolled(
+    subject: Subject, grid: _Grid, frame: StumpFrame, outline: _Outline, mirror: bool
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the end's colours (linear light) and where across the limb each pixel is and comes from, -1..1.
+
+    Arc length along the cap's meridian becomes the same distance further down the real limb, squeezed across as a dome
+    shows it; mirrored from above the cut where another material begins there.
+    """
+    t, s = grid.t, grid.s
+    if mirror:
+        reach = min(outline.arc[-1], grid.back + 0.8 * frame.half)
+        source_t = np.where(t > 0, -outline.arc_at * reach / outline.arc[-1] * 0.9 - 1, t)
+    else:
+        source_t = np.where(t > 0, outline.arc_at, t)
+    source_half, source_centre = frame.at(source_t)
+    width = np.maximum(outline.width, 1e-3)
+    squeeze = (np.maximum(outline.half, 0.35 * width) / width) ** 0.5
+    u_source = (s - outline.centre) / np.maximum(np.where(t > 0, width * squeeze, width), 1e-3)
+    limit = np.where(t > 0, 1 - _EDGE / np.maximum(source_half, 4), 1 + 3 / np.maximum(source_half, 3))
+    u_source = np.clip(u_source, -limit, limit)
+    source_s = source_centre + u_source * source_half
+    x = frame.origin[0] + source_t * frame.along[0] + source_s * frame.across[0]
+    y = frame.origin[1] + source_t * frame.along[1] + source_s * frame.across[1]
+    color = cv2.remap(
+        subject.linear, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    u = np.clip((s - outline.centre) / np.maximum(outline.half, 1e-3), -1, 1)
+    return color, u, u_source
+
+
+def _shading(
+    subject: Subject, grid: _Grid, frame: StumpFrame, outline: _Outline, u: ndarray, u_source: ndarray
+) -> Float[ndarray, "h w"]:
+    """Return by how much the end is lit differently from where its colours come from.
+
+    Luminance across the limb is fitted (ridge) by 1, u and sqrt(1 - u^2) at the limb itself; along it the whole body's
+    shading tells.
+    """
+    side, round_ = 0.0, 0.35
+    lum = subject.linear[grid.crop] @ LUMINANCE
+    across = (grid.s - outline.centre) / np.maximum(outline.width, 1e-3)
+    fit = grid.here & (np.abs(across) < 0.92)
+    n = int(fit.sum())
+    if n > 30:
+        y = np.clip(lum[fit] / max(float(np.median(lum[fit])), 1e-4), 0.2, 2.5)
+        a = np.stack([np.ones(n), across[fit], np.sqrt(1 - across[fit] ** 2) - 0.785], 1)
+        prior = np.array([0, 0.05, 0.25]) * n
+        k = np.linalg.solve(a.T @ a + np.diag(prior), a.T @ y + np.array([0, 0, 0.25 * 0.3]) * n)
+        side, round_ = float(np.clip(k[1], -0.6, 0.6)), float(np.clip(k[2], 0.15, 0.9))
+    if subject.light is not None:
+        distal = float(np.clip(subject.light[:2] @ frame.along, -0.35, 0.35))
+    else:
+        distal = float(np.clip(-0.2 * frame.along[1], -0.2, 0.2))
+    z, e = outline.share, outline.exponent
+    slope = np.where(z < 1, z ** (e - 1) / max(frame.height, 1e-6), 0)
+    base = np.clip(outline.radius, 1e-3, 1) ** (e - 1) / max(frame.half, 1e-3)
+    flank = np.where(grid.t > 0, base / np.hypot(base, slope), 1.0)
+    end = np.sqrt(np.clip(1 - flank**2, 0, 1))
+    facing = flank * np.sqrt(1 - u**2)
+    source = np.clip(u_source, -1, 1)
+    facing_source = np.sqrt(1 - np.clip(source, -0.97, 0.97) ** 2)
+    here = 1 + side * flank * u + round_ * (facing - 0.785) + distal * end
+    gain = here / np.maximum(1 + side * source + round_ * (facing_source - 0.785), 0.25)
+    return np.where(grid.t > 0, np.clip(gain, 0.4, 1.3), 1)
+
+
+def _folds(grid: _Grid, frame: StumpFrame, cover: str, rng: np.random.Generator) -> Float[ndarray, "h w"]:
+    """Creases of cloth gathered at the end; for pinned cloth the edge of a fold across."""
+    t, s, half = grid.t, grid.s - frame.middle, frame.half
+    angle = np.arctan2(s, np.maximum(1.8 * half - (t - frame.height + 1.2 * half), 0.2 * half))
+    fade = smoothstep((t + 1.2 * half) / (1.4 * half))
+    out = np.ones_like(t)
+    for _ in range(3):
+        wave = rng.uniform(10, 18) * angle + rng.uniform(0, 6.3) + 0.5 * np.sin(t / max(half, 1))
+        out *= 1 + 0.10 * fade * np.sin(wave)
+    if cover == PINNED:
+        edge = (t + 0.15 * half) / max(0.05 * half, 0.8)
+        out *= 1 - 0.35 * np.exp(-0.5 * edge**2)
+        out *= np.where(edge > 0, 1 + 0.05 * np.exp(-np.maximum(edge, 0) / 6), 1)
+    return out
+
+
+def _scar(grid: _Grid, frame: StumpFrame, outline: _Outline, rng: np.random.Generator) -> Float[ndarray, "h w 3"]:
+    """Return the tint of a bare end: a scar line across it and redder skin."""
+    s, tall = grid.s - frame.middle, frame.height
+    line = 0.72 * tall + 0.10 * tall * np.sin(3 * s / frame.half + rng.uniform(0, 6))
+    scar = np.exp(-0.5 * ((grid.t - line) / max(0.035 * frame.half, 0.7)) ** 2)
+    scar = scar * (np.abs(s) < 0.62 * outline.half) * (grid.t > 0)
+    red = 0.14 * smoothstep(grid.t / tall)[..., None] * np.array([-0.15, 0.55, 0.45])
+    return (1 - scar[..., None] * np.array([0.10, 0.26, 0.24])) * (1 - red)

@@ -1,0 +1,226 @@
+"""Benchmark of photo-preserving erasure: ``a3dgen bench erase [--json] [--people N] [--build DIR] [--sheet DIR]``.
+
+Erases the eight cuttable regions (``--torso``: all twelve) of every person of a demo build where a residual is
+admitted, and compares each with the truth: the same person rendered without the limb in the same scene. Prints the
+measures beside their bars.
+
+- ``psnr``, ``ssim``, ``gradient``: median in the zone of the limb (its true pixels and 6 px around).
+- ``worse``: samples less like the truth than the untouched photo.
+- ``left``: limb pixels that still are the photo's. ``harm``: kept pixels of the person changed, of the limb's area.
+- ``iou``: of the written mask with the true one near the limb. ``tip``: projected tip off the truth, of the height.
+- ``leak_auc``: amputee or intact twin, told from the filled background alone (0.5 = cannot be told); ``photo_auc``: the
+  same classifier on amputee or untouched photo, to show that it can see a fill.
+- ``admitted``: pairs of person and region; ``people``: with one or more. ``cpu_ms``: of an amputee; twins share it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json as json_text
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a3dgen.amputation.rebuild import Cut
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.errors import Rejected
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context
+from a3dgen.erasure.config import Bars
+from a3dgen.erasure.erase import Erasure, Shown, amputated, erase, restored
+from a3dgen.erasure.subject import Subject, load_subject
+from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
+from a3dgen.io.portable import resolved
+from a3dgen.io.shards import read_shard
+from benchmarks import erase_leak as leak
+from benchmarks import erase_measures as measures
+from benchmarks.erase_truth import Truth, shots_of
+
+PEOPLE, RESIDUALS = 48, (0.55, 0.75, 0.4)
+RECORDS = {"Persons": "ingest", "Bodies": "fit", "Plates": "background"}
+BARS = {"psnr": 24.0, "ssim": 0.76, "gradient": 0.87, "worse": 0, "left_p90": 0.007, "left_max": 0.02, "harm_p90": 0.06,
+        "iou": 0.82, "tip_max": 0.02, "admitted": 0.45, "cpu_ms": 200, "leak_auc": 0.6}  # fmt: skip
+Rows = dict[str, dict[str, dict[str, Any]]]
+
+
+def make_build(folder: Path, people: int) -> None:
+    """Build the demo's plates (one sample a person)."""
+    command = [sys.executable, "-m", "a3dgen", "build", "--quiet", "--out", str(folder), "--workers", "0"]
+    options = ["--set", f"demo.people={people}", "--set", "amputate.per_person=1", "--set", "amputate.twins=none"]
+    subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
+
+
+def read_build(build: Path) -> Rows:
+    """Return record -> key -> row of what the shards hold."""
+    out: Rows = {}
+    for record, stage in RECORDS.items():
+        out[record] = {}
+        for path in sorted((build / stage).glob("**/[0-9]*.h5")):
+            table = read_shard(path)[record]
+            out[record].update({str(k): table.row(i) for i, k in enumerate(table.key)})
+    return out
+
+
+def subjects(build: Path) -> Iterator[tuple[str, Subject, dict[str, Any], float]]:
+    """Yield key, subject, row of Persons and CPU seconds of every person with a plate."""
+    rows, context = read_build(build), Context(0, BodyConfig(), build, build / "erase")
+    for key, plate in rows["Plates"].items():
+        person = rows["Persons"][key]
+        person["image"] = resolved(str(person["image"]), build)
+        start = time.process_time()
+        try:
+            subject = load_subject(person, rows["Bodies"][key], plate, context)
+        except Rejected as error:
+            print(f"{key}: {error}", file=sys.stderr)
+            continue
+        yield key, subject, person, time.process_time() - start
+
+
+def single(region: int, residual: float) -> Cut:
+    """Return the cut of one region."""
+    removed, at = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
+    removed[region], at[region] = True, residual
+    return Cut(removed, at)
+
+
+def first_admitted(
+    subject: Subject, key: str, region: int, bars: Bars, fill: str
+) -> tuple[Erasure | None, Cut, str, float]:
+    """Return the erasure at the first residual that passes, its cut, the first reason against, and CPU seconds."""
+    why = ""
+    for residual in RESIDUALS if REGIONS[region].cuttable else (1.0,):
+        cut = single(region, residual)
+        start = time.process_time()
+        found = erase(subject, cut, bars, generator_for(0, "erase", f"{key}/{region}"), fill=fill)
+        if isinstance(found, Erasure):
+            return found, cut, "", time.process_time() - start
+        why = why or str(found)
+    return None, cut, why, 0.0
+
+
+def run(
+    build: Path, people: int, bars: Bars, fill: str = "auto", sheet: Path | None = None, torso: bool = False
+) -> dict[str, Any]:
+    """Erase and score; return rows, reasons and the summary."""
+    shots, truth = shots_of(people), Truth(0)
+    rows, why, tried, prepared, leaks = [], Counter[str](), 0, [], _Leaks()
+    for key, subject, person, seconds in subjects(build):
+        prepared.append(seconds)
+        x0, y0, x1, y1 = subject.window
+        for region in (r.index for r in REGIONS if torso or r.cuttable):
+            tried += 1
+            erasure, cut, reason, cpu = first_admitted(subject, key, region, bars, fill)
+            if erasure is None:
+                why[reason.split(";")[0].split("(")[0].strip()] += 1
+                continue
+            start = time.process_time()
+            shown = amputated(erasure)
+            cpu += time.process_time() - start
+            twin = restored(erasure)
+            leaks.add(key, subject, erasure, shown, twin)
+            pair = truth.pair(*shots[key], cut, person["dist"])
+            window = np.s_[y0:y1, x0:x1]
+            row = measures.score(
+                subject.rgb, shown.rgb, pair.truth[window], shown.mask, pair.with_limb[window], pair.without[window]
+            )
+            tip = erasure.ends[0].frame.tip + (x0, y0)
+            row |= {"tip": float(np.linalg.norm(tip - pair.tip) / subject.height), "cpu": cpu}
+            row |= {f"f_{k}": v for k, v in erasure.admission.facts.items()}
+            rows.append({"key": key, "region": REGIONS[region].name, "cover": erasure.ends[0].skin.cover, **row})
+            if sheet is not None:
+                pictures = subject.rgb, shown.rgb, pair.truth[window], twin.rgb
+                save(sheet / f"{key.replace('/', '_')}_{REGIONS[region].name}.npz", pictures, erasure, rows[-1])
+    facts = summary(rows, tried, prepared) | leaks.measure()
+    return {"rows": rows, "refused": dict(why.most_common()), "summary": facts}
+
+
+class _Leaks:
+    """Gathers what the leak classifier sees of each pair."""
+
+    def __init__(self) -> None:
+        self.people: list[str] = []
+        self.seen: dict[str, list[Any]] = {"amputee": [], "twin": [], "photo": []}
+
+    def add(self, key: str, subject: Subject, erasure: Erasure, amputee: Shown, twin: Shown) -> None:
+        """Describe one pair and the untouched photo at the same places."""
+        where = leak.visible_background(erasure.hole.mask, amputee.drawn | twin.drawn | subject.mine)
+        pictures = {"amputee": amputee.rgb, "twin": twin.rgb, "photo": subject.rgb}
+        name = f"{key}/{len(self.people)}"
+        found = {k: leak.describe(rgb, where, generator_for(0, "leak", name)) for k, rgb in pictures.items()}
+        if all(v is not None for v in found.values()):
+            self.people.append(key)
+            for k, v in found.items():
+                self.seen[k].append(v)
+
+    def measure(self) -> dict[str, float]:
+        """Return the classifier's figures; empty for too few pairs."""
+        if len(set(self.people)) < leak.FOLDS:
+            return {}
+        amputee = self.seen["amputee"]
+        return {"leak_pairs": len(amputee), "leak_auc": leak.auc(amputee, self.seen["twin"], self.people),
+                "photo_auc": leak.auc(amputee, self.seen["photo"], self.people)}  # fmt: skip
+
+
+def save(path: Path, pictures: tuple[Any, ...], erasure: Erasure, row: dict[str, Any]) -> None:
+    """Keep photo, erased, truth and twin for a contact sheet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = erasure.ends[0].frame
+    np.savez_compressed(
+        path, pictures=np.stack(pictures), hole=erasure.hole.mask, outline=erasure.subject.outline, tip=frame.tip,
+        half=frame.half, title=f"{row['key'][-16:]} {row['region']} {row['cover']} {row['psnr']:.1f} dB",
+    )  # fmt: skip
+
+
+def summary(rows: list[dict[str, Any]], tried: int, prepared: list[float]) -> dict[str, float]:
+    """Return the figures of the table; empty without a row."""
+    if not rows:
+        return {"pairs": 0, "tried": tried}
+    column = {k: np.array([r[k] for r in rows]) for k in rows[0] if k not in ("key", "region", "cover")}
+    return {
+        "pairs": len(rows),
+        "people": len({r["key"] for r in rows}),
+        "admitted": len(rows) / tried,
+        **{k: float(np.median(column[k])) for k in ("psnr", "psnr_photo", "ssim", "ssim_photo", "gradient", "iou")},
+        "worse": int((column["psnr"] < column["psnr_photo"]).sum()),
+        "left_p90": float(np.percentile(column["left"], 90)),
+        "left_max": float(column["left"].max()),
+        "harm_p90": float(np.percentile(column["harm"], 90)),
+        "tip_median": float(np.median(column["tip"])),
+        "tip_max": float(column["tip"].max()),
+        "cpu_ms": 1e3 * float(column["cpu"].mean()),
+        "person_ms": 1e3 * float(np.mean(prepared)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="a3dgen bench erase", description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="of the demo")
+    parser.add_argument("--build", type=Path, help="finished demo build of as many people")
+    parser.add_argument("--fill", default="auto", choices=("auto", "plate", "local"))
+    parser.add_argument("--torso", action="store_true", help="shoulders and hips, too")
+    parser.add_argument("--sheet", type=Path, help="folder for the pictures")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        build = args.build or Path(scratch)
+        if args.build is None:
+            make_build(build, args.people)
+        found = run(build, args.people, Bars(), args.fill, args.sheet, args.torso)
+    if args.json:
+        print(json_text.dumps(found, indent=1))
+        return
+    for name, value in found["summary"].items():
+        bar = f"   bar {BARS[name]}" if name in BARS else ""
+        print(f"{name:12} {value:8.3f}{bar}")
+    print("refused:", ", ".join(f"{v} {k}" for k, v in found["refused"].items()))
+
+
+if __name__ == "__main__":
+    main()
