@@ -36,6 +36,7 @@ from a3dgen.core.stage import Context
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.erase import Erasure, Shown, amputated, erase, restored
 from a3dgen.erasure.subject import Subject, load_subject
+from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
 from a3dgen.io.portable import resolved
 from a3dgen.io.shards import read_shard
@@ -130,7 +131,9 @@ def run(
             row = measures.score(
                 subject.rgb, shown.rgb, pair.truth[window], shown.mask, pair.with_limb[window], pair.without[window]
             )
-            tip = erasure.ends[0].frame.tip + (x0, y0)
+            stump = erasure.amputee.topology.stumps[0]  # of the labels
+            at = erasure.amputee.vertices[stump.tip][None].astype(np.float64)
+            tip = project(at, subject.K)[0] + (x0, y0)
             row |= {"tip": float(np.linalg.norm(tip - pair.tip) / subject.height), "cpu": cpu}
             row |= {f"f_{k}": v for k, v in erasure.admission.facts.items()}
             rows.append({"key": key, "region": REGIONS[region].name, "cover": erasure.ends[0].skin.cover, **row})

@@ -40,19 +40,19 @@ class Bars:
     clicks: float = 0.025
     visible: float = 0.4
     recall: float = 0.65
-    behind: float = 0.25
+    behind: float = 0.05
     covered: float = 0.06
-    flat: float = 0.5
+    flat: float = 0.6
     ring_px: float = 8.0
     narrow: float = 0.6
     wide: float = 1.7
-    free: float = 0.65
-    contact: float = 0.3
+    free: float = 0.7
+    contact: float = 0.1
     background: float = 0.4
     neighbours: float = 0.12
     spread: float = 7.0
     colour_step: float = 30.0
-    rim_gradient: float = 60.0
+    rim_gradient: float = 12.0
 
     def __post_init__(self) -> None:
         for name in (

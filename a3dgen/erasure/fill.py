@@ -17,6 +17,8 @@ from a3dgen.removal.mask_ops import dilate
 PLATE, LOCAL, AUTO = "plate", "local", "auto"
 SEAM = 9.0
 """A plate whose rim differs more than this from the photo's (grey steps) is not used."""
+NEAR = 0.2
+"""Own body behind is filled from own pixels this near, share of the height."""
 _BEHIND = 0.02
 """Own body behind less than this share of the hole is not worth a fill of its own."""
 
@@ -31,7 +33,7 @@ def fill_hole(subject: Subject, hole: Hole, how: str, rng: np.random.Generator) 
     left = hole.mask.copy()
     if hole.behind.sum() > _BEHIND * max(int(hole.mask.sum()), 1):
         own = subject.mine & ~hole.mask
-        source = own & ~dilate(~own, 1.0)
+        source = own & ~dilate(~own, 1.0) & dilate(hole.behind, NEAR * subject.height)
         try:
             blank = rgb.copy()
             blank[hole.mask] = 0

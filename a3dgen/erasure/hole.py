@@ -102,7 +102,7 @@ def whole_hole(subject: Subject, parts: list[tuple[LimbPixels, StumpSkin, Gear, 
     blocked = dilate(person, 3.0) | subject.others
     skirt = dilate(mask, 3.0) & ~mask
     background = float((skirt & ~blocked).sum() / max(int(skirt.sum()), 1))
-    avoid = blocked | (stays & ~mask) | (dilate(subject.shadow, 2.0) & ~dilate(subject.outline, 0.02 * subject.height))
+    avoid = blocked | (stays & ~mask)
     rim = dilate(mask, 5.0) & ~mask & ~blocked
     neighbours = float((dilate(subject.others, 2.0) & skirt).sum() / max(int(skirt.sum()), 1))
     return Hole(mask, avoid & ~mask, mask & dilate(behind, 1.0), background, neighbours, _structure(subject, rim))

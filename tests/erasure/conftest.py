@@ -19,6 +19,7 @@ from a3dgen.lighting.light import Light
 from a3dgen.lighting.srgb import to_linear, to_srgb
 from a3dgen.removal.photo import RemovalScene
 from a3dgen.renderers import get_renderer
+from benchmarks.erase_truth import covered
 
 LOOK = {
     "skin": 5,
@@ -58,7 +59,8 @@ def stage(body):
     scene_light = to_linear(backdrop())
 
     def shoot(cut: Cut) -> tuple[np.ndarray, np.ndarray]:
-        items = build_subject(body, rebuild(body, fit, cut), Look.from_columns(LOOK))
+        look = Look.from_columns(LOOK)
+        items = build_subject(body, rebuild(body, fit, cut), covered(look, cut))
         frame = get_renderer("cpu").render(items, K, W, H, light, (0, 0, W, H), 2)
         alpha = frame.rgba[..., 3:]
         rgb = to_srgb(scene_light * (1 - alpha) + frame.rgba[..., :3]).astype(float)

@@ -25,7 +25,7 @@ def test_items_have_the_documented_shapes(written: Path) -> None:
     shapes = {k: tuple(v.shape) for k, v in item.items()}
     assert shapes == {
         "image": (3, 64, 64), "keypoints_2d": (44, 3), "state": (44,), "keypoints_3d": (44, 4), "pose": (24, 3),
-        "betas": (10,), "removed": (12,), "heads": (4,), "label": (), "index": (),
+        "betas": (10,), "removed": (12,), "heads": (4,), "label": (), "real": (), "index": (),
     }  # fmt: skip
     batch = next(iter(torch.utils.data.DataLoader(data, batch_size=4)))
     assert batch["image"].shape == (4, 3, 64, 64)
