@@ -16,9 +16,9 @@ from a3dgen.geometry.raster import scaled_K, silhouette
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.removal.mask_ops import dilate, distance_to
 
-SIDE = 160
+SIDE = 112
 """Longer side of the picture in which the light is sought, px."""
-TURNS, RISES = 24, (25.0, 40.0, 55.0, 70.0)
+TURNS, RISES = 20, (28.0, 45.0, 65.0)
 """Directions tried: round the vertical, and degrees above the ground."""
 EXPLAINED = 0.35
 """A light whose cast overlaps the photo's shadow less than this (IoU) is not believed."""
@@ -75,7 +75,7 @@ def _find_light(subject: Subject, ground: Ground) -> _Light | None:
         return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
 
     target, body = small(subject.shadow), small(subject.mine)
-    faces = subject.drawn.faces[::3]
+    faces = subject.drawn.faces[::5]
     side = np.cross(ground.up, [0.0, 0.0, 1.0])
     side = side / np.linalg.norm(side)
     ahead = np.cross(side, ground.up)

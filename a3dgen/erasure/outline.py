@@ -10,7 +10,7 @@ from numpy import ndarray
 from a3dgen.removal.mask_ops import dilate
 from a3dgen.removal.segment import segment_person, usable
 
-SIDE = 480
+SIDE = 400
 """Longer side of the picture GrabCut works on, px."""
 BAND, CORE = 0.03, 0.02
 """The edge is sought this far outside the mask and inside it, shares of the height."""
