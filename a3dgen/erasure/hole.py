@@ -22,6 +22,7 @@ END_LEVEL = 1.85
 """Limb coordinate from which hand and foot begin."""
 _OPAQUE = 0.97
 _THIN_AT_END = 0.13
+_MOSTLY = 0.55
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def limb_hole(
     grown |= dilate(pixels & (limb.level > END_LEVEL), RIM_END * height)
     thin = _held_thin(subject, pixels, end)
     grown |= dilate(thin | (gear.leaves & ~limb.keep), 2.5) | dilate(shadow, 2.0)
-    stays = gear.stays & ~dilate(pixels, 0.012 * height) & ~dilate(thin, 3.0)
+    stays = _goes_on(gear.stays, grown) & ~dilate(pixels, 0.012 * height) & ~dilate(thin, 3.0)
     grown &= ~stays
     grown &= ~dilate(limb.keep & ~replaced, 1.0) | pixels
     return grown & ~(subject.others | subject.front)
@@ -72,6 +73,16 @@ def _replaced(subject: Subject, limb: LimbPixels, skin: StumpSkin) -> Bool[ndarr
     )
     out[crop] = (subject.mine | subject.drawn.body)[crop] & (on > off) & (skin.beyond > 0) & skin.zone
     return out
+
+
+def _goes_on(bars: Bool[ndarray, "h w"], hole: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return the bars that go on outside the hole: one that lies in it is an edge of the limb or its shoe."""
+    count, labels = cv2.connectedComponents(bars.astype(np.uint8))
+    whole = np.bincount(labels.ravel(), minlength=count)
+    inside = np.bincount(labels[hole], minlength=count)
+    stays = inside < _MOSTLY * whole
+    stays[0] = False
+    return stays[labels]
 
 
 def _held_thin(subject: Subject, pixels: Bool[ndarray, "h w"], end: ndarray) -> Bool[ndarray, "h w"]:
