@@ -73,7 +73,7 @@ def _shared(config: Any, subject: Subject, hole: Cut, name: str, seed: int) -> E
     key = (name, hole.removed.tobytes(), hole.residual.tobytes())
     kept = subject.notes.get("erasure")
     if kept is None or kept[0] != key:
-        found = erase(subject, hole, config.bars, generator_for(seed, "erase", name))
+        found = erase(subject, hole, config.bars, generator_for(seed, "erase", name), cover="any")
         kept = subject.notes["erasure"] = key, found if isinstance(found, Erasure) else str(found)
     return kept[1]
 

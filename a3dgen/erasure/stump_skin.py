@@ -20,6 +20,8 @@ EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0}
 JUMP = 16.0
 """Colours on both sides of the cut that differ more (Lab) are two materials: the end is then mirrored from above."""
 SKIN_SHARE = 0.55
+PINNED_SHARE = 0.3
+"""Of ends in cloth, where any cover may be drawn."""
 _SOFT = 1.3
 """The outline's edge is this soft, px: as soft as a lens makes it."""
 _EDGE = 2.2
@@ -54,14 +56,22 @@ def is_skin(rgb: UInt8[ndarray, "n 3"]) -> Bool[ndarray, " n"]:
 
 
 def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, rng: np.random.Generator) -> StumpSkin:
-    """Draw the end of the residual limb. ``cover``: bare, cloth, pinned, or ``auto`` (by the colours at the cut)."""
+    """Draw the end of the residual limb; nothing where the torso's own pixels close it (Shoulder, Hip).
+
+    Args:
+        cover: bare, cloth or pinned; ``auto``: bare or cloth by the colours at the cut; ``any``: cloth may be pinned, too.
+    """
     grid = _Grid.of(subject, limb, frame)
-    if cover == "auto":
+    if cover in ("auto", "any"):
         skin = grid.here & (grid.t > -frame.half)
         share = float(is_skin(subject.rgb[grid.crop][skin]).mean()) if skin.any() else 0.0
-        cover = BARE if share > SKIN_SHARE else CLOTH
+        cloth = PINNED if cover == "any" and rng.random() < PINNED_SHARE else CLOTH
+        cover = BARE if share > SKIN_SHARE else cloth
     outline = _Outline.of(grid, frame, EXPONENT[cover])
     step, mirror = _colour_steps(subject, grid, frame, outline.arc[-1])
+    if not limb.region.cuttable:
+        nothing = np.zeros(grid.t.shape, np.float32)
+        return StumpSkin(grid.crop, nothing, np.zeros((*grid.t.shape, 3), np.float32), cover, nothing, grid.zone, step)
     color, u, u_source = _unrolled(subject, grid, frame, outline, mirror)
     gain = _shading(subject, grid, frame, outline, u, u_source)
     if cover != BARE:
