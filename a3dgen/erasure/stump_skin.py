@@ -59,7 +59,7 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
     """Draw the end of the residual limb; nothing where the torso's own pixels close it (Shoulder, Hip).
 
     Args:
-        cover: bare, cloth or pinned; ``auto``: bare or cloth by the colours at the cut; ``any``: cloth may be pinned, too.
+        cover: bare, cloth or pinned; ``auto``: bare or cloth by the colours at the cut; ``any``: cloth may be pinned.
     """
     grid = _Grid.of(subject, limb, frame)
     if cover in ("auto", "any"):
