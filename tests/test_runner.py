@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from toystages import TABLE
 
+from a3dgen.commands.build import showing
 from a3dgen.config import build_config
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, DataError
@@ -21,6 +23,7 @@ from a3dgen.engine.build_folder import folder_lock
 from a3dgen.engine.dask_cluster import make_executor
 from a3dgen.engine.executor import Inline
 from a3dgen.engine.freshness import plan
+from a3dgen.engine.ledger import Ledger, remarks_kept
 from a3dgen.engine.progress import Lines, Quiet
 from a3dgen.engine.tasks import StorageError, Task, cut_shards, mask_reason
 from a3dgen.io import shards
@@ -367,3 +370,20 @@ def test_lines_show_rate_and_time_left(capsys, monkeypatch):
 
 def test_reasons_are_grouped_without_names_and_numbers():
     assert mask_reason("photo 'a b.jpg' is 10x20 px: /data/x/y.jpg") == "photo '…' is #x# px: …"
+
+
+def test_quiet_shows_remarks_and_nothing_else(capsys):
+    with showing(quiet=True) as progress:
+        progress.start("ingest", 3)
+        progress.advance("ingest", 3)
+        progress.finish("ingest", "done")
+        logging.getLogger("a3dgen").warning("a.json: 3 points left out")
+    assert capsys.readouterr().err == "a.json: 3 points left out\n"
+
+
+def test_remarks_are_kept_in_the_log(tmp_path):
+    with remarks_kept(Ledger(tmp_path)):
+        logging.getLogger("a3dgen.sources").warning("a.json: 3 points left out")
+    logging.getLogger("a3dgen").warning("later")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["text"]) for line in lines] == [("remark", "a.json: 3 points left out")]

@@ -22,7 +22,7 @@ import numpy as np
 from a3dgen.core.errors import DataError
 from a3dgen.core.machine import memory_bytes
 from a3dgen.io.damage import DAMAGED_NPZ, is_not_the_file
-from a3dgen.io.pickle_standins import is_text
+from a3dgen.io.pickle_arrays import is_text
 from a3dgen.io.regular import open_regular
 from a3dgen.io.unpickle import plain_data
 

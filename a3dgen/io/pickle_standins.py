@@ -11,69 +11,21 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse
 
+from a3dgen.io.pickle_arrays import array_of, as_text, weight_of
+from a3dgen.io.pickle_notes import Call, Dict, Name, Refused, Set, shown
+
 MAX_VALUES = 50_000_000
 """Numbers, texts and containers that a pickle may unfold into."""
 MAX_DEPTH = 40
-_MOST_EMPTY = 1_000_000
-"""Texts without a character in an array, which take no room in the file."""
 _MAX_ENTRIES = 1 << 31
 """Of a sparse matrix written out."""
 _DTYPE = re.compile(r"[<>=|]?(?:[biufcSU?](?:[0-9]{1,8})?|O8?)")
 _SCALARS = (type(None), bool, int, float, str, bytes)
-
-
-class Refused(Exception):
-    """The pickle asks for something that is not plain data."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Name:
-    """A class or function that a pickle names: only its name."""
-
-    module: str
-    name: str
-
-
-@dataclass(eq=False, slots=True)
-class Call:
-    """A note that a pickle wants something called (or made), given state, and filled with entries."""
-
-    what: Name
-    args: tuple[Any, ...]
-    state: Any = None
-    pairs: list[tuple[Any, Any]] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class Dict:
-    """The entries of a dict."""
-
-    pairs: list[tuple[Any, Any]] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class Set:
-    """The entries of a set."""
-
-    items: list[Any] = field(default_factory=list)
-    frozen: bool = False
-
-
-def shown(value: Any) -> str:
-    """Return a short, printable word on a value, for messages: never a long one, never a deep one."""
-    if isinstance(value, Name):
-        text = f"'{value.module}.{value.name}'"
-    elif isinstance(value, str):
-        text = value[:200]
-    else:
-        text = f"a {type(value).__name__.lower()}"
-    return " ".join("".join(c if c.isprintable() else "?" for c in text).split())[:80]
 
 
 def check_name(module: Any, name: Any) -> None:
@@ -197,7 +149,7 @@ class _Settler:
             for i, item in enumerate(items):
                 flat[i] = item
             return flat.reshape(shape, order=order), weight
-        return _array(_bytes(data), dtype, shape, order), _weight(shape)
+        return array_of(_bytes(data), dtype, shape, order), weight_of(shape)
 
     def buffer(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
         """``numpy.core.numeric._frombuffer`` (protocol 5)."""
@@ -208,7 +160,7 @@ class _Settler:
         plain_dtype, shape = self.dtype_of(dtype), _shape(shape)
         if plain_dtype.hasobject or order not in ("C", "F"):
             raise Refused("a buffer of objects")
-        return _array(_bytes(data), plain_dtype, shape, order), _weight(shape)
+        return array_of(_bytes(data), plain_dtype, shape, order), weight_of(shape)
 
     def scalar(self, call: Call, depth: int) -> tuple[Any, int]:
         """``numpy.core.multiarray.scalar``."""
@@ -218,7 +170,7 @@ class _Settler:
         dtype = self.dtype_of(call.args[0])
         if dtype.hasobject:
             raise Refused("an object scalar")
-        return _array(_bytes(call.args[1]), dtype, (1,), "C")[0], 1
+        return array_of(_bytes(call.args[1]), dtype, (1,), "C")[0], 1
 
     def dtype_of(self, value: Any) -> np.dtype:
         """Return the dtype that a note stands for; structured, sub-array and date dtypes are refused."""
@@ -356,38 +308,6 @@ def _bytes(data: Any) -> bytes:
     if isinstance(data, (bytes, bytearray)):
         return bytes(data)
     raise Refused("an array of something else than bytes")
-
-
-def _weight(shape: tuple[int, ...]) -> int:
-    """Return what an array counts for: its bytes are in the file once, however often the array is used."""
-    return 1 + math.prod(shape) // 16
-
-
-def _array(data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    count = math.prod(shape)
-    if count * dtype.itemsize != len(data):
-        raise Refused("an array whose bytes do not fit its shape")
-    if count == 0 or dtype.itemsize == 0:
-        if count > _MOST_EMPTY:
-            raise Refused("an array of nothing, many times")
-        return np.zeros(shape, dtype)
-    array = np.frombuffer(data, dtype).reshape(shape, order=order).copy()
-    if dtype.kind == "U" and not is_text(array):
-        raise Refused("text with characters that do not exist")
-    return array
-
-
-def is_text(array: np.ndarray) -> bool:
-    """Whether an array of dtype U holds only characters that exist; NumPy hands others to Python, which crashes."""
-    if array.size == 0 or array.dtype.itemsize == 0:
-        return True
-    codes = np.ascontiguousarray(array).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
-    return bool(codes.max() <= 0x10FFFF)
-
-
-def as_text(value: Any) -> Any:
-    """Return a Python 2 byte string as text, anything else as it is."""
-    return value.decode("latin1") if isinstance(value, bytes) else value
 
 
 _SPARSE = {"csc": scipy.sparse.csc_matrix, "csr": scipy.sparse.csr_matrix}

@@ -18,7 +18,8 @@ from typing import Any
 
 from a3dgen.core.errors import DataError
 from a3dgen.io.damage import is_not_the_file
-from a3dgen.io.pickle_standins import Call, Dict, Name, Refused, Set, check_name, plain, shown
+from a3dgen.io.pickle_notes import Call, Dict, Name, Refused, Set, shown
+from a3dgen.io.pickle_standins import check_name, plain
 from a3dgen.io.regular import read_bytes
 
 _SHORT_TEXT, _TEXT, _MEMOIZE, _PUT, _LONG_PUT = 0x8C, ord("X"), 0x94, ord("q"), ord("r")
