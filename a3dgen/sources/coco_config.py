@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError, nearest
-from a3dgen.sources.coco_frames import EXIF
 from a3dgen.sources.common import existing_file, root_folder
+from a3dgen.sources.exif import check_exif
 
 SPLITS = ("val2017", "val2014", "train2017", "train2014")
 """In reading order: a person who is in several files comes from the first."""
@@ -79,8 +79,7 @@ class Config:
     licenses: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.exif not in EXIF:
-            raise ConfigError(f"exif: '{self.exif}' is unknown{nearest(self.exif, EXIF)}")
+        check_exif(self.exif)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from a3dgen.io import rle
 from a3dgen.io.images import exif_orientation, upright_mask, upright_points
 from a3dgen.sources.coco_index import CocoImage
 from a3dgen.sources.common import ImageFolders, checked_size
-
-EXIF = ("auto", "shown", "stored")
+from a3dgen.sources.exif import labels_are_stored, points_fit, stored_size
 
 
 class Frames:
@@ -58,8 +57,8 @@ class Frames:
         self._seen.setdefault(image, (self._name, path))
         shown = checked_size(path)
         exif = exif_orientation(path)
-        stored = shown[::-1] if exif >= 5 else shown
-        turned = self._turned(path.name, exif, photo.size, (shown, stored), points)
+        stored = stored_size(shown, exif)
+        turned = self._turned(path.name, exif, photo.size, shown, points)
         self._orientation = exif if turned else 1
         self.labelled_size = stored if turned else shown
         return path, shown
@@ -69,13 +68,12 @@ class Frames:
         name: str,
         orientation: int,
         said: tuple[int, int] | None,
-        sizes: tuple[tuple[int, int], tuple[int, int]],
+        shown: tuple[int, int],
         points: Float[ndarray, "n 2"],
     ) -> bool:
-        """Whether labels must be turned by the EXIF orientation to be in shown pixels; ``sizes``: shown, stored."""
-        shown, stored = sizes
+        """Whether labels must be turned by the EXIF orientation to be in shown pixels."""
         if orientation == 1:
-            swapped = said == shown[::-1] and len(points) and _inside(points, shown) and not _inside(points, said)
+            swapped = said == shown[::-1] and len(points) and points_fit(points, shown) and not points_fit(points, said)
             if swapped:
                 self.notes["width and height are swapped: the points fit the picture as it is"] += 1
             elif said is not None and said != shown:
@@ -83,28 +81,10 @@ class Frames:
                     f"the image is {shown[0]}x{shown[1]} px, but its annotation says {said[0]}x{said[1]}: {name}"
                 )
             return False
-        if self._exif != "auto":
-            return self._exif == "stored"
-        if orientation < 5:
-            self.notes[
-                "pictures with EXIF orientation 2 to 4: sizes cannot tell whether labels are in shown or stored "
-                "pixels; shown is assumed (sources.coco.exif)"
-            ] += 1
-            return False
-        if said is not None and said not in (shown, stored):
-            raise Rejected(
-                f"the image is {shown[0]}x{shown[1]} px by its EXIF orientation {orientation} ({stored[0]}x{stored[1]} "
-                f"stored), but its annotation says {said[0]}x{said[1]}: {name}"
-            )
-        fits = {size: _inside(points, size) for size in (shown, stored)}
-        if (said == stored and fits[stored]) or (said is None and fits[stored] and not fits[shown]):
-            self.notes["pictures turned by EXIF whose labels are in stored pixels: labels are turned too"] += 1
-            return True
-        if said == stored and not fits[stored]:
-            self.notes[
-                "pictures turned by EXIF: width and height are the stored ones, but points only fit the shown picture"
-            ] += 1
-        return False
+        try:
+            return labels_are_stored(orientation, shown, points, self._exif, self.notes, "sources.coco.exif", said)
+        except Rejected as error:
+            raise Rejected(f"{error}: {name}") from None
 
     def upright(self, points: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
         """Return places (px as in the file) in shown pixels."""
@@ -124,13 +104,6 @@ class Frames:
             return found if self._orientation == 1 else rle.encode(upright_mask(rle.decode(found), self._orientation))
         except DataError:
             return None
-
-
-def _inside(points: Float[ndarray, "n 2"], size: tuple[int, int]) -> bool:
-    """Whether all but a stray few of the points lie on a picture of this size."""
-    if not len(points):
-        return True
-    return bool(((points >= -2) & (points <= np.array(size) + 2)).all(1).mean() > 0.95)
 
 
 def _same_file(a: Path, b: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,6 +20,7 @@ from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import MPII_ROWS, NUM_ROWS
 from a3dgen.io import rle
 from a3dgen.io.foreign_paths import path_parts
+from a3dgen.io.images import exif_orientation, upright_points
 from a3dgen.removal.mask_ops import limb_capsules
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import (
@@ -29,8 +32,11 @@ from a3dgen.sources.common import (
     place,
     root_folder,
 )
+from a3dgen.sources.exif import check_exif, labels_are_stored, stored_size
 from a3dgen.sources.mpii_json import read_json
 from a3dgen.sources.mpii_mat import read_mat
+
+log = logging.getLogger("a3dgen")
 
 LICENSE = "MPII Human Pose (research use; photos from YouTube videos)"
 _NAMES = ("trainval", "train", "valid", "val")
@@ -48,11 +54,17 @@ class Config:
             ``annotations/``: trainval.json, else train.json and valid.json, else the official .mat, else
             mpii_annotations.json.
         images: folder of the photos below root; empty = ``images`` or root itself.
+        exif: labels are in ``shown`` pixels (EXIF orientation applied), in ``stored`` pixels, or ``auto``: as points
+            tell.
     """
 
     root: str = ""
     annotations: tuple[str, ...] = ()
     images: str = ""
+    exif: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_exif(self.exif)
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,7 @@ def read(config: Config) -> Iterator[Found]:
         DataError: if an annotation file cannot be read.
     """
     root = root_folder("sources.mpii", config.root)
+    notes: Counter[str] = Counter()
     pictures = ImageFolders([root / config.images] if config.images else [root / "images", root], root)
     for path in _files(config):
         records = (read_mat if path.suffix.lower() == ".mat" else read_json)(path, Record)
@@ -118,7 +131,7 @@ def read(config: Config) -> Iterator[Found]:
                 stem = _stem(record.image)
                 key = f"mpii/{stem}/{record.index}"
                 try:
-                    person = _person(record, pictures)
+                    person = _person(record, pictures, config.exif, notes)
                     yield {
                         "key": key,
                         "person_id": str(record.index),
@@ -127,6 +140,8 @@ def read(config: Config) -> Iterator[Found]:
                     }
                 except Rejected as error:
                     yield key, str(error)
+    for note, count in notes.items():
+        log.warning("%s (%d people)", note, count)
 
 
 def _stem(image: Any) -> str:
@@ -134,14 +149,17 @@ def _stem(image: Any) -> str:
     return Path(parts[-1]).stem if parts else "?"
 
 
-def _person(record: Record, pictures: ImageFolders) -> dict[str, Any]:
+def _person(record: Record, pictures: ImageFolders, exif: str, notes: Counter[str]) -> dict[str, Any]:
     if record.refused is not None:
         raise Rejected(record.refused)
     if not (record.states != UNLABELLED).any():
         raise Rejected("no keypoints")
     path = pictures.find(record.image)
     size = checked_size(path)
-    keypoints, state = place(MPII_ROWS, record.pixels - 1, record.states, size, outside_confidence=0.0)
+    pixels, orientation = record.pixels - 1, exif_orientation(path)
+    if labels_are_stored(orientation, size, pixels[record.states != UNLABELLED], exif, notes, "sources.mpii.exif"):
+        pixels = upright_points(pixels, orientation, stored_size(size, orientation))
+    keypoints, state = place(MPII_ROWS, pixels, record.states, size, outside_confidence=0.0)
     return {
         "subset": "MPII",
         "stem": path.stem,

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from raw_trees import H, W, photo, split_found
 from scipy.io import savemat
 
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
 from a3dgen.geometry.skeleton import MPII_ROWS, ROW
+from a3dgen.io.images import upright_points
 from a3dgen.sources.mpii import Config, fingerprint, read
 
 POINTS = np.array([(10 + 2 * i, 40 - 2 * i) for i in range(16)])
@@ -363,3 +365,20 @@ def test_other_json_files_are_named(root):
     (root / "annot" / "mpii_test_labels.json").write_text("[]")
     with pytest.raises(ConfigError, match=r"there are: annot/mpii_test_labels\.json"):
         _read(root)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("setting", ["stored", "shown", "auto"])
+def test_labels_follow_the_pixels_they_are_in(root, orientation, setting, caplog):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(root / "images" / "000000001.jpg") as image:
+        stored = image.size
+        image.save(root / "images" / "000000001.jpg", exif=exif)
+    wide = np.array([(46 + i, 10 + 2 * i) for i in range(16)], float)  # beyond H, on the stored picture alone
+    _write(root, [_record(joints=(wide + 1).tolist())])
+    turned = setting == "stored" or (setting == "auto" and orientation >= 5)
+    rows, _ = _read(root, exif=setting)
+    wanted = upright_points(wide, orientation, stored) if turned else wide
+    assert np.allclose(next(iter(rows.values()))["keypoints"][list(MPII_ROWS), :2], wanted)
+    assert bool(caplog.text) == (setting == "auto")

@@ -16,8 +16,9 @@ from PIL import Image
 
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.records import UNLABELLED, Persons
+from a3dgen.geometry.skeleton import COCO_ROWS
 from a3dgen.io.forgotten import add_forgotten, fact
-from a3dgen.io.images import read_rgb
+from a3dgen.io.images import read_rgb, upright_points
 from a3dgen.io.shards import read_shard, write_shard
 from a3dgen.sources import open_source
 from a3dgen.sources.photos import SOURCE
@@ -364,3 +365,43 @@ def test_settings_are_checked(tmp_path, folder):
         open_source("photos", {"root": str(folder), "detector": "vitpos"})
     with pytest.raises(ConfigError, match="no photo or video"):
         list(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json"))))
+
+
+def test_finished_detections_count_the_pixels_of_the_file_not_of_the_scaled_copy(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
+    Image.fromarray(picture(900, 600)).save(folder / "a.png")
+    rows, _ = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "a.png"), max_side=300)))
+    places = np.array(COCO17)[:, :2]
+    np.testing.assert_allclose(rows[0]["keypoints"][list(COCO_ROWS), :2], (places + 0.5) / 3 - 0.5, atol=2e-3)
+    assert rows[0]["bbox"][2] < 120 / 3 + 10
+
+
+WIDE = [[200 + 5 * k, 20 + 10 * (k % 5), 0.9] for k in range(17)]
+"""On a picture of 300x200 px, but not on one of 200x300."""
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+@pytest.mark.parametrize("labels", ["stored", "shown"])
+def test_finished_detections_follow_the_pixels_they_are_in(tmp_path, folder, monkeypatch, orientation, labels):
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture(300, 200)).save(folder / "a.jpg", exif=exif)
+    shown = upright_points(np.array(WIDE)[:, :2], orientation, (300, 200))
+    given = WIDE if labels == "stored" else [[x, y, 0.9] for x, y in shown]
+    rows, _ = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "a.jpg", points=given))))
+    np.testing.assert_allclose(rows[0]["keypoints"][list(COCO_ROWS), :2], shown, atol=2e-3)
+
+
+@pytest.mark.parametrize(("setting", "said"), [("auto", True), ("shown", False), ("stored", False)])
+def test_upside_down_photos_are_a_setting_and_a_remark(tmp_path, folder, monkeypatch, caplog, setting, said):
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(picture(300, 200)).save(folder / "a.jpg", exif=exif)
+    given = detections(tmp_path / "d.json", "a.jpg", points=WIDE)
+    rows, _ = split(SOURCE.read(config(tmp_path, keypoints=given, exif=setting)))
+    places = np.array(WIDE)[:, :2]
+    wanted = upright_points(places, 3, (300, 200)) if setting == "stored" else places
+    np.testing.assert_allclose(rows[0]["keypoints"][list(COCO_ROWS), :2], wanted, atol=2e-3)
+    assert ("sources.photos.exif" in caplog.text) == said

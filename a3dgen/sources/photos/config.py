@@ -9,6 +9,7 @@ from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.registry import available
 from a3dgen.detectors import DETECTORS, DetectorConfig
 from a3dgen.formats.names import safe_stem
+from a3dgen.sources.exif import check_exif
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Config:
         person_weights: local weights of the network that finds boxes; empty = mediapipe's boxes.
         keypoints: finished detections for the detector ``given``: COCO results, OpenPose, mmpose or detectron2 files.
         keypoints_map: names of the keypoints in the order of those files, where they give none.
+        exif: finished detections are in ``shown`` pixels (EXIF orientation applied), in ``stored`` pixels, or ``auto``:
+            as the points tell.
         detector_config: configuration file of the pose network (mmpose, detectron2).
         min_score: detections that are less sure of being a person are left out.
         max_side: larger photos (px) are scaled down.
@@ -43,6 +46,7 @@ class Config:
     person_weights: str = ""
     keypoints: str = ""
     keypoints_map: tuple[str, ...] = ()
+    exif: str = "auto"
     detector_config: str = ""
     min_score: float = 0.2
     max_side: int = 4096
@@ -56,6 +60,7 @@ class Config:
     work: str = "${out}/ingest/photos"
 
     def __post_init__(self) -> None:
+        check_exif(self.exif)
         if self.detector not in (known := available("detector", DETECTORS)):
             raise ConfigError(
                 f"sources.photos.detector: unknown detector '{self.detector}'{nearest(self.detector, known)}"

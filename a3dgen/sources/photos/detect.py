@@ -15,9 +15,10 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError
 from a3dgen.detectors import Detector, Person
 from a3dgen.io import rle
-from a3dgen.io.images import write_image
+from a3dgen.io.images import LARGEST, exif_orientation, write_image
 from a3dgen.sources.photos.decode import SMALLEST, DecodedPhoto, fit_size, load_photo
 from a3dgen.sources.photos.files import LOSSLESS, PhotoFile
+from a3dgen.sources.photos.given_pixels import given_people
 from a3dgen.sources.photos.kinds import suffix_lies
 from a3dgen.sources.photos.videos import sampled_frames
 
@@ -73,7 +74,9 @@ class _Maker:
         if (w, h) != size:
             scaled, copied = f"scaled down from {size[0]}x{size[1]} to {w}x{h} px", True
             remark = _both(remark, scaled)
-        people = sorted(self._detector.detect(rgb, name), key=lambda p: p.box[0] + p.box[2])
+        people, noticed = self._people(rgb, size, name)
+        remark = _both(remark, noticed)
+        people = sorted(people, key=lambda p: p.box[0] + p.box[2])
         people = [replace(p, mask=_outline(p, rgb)) for p in people]
         suffix = ".png" if self._file.kind in LOSSLESS else ".jpg"
         return {
@@ -81,6 +84,16 @@ class _Maker:
             "images": self._pictures(rgb, people, stem, suffix, copied),
             "people": [_plain(p) | _cut(p, photo) for p in people],
         }  # fmt: skip
+
+    def _people(self, rgb: UInt8[ndarray, "h w 3"], size: tuple[int, int], name: str) -> tuple[list[Person], str]:
+        """Return the people of a picture of ``size`` (px, before it was scaled down), and what was noticed."""
+        if self._config.detection.name != "given":
+            return self._detector.detect(rgb, name), ""
+        used = (int(rgb.shape[1]), int(rgb.shape[0]))
+        orientation = 1
+        if self._file.kind in ("JPEG", "PNG", "WebP"):  # decoders turn videos and HEIC before anybody sees them
+            orientation = exif_orientation(self._file.path, LARGEST)
+        return given_people(self._detector, name, size, used, orientation, self._config.exif)
 
     def _pictures(
         self, rgb: UInt8[ndarray, "h w 3"], people: list[Person], stem: str, suffix: str, copied: bool

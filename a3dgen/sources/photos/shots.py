@@ -28,7 +28,7 @@ from a3dgen.sources.photos.files import PhotoFile
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
 
-VERSION = 6
+VERSION = 7
 """Of what is kept on disk: detections of another version are made anew."""
 MADE = "made.files"
 """In the work folder: the list of what was put there."""
@@ -157,7 +157,7 @@ class ShotMaker:
     def _digest(self, file: PhotoFile) -> str:
         c = self._config
         facts = [VERSION, file.sha, file.name, asdict(self._detection), c.max_side, c.video_fps, c.video_frames]
-        facts.append(c.blur_bystanders)
+        facts += [c.blur_bystanders, c.exif]
         facts += self._models
         return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
