@@ -78,17 +78,17 @@ class GivenDetector:
 
     def knows(self, name: str) -> bool:
         """Whether the files speak of the photo ``name``, were it only to say that nobody is on it."""
-        return self._called(name) is not None
+        return self.called(name) is not None
 
     def detect(self, rgb: UInt8[ndarray, "h w 3"], name: str = "") -> list[Person]:
         """Return the people of the photo ``name``, the best first."""
-        found = self._people.get(self._called(name) or "", [])
+        found = self._people.get(self.called(name) or "", [])
         kept = [p for p in found if p.score >= self._min_score]
         fits = [p if p.mask is None or p.mask.shape == rgb.shape[:2] else _unmasked(p) for p in kept]
         return sorted(fits, key=lambda p: -p.score)
 
-    def _called(self, name: str) -> str | None:
-        """Return what the files call a photo: the first spelling with people, else one they know, else by the end."""
+    def called(self, name: str) -> str | None:
+        """Return what the files call a photo: a spelling with people, else one they know, else by the end; or None."""
         spellings = list(_spellings(name))
         for known in (self._people, self._spoken):
             for candidate in spellings:

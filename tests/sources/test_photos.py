@@ -405,3 +405,20 @@ def test_upside_down_photos_are_a_setting_and_a_remark(tmp_path, folder, monkeyp
     wanted = upright_points(places, 3, (300, 200)) if setting == "stored" else places
     np.testing.assert_allclose(rows[0]["keypoints"][list(COCO_ROWS), :2], wanted, atol=2e-3)
     assert ("sources.photos.exif" in caplog.text) == said
+
+
+def test_detections_that_fit_two_photos_are_given_to_none(tmp_path, folder, monkeypatch):
+    """Cameras start again at IMG_1: which of two photos is meant must be said."""
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
+    (folder / "day 2").mkdir()
+    for seed, name in enumerate(("day 1/x.png", "day 2/x.png", "day 2/y.png")):
+        Image.fromarray(picture(seed=seed)).save(folder / name)
+    rows, refused = split(SOURCE.read(config(tmp_path, keypoints=detections(tmp_path / "d.json", "x.png", "y.png"))))
+    assert [row["stem"] for row in rows] == ["day_2_y"]
+    assert sorted(refused) == ["custom/clinic/day_1_x", "custom/clinic/day_2_x"]
+    assert all("several photos fit 'x.png'" in reason for reason in refused.values())
+    Image.fromarray(picture(seed=9)).save(folder / "x.png")
+    named = detections(tmp_path / "d.json", "x.png", "day 2/x.png")
+    rows, refused = split(SOURCE.read(config(tmp_path, keypoints=named)))
+    assert sorted(row["stem"] for row in rows) == ["day_2_x", "x"]
+    assert "several photos fit" in refused["custom/clinic/day_1_x"]

@@ -87,7 +87,10 @@ def read(config: Config) -> Iterator[Found]:
     studio = ShotMaker(config)
     start = f"custom/{config.subset.split('/', 1)[1]}"
     stems: dict[str, str] = {}
-    for file in _remembered(config, root):
+    remembered = list(_remembered(config, root))
+    photos = [f for f in remembered if isinstance(f, PhotoFile) and not f.is_video and not f.same_as]
+    unclear = studio.claimed_twice(f.name for f in photos)
+    for file in remembered:
         if not isinstance(file, PhotoFile):
             name, why = file
             studio.note(name, safe_stem(name.replace("/", "_")), why)
@@ -108,6 +111,12 @@ def read(config: Config) -> Iterator[Found]:
         for shot in shots:
             if not shot.people:
                 yield f"{start}/{shot.stem}", "nobody found in the photo"
+            elif shot.name in unclear:
+                yield (
+                    f"{start}/{shot.stem}",
+                    (f"several photos fit '{unclear[shot.name]}' in the detections: write the folder before it there"),
+                )
+                continue
             cloud = photo_cloud("sources.photos.clouds", config.clouds, shot.name) if shot.people else None
             for number in range(1, len(shot.people) + 1):
                 yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts, cloud)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +120,25 @@ class ShotMaker:
             if shot.remark:
                 log.warning("%s: %s", shot.name, shot.remark)
         return shots
+
+    def claimed_twice(self, names: Iterable[str]) -> dict[str, str]:
+        """Return photos whose finished detections fit another photo as well -> what the files call both.
+
+        A photo that is called exactly so keeps them.
+        """
+        if self._detection.name != "given" or not isinstance(self.detector, GivenDetector):
+            return {}
+        claims: dict[str, list[str]] = {}
+        for name in names:
+            entry = self.detector.called(name)
+            if entry is not None:
+                claims.setdefault(entry, []).append(name)
+        return {
+            name: entry
+            for entry, photos in claims.items()
+            for name in photos
+            if len(photos) > 1 and name not in (entry, f"{entry}{PurePosixPath(name).suffix}")
+        }
 
     def note(self, name: str, stem: str, remark: str, sha: str = "") -> None:
         """Put a file of which there is no shot into the list of names: ``forget`` must know it."""
