@@ -54,7 +54,7 @@ def draw(config: Any, items: list[Item], scene: Scene, adjust: LightAdjust, rng:
     rgb = scene.plate.copy()
     rgb[window] = compose(
         scene.plate[window],
-        frame.rgba,
+        scene.style.tint(scene.style.soften(frame.rgba)),
         shade,
         scene.black if config.black else np.zeros(3),
         scene.sigma if config.grain else np.zeros(3),

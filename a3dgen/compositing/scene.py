@@ -20,11 +20,14 @@ from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.io import images, rle
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
+from a3dgen.lighting.photo_style import PhotoStyle, read_style
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.renderers.prepare import vertex_normals
 
 SHADING_SIDE = 144
 """Longer side (px) at which the removed person's shading is read."""
+AROUND_PX = 41
+"""The photo's sharpness is read on the removed person and this far around them (twice, px)."""
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -38,7 +41,7 @@ class Scene:
         K: camera, px. front: opacity of what stands before the person, or None. hidden: ``front`` as a mask.
         up: direction against gravity. ground: plane the person stands on.
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
-        black, sigma: black level (linear) and grain (8-bit) of the photo.
+        black, sigma: black level (linear) and grain (8-bit) of the photo. style: its tones and sharpness.
     """
 
     photo: UInt8[ndarray, "h w 3"]
@@ -51,6 +54,7 @@ class Scene:
     brightness: float | None
     black: Float[ndarray, "3"]
     sigma: Float[ndarray, "3"]
+    style: PhotoStyle = PhotoStyle()
 
     def light(self, adjust: LightAdjust) -> Light:
         """Return the scene's light with a plan's adjustments."""
@@ -84,6 +88,8 @@ def load_scene(
             raise Rejected(f"the {what} is not of the photo's size: {person['image']}")
     posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
     vertices = posed.vertices(body.mesh, fitted["betas"])
+    near = cv2.dilate(hole.astype(np.uint8), np.ones((AROUND_PX, AROUND_PX), np.uint8)) > 0
+    style = read_style(photo, near)
     shading, brightness = _read_person(person, fitted["K"], photo, vertices, body)
     if hidden is not None:  # the soft edge of what stands in front must not bring back the person behind it
         photo = np.where(hidden[..., None], photo, filled)
@@ -98,6 +104,7 @@ def load_scene(
         brightness=brightness,
         black=black_level(filled).astype(np.float64),
         sigma=noise_sigma(filled, hole),
+        style=style,
     )
 
 

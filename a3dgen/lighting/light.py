@@ -22,7 +22,10 @@ _COSINE = np.array([np.pi, *[2 * np.pi / 3] * 3, *[np.pi / 4] * 5])
 """Clamped-cosine convolution of harmonics (Ramamoorthi and Hanrahan 2001)."""
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 WHITE_LEVEL = (0.42, 1.5)
-"""Plausible value (linear) of the best lit upright white surface that the camera sees."""
+"""Plausible value (linear) of the best lit upright white surface that the camera sees. Less where both the plate and
+the removed person say so: an underexposed photo."""
+DARKEST = 0.001
+"""Least value of that surface, nine stops under a usual exposure."""
 KEY_SHARE = (0.58, 0.84)
 """Plausible share of the key in the light on a surface that faces it."""
 _DILUTION = 1.5
@@ -220,10 +223,12 @@ def _white_level(luminance: ndarray, brightness: float | None) -> float:
     by_mean = float(luminance.mean()) / 0.15
     by_bright = float(np.quantile(luminance, 0.9)) / 0.65
     level = np.sqrt(max(by_mean, 1e-4) * max(by_bright, 1e-4))
+    least = WHITE_LEVEL[0]
     if brightness is not None and brightness > 0:
-        level = float(np.clip(level, *WHITE_LEVEL))
+        least = float(np.clip(max(level, brightness / 0.42), DARKEST, least))
+        level = float(np.clip(level, least, WHITE_LEVEL[1]))
         level = level**0.65 * max(brightness / 0.42, 0.6 * level) ** 0.35
-    return float(np.clip(level, *WHITE_LEVEL))
+    return float(np.clip(level, least, WHITE_LEVEL[1]))
 
 
 def _key_share(luminance: ndarray, shading: ndarray | None) -> float:

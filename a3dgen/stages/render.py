@@ -44,7 +44,7 @@ from a3dgen.renderers import TABLE
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 9
+VERSION = 10
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 
