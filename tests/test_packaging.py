@@ -47,3 +47,34 @@ def test_every_data_file_is_package_data():
 def test_data_folders_are_found_in_a_clone():
     assert (data_folder("configs") / "demo.yaml").is_file()
     assert (data_folder("textures") / "garments.yaml").is_file()
+
+
+def locked(name: str) -> list[tuple[str, str]]:
+    """Return (name, version) of every line of a lock; a package may have one for each range of Pythons."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    pins = [line.partition(";")[0].strip().partition("==") for line in lines if line and not line.startswith("#")]
+    return [(pin[0].replace("_", "-").lower(), pin[2]) for pin in pins]
+
+
+def test_locks_pin_what_is_required_and_nothing_heavy_for_a_build():
+    base, everything = locked("requirements.lock"), locked("requirements-test.lock")
+    assert set(base) <= set(everything)
+    assert all(version for _, version in everything)
+    sections = options()
+    tests = sections["options.extras_require"]["test"].replace("a3dgen[", "").split()
+    for requirements, lock in ((sections["options"]["install_requires"].split(), base), (tests[1:], everything)):
+        for requirement in requirements:
+            name, _, bounds = requirement.partition(">=")
+            low, _, high = bounds.partition(",<")
+            versions = [v for n, v in lock if n == name.lower()]
+            assert versions, name
+            for version in versions:
+                assert not low or numbers(version) >= numbers(low), name
+                assert not high or numbers(version) < numbers(high), name
+    heavy = {"torch", "anny", "mediapipe", "jax", "pyrender", "triton"}
+    assert not heavy & {name for name, _ in base}
+    assert not [name for name, _ in everything if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+def numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")[:3] if part.isdigit()]

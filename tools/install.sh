@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Make the virtual environment $1 with the pinned packages, and see to the few system libraries they need.
-# As root, what is missing is installed with apt; otherwise the one command to type is printed.
+# tools/install.sh VENV [test]: make the virtual environment with the exact versions of requirements.lock, or of
+# requirements-test.lock, and see to the few system libraries they need. As root, what is missing is installed with
+# apt; otherwise the one command to type is printed.
 set -euo pipefail
 venv=$1
+what=${2:-build}
 python=${PYTHON:-python3}
 
 has_library() {
@@ -11,11 +13,12 @@ has_library() {
 
 missing=()
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-has_library libEGL.so.1 || missing+=(libegl1)
-has_library libGL.so.1 || missing+=(libgl1)
-has_library libglib-2.0.so.0 || missing+=(libglib2.0-0)
+if [ "$what" = test ]; then   # a build needs no system library; the tests draw through OpenGL too
+    has_library libEGL.so.1 || missing+=(libegl1)
+    has_library libGL.so.1 || missing+=(libgl1)
+fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    has_library libOSMesa.so || missing+=(libosmesa6)   # a second way to draw; newer distributions have dropped it
+    if [ "$what" = test ] && ! has_library libOSMesa.so; then missing+=(libosmesa6); fi   # dropped by newer releases
     if [ ${#missing[@]} -gt 0 ]; then
         apt-get update -qq || echo "a3dgen: apt-get update failed, trying with the lists that are there" >&2
         found=()
@@ -38,14 +41,19 @@ fi
 }
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 pip=("$venv/bin/python" -m pip --disable-pip-version-check -qq)
-torch=$(grep -m 1 '^torch==' requirements.lock)
-echo "a3dgen: installing into $venv (about a minute with CPU wheels, once)"
-"${pip[@]}" install --no-compile "$torch" ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
-if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
-    "${pip[@]}" install --no-compile -r requirements.lock ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
-    "${pip[@]}" install --no-compile --no-deps -e .
+if [ "$what" = test ]; then
+    lock=requirements-test.lock
+    torch=$(grep -m 1 '^torch==' "$lock")
+    echo "a3dgen: installing what the tests need into $venv (about a minute with a CPU wheel of torch, once)"
+    "${pip[@]}" install --no-compile "$torch" ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
 else
-    echo "a3dgen: the exact versions of requirements.lock are for Python 3.11 and 3.12; taking current ones" >&2
-    "${pip[@]}" install --no-compile -e '.[test]' ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
+    lock=requirements.lock
+    echo "a3dgen: installing into $venv (about a minute, once)"
 fi
-touch "$venv/.ready"
+# The lock is complete, so that pip need not look for what else packages ask for (torch: CUDA's libraries).
+"${pip[@]}" install --no-compile --no-deps -r "$lock"
+"${pip[@]}" install --no-compile --no-deps -e .
+"$venv/bin/python" -m pip --disable-pip-version-check check
+"$venv/bin/a3dgen" networks --quiet ||
+    echo "a3dgen: the demo needs none of them; 'a3dgen networks' gets them later" >&2
+touch "$venv/.ready" "$venv/.ready-$what"

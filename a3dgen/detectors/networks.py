@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -66,8 +68,10 @@ def network(name: str) -> Network:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise MissingDependency("ai-edge-litert", "the detector mediapipe") from error
-    interpreter = Interpreter(model_path=str(folder() / Path(name).name), num_threads=1)
-    interpreter.allocate_tensors()
+    path = folder() / Path(name).name
+    with _without_information():
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
 
@@ -79,20 +83,47 @@ def network(name: str) -> Network:
     return run
 
 
+@contextmanager
+def _without_information() -> Iterator[None]:
+    """Leave out the lines ``INFO: ...`` that LiteRT writes to the standard error past Python; all others come later."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            said.seek(0)
+            os.write(2, b"".join(line for line in said if not line.startswith(b"INFO: ")))
+
+
 def available() -> bool:
     """Whether the networks can be used here and now, without fetching anything."""
-    return importlib.util.find_spec("ai_edge_litert") is not None and (_complete(_place()) or any(_sources()))
+    return importlib.util.find_spec("ai_edge_litert") is not None and (
+        _complete(_place()) or _complete(_shared()) or any(_sources())
+    )
 
 
-def folder() -> Path:
+def folder(wheel: Path | None = None) -> Path:
     """Return the folder of the networks, filled from an installed mediapipe or from its wheel if need be.
+
+    Args:
+        wheel: where to take them from, whatever else there is.
 
     Raises:
         MissingDependency: if they are nowhere and cannot be fetched.
+        ConfigError: if ``wheel`` does not hold them.
     """
     place = _place()
-    if _complete(place):
+    if wheel is not None:
+        if not take(wheel, place):
+            raise ConfigError(f"{wheel} does not hold the networks of mediapipe {VERSION}: {_command(wheel.parent)}")
         return place
+    for ready in (place, _shared()):
+        if _complete(ready):
+            return ready
     for source in _sources():
         if take(source, place):
             return place
@@ -146,6 +177,11 @@ def _place() -> Path:
     return home() / "networks" / f"mediapipe-{VERSION}"
 
 
+def _shared() -> Path:
+    """Return where networks for all users of an environment lie, as in a container's image."""
+    return Path(sys.prefix) / "share" / "a3dgen" / "networks" / f"mediapipe-{VERSION}"
+
+
 def _complete(place: Path) -> bool:
     return all((place / Path(name).name).is_file() for name in DIGESTS)
 
@@ -159,9 +195,12 @@ def _sources() -> Iterator[Path]:
 
 
 def _missing(why: str, place: Path) -> MissingDependency:
-    command = " ".join(["pip", *FETCH, "--dest", str(place.parent)])
     return MissingDependency(
         f"mediapipe=={VERSION}",
         f"the detector mediapipe ({why})",
-        f"where there is a network, run '{command}' and copy the wheel to that folder here",
+        f"where there is a network, run '{_command(place.parent)}' and copy the wheel to that folder here",
     )
+
+
+def _command(to: Path) -> str:
+    return " ".join(["pip", *FETCH, "--dest", str(to)])

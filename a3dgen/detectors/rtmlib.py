@@ -35,7 +35,7 @@ def input_size(session: Any, usual: tuple[int, int]) -> tuple[int, int]:
 class RtmlibDetector:
     """A top-down pose network of rtmlib (``weights``, SimCC ONNX) on boxes from a YOLOX ONNX or mediapipe.
 
-    rtmlib pulls opencv-python over opencv-contrib-python: install it with ``pip install --no-deps rtmlib``.
+    rtmlib pulls opencv-python over opencv-python-headless: install it with ``pip install --no-deps rtmlib``.
 
     Raises:
         ConfigError: if a file is not there.

@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from a3dgen.cli import main
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import DetectorConfig, blazepose, get_detector, networks, ssd
 from a3dgen.geometry.skeleton import ROW
@@ -156,6 +157,31 @@ def test_networks_are_taken_from_a_wheel_in_the_cache_folder(tmp_path, request):
     assert networks.available()
     for name, digest in networks.DIGESTS.items():
         assert hashlib.sha256((networks.folder() / Path(name).name).read_bytes()).hexdigest() == digest
+
+
+def test_networks_of_the_environment_serve_every_user(tmp_path, request, monkeypatch):
+    wheel = wheel_of_the_networks(tmp_path / "w.whl")
+    request.getfixturevalue("own_home")
+    monkeypatch.setattr(networks.sys, "prefix", str(tmp_path / "environment"))
+    assert not networks.available()
+    shared = tmp_path / "environment/share/a3dgen/networks/mediapipe-0.10.21"
+    assert networks.take(wheel, shared)
+    assert networks.available()
+    assert networks.folder() == shared
+
+
+def test_the_command_takes_them_from_a_wheel_and_from_nothing_else(tmp_path, request, capsys):
+    wheel, other = wheel_of_the_networks(tmp_path / "a.whl"), wheel_of_the_networks(tmp_path / "b.whl", spoil=True)
+    home = request.getfixturevalue("own_home")
+    assert main(["networks", "--wheel", str(other)]) == 2
+    assert "does not hold the networks" in capsys.readouterr().err
+    assert main(["networks", "--wheel", str(wheel)]) == 0
+    assert capsys.readouterr().out.strip() == str(home / "networks" / "mediapipe-0.10.21")
+
+
+def test_networks_are_loaded_without_a_word(capfd):
+    networks.network.__wrapped__("face_detection/face_detection_short_range.tflite")
+    assert capfd.readouterr().err == ""
 
 
 def test_other_files_are_not_taken_for_the_networks(tmp_path):
