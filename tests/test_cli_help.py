@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from a3dgen.cli import main
-from a3dgen.engine import progress
+from a3dgen.engine import progress, warmup
+from a3dgen.engine.executor import Inline
 from a3dgen.formats.schema import dataset_folder
 
 
@@ -66,7 +68,41 @@ def test_time_left_leaves_the_warm_up_out(capsys, monkeypatch) -> None:
     lines.advance("fit", 10)  # a minute, most of it compiling
     lines.advance("fit", 10)
     lines.advance("fit", 10)
+    lines.close()
     first, second, third = capsys.readouterr().err.splitlines()
     assert "left" not in first
     assert second.endswith("36 s left")
     assert third.endswith("24 s left")
+
+
+def test_silence_is_broken_while_something_goes_on(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
+    lines = progress.Lines()
+    lines.start("fit", 4)
+    lines.start("render")
+    deadline = time.monotonic() + 20
+    said = ""
+    while said.count("\n") < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        said += capsys.readouterr().err
+    lines.finish("fit")
+    lines.finish("render")
+    lines.close()
+    assert said.startswith("fit: 0 of 4 after 0 s, going on\n")
+    capsys.readouterr()
+    time.sleep(0.15)
+    assert capsys.readouterr().err == "", "nothing goes on any more"
+
+
+def test_compiling_has_a_bar_of_its_own_and_is_done_once(capsys, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(warmup, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("a3dgen.fit.precompile.compile_kernels", lambda: None)
+    for shown in (True, False):
+        lines = progress.Lines()
+        warm_up = warmup.WarmUp(lines)
+        warm_up.start(Inline)
+        warm_up.wait()
+        lines.close()
+        said = capsys.readouterr().err
+        assert said.startswith("kernels: compiling, once, about a minute\nkernels: 1 in ") if shown else said == ""

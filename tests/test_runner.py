@@ -364,6 +364,7 @@ def test_lines_show_rate_and_time_left(capsys, monkeypatch):
     lines.start("fit", 10)
     lines.advance("fit", 5)
     lines.finish("fit", "note")
+    lines.close()
     shown = capsys.readouterr().err.splitlines()
     assert shown == ["fit: 5 of 10 in 11.0 s, 0.5/s", "fit: 5 of 10 in 11.0 s, 0.5/s (note)"]  # one batch tells no rate
 

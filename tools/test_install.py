@@ -114,31 +114,32 @@ def _for_everybody(prefix: Path, version: str, work: Path) -> Path:
 
 def make_environment(python: Path, versions: str, wheel: Path, uv: Path, folder: Path) -> Path:
     """Install the wheel into a new environment that nobody can write to; returns its ``bin``."""
-    run([uv, "venv", "-q", "--python", python, folder])
+    run([uv, "venv", "-q", "--seed", "--python", python, folder])
     resolution = {"lowest": "lowest-direct", "newest": "highest"}[versions]
     run([uv, "pip", "install", "-q", "--python", folder / "bin" / "python", "--only-binary", ":all:",
-         "--resolution", resolution, wheel, "pip"], cwd=folder)  # fmt: skip
+         "--resolution", resolution, "--compile-bytecode", wheel], cwd=folder)  # fmt: skip
     print(run([uv, "pip", "check", "--python", folder / "bin" / "python"]).strip().splitlines()[-1], flush=True)
-    run(["chmod", "-R", "a-w,a+rX", folder])
+    run(["chmod", "-R", "a-w,a+rX", folder])  # root could write all the same; nobody cannot
     return folder / "bin"
 
 
 def as_nobody(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
     """Run a command in ``folder`` as a user without a name, without HOME."""
-    keep = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "REQUESTS_", "LD_LIBRARY"))}
+    keep = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_", "REQUESTS_"))}
     clean = [f"{k}={v}" for k, v in (keep | {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"} | variables).items()]
     who = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
     return run([*who, "env", "-i", *clean, *command], cwd=folder)
 
 
-def try_environment(bin_: Path, folder: Path, people: int) -> str:
+def try_environment(bin_: Path, python: Path, folder: Path, people: int) -> str:
     """Build, validate, detect; returns what is worth saying."""
     temporary = folder / "tmp"
+    library = python.parent.parent / "lib"
     temporary.mkdir(parents=True)
     if os.getuid() == 0:
         for made in (folder, temporary):
             os.chown(made, NOBODY, NOBODY)
-    where = {"TMPDIR": str(temporary)}
+    where = {"TMPDIR": str(temporary), "LD_LIBRARY_PATH": str(library)}  # the copy's, not that of its home
     started = time.monotonic()
     out = folder / "demo"
     said = as_nobody([bin_ / "a3dgen", "build", "--config", "demo", "--set", f"demo.people={people}", "--out", out,
@@ -169,7 +170,8 @@ def try_one(version: str, versions: str, wheel: Path, uv: Path, work: Path, peop
     folder = work / f"{version}-{versions}"
     folder.mkdir()
     try:
-        said = try_environment(make_environment(python, versions, wheel, uv, folder / "env"), folder / "run", people)
+        bin_ = make_environment(python, versions, wheel, uv, folder / "env")
+        said = try_environment(bin_, python, folder / "run", people)
     except Failure as failure:
         return Row(version, versions, f"FAILED in {folder}: {failure}", False)
     finally:

@@ -188,7 +188,8 @@ def find_uv_spot(mesh: SkinnedMesh, table: LimbTable, segment: int) -> UvSpot:
     near = np.abs(seam[:, None] - middle.mean(0)).max(-1)[:, 0] < 0.5
     reach = np.minimum(cKDTree(seam[near]).query(middle)[0], 1.0) if near.any() else np.ones(len(middle))
     best = int(np.argmax(reach))
-    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     space = np.linalg.norm(face_normals(mesh.vertices, mesh.faces[rows]), axis=1)
     close = np.linalg.norm(middle - middle[best], axis=1) <= max(reach[best], 1e-6)
     scale = float(np.sqrt(np.abs(area[close]).sum() / max(space[close].sum(), 1e-12)))

@@ -146,7 +146,8 @@ def fetch(place: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         wheels = sorted(Path(scratch).glob("mediapipe-*.whl"))
         if done.returncode or not wheels:
-            said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip failed"]
+            lines = [line for line in done.stderr.splitlines() if line.strip()] or ["pip failed"]
+            said = [line for line in lines if line.startswith("ERROR")] or lines
             raise _missing(said[-1].removeprefix("ERROR: "), place)
         if not take(wheels[0], place):
             raise ConfigError(f"{wheels[0].name} does not hold the networks of mediapipe {VERSION}")

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable
+from time import monotonic as clock
 from typing import Any, Protocol, runtime_checkable
 
 PLAIN_SECONDS = 10.0
+POLL_SECONDS = 0.25
+SILENCE_SECONDS = 4.0
+"""Without a line for so long, what goes on is said: at first ..."""
+LATER_SILENCE_SECONDS = 60.0
+FIRST_MINUTES_SECONDS = 900.0
+"""... for so long: a new user's first build. Later a log of hours is to stay short."""
 
 
 @runtime_checkable
@@ -39,8 +48,42 @@ class Quiet:
         """Ignore."""
 
 
+class Silence:
+    """Calls ``speak`` whenever nothing was said for some seconds, from a thread of its own."""
+
+    def __init__(self, speak: Callable[[], None]) -> None:
+        self._speak, self._count = speak, 0
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self) -> None:
+        """Begin, unless it has begun."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def broken(self) -> None:
+        """Note that something was said."""
+        self._count += 1
+
+    def close(self) -> None:
+        """End."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        born = last = clock()
+        heard = self._count
+        while not self._closed.wait(POLL_SECONDS):
+            now = clock()
+            if self._count != heard:
+                heard, last = self._count, now
+            elif now - last >= (SILENCE_SECONDS if now - born < FIRST_MINUTES_SECONDS else LATER_SILENCE_SECONDS):
+                self._speak()
+                last = now
+
+
 class Lines:
-    """One line when a stage ends, and one every ten seconds in between: for logs.
+    """One line when a stage ends, one every ten seconds in between, and one after any long silence: for logs.
 
     Time left is told from the second batch on: the first one holds what is loaded and compiled once.
     """
@@ -53,12 +96,16 @@ class Lines:
         self._last: dict[str, float] = {}
         self._first: dict[str, tuple[int, float]] = {}
         self._shown = time.monotonic()
+        self._over: set[str] = set()
+        self._silence = Silence(self._going_on)
 
     def start(self, stage: str, total: int | None = None) -> None:
         self._last[stage] = time.monotonic()
+        self._over.discard(stage)
         self._since.setdefault(stage, self._last[stage])
         self._done.setdefault(stage, 0)
         self._total[stage] = total
+        self._silence.watch()
 
     def advance(self, stage: str, done: int = 1) -> None:
         self._done[stage] += done
@@ -70,13 +117,23 @@ class Lines:
             self.say(f"{stage}: {self._state(stage)}")
 
     def finish(self, stage: str, note: str = "") -> None:
+        self._over.add(stage)
         self.say(f"{stage}: {self._state(stage)}{f' ({note})' if note else ''}")
 
     def say(self, text: str) -> None:
+        self._silence.broken()
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Stop watching for silence."""
+        self._silence.close()
+
+    def _going_on(self) -> None:
+        stage = next((s for s in tuple(self._total) if s not in self._over), None)
+        if stage is not None:
+            done, total = self._done[stage], self._total[stage]
+            so_far = f"{done}{f' of {total}' if total else ''}"
+            self.say(f"{stage}: {so_far} after {clock() - self._since[stage]:.0f} s, going on")
 
     def _state(self, stage: str) -> str:
         done, total = self._done[stage], self._total[stage]

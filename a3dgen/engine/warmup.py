@@ -1,4 +1,4 @@
-"""Compiles the slowest kernels in one worker ahead of use, not in every worker."""
+"""Compiles the slowest kernels once, ahead of use, not in every worker."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 from a3dgen.core import interrupts
 from a3dgen.core.compiled import PACKAGE, cache_folder
 from a3dgen.engine.executor import Executor
+from a3dgen.engine.progress import Progress
 
 log = logging.getLogger("a3dgen")
 _STAMP = "ready"
 POLL_SECONDS = 0.5
+BAR = "kernels"
 
 
 def _stamp() -> Path:
@@ -39,27 +41,45 @@ def compile_fit(_: Any = None) -> bool:
 
 
 class WarmUp:
-    """Compiles in the background from ``start`` on; ``wait`` returns when nothing needs compiling any more."""
+    """Compiles under a bar of its own, in the background if there is a second process to do it in.
 
-    def __init__(self) -> None:
+    ``wait`` returns when nothing needs compiling any more.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
         self._thread: threading.Thread | None = None
 
     def start(self, make_executor: Callable[[], Executor]) -> None:
-        """Begin, unless there is nothing to do or no second process to do it in."""
+        """Begin, unless there is nothing to do; with one process only, end too."""
         if self._thread is not None or is_warm():
             return
         executor = make_executor()
         if executor.slots() < 2:
+            self._begin_bar()
+            self._run(executor)
+            self._end_bar()
             return
         self._thread = threading.Thread(target=self._run, args=(executor,), daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
         """Wait for the end."""
-        if self._thread is not None:
-            while self._thread.is_alive():
-                interrupts.check()
-                self._thread.join(POLL_SECONDS)
+        if self._thread is None or not self._thread.is_alive():
+            return
+        self._begin_bar()
+        while self._thread.is_alive():
+            interrupts.check()
+            self._thread.join(POLL_SECONDS)
+        self._end_bar()
+
+    def _begin_bar(self) -> None:
+        self._progress.start(BAR, 1)
+        self._progress.say(f"{BAR}: compiling, once, about a minute")
+
+    def _end_bar(self) -> None:
+        self._progress.advance(BAR)
+        self._progress.finish(BAR, "compiled, kept for all later builds")
 
     @staticmethod
     def _run(executor: Executor) -> None:

@@ -1,20 +1,21 @@
-"""The package ``pyrender`` behind the renderer protocol: a plain textured body, for comparison (an extra, EGL only)."""
+"""The package ``pyrender`` behind the renderer protocol: a plain textured body, for comparison (an extra)."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from a3dgen.core.errors import MissingDependency
+from a3dgen.core.errors import ConfigError, MissingDependency
 from a3dgen.core.pool import Pool
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import rasterize
 from a3dgen.lighting.light import Light, irradiance, to_linear
 from a3dgen.renderers import Frame, Item
+from a3dgen.renderers.context import INSTALL_HINT
+from a3dgen.renderers.pyopengl import choose_platform, complete_osmesa
 
 _FLIP = np.diag([1.0, -1.0, -1.0, 1.0])
 """OpenCV's camera frame to OpenGL's."""
@@ -28,15 +29,18 @@ class PyrenderRenderer:
     """
 
     def __init__(self) -> None:
-        os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
-        os.environ.setdefault("PYGLET_HEADLESS", "1")
+        self._platform = choose_platform()
         if not hasattr(np, "infty"):  # pyrender 0.1.45 spells it so; numpy 2 does not know it
             setattr(np, "infty", np.inf)  # noqa: B010  # its type says that it is final
         try:
             import pyrender
             import trimesh
+
+            if self._platform == "osmesa":
+                complete_osmesa()
         except ImportError as error:
-            raise MissingDependency("pyrender", "render.renderer 'pyrender'", "pip install a3dgen[pyrender]") from error
+            install = "pip install 'a3dgen[pyrender]'"
+            raise MissingDependency(error.name or "pyrender", "render.renderer 'pyrender'", install) from error
         self._pyrender, self._trimesh = pyrender, trimesh
         self._offscreen: Any = None
         self._split: Pool[tuple[ndarray, ndarray, tuple[ndarray, ndarray]]] = Pool(16)
@@ -44,7 +48,7 @@ class PyrenderRenderer:
     @property
     def driver(self) -> str:
         """Name and version of what draws, for reports."""
-        return f"pyrender {self._pyrender.__version__}"
+        return f"pyrender {self._pyrender.__version__} on {self._platform}"
 
     def close(self) -> None:
         """Release the context."""
@@ -62,7 +66,7 @@ class PyrenderRenderer:
         crop: tuple[int, int, int, int] | None = None,
         supersample: int = 2,
     ) -> Frame:
-        """Draw ``items``; see ``renderers.Renderer.render``. ``supersample`` is left to pyrender's multisampling."""
+        """Draw ``items``; see ``renderers.Renderer.render``. On EGL, multisampling stands in for ``supersample``."""
         x0, y0, x1, y1 = crop if crop is not None else (0, 0, width, height)
         w, h = x1 - x0, y1 - y0
         window = np.array(K, np.float64)
@@ -72,12 +76,31 @@ class PyrenderRenderer:
             return Frame(
                 np.zeros((h, w, 4), np.float32), np.full((h, w), np.inf, np.float32), np.zeros((h, w), np.uint8)
             )
-        color = self._draw(items, window, w, h, light)
         depth, part = labels_and_depth(items, window, w, h)
-        straight, alpha = to_linear(color[..., :3]), color[..., 3:].astype(np.float32) / 255
-        return Frame(np.concatenate([straight * alpha, alpha], -1), depth, part)
+        return Frame(self._colors(items, window, w, h, light, supersample), depth, part)
 
-    def _draw(self, items: list[Item], K: ndarray, width: int, height: int, light: Light) -> ndarray:
+    def _colors(
+        self, items: list[Item], K: ndarray, width: int, height: int, light: Light, supersample: int
+    ) -> Float[ndarray, "h w 4"]:
+        """Return premultiplied linear RGBA.
+
+        pyrender reads RGB alone from OSMesa, and draws there without multisampling: alpha is then where there is
+        depth, and the samples are drawn as pixels of a larger picture.
+        """
+        n = 1 if self._platform == "egl" else supersample
+        finer = np.array(K, np.float64)
+        finer[:2] *= n
+        finer[:2, 2] += (n - 1) / 2
+        color, depth = self._draw(items, finer, width * n, height * n, light)
+        alpha = color[..., 3:].astype(np.float32) / 255 if color.shape[-1] == 4 else (depth > 0)[..., None]
+        # Samples are averaged with those of the black background, as they are: in sRGB.
+        straight = to_linear(np.minimum(color[..., :3] / np.maximum(alpha, 1 / 255), 255).astype(np.uint8))
+        rgba = np.concatenate([straight * alpha, alpha], -1, dtype=np.float32)
+        return rgba.reshape(height, n, width, n, 4).mean((1, 3))
+
+    def _draw(
+        self, items: list[Item], K: ndarray, width: int, height: int, light: Light
+    ) -> tuple[UInt8[ndarray, "h w c"], Float[ndarray, "h w"]]:
         pyrender = self._pyrender
         mean = irradiance(light.sh, np.array([[0, 0, -1.0], [0, -1.0, 0]])).mean(0)
         scene = pyrender.Scene(bg_color=[0, 0, 0, 0], ambient_light=mean)
@@ -91,10 +114,18 @@ class PyrenderRenderer:
             source = pyrender.DirectionalLight(color=light.key_color / top, intensity=np.pi * top)
             scene.add(source, pose=_pointing(_FLIP[:3, :3] @ light.key_dir))
         if self._offscreen is None:
-            self._offscreen = pyrender.OffscreenRenderer(width, height)
+            self._offscreen = self._open(width, height)
         self._offscreen.viewport_width, self._offscreen.viewport_height = width, height
-        color, _ = self._offscreen.render(scene, flags=pyrender.RenderFlags.RGBA)
-        return color
+        return self._offscreen.render(scene, flags=pyrender.RenderFlags.RGBA)
+
+    def _open(self, width: int, height: int) -> Any:
+        try:
+            return self._pyrender.OffscreenRenderer(width, height)
+        except Exception as error:  # PyOpenGL and pyrender raise errors of a dozen types, ValueError to GLError
+            other = "osmesa" if self._platform == "egl" else "egl"
+            raise ConfigError(
+                f"pyrender opens no context on {self._platform} ({error}): {INSTALL_HINT}, or try A3DGEN_GL={other}"
+            ) from error
 
     def _mesh(self, item: Item) -> Any:
         """Return a pyrender mesh in OpenGL's camera frame, vertices split at the seams of the texture."""
