@@ -10,11 +10,12 @@ from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.gear import Gear
 from a3dgen.erasure.hole import Hole
-from a3dgen.erasure.limb_pixels import LimbPixels
+from a3dgen.erasure.limb_pixels import LimbPixels, tip_level
 from a3dgen.erasure.stump_frame import StumpFrame, free_share
 from a3dgen.erasure.stump_skin import BARE, StumpSkin
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import rasterize
+from a3dgen.geometry.regions import REGIONS
 from a3dgen.geometry.visibility import Buffers, why_not_removable
 from a3dgen.removal.mask_ops import dilate
 
@@ -31,27 +32,34 @@ def check_person(subject: Subject, bars: Bars, admission: Admission) -> None:
     admission.least("iou", subject.iou, bars.iou, "mask and fit disagree")
 
 
-def check_pixels(subject: Subject, limb: LimbPixels, residual: float, bars: Bars, admission: Admission) -> None:
-    """What the photo shows of the limb, and what lies behind and before it."""
+def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admission: Admission) -> None:
+    """What the photo shows of the drawn limb, before anything is cut: what is refused here costs little."""
+    r, tip = REGIONS[region], tip_level(region, residual)
+    limb = f"{r.side}_{r.limb}"
     h, w = subject.outline.shape
     hidden = subject.front | (subject.others & ~subject.outline)
     part = np.where(subject.drawn.body, subject.drawn.part + 1, 0).astype(np.uint8)
     buffers = Buffers(subject.drawn.depth, part, subject.K, w, h, occluders=hidden if hidden.any() else None)
-    why = why_not_removable(subject.posed, limb.region.index, residual, buffers, subject.reach)
+    why = why_not_removable(subject.posed, region, residual, buffers, subject.reach)
     if why:
         admission.refuse(why)
-    admission.most("clicks", subject.clicks[limb.limb], bars.clicks, "fit off its keypoints")
-    beyond = subject.drawn.coordinates[limb.limb] > limb.tip
+    admission.most("clicks", subject.clicks[limb], bars.clicks, "fit off its keypoints")
+    beyond = subject.drawn.coordinates[limb] > tip
     faces = subject.drawn.faces[beyond[subject.drawn.faces].all(1)]
     K = subject.K.copy()
     K[:2, 2] += _PAD
     whole = int((rasterize(subject.drawn.vertices, faces, K, w + 2 * _PAD, h + 2 * _PAD)[1] >= 0).sum())
-    seen = max(int(limb.drawn.sum()), 1)
+    own = subject.drawn.body & (subject.drawn.level(limb) > tip)
+    seen = max(int(own.sum()), 1)
     admission.least("limb_px", float(whole), 30.0, "limb too small, px")
-    admission.least("visible", limb.drawn.sum() / max(whole, 1), bars.visible, "limb hardly visible")
-    admission.most("covered", (limb.drawn & hidden).sum() / seen, bars.covered, "covered by others")
-    admission.least("recall", (subject.outline & limb.drawn).sum() / seen, bars.recall, "fit outside the mask")
-    behind = (limb.behind & limb.drawn).sum() / seen
+    admission.least("visible", own.sum() / max(whole, 1), bars.visible, "limb hardly visible")
+    admission.most("covered", (own & hidden).sum() / seen, bars.covered, "covered by others")
+    admission.least("recall", (subject.outline & own).sum() / seen, bars.recall, "fit outside the mask")
+
+
+def check_pixels(limb: LimbPixels, bars: Bars, admission: Admission) -> None:
+    """What of the person lies behind the limb."""
+    behind = (limb.behind & limb.drawn).sum() / max(int(limb.drawn.sum()), 1)
     admission.most("behind", behind, bars.behind, "own body behind the limb")
 
 

@@ -13,7 +13,7 @@ from a3dgen.amputation.rebuild import Amputee, Cut, rebuild, removed_regions
 from a3dgen.compositing.compose import noise_sigma
 from a3dgen.core.errors import A3dgenError, Rejected
 from a3dgen.erasure.admission import Admission
-from a3dgen.erasure.checks import check_frame, check_person, check_pixels, check_rim
+from a3dgen.erasure.checks import check_drawn, check_frame, check_person, check_pixels, check_rim
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.fill import AUTO, fill_hole, mixed
 from a3dgen.erasure.gear import Gear, sort_bars
@@ -81,8 +81,8 @@ class Shown:
 class Survey:
     """What is known of an erasure before anything is filled."""
 
-    amputee: Amputee
-    drawn: DrawnCut
+    amputee: Amputee | None
+    drawn: DrawnCut | None
     ends: tuple[LimbEnd, ...]
     hole: Hole | None
     admission: Admission
@@ -105,18 +105,22 @@ def survey(
         strict: stop at the first limb that is refused.
     """
     cut = cut_of(cut)
-    amputee = rebuild(subject.body, subject.fit, cut)
-    drawn = draw_cut(subject, amputee)
     admission = Admission()
     ends: list[LimbEnd] = []
     check_person(subject, bars, admission)
+    for region in removed_regions(cut.removed):
+        check_drawn(subject, region, float(cut.residual[region]), bars, admission)
+    if strict and not admission:
+        return Survey(None, None, (), None, admission)
+    amputee = rebuild(subject.body, subject.fit, cut)
+    drawn = draw_cut(subject, amputee)
     stumps = {s.region: s for s in amputee.topology.stumps}
     for region in removed_regions(cut.removed):
         if strict and not admission:
             break
         residual = float(cut.residual[region])
         limb = select(subject, region, residual, drawn)
-        check_pixels(subject, limb, residual, bars, admission)
+        check_pixels(limb, bars, admission)
         if (strict and not admission) or not limb.pixels.any():
             admission.refuse("the limb has no pixels") if not limb.pixels.any() else None
             break
@@ -163,7 +167,7 @@ def erase(
     ``strict=False`` draws even what a bar refuses, as far as there is anything to draw.
     """
     found = survey(subject, cut, bars, rng, cover, strict)
-    if found.hole is None or (strict and not found.admission):
+    if found.hole is None or found.amputee is None or found.drawn is None or (strict and not found.admission):
         return found.admission
     try:
         filled = fill_hole(subject, found.hole, fill, rng)
