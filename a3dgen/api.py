@@ -107,7 +107,7 @@ def custom(
         workers: as for ``build``.
         options: those of ``a3dgen custom``: ``regions="left_knee,right_hand"``, ``residual="0.3..0.6"``,
             ``per_person=4``, ``detector``, ``weights``, ``person_weights``, ``keypoints``, ``present_regions``,
-            ``review``, ``name``; any other name is a configuration key, as for ``build``.
+            ``review``, ``name``, ``devices="clinical"``; any other name is a configuration key, as for ``build``.
 
     Raises:
         ConfigError: for a wrong option, or if the folder is not there.

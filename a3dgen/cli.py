@@ -219,6 +219,7 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
     command.add_argument("--regions", metavar="A,B", help="regions to remove, e.g. left_knee,right_hand")
     command.add_argument("--residual", metavar="A..B", help="stump length, share of the segment, e.g. 0.3..0.6")
     command.add_argument("--per-person", type=int, metavar="N", help="amputee samples of each person")
+    command.add_argument("--devices", metavar="USE", help="prostheses and walking aids: clinical or balanced")
     command.add_argument("--detector", metavar="NAME", help="mediapipe, given, vitpose, rtmlib, detectron2 or mmpose")
     command.add_argument("--weights", metavar="PATH", help="local weights of the pose network")
     command.add_argument("--person-weights", metavar="PATH", help="local weights of the network that finds people")

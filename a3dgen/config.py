@@ -15,6 +15,7 @@ from a3dgen.core.package_files import data_folder
 from a3dgen.core.registry import available, resolve
 from a3dgen.core.strict_yaml import read_yaml
 from a3dgen.core.typed import check_keys, construct, convert, override, plain
+from a3dgen.devices.sampling import DevicesConfig
 from a3dgen.io.portable import OUT_TOKEN
 from a3dgen.sources import SOURCES
 from a3dgen.stages.table import INGEST, STAGE_TABLE, StageTable
@@ -25,6 +26,8 @@ PHOTO_KEYS = "custom/"
 """Beginning of the keys of people in photo folders."""
 _ONLY_ERASING = ("modes", "erase", "erase_else", "bars", "blur_faces")
 """Keys of ``render`` that decide nothing where nobody is erased."""
+DEVICES_STAGE = "amputate"
+"""Stage that decides about devices: the key ``devices`` is its."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,9 @@ class BuildConfig:
                 facts.get("render", {}).pop(name, None)
         elif self.consent:
             facts["privacy"] = {"consent": True}
+        devices = facts.get(DEVICES_STAGE, {}).get("devices")
+        if devices == plain(DevicesConfig()):  # what was built before there were devices is built the same now
+            del facts[DEVICES_STAGE]["devices"]
         return facts
 
     def ingest_config(self) -> Any:
@@ -230,7 +236,7 @@ def build_config(
     if "sources" in (tree.get(INGEST) or {}):
         raise ConfigError(f"{origin}: 'sources' is a key of its own, not one of 'ingest'")
     runner_keys = [f.name for f in dataclasses.fields(RunConfig)]
-    valid = ["seed", "body", "demo", "sources", "privacy", *runner_keys, *table]
+    valid = ["seed", "body", "demo", "sources", "privacy", "devices", *runner_keys, *table]
     try:
         check_keys(tree, valid, "", origin)
     except ConfigError as error:
@@ -238,11 +244,16 @@ def build_config(
         if not homes:
             raise
         raise ConfigError(f"{str(error).partition(';')[0]}; did you mean {' or '.join(homes)}?") from None
+    if (tree.get(DEVICES_STAGE) or {}).get("devices") is not None:
+        raise ConfigError(f"{origin}: 'devices' is a key of its own, not one of '{DEVICES_STAGE}'")
     run_tree = {k: tree[k] for k in runner_keys if k in tree} | dict(run or {})
     sources, kinds = _sources(tree.get("sources"), origin)
     privacy = construct(PrivacyConfig, tree.get("privacy"), "privacy", origin)
     sources = _private(sources, kinds, privacy, origin)
     stages = {s: construct(spec.code().Config, tree.get(s), s, origin) for s, spec in table.items()}
+    if tree.get("devices") is not None:
+        devices = construct(DevicesConfig, tree["devices"], "devices", origin)
+        stages[DEVICES_STAGE] = dataclasses.replace(stages[DEVICES_STAGE], devices=devices)
     return BuildConfig(
         name=name,
         seed=convert(int, tree.get("seed", 0), "seed", origin),
@@ -287,7 +298,7 @@ def _homes(name: str, table: StageTable) -> list[str]:
     """Return the full keys that end in ``name``: somebody who writes ``people`` means ``demo.people``."""
     from a3dgen.demo import Config as DemoConfig
 
-    sections = {"demo": DemoConfig, "body": BodyConfig, "privacy": PrivacyConfig}
+    sections = {"demo": DemoConfig, "body": BodyConfig, "privacy": PrivacyConfig, "devices": DevicesConfig}
     sections |= {stage: spec.code().Config for stage, spec in table.items()}
     return [f"'{s}.{name}'" for s, c in sections.items() if any(f.name == name for f in dataclasses.fields(c))]
 

@@ -24,7 +24,7 @@ from a3dgen.formats.validation.columns import Columns
 from a3dgen.geometry.regions import LIMBS, REGION_FLIP, absent_joints
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT_FLIP, ROW_FLIP
-from a3dgen.io.images import read_rgb
+from a3dgen.io.images import read_labels, read_rgb
 from a3dgen.io.regular import inside
 
 try:
@@ -32,6 +32,9 @@ try:
     from torch.utils.data import Dataset
 except ImportError as error:
     raise MissingDependency("torch", "A3DDataset", "pip install 'a3dgen[torch]'") from error
+
+LIMB_FLIP = np.array([next(i for i, other in enumerate(LIMBS) if REGION_FLIP[limb[0]] in other) for limb in LIMBS])
+"""Limb permutation of a mirrored body."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ class A3DDataset(Dataset):
     i8, the AJAHR class, 12 = intact; ``real`` bool, the person is the photo's (mode ``erase``: labels are
     pseudo-truth) and not drawn; ``index`` i8.
 
+    With ``devices=True`` and a dataset that has them also ``prosthesis`` (4,) i8, the status of each limb in the order
+    of ``heads`` (0 intact, 1 none worn, 2 worn, 3 worn under cloth, 4 doffed in view), and ``device_mask`` (S, S) u1,
+    instance ids of assistive devices, 0 = none. A worn prosthesis changes no other label.
+
     Augmented items depend on (seed, epoch, index) alone: call ``set_epoch`` before each pass.
     """
 
@@ -74,6 +81,7 @@ class A3DDataset(Dataset):
         size: int = 256,
         augment: bool | Augmentation = False,
         seed: int = 0,
+        devices: bool = False,
     ) -> None:
         """Open annotation files; pictures are read on access.
 
@@ -81,11 +89,13 @@ class A3DDataset(Dataset):
             folder: an A3D_Dataset.
             subsets: names such as ``COCO_train`` or ``H36M/S1``; all that are there by default.
             size: side S of the crop, px.
+            devices: give prosthesis status and device masks too, where the dataset has them.
 
         Raises:
             DataError: if there is no such subset or its file breaks the format.
         """
         self.folder, self.size, self.seed, self.epoch = Path(folder), size, seed, 0
+        self.devices = devices
         self.augmentation = Augmentation() if augment is True else (augment or None)
         self._columns = [load_subset(self.folder, s) for s in (subsets or find_subsets(self.folder))]
         self._starts = np.cumsum([0] + [len(c.names) for c in self._columns])
@@ -102,9 +112,11 @@ class A3DDataset(Dataset):
             raise IndexError(index)
         part = int(np.searchsorted(self._starts, index, "right")) - 1
         columns, row = self._columns[part], index - int(self._starts[part])
-        sample = _sample(columns, row)
+        sample = _sample(columns, row, self.devices)
         path = self.folder / image_root(columns.subset) / "Images" / columns.names[row]
         image = read_rgb(inside(self.folder, path))
+        if "prosthesis" in sample:
+            sample["device_mask"] = self._device_mask(columns, row, image.shape[:2])
         rng = generator_for(self.seed, "augment", f"{self.epoch}/{index}")
         draw = _draw(self.augmentation, rng)
         if draw["flip"]:
@@ -116,6 +128,12 @@ class A3DDataset(Dataset):
         return {"image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))), **tensors,
                 "index": torch.tensor(index)}  # fmt: skip
 
+    def _device_mask(self, columns: Columns, row: int, shape: tuple[int, ...]) -> ndarray:
+        name = str(columns.extra["device_mask"][row])
+        if not name:
+            return np.zeros(shape, np.uint8)
+        return read_labels(inside(self.folder, self.folder / image_root(columns.subset) / "Masks" / name))
+
 
 def heads_of(removed: Integer[ndarray, " 12"] | ndarray) -> Integer[ndarray, " 4"]:
     """Return the class 0..3 of each limb: 0 whole, then the removed region counted from distal to proximal."""
@@ -126,7 +144,7 @@ def heads_of(removed: Integer[ndarray, " 12"] | ndarray) -> Integer[ndarray, " 4
     return out
 
 
-def _sample(c: Columns, row: int) -> dict[str, Any]:
+def _sample(c: Columns, row: int, devices: bool = False) -> dict[str, Any]:
     removed = c.removed[row].astype(np.float32)
     if c.pose is not None:
         pose = c.pose[row].astype(np.float64)
@@ -149,6 +167,7 @@ def _sample(c: Columns, row: int) -> dict[str, Any]:
         "real": np.bool_("mode" in c.extra and str(c.extra["mode"][row]) == "erase"),
         "center": c.center[row],
         "scale": float(c.scale[row]),
+        **({"prosthesis": c.extra["prosthesis"][row].astype(np.int64)} if devices and "prosthesis" in c.extra else {}),
     }
 
 
@@ -180,6 +199,9 @@ def flip(sample: dict[str, Any], width: int) -> dict[str, Any]:
     out["pose"] = sample["pose"][JOINT_FLIP] * np.array([1, -1, -1], np.float32)
     out["removed"] = sample["removed"][REGION_FLIP]
     out["heads"] = heads_of(out["removed"])
+    if "prosthesis" in sample:
+        out["prosthesis"] = sample["prosthesis"][LIMB_FLIP]
+        out["device_mask"] = sample["device_mask"][:, ::-1]
     flagged = np.flatnonzero(out["removed"])
     out["label"] = np.int64(flagged[0] if len(flagged) else len(REGION_FLIP))
     out["center"] = np.array([width - 1 - sample["center"][0], sample["center"][1]])
@@ -214,6 +236,9 @@ def _crop(
     offset = (size - 1) / 2 - turn @ center
     affine = np.concatenate([turn, offset[:, None]], 1)
     crop = _warp(np.ascontiguousarray(image), affine, zoom, size)
+    if "device_mask" in sample:
+        mask = np.ascontiguousarray(sample["device_mask"])
+        sample = sample | {"device_mask": cv2.warpAffine(mask, affine, (size, size), flags=cv2.INTER_NEAREST)}
     points = sample["keypoints_2d"].copy()
     moved = points[:, :2] @ turn.T + offset
     points[:, :2] = np.where(points[:, 2:] > 0, moved, 0)

@@ -60,8 +60,10 @@ class BodyFit:
     transl: Real[ndarray, "3"]
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> BodyFit:
-        """Return the fit of a row of Bodies."""
+    def of(cls, row: Mapping[str, Any], plan: Mapping[str, Any] | None = None) -> BodyFit:
+        """Return the fit of a row of Bodies, in the posture of a row of Plans where that has one."""
+        if plan is not None and np.any(plan["reposed"]):
+            return cls(plan["pose"], row["betas"], plan["transl"])
         return cls(row["pose"], row["betas"], row["transl"])
 
 
@@ -211,13 +213,14 @@ def _pose_collapsed(body: BodyData, pose: ndarray, betas: ndarray, transl: ndarr
     return PosedBody(posed, joints + transl, keypoints, skinning_transforms(posed, joints + transl, joints_rest))
 
 
-def rebuild(body: BodyData, fit: BodyFit, cut: Cut) -> Amputee:
+def rebuild(body: BodyData, fit: BodyFit, cut: Cut, offset: Float[ndarray, "v 3"] | None = None) -> Amputee:
     """Return the posed amputee; the same numbers give the same mesh wherever it is needed.
 
     Args:
         body: the body model.
         fit: pose and shape, ``BodyFit.of`` a row of Bodies.
         cut: what is removed, ``Cut.of`` a row of Plans.
+        offset: of the whole skin's rest vertices, m: closed hands (``geometry.devices.grip``).
     """
     betas, removed = np.asarray(fit.betas, np.float64), cut.removed
     topology = topology_for(body, cut)
@@ -227,7 +230,8 @@ def rebuild(body: BodyData, fit: BodyFit, cut: Cut) -> Amputee:
         else pose_body(body, np.asarray(fit.pose, np.float64), betas, fit.transl)
     )
     rest = topology.mesh.shaped(betas)
-    vertices = posed.vertices(topology.mesh, betas)
+    moved = None if offset is None else topology.origin.apply(offset)
+    vertices = posed.vertices(topology.mesh, betas, moved)
     present = ~absent_rows(removed)
     ends, girth, length = np.zeros((len(RESIDUAL_ENDS), 4)), np.zeros(NUM_REGIONS), np.zeros(NUM_REGIONS)
     joints_rest = rest_joints(body, betas)

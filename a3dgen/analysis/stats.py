@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 
 from a3dgen.core.errors import DataError
 from a3dgen.core.rng import seed_for
+from a3dgen.devices.device import STATUS_NAMES
 from a3dgen.formats.dataset_rows import Row, find_subsets, load_subset, rows
 from a3dgen.formats.schema import dataset_folder
 from a3dgen.formats.validation.columns import Columns
@@ -56,6 +58,7 @@ def stats(folder: str | Path) -> dict[str, Any]:
         "stump_visible": {f"{k * 20}-{k * 20 + 20} %": int(v) for k, v in enumerate(shares)},
         "pose_clusters": _pose_clusters(extra["pose"]),
         "image_sizes": _sizes(list(rows(root))),
+        **_devices(columns),
         "warnings": _starving(regions, len(removed)),
     }
 
@@ -66,6 +69,19 @@ def _modes(columns: list[Columns]) -> dict[str, int]:
     for c in columns:
         out.update([str(m) for m in c.extra["mode"]] if "mode" in c.extra else ["overlay"] * len(c.names))
     return dict(sorted(out.items()))
+
+
+def _devices(columns: list[Columns]) -> dict[str, dict[str, int]]:
+    """Counts of limbs by prosthesis and of devices by type, where the dataset has any."""
+    some = [c for c in columns if "devices" in c.extra]
+    if not some:
+        return {}
+    status = np.bincount(np.concatenate([c.extra["prosthesis"].ravel() for c in some]), minlength=len(STATUS_NAMES))
+    types = Counter(d["type"] for c in some for text in c.extra["devices"] for d in json.loads(str(text)))
+    return {
+        "prosthesis": {n: int(v) for n, v in zip(STATUS_NAMES, status, strict=True)},
+        "devices": dict(sorted(types.items())),
+    }
 
 
 def _sides(removed: np.ndarray) -> dict[str, int]:
@@ -111,7 +127,7 @@ def plot(facts: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     tables = {k: v for k, v in facts.items() if isinstance(v, dict)}
-    figure, axes = plt.subplots(3, 3, figsize=(13, 9), dpi=100)
+    figure, axes = plt.subplots(-(-len(tables) // 3), 3, figsize=(13, 3 * -(-len(tables) // 3)), dpi=100)
     for axis, (name, table) in zip(axes.ravel(), tables.items(), strict=False):
         axis.barh(list(table), list(table.values()), color="#3b7dd8")
         axis.invert_yaxis()

@@ -91,6 +91,15 @@ def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
     return items
 
 
+def shoe_item(body: BodyData, amputee: Amputee, look: Look, side: str) -> Item | None:
+    """Return the look's shoe on one foot, posed with the foot's own joints whether or not they are absent, or None if
+    the person wears none."""
+    shared = shared_parts(body)
+    shoes = [w for w in dress(look.garments, {}, "skirt" in shared.shells) if w.spec.kind == "shoe"]
+    own = [w for w in shoes if w.spec.side == side]
+    return _cloth(shared, amputee, own[0], own, {}) if own else None
+
+
 def _with_eyes(body: BodyData, amputee: Amputee) -> Float[ndarray, "t 2"]:
     """The cut mesh's texture coordinates with the body's own rows as the skin texture has them."""
     uv = pool.body_maps(body).uv

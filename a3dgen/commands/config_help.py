@@ -25,7 +25,7 @@ def command_help(command: str, stages: Sequence[str]) -> str:
     privacy, more = keys_help(config.PrivacyConfig, "privacy"), ""
     if command == "build":
         told = ["  seed (0): of everything random", keys_help(config.RunConfig, "")]
-        told += [keys_help(config.BodyConfig, "body"), privacy]
+        told += [keys_help(config.BodyConfig, "body"), privacy, keys_help(config.DevicesConfig, "devices")]
         more = f"\nand those of each stage: see 'a3dgen {'|'.join(stages)} --help'"
     elif command == "custom":
         told = [keys_help(_source_config("photos"), "sources.photos", PHOTO_KEYS)]
@@ -35,7 +35,9 @@ def command_help(command: str, stages: Sequence[str]) -> str:
         told = [keys_help(import_module(config.DEMO_MODULE).Config, "demo")]
     else:
         own = keys_help(import_module(f"a3dgen.stages.{command}").Config, command)
-        told = [own.replace("ingest.sources", "sources")]  # which is a key of its own
+        told = [
+            own.replace("ingest.sources", "sources").replace("amputate.devices", "devices")
+        ]  # which is a key of its own
         told += [
             keys_help(_source_config(n), f"sources.{n}") for n in available("source", SOURCES) if command == "ingest"
         ]

@@ -261,6 +261,10 @@ class Plans(Record):
     )
     erased_residual: np.ndarray = column("f4", 12, doc="erase: place of the tips of their stumps", fill=1.0)
     otherwise: np.ndarray = column("str", doc="erase: what happens if render refuses: overlay | reject", fill="overlay")
+    devices: np.ndarray = column("str", doc="JSON list of assistive devices", fill="[]")
+    pose: np.ndarray = column("f8", 24, 3, unit="rad", doc="posture, where any joint is reposed", fill=0.0)
+    transl: np.ndarray = column("f8", 3, unit="m", doc="its translation", fill=0.0)
+    reposed: np.ndarray = column("bool", 24, doc="joints that turn otherwise than in the fit", fill=False)
 
 
 @dataclass(frozen=True)
@@ -295,6 +299,16 @@ class Renders(Record):
         "f8", 24, 3, unit="rad", doc="erase: the fit moved onto the photo", fill=np.nan
     )
     registered_error: np.ndarray = column("f4", doc="erase: clicks off that fit, largest, of the height", fill=np.nan)
+    prosthesis: np.ndarray = column("u1", 4, doc="limb in AJAHR order: 0 intact, 1 none worn, 2 worn, 3 under cloth, 4 "
+                                    "doffed", fill=0)  # fmt: skip
+    devices: np.ndarray = column("str", doc="JSON list: the plan's devices, mask ids and visible pixels", fill="[]")
+    device_mask: np.ndarray = column("str", doc="path of the device instance PNG, or empty", fill="")
+    prosthetic: np.ndarray = column(
+        "f8", 24, 4, unit="m", doc="prosthetic keypoints, camera frame, 1 = there", fill=0.0
+    )
+    prosthetic_state: np.ndarray = column("u1", 24, doc="their states; 3 = no such point", fill=3)
+    aids: np.ndarray = column("f8", 8, 4, unit="m", doc="grips, tips, hubs, footplate, seat; 1 = there", fill=0.0)
+    hidden_by: np.ndarray = column("u1", 44, doc="of occluded rows: 1 body, 2 photo, 3 device; else 0", fill=0)
 
 
 OK, REJECTED, FAILED = "ok", "rejected", "failed"

@@ -16,13 +16,14 @@ SOURCE_OPTIONS = (
     "detector", "weights", "person_weights", "keypoints", "present_regions", "review", "name", "clouds",
 )  # fmt: skip
 PATH_OPTIONS = ("weights", "person_weights", "keypoints", "present_regions", "review", "clouds")
-OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person", "erase", "consent")
+OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person", "erase", "consent", "devices")
 """Options of ``a3dgen custom`` that stand for configuration keys."""
 _AS_OPTION = {
     "sources.photos.detector": "--detector",
     "amputate: unknown": "--regions: unknown",
     "amputate: residual": "--residual",
     "amputate: per_person": "--per-person",
+    "devices: devices.use": "--devices",
 }
 """Beginning of a message -> the option that it is about."""
 
@@ -81,6 +82,8 @@ def configure_photos(
         keys.append("render.mode=erase")
     if options.get("consent"):
         keys.append("privacy.consent=true")
+    if options.get("devices"):
+        keys.append(f"devices.use={options['devices']}")
     try:
         return load_config("custom", [*keys, *sets], out=out, workers=workers)
     except ConfigError as error:

@@ -43,12 +43,14 @@ class Convention:
         has_betas: value of ``has_betas``.
         strict: leave the extension keys out.
         modes: write the keys that tell drawn people from those of the photo.
+        devices: write the keys of assistive devices.
     """
 
     keep_occluded: bool = False
     has_betas: bool = False
     strict: bool = False
     modes: bool = False
+    devices: bool = False
 
 
 def encode(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:
@@ -57,7 +59,9 @@ def encode(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:
     base = _h36m(samples, common) if is_h36m(samples.subset) else _coco(samples, common, convention)
     if convention.strict:
         return base
-    return {**base, **_extension(samples, common), **(_modes(samples) if convention.modes else {})}
+    modes = _modes(samples) if convention.modes else {}
+    devices = _devices(samples, common["root"], convention) if convention.devices else {}
+    return {**base, **_extension(samples, common), **modes, **devices}
 
 
 def _modes(samples: Samples) -> dict[str, np.ndarray]:
@@ -187,6 +191,33 @@ def _extension(samples: Samples, c: dict[str, np.ndarray]) -> dict[str, np.ndarr
         "a3dgen_parts": np.array([_below_images(p, samples.subset) if p else "" for p in renders.parts], object),
         "a3dgen_source_license": persons.license,
     }
+
+
+def _devices(samples: Samples, root: np.ndarray, convention: Convention) -> dict[str, np.ndarray]:
+    """Prostheses and aids; points in 2D are masked by their state as keypoints are."""
+    renders = samples.renders
+    points, state = renders.prosthetic, renders.prosthetic_state
+    there = points[..., 3:] > 0
+    pixels = np.nan_to_num(project(np.where(there, points[..., :3], 1.0), samples.bodies.K))
+    shown = (state == VISIBLE) | ((state == OCCLUDED) & convention.keep_occluded)
+    masks = [_below_images(p, samples.subset) if p else "" for p in renders.device_mask]
+    return {
+        "a3dgen_prosthesis": renders.prosthesis,
+        "a3dgen_devices": renders.devices,
+        "a3dgen_device_mask": np.array(masks, object),
+        "a3dgen_prosthetic_3d": _centred(points, root),
+        "a3dgen_prosthetic_2d": np.concatenate([pixels, there], -1) * (there[..., 0] & shown)[..., None],
+        "a3dgen_prosthetic_state": state,
+        "a3dgen_aid_3d": _centred(renders.aids, root),
+        "a3dgen_hidden_by": renders.hidden_by,
+        "a3dgen_reposed": samples.plans.reposed,
+    }
+
+
+def _centred(points: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Points (n, k, 4) with a flag, relative to the root; zero where the flag is."""
+    there = points[..., 3:] > 0
+    return np.concatenate([points[..., :3] - root[:, None], there], -1) * there
 
 
 def _ten(betas: np.ndarray) -> np.ndarray:

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import DataError, nearest
-from a3dgen.formats.schema import EXTENSION_KEYS, MODE_KEYS, annotation_path, dataset_folder, image_root
+from a3dgen.formats.schema import (
+    DEVICE_KEYS,
+    EXTENSION_KEYS,
+    MODE_KEYS,
+    annotation_path,
+    dataset_folder,
+    image_root,
+)
 from a3dgen.formats.validation.columns import Columns, view
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.schema_rules import check_schema
@@ -44,6 +51,12 @@ class Row:
     def mask(self) -> Path:
         """Path of the person mask."""
         return inside(self.folder, self.folder / image_root(self.columns.subset) / "Masks" / str(self.extra("mask")))
+
+    @property
+    def device_mask(self) -> Path:
+        """Path of the mask of device instances."""
+        name = str(self.extra("device_mask"))
+        return inside(self.folder, self.folder / image_root(self.columns.subset) / "Masks" / name)
 
     def extra(self, key: str) -> Any:
         """Return this row of an extension key (without its prefix).
@@ -89,11 +102,8 @@ def load_subset(folder: Path, subset: str) -> Columns:
     data, found = read(inside(Path(folder), path)), Findings()
     if not check_schema(data, subset, str(path), found):
         raise DataError(f"{found.items[0].line()}; run 'a3dgen validate {folder}'")
-    columns = view(
-        {k: v for k, v in data.items() if not k.startswith("a3dgen_") or k in {**EXTENSION_KEYS, **MODE_KEYS}},
-        subset,
-        str(path),
-    )
+    known = EXTENSION_KEYS | MODE_KEYS | DEVICE_KEYS
+    columns = view({k: v for k, v in data.items() if not k.startswith("a3dgen_") or k in known}, subset, str(path))
     for name in columns.names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise DataError(f"{path}: '{name[:80]}' leaves the Images folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,12 @@ _GEOMETRY = {
     "residual": "residual: a limb ends in a closed, rounded residual limb whose tip lies where a3dgen_residual says",
     "collapse": "collapse: everything below the removed joint is one point, as in A3D; there is no stump, girth is 0",
 }
+_DEVICES = {
+    "devices": "drawn as geometry; nothing suggests that a device is prescribed to, or fits, the person shown",
+    "prosthesis": "a worn prosthesis never un-amputates: region, state 3, zeroed pose and file name stay as without it",
+    "device_mask": "instance ids of a3dgen_devices; the person mask is body and cloth without devices",
+    "reposed": "joints that turn otherwise than in the fit; a3dgen_fit_px and a3dgen_fit_sigma_m stay the fit's",
+}
 
 
 @dataclass
@@ -36,6 +43,7 @@ class Tally:
     garments: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
+    devices: Counter[str] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
     inputs: dict[str, Any] = field(default_factory=lambda: defaultdict(lambda: hashlib.blake2b(digest_size=16)))
 
@@ -53,6 +61,7 @@ class Tally:
         self.skin.update(str(s) for s in plans.skin)
         self.garments.update(g.kind for row in plans.garments for g in garments_from_json(row))
         self.modes.update(str(m) for m in samples.renders.mode)
+        self.devices.update(f["type"] for row in samples.renders.devices for f in json.loads(row))
         self.licenses.update(str(x) or "not stated" for x in samples.persons.license)
 
     def _digest(self, samples: Samples) -> None:
@@ -77,6 +86,7 @@ def dataset_facts(
         body: name of the body model, and the digest of its arrays.
     """
     geometry = settings.get("amputate", {}).get("geometry", "residual")
+    devices = {"devices": dict(sorted(tally.devices.items()))} if convention.devices else {}
     return {
         "generator": {"name": "a3dgen", "version": a3dgen.__version__, "schema": SCHEMA_VERSION},
         "body_model": body[0],
@@ -90,6 +100,7 @@ def dataset_facts(
             "keypoint_states": {n: tally.states[n] for n in STATE_NAMES},
             "skin": dict(sorted(tally.skin.items(), key=lambda kv: int(kv[0]))),
             "garments": dict(sorted(tally.garments.items())),
+            **devices,
         },
         "licenses": dict(sorted(tally.licenses.items())),
         "conventions": conventions(convention, geometry),
@@ -143,6 +154,7 @@ def conventions(convention: Convention, geometry: str = "residual") -> dict[str,
         "residual": "place of the stump's tip along the segment proximal to the first absent joint; 1 = at the joint",
         "names": "(amp_<k>|full)_<stem>[_<person>]_v<n>: k = AJAHR region 0..11, full = intact (label 12)",
         "transl": "X_cam = FK(pose, betas) + a3dgen_transl; FK leaves the rest pelvis where the body model has it",
+        **(_DEVICES if convention.devices else {}),
     }
 
 
@@ -187,6 +199,7 @@ def datasheet(facts: dict[str, Any]) -> str:
             "",
             _table(("garment", "drawn"), counts["garments"].items()),
             "",
+            *_about_devices(counts),
             "## Licences of what went in",
             "",
             _table(("source image licence", "samples"), facts["licenses"].items()),
@@ -224,6 +237,19 @@ def _mode_section(modes: dict[str, Any] | None) -> list[str]:
         *([consent] if consent else []),
         "",
     ]  # fmt: skip
+
+
+def _about_devices(counts: Mapping[str, Any]) -> list[str]:
+    if "devices" not in counts:
+        return []
+    return [
+        _table(("assistive device", "drawn"), counts["devices"].items()),
+        "",
+        "Prostheses and walking aids are drawn, and who has which is sampled (`configs/device_use.json` names sources",
+        "and marks proposals). **Nothing here suggests that a device is prescribed to, or fits, anybody**: sockets,",
+        "alignment and lengths follow the synthetic body, not a clinical examination.",
+        "",
+    ]
 
 
 def _table(head: tuple[str, ...], rows: Any) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from a3dgen.geometry.regions import NUM_REGIONS, RESIDUAL_ENDS
+from a3dgen.geometry.regions import LIMBS, NUM_REGIONS, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, NUM_JOINTS, NUM_ROWS
 
 DATASET_FOLDER = "A3D_Dataset"
 """Folder of a build that holds its dataset."""
 _EXTRA = NUM_ROWS - NUM_BODY_ROWS
 _ENDS = len(RESIDUAL_ENDS)
+_LIMBS = len(LIMBS)
+_PROSTHETIC = 6 * _LIMBS
 
 
 @dataclass(frozen=True)
@@ -91,16 +93,35 @@ MODE_KEYS: dict[str, Key] = {
 }
 """Extension keys of datasets in which some people are those of the photo; without them all are drawn (overlay)."""
 
+DEVICE_KEYS: dict[str, Key] = {
+    "a3dgen_prosthesis": Key((_LIMBS,), "u1", "limb in AJAHR order: 0 intact, 1 amputated, none worn, 2 worn, 3 worn "
+                             "under cloth, 4 doffed in view"),
+    "a3dgen_devices": Key((), "U", "JSON list of devices, with id in the device mask and visible px"),
+    "a3dgen_device_mask": Key((), "U", "device instances below Masks/, or empty"),
+    "a3dgen_prosthetic_3d": Key((_PROSTHETIC, 4), "f8", "m, pelvis at the origin, 1 = present; six a limb: socket "
+                                "brim, socket end, knee or elbow, ankle or wrist, heel or hook, tip"),
+    "a3dgen_prosthetic_2d": Key((_PROSTHETIC, 3), "f8", "px, px, confidence; masked as keypoints are"),
+    "a3dgen_prosthetic_state": Key((_PROSTHETIC,), "u1", "1 occluded, 2 visible, 3 not there, 4 outside"),
+    "a3dgen_aid_3d": Key((8, 4), "f8", "m, pelvis at the origin, 1 = present: left grip, tip, right grip, tip, hubs, "
+                         "footplate, seat"),
+    "a3dgen_hidden_by": Key((NUM_ROWS,), "u1", "of occluded rows: 1 the body, 2 the photo, 3 a device; else 0"),
+    "a3dgen_reposed": Key((NUM_JOINTS,), "?", "joints that turn otherwise than in the fit"),
+}  # fmt: skip
+"""Written where a build draws devices."""
+
 
 def is_h36m(subset: str) -> bool:
     """Whether a subset (``H36M/S1``, ``COCO_train``) is written as the H36M type."""
     return subset.split("/")[0] == "H36M"
 
 
-def keys_of(subset: str, strict: bool = False, modes: bool = False) -> dict[str, Key]:
-    """Return the keys of a subset's npz, extension keys included unless ``strict``, those of modes where asked."""
+def keys_of(subset: str, strict: bool = False, modes: bool = False, devices: bool = False) -> dict[str, Key]:
+    """Return the keys of a subset's npz, extension keys included unless ``strict``, those of modes and of assistive
+    devices where asked."""
     base = H36M_KEYS if is_h36m(subset) else COCO_KEYS
-    return base if strict else {**base, **EXTENSION_KEYS, **(MODE_KEYS if modes else {})}
+    if strict:
+        return base
+    return {**base, **EXTENSION_KEYS, **(MODE_KEYS if modes else {}), **(DEVICE_KEYS if devices else {})}
 
 
 def annotation_path(subset: str) -> str:

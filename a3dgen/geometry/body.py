@@ -138,9 +138,14 @@ class PosedBody:
     keypoints: Float[ndarray, "44 3"]
     transforms: Float[ndarray, "24 3 4"]
 
-    def vertices(self, mesh: SkinnedMesh, betas: Float[ndarray, " k"]) -> Float[ndarray, "v 3"]:
-        """Return the camera-frame vertices (V, 3) f4 m of any mesh that follows this body."""
+    def vertices(
+        self, mesh: SkinnedMesh, betas: Float[ndarray, " k"], offset: Float[ndarray, "v 3"] | None = None
+    ) -> Float[ndarray, "v 3"]:
+        """Return the camera-frame vertices (V, 3) f4 m of any mesh that follows this body; ``offset`` (m) is added to
+        its rest vertices."""
         rest = mesh.shaped(betas)
+        if offset is not None:
+            rest = rest + offset
         if mesh.pose_dirs is not None:
             rest = add_directions(rest, mesh.pose_dirs, pose_feature(self.rotations))
         return skin(rest, mesh.weights, self.transforms)

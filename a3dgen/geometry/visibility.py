@@ -55,7 +55,8 @@ class Buffers:
     """What is nearest at each pixel of a picture, or of a crop or resized version of it.
 
     Attributes:
-        depth: (h, w) f4 m, inf where nothing is. part: (h, w) u1, 0 where nothing is, else 1 + SMPL joint.
+        depth: (h, w) f4 m, inf where nothing is. part: (h, w) u1, 0 where nothing is, or no part of the body (an
+            assistive device: its depth stays, so that it hides what lies behind it), else 1 + SMPL joint.
         K: camera of the whole picture, px. width, height: size of the whole picture, px.
         offset: (x, y) px of the crop's first pixel in the whole picture. scale: buffer pixels per picture pixel.
         occluders: (height, width) bool at full size: what stays in front of the person; None = nothing.
@@ -159,7 +160,7 @@ def keypoint_states(
     """
     landmark = np.where(np.isin(np.arange(NUM_ROWS), LANDMARK_ROWS), reach.landmarks, 0.0)
     state = _states(keypoints, buffers, ROW_PART, _joint_reach(reach)[ROW_PART], landmark)
-    covered = np.isfinite(buffers.lookup(project(np.asarray(keypoints, np.float64), buffers.K), 0)[0][:, 0])
+    covered = buffers.lookup(project(np.asarray(keypoints, np.float64), buffers.K), 0)[1][:, 0] > 0
     state = np.where((state == VISIBLE) & ~covered, OCCLUDED, state)
     return np.where(present, state, AMPUTATED).astype(np.uint8)
 

@@ -27,7 +27,7 @@ __all__ = (
     "reset_renderer",
 )
 
-MATERIALS = ("skin", "cloth", "hair", "shoe")
+MATERIALS = ("skin", "cloth", "hair", "shoe", "metal", "carbon", "plastic", "rubber")
 TABLE = {
     "cpu": "a3dgen.renderers.cpu:CpuRenderer",
     "gl": "a3dgen.renderers.gl:GlRenderer",
@@ -44,7 +44,7 @@ class Item:
         faces: (F, 3) counter-clockwise seen from outside.
         uv: (T, 2) texture coordinates, origin bottom left; values beyond 0..1 repeat.
         face_uv: (F, 3) rows of ``uv`` per face corner.
-        labels: (F,) 1 + SMPL joint that owns the face.
+        labels: (F,) 1 + SMPL joint that owns the face; 64 and more are assistive devices.
         texture: (H, W, 4) u1, row 0 at the top: sRGB, and a bump height in alpha (128 = level).
         material: one of ``MATERIALS``.
         scar: (V,) 0..1 along a stump's end (1 at the tip), or None.
@@ -69,7 +69,7 @@ class Frame:
     Attributes:
         rgba: (h, w, 4) f4, premultiplied alpha, linear light.
         depth: (h, w) f4 distance along the optical axis at the pixel's centre, m; inf = nothing.
-        part: (h, w) u1 label at the pixel's centre: 0 = nothing, else 1 + SMPL joint.
+        part: (h, w) u1 label at the pixel's centre: 0 = nothing, else 1 + SMPL joint, or a device's (64 and more).
         caster: the subject's outline seen from the key light, or None if the renderer has no shadow map.
     """
 

@@ -41,4 +41,8 @@ MATERIAL: dict[str, Material] = {
     "cloth": Material(0.80, 0.04, 0.35, 0.25, 0.020),
     "hair": Material(0.44, 0.045, 0.8, 0.2, 0.004),
     "shoe": Material(0.55, 0.04, 0.8, 0.4, 0.004),
+    "metal": Material(0.34, 0.30, 1.3, 0.30, 0.0004),
+    "carbon": Material(0.30, 0.05, 1.5, 0.45, 0.0006),
+    "plastic": Material(0.42, 0.04, 1.0, 0.3, 0.0005),
+    "rubber": Material(0.75, 0.035, 0.5, 0.25, 0.001),
 }

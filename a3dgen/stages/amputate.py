@@ -23,6 +23,8 @@ from a3dgen.core.records import VISIBLE, Plans
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.typed import DERIVED
+from a3dgen.devices.plan import equip
+from a3dgen.devices.sampling import DevicesConfig
 from a3dgen.erasure.config import ERASE, OVERLAY, REJECT, Erasing
 from a3dgen.erasure.erase import survey
 from a3dgen.erasure.licences import forbids_derivatives
@@ -50,11 +52,13 @@ class Config(PlanConfig):
             configured region distribution whatever the photo shows.
         looks: what people may look like.
         erasing: which samples keep the photo's person; set by ``render.mode`` and its companions, not here.
+        devices: prostheses and walking aids.
     """
 
     check_visibility: bool = True
     looks: LooksConfig = field(default_factory=LooksConfig)
     erasing: Erasing = field(default_factory=Erasing, metadata=DERIVED)
+    devices: DevicesConfig = field(default_factory=DevicesConfig)
 
 
 def user_files(config: Config) -> list[Path]:
@@ -191,6 +195,9 @@ class _Planner:
             rows = self._share_twin(rows)
         if not rows:  # intact samples only, or somebody who lacks a limb and can lose no other
             rows = [self._control(person, why_not, eraser)]
+        if not config.devices.off:
+            rows, without = equip(config.devices, self.context.seed, self.body, fit, rows)
+            skipped += without
         if skipped:
             rows[0]["_remark"] = f"skipped {'; '.join(skipped)}"
         return rows

@@ -61,7 +61,8 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     """
     body = load_body(context.body)
     has_betas = body.smpl_betas if config.has_betas is None else config.has_betas
-    convention = Convention(config.occluded == "keep", has_betas, config.strict, _modes(context.settings))
+    devices = "devices" in context.settings.get("amputate", {})
+    convention = Convention(config.occluded == "keep", has_betas, config.strict, _modes(context.settings), devices)
     target, fresh = context.out / DATASET_FOLDER, context.out / f".{DATASET_FOLDER}{TEMPORARY}"
     remove_temporary(fresh)
     fresh.mkdir(parents=True)
@@ -94,13 +95,12 @@ def by_subset(shard: Inputs) -> Iterator[Samples]:
     subsets = shard.persons.subset[person_rows]
     for subset in dict.fromkeys(subsets):
         rows = np.flatnonzero(subsets == subset)
-        yield Samples(
-            subset,
-            shard.persons.spread(person_rows[rows]),
-            _registered(shard.bodies.spread(body_rows[rows]), shard.renders.take(rows)),
-            plans.take(rows),
-            shard.renders.take(rows),
-        )
+        chosen, renders = plans.take(rows), shard.renders.take(rows)
+        bodies = _registered(shard.bodies.spread(body_rows[rows]), renders)
+        moved = chosen.reposed.any(1)
+        bodies.pose = np.where(moved[:, None, None], chosen.pose, bodies.pose)
+        bodies.transl = np.where(moved[:, None], chosen.transl, bodies.transl)
+        yield Samples(subset, shard.persons.spread(person_rows[rows]), bodies, chosen, renders)
 
 
 def _modes(settings: Mapping[str, Any]) -> bool:
@@ -150,7 +150,9 @@ class _Writer:
         if subset not in self.streams:
             path = self.folder / annotation_path(subset)
             scratch = self._scratch / subset.replace("/", "_")
-            stream = NpzStream(path, keys_of(subset, self.convention.strict, self.convention.modes), scratch)
+            convention = self.convention
+            keys = keys_of(subset, convention.strict, convention.modes, convention.devices)
+            stream = NpzStream(path, keys, scratch)
             self.streams[subset] = self.stack.enter_context(stream)
         self.streams[subset].append(columns)
         for name, key in zip(columns["imgname"], samples.plans.key, strict=True):
@@ -167,8 +169,8 @@ class _Writer:
         root = self.folder / image_root(samples.subset)
         below = samples.subset.split("/", 1)[1] if is_h36m(samples.subset) else ""
         renders, lines = samples.renders, []
-        for paths in zip(renders.image, renders.mask, renders.parts, strict=True):
-            for path, kind in zip(paths, ("Images", "Masks", "Masks"), strict=True):
+        for paths in zip(renders.image, renders.mask, renders.parts, renders.device_mask, strict=True):
+            for path, kind in zip(paths, ("Images", "Masks", "Masks", "Masks"), strict=True):
                 if path:
                     target = root / kind / below / Path(path).name
                     link_or_copy(self.context.out / path, target)

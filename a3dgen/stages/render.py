@@ -25,6 +25,10 @@ from a3dgen.core.registry import available
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.typed import DERIVED
+from a3dgen.devices.attach import Devices, attach, hand_offsets
+from a3dgen.devices.device import devices_from_json
+from a3dgen.devices.record import device_columns, why_prosthesis_hidden
+from a3dgen.devices.seen import body_part, device_ids, sockets_as_limbs
 from a3dgen.erasure.config import ERASE, MODES, OVERLAY, REJECT, Bars, Erasing
 from a3dgen.erasure.picture import ErasedSample, draw_erased
 from a3dgen.erasure.subject import Subject, load_subject
@@ -160,16 +164,20 @@ def render_sample(
     Raises:
         Rejected: the stump cannot be seen.
     """
-    amputee, look = rebuild(body, BodyFit.of(fitted), Cut.of(plan)), Look.from_columns(plan)
-    items = build_subject(body, amputee, look)
+    listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
+    amputee = rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), hand_offsets(body, listed))
+    devices = attach(body, amputee, look, listed)
+    items = devices.dressed(build_subject(body, amputee, look))
     twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
     picture = draw(config, items, scene, look.light, generator_for(context.seed, "grain", twins))
     labels = _visible_labels(picture, scene)
-    if not labels.any():
+    if not body_part(labels).any():
         raise Rejected("no pixel of the person can be seen")
-    seen = measure(amputee, plan, scene, picture, reach)
+    seen = measure(amputee, plan, scene, picture, reach, devices)
+    seen |= device_columns(devices, amputee, seen["state"], _buffers(scene, picture), picture.part, labels,
+                           config.min_visible)  # fmt: skip
     if config.reject_invisible:
-        _check_stumps(config, amputee, plan, scene, picture, seen)
+        _check_stumps(config, amputee, plan, scene, picture, seen, devices)
     files = _write(config, person, plan, picture, labels, context)
     return {"key": str(plan["key"]), **files, **seen, **_sizes(amputee)}
 
@@ -205,7 +213,7 @@ def write_erased(
 
 
 def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:
-    """Return the part labels of the whole image after occlusion, 0 where the person is not seen."""
+    """Return the part labels of the whole image after occlusion, devices included, 0 where neither is seen."""
     out = np.zeros(scene.plate.shape[:2], np.uint8)
     x0, y0, x1, y1 = picture.window
     out[y0:y1, x0:x1] = picture.part
@@ -214,11 +222,19 @@ def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:
     return out
 
 
-def measure(amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Picture, reach: Reach) -> dict[str, Any]:
+def measure(
+    amputee: Amputee,
+    plan: Mapping[str, Any],
+    scene: Scene,
+    picture: Picture,
+    reach: Reach,
+    devices: Devices = Devices(),  # noqa: B008 (frozen)
+) -> dict[str, Any]:
     """Return what the picture shows of the body: the columns of Renders from ``state`` to ``residual_end_state``."""
     buffers = _buffers(scene, picture)
     residual = plan["residual"].astype(np.float64)
-    visible = region_visibility(amputee.posed.joints, residual, buffers, reach)
+    with_sockets = sockets_as_limbs(buffers, picture.part, devices)
+    visible = region_visibility(amputee.posed.joints, residual, with_sockets, reach)
     gone = absent_joints(plan["removed"])
     visible[[bool(gone[r.segment[0]]) for r in REGIONS]] = 0  # nothing is left of the segment: it cannot be seen
     return {
@@ -232,13 +248,19 @@ def measure(amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Pi
 
 def _buffers(scene: Scene, picture: Picture) -> Buffers:
     h, w = scene.plate.shape[:2]
-    return Buffers(picture.depth, picture.part, scene.K, w, h, picture.window[:2], 1.0, scene.hidden)
+    return Buffers(picture.depth, body_part(picture.part), scene.K, w, h, picture.window[:2], 1.0, scene.hidden)
 
 
 def _check_stumps(
-    config: Config, amputee: Amputee, plan: Mapping[str, Any], scene: Scene, picture: Picture, seen: Mapping[str, Any]
+    config: Config,
+    amputee: Amputee,
+    plan: Mapping[str, Any],
+    scene: Scene,
+    picture: Picture,
+    seen: Mapping[str, Any],
+    devices: Devices = Devices(),  # noqa: B008 (frozen)
 ) -> None:
-    """Raise Rejected if some stump cannot be seen."""
+    """Raise Rejected if some stump cannot be seen. Where a prosthesis is worn, that must be seen instead of the tip."""
     regions = removed_regions(plan["removed"])
     cut = np.isin(np.arange(NUM_REGIONS), regions)
     residual = plan["residual"].astype(np.float64)
@@ -251,6 +273,11 @@ def _check_stumps(
             raise Rejected(
                 f"stump hidden: most of the segment that carries it is occluded or outside the image ({name})"
             )
+        hidden = why_prosthesis_hidden(region.index, devices, seen)
+        if hidden is not None:
+            if hidden:
+                raise Rejected(f"{hidden} ({name})")
+            continue
         if region.end is None or seen["residual_end_state"][region.end] == VISIBLE:
             continue
         if seen["residual_end_state"][region.end] == OUTSIDE:
@@ -277,10 +304,13 @@ def _write(
     out = {"image": image, "mask": None, "parts": None}
     if config.masks:
         out["mask"] = folder / "Masks" / f"{Path(name).stem}.png"
-        images.write_mask(out["mask"], labels > 0)
+        images.write_mask(out["mask"], body_part(labels) > 0)
     if config.parts:
         out["parts"] = folder / "Masks" / f"{Path(name).stem}_parts.png"
-        images.write_labels(out["parts"], labels)
+        images.write_labels(out["parts"], body_part(labels))
+    if plan["devices"] not in ("", "[]"):
+        out["device_mask"] = folder / "Masks" / f"{Path(name).stem}_devices.png"
+        images.write_labels(out["device_mask"], device_ids(labels))
     return {k: path.relative_to(context.out).as_posix() if path else "" for k, path in out.items()}
 
 

@@ -19,6 +19,7 @@ from a3dgen.bodies import load_body
 from a3dgen.core.records import STATE_NAMES, UNLABELLED, Outcome
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs
+from a3dgen.devices.device import devices_from_json
 from a3dgen.geometry.camera import undistort_points
 from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
 from a3dgen.io.images import replace_file
@@ -59,6 +60,7 @@ class Facts:
     reasons: dict[str, Counter[str]] = field(default_factory=dict)
     regions: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
+    devices: Counter[str] = field(default_factory=Counter)
     subsets: Counter[str] = field(default_factory=Counter)
     errors: dict[str, array[float]] = field(default_factory=dict)
     entries: list[tuple[float, Entry]] = field(default_factory=list)
@@ -117,6 +119,7 @@ def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> No
             k = label(shard.plans.removed[rows[key]])
             facts.regions[_INTACT if k == INTACT else REGION_NAMES[k]] += 1
             facts.states.update(STATE_NAMES[s] for s in shard.renders.state[i])
+            facts.devices.update(d.type.replace("_", " ") for d in devices_from_json(shard.plans.devices[rows[key]]))
     facts.subsets.update(shard.persons.subset)
     if shard.bodies is None or not len(shard.bodies):
         return

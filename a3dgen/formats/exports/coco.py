@@ -13,11 +13,13 @@ import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE
+from a3dgen.devices.device import STATUS_NAMES
+from a3dgen.devices.device import TYPES as DEVICE_TYPES
 from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
 from a3dgen.geometry.camera import inside_image, project
-from a3dgen.geometry.regions import REGION_NAMES, RESIDUAL_ENDS
+from a3dgen.geometry.regions import LIMBS, REGION_NAMES, REGIONS, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
-from a3dgen.io.images import image_size, read_mask, replace_file
+from a3dgen.io.images import image_size, read_labels, read_mask, replace_file
 from a3dgen.io.rle import area, encode
 
 COCO_SIGMAS = (
@@ -28,6 +30,8 @@ COCO_SIGMAS = (
 DESCRIPTION = "a3dgen synthetic amputees"
 END_SIGMA = 0.079
 """OKS sigma of a residual-limb end: no published value; taken as wide as COCO's shoulder, an engineering choice."""
+DEVICE_CATEGORY = 2
+"""Category id of the first type of device; the person is 1."""
 NAMES = tuple(ROWS[r].split("_", 1)[1] for r in COCO_ROWS) + RESIDUAL_ENDS
 SIGMAS = COCO_SIGMAS + (END_SIGMA,) * len(RESIDUAL_ENDS)
 _BONES = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
@@ -39,7 +43,9 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None, force: boo
     """Write ``out`` as one COCO JSON whose ``file_name`` is relative to the dataset folder.
 
     Each annotation carries ``presence`` (25 flags: the point exists on this body) beside COCO's visibility
-    (0 absent or outside, 1 in the picture but hidden, 2 visible), and ``amputations`` (region and residual).
+    (0 absent or outside, 1 in the picture but hidden, 2 visible), and ``amputations`` (region and residual). Where the
+    dataset has assistive devices, each annotation of a person carries ``prosthesis``, the status of each limb (none of
+    the published sets' field names is known), and each device is an annotation of its own category.
 
     Raises:
         DataError: if the dataset lacks extension keys or masks, or was written with ``annotate.occluded: keep``,
@@ -53,7 +59,7 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None, force: boo
             f"{folder}: written with annotate.occluded=keep, so nothing tells which stump tips are hidden; run "
             f"'a3dgen annotate --set annotate.occluded=mask' and export again"
         )
-    images, annotations = [], []
+    images, annotations, devices = [], [], []  # type: tuple[list[Any], list[Any], list[Any]]
     for i, row in enumerate(rows(folder, subsets), start=1):
         width, height = image_size(row.image)
         images.append(
@@ -61,6 +67,9 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None, force: boo
              "license": 0, "source_license": str(row.extra("source_license"))}
         )  # fmt: skip
         annotations.append(_annotation(i, row, width, height))
+        devices += _devices(i, row)
+    for number, device in enumerate(devices, start=len(annotations) + 1):
+        device["id"] = number
     category = {
         "id": 1, "name": "person", "supercategory": "person", "keypoints": list(NAMES), "sigmas": list(SIGMAS),
         "skeleton": [[a + 1, b + 1] for a, b in _BONES],
@@ -68,7 +77,7 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None, force: boo
     content = {
         "info": {"description": DESCRIPTION, "keypoints": "COCO 17 + 8 residual-limb ends"},
         "licenses": [{"id": 0, "name": "see source_license of each image"}],
-        "images": images, "annotations": annotations, "categories": [category],
+        "images": images, "annotations": annotations + devices, "categories": [category, *_categories(devices)],
     }  # fmt: skip
     replace_file(out, (json.dumps(content, sort_keys=True) + "\n").encode())
     return [out]
@@ -97,8 +106,47 @@ def _annotation(number: int, row: Row, width: int, height: int) -> dict[str, Any
             {"region": REGION_NAMES[k], "residual": round(float(row.extra("residual")[k]), 4)}
             for k in np.flatnonzero(row.removed)
         ],
-        "key": str(row.extra("key")),
+        "key": str(row.extra("key")), **_prosthesis(row),
     }  # fmt: skip
+
+
+def _prosthesis(row: Row) -> dict[str, Any]:
+    """The status of each limb in words, e.g. ``left_leg: worn:transtibial``; nothing if the dataset has no devices."""
+    if "devices" not in row.columns.extra:
+        return {}
+    kinds = {d["region"]: d["type"] for d in json.loads(str(row.extra("devices"))) if "region" in d}
+    out = {}
+    for limb, status in zip(LIMBS, row.extra("prosthesis"), strict=True):
+        region = REGIONS[limb[0]]
+        kind = next((kinds[REGION_NAMES[k]] for k in limb if REGION_NAMES[k] in kinds), "")
+        out[f"{region.side}_{region.limb}"] = STATUS_NAMES[status] + (f":{kind}" if kind else "")
+    return {"prosthesis": out}
+
+
+def _devices(number: int, row: Row) -> list[dict[str, Any]]:
+    """Return an annotation for every device of one sample that shows."""
+    if "devices" not in row.columns.extra or not str(row.extra("device_mask")):
+        return []
+    ids = read_labels(row.device_mask)
+    out = []
+    for device in json.loads(str(row.extra("devices"))):
+        mask = ids == device["id"]
+        if mask.any():
+            ys, xs = np.nonzero(mask)
+            rle = encode(mask)
+            out.append({
+                "image_id": number, "category_id": DEVICE_CATEGORY + DEVICE_TYPES.index(device["type"]), "iscrowd": 0,
+                "bbox": [int(xs.min()), int(ys.min()), int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1],
+                "area": int(area(rle)), "segmentation": rle, "side": device["side"], "key": str(row.extra("key")),
+            })  # fmt: skip
+    return out
+
+
+def _categories(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not devices:
+        return []
+    return [{"id": DEVICE_CATEGORY + k, "name": name, "supercategory": "assistive device"}
+            for k, name in enumerate(DEVICE_TYPES)]  # fmt: skip
 
 
 def keypoints_25(row: Row, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

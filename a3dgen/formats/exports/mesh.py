@@ -20,6 +20,8 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.files import write_whole
 from a3dgen.core.ownership import export_folder
 from a3dgen.core.records import Bodies, Plans
+from a3dgen.devices.attach import hand_offsets
+from a3dgen.devices.device import devices_from_json
 from a3dgen.io.shards import read_shard
 from a3dgen.renderers import Item
 
@@ -48,7 +50,9 @@ def export(
         for plan, fitted in _planned(build, shards):
             if keys and plan["key"] not in keys:
                 continue
-            amputee = rebuild(body, BodyFit.of(fitted), Cut.of(plan))
+            amputee = rebuild(
+                body, BodyFit.of(fitted, plan), Cut.of(plan), hand_offsets(body, devices_from_json(plan["devices"]))
+            )
             items = build_subject(body, amputee, Look.from_columns(plan))
             written.append(target.take(f"{plan['key'].replace('/', '_')}.glb"))
             write_whole(written[-1], scene_of(items).export(file_type="glb"))

@@ -14,6 +14,7 @@ from a3dgen.core.records import OUTSIDE, VISIBLE
 from a3dgen.formats.a3d import BOX_MARGIN
 from a3dgen.formats.schema import image_root, is_h36m
 from a3dgen.formats.validation.columns import Columns
+from a3dgen.formats.validation.device_rules import check_device_mask
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.camera import inside_image
 from a3dgen.io.images import open_picture
@@ -43,7 +44,7 @@ def check_files(c: Columns, root: Path, found: Findings) -> None:
         if prefix + path.name not in rows:
             found.error("files", f"{c.subset}/Images/{path.name}", "no row names this file")
     if has_masks:
-        known = {*map(str, c.extra["mask"]), *map(str, c.extra["parts"])}
+        known = {*map(str, c.extra["mask"]), *map(str, c.extra["parts"]), *map(str, c.extra.get("device_mask", ()))}
         for path in sorted((masks / below).glob("*")):
             if prefix + path.name not in known:
                 found.error("files", f"{c.subset}/Masks/{path.name}", "no row names this file")
@@ -156,6 +157,8 @@ def _check_mask(c: Columns, i: int, root: Path, masks: Path, size: tuple[int, in
     if not mask.any():
         found.error("masks", shown, "is empty")
         return
+    if "device_mask" in c.extra:
+        check_device_mask(c, i, root, masks, mask, found)
     _check_points_on_mask(c, i, mask, shown, found)
 
 

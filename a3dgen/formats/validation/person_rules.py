@@ -24,8 +24,18 @@ def check_people(c: Columns, found: Findings) -> None:
     """Run the rules on one npz that has extension keys."""
     e = c.extra
     _, first, person = np.unique(e["parent"], return_index=True, return_inverse=True)
+    reposed = e.get("reposed", np.zeros((len(person), 24), bool))
+    moved = reposed.any(1)
+    if moved.any():
+        standing = np.flatnonzero(~moved)
+        usual = {int(person[i]): i for i in standing[::-1]}
+        first = np.array([usual.get(p, int(f)) for p, f in enumerate(first)])
     for name in PER_PERSON:
         differs = e[name] != e[name][first][person]
+        if name in ("transl", "root"):
+            differs &= ~moved[:, None]
+        elif name == "pose":
+            differs &= ~(reposed | reposed[first][person])[..., None]
         found.rows("person", c.file, _spread(differs, person), c.names, f"rows of one person differ in a3dgen_{name}")
     _names(c, found)
     _twins(c, found)

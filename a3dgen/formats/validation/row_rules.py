@@ -8,6 +8,7 @@ import numpy as np
 
 from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE
 from a3dgen.formats.validation.columns import Columns
+from a3dgen.formats.validation.device_rules import check_devices
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.formats.validation.person_rules import check_people
 from a3dgen.geometry.camera import project
@@ -48,6 +49,8 @@ def check_rows(c: Columns, keeps_occluded: bool, found: Findings, collapsed: boo
         _looks(c, found)
         _modes(c, found)
         check_people(c, found)
+    if "devices" in c.extra:
+        check_devices(c, keeps_occluded, found)
 
 
 def _modes(c: Columns, found: Findings) -> None:

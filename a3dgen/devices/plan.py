@@ -1,0 +1,82 @@
+"""The devices and the posture of all samples of one person, decided before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from a3dgen.amputation import measurements
+from a3dgen.appearance.look import Look
+from a3dgen.core.errors import Rejected
+from a3dgen.core.rng import generator_for
+from a3dgen.devices.device import Device, devices_to_json
+from a3dgen.devices.dressing import over_prostheses
+from a3dgen.devices.posture import pose_with_aids
+from a3dgen.devices.sampling import DevicesConfig, Drawn, draw_devices
+from a3dgen.devices.sitting import sit
+from a3dgen.geometry.body import BodyData
+
+DRAWN = "overlay"
+"""Mode of the samples whose person is drawn."""
+
+
+def equip(
+    config: DevicesConfig, seed: int, body: BodyData, fit: Mapping[str, Any], rows: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the Plans rows of one person with devices and posture, and why some of them are left out.
+
+    Args:
+        fit: the person's row of Bodies. rows: amputees, and intact twins that name them.
+
+    A twin carries the same aids in the same posture. Where several amputees share one twin, all of the person's
+    samples have the aid that was drawn first.
+
+    Raises:
+        Rejected: if the posture of no sample can be made.
+    """
+    segment = measurements.segment_lengths(body, np.asarray(fit["betas"], np.float64))
+    groups = _groups(rows)
+    out, skipped = [], []
+    for number, group in enumerate(groups):
+        if any(row.get("mode", DRAWN) != DRAWN for row in group):  # the photo's own person has what the photo shows
+            out += group
+            continue
+        rng = generator_for(seed, "devices", f"{group[0]['parent']}#{number}")
+        drawn = [_draw(rng, config, row, segment) for row in group]
+        first = next((d for row, d in zip(group, drawn, strict=True) if row["removed"].any()), drawn[0])
+        aids: tuple[Device, ...] = ()
+        posture: dict[str, Any] = {}
+        if first.aid != "none":
+            try:
+                take = sit if first.aid == "wheelchair" else pose_with_aids
+                posture, aids = take(config, body, fit, first)
+            except Rejected as error:
+                skipped.append(str(error))
+                continue
+        for row, own in zip(group, drawn, strict=True):
+            look = over_prostheses(Look.from_columns(row), own.prostheses)
+            out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*own.prostheses, *aids])})
+    if rows and not out:
+        raise Rejected(f"no posture with the drawn devices ({'; '.join(skipped)})")
+    return out, skipped
+
+
+def _groups(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Sort rows into sets of twins, in order."""
+    place: dict[str, int] = {}
+    groups: list[list[dict[str, Any]]] = []
+    for row in rows:
+        at = place.get(str(row["key"]), place.get(str(row.get("twin", "")), len(groups)))
+        if at == len(groups):
+            groups.append([])
+        groups[at].append(row)
+        place[str(row["key"])] = at
+        if row.get("twin"):
+            place[str(row["twin"])] = at
+    return groups
+
+
+def _draw(rng: np.random.Generator, config: DevicesConfig, row: Mapping[str, Any], segment: np.ndarray) -> Drawn:
+    return draw_devices(rng, config, row["removed"], row["residual"], segment, int(row["skin"]))

@@ -1,0 +1,167 @@
+"""How people sit in a wheelchair: made to their measures, feet on its plate, hands on the rims or in the lap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.spatial.transform import Rotation
+
+from a3dgen.core.errors import Rejected
+from a3dgen.devices.device import Device
+from a3dgen.devices.posture import Person, handle_of
+from a3dgen.devices.sampling import DevicesConfig, Drawn
+from a3dgen.fit.chain import Goals
+from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.devices.grip import HANDLE_M, closed_hands
+from a3dgen.geometry.devices.sweep import unit
+from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, Seat, wheels
+from a3dgen.geometry.skeleton import JOINT
+
+PLATE_M = 0.10
+"""Height of the footplate: 50 mm of ground clearance and more."""
+SOLE_M = 0.022
+SIDE_ROOM_M = 0.0125
+"""Room beside each hip: the seat is 25 mm wider than the hips."""
+SINK_M = 0.008
+"""How far the cushion gives."""
+RECLINE = 12.0
+HIP, KNEE = 82.0, 76.0
+"""Flexion, degrees."""
+_Y = np.array([0.0, 1.0, 0.0])
+
+
+def sit(
+    config: DevicesConfig, body: BodyData, fit: Mapping[str, Any], drawn: Drawn
+) -> tuple[dict[str, Any], tuple[Device, ...]]:
+    """Return the columns of Plans ``pose``, ``transl`` and ``reposed``, and the wheelchair with its place.
+
+    The chair stands where the person stood, turned by ``drawn.turn``. Head and neck stay as they are in the photo.
+
+    Raises:
+        Rejected: if a hand does not reach its rim.
+    """
+    person = Person.of(body, fit)
+    _bend(person)
+    _feet(person)
+    seat = _measure(person)
+    on_rims = drawn.posture == "rims"
+    for side in drawn.hands if on_rims else ():
+        _hold_rim(config, person, seat, side)
+    if not on_rims:
+        for side in ("left", "right"):
+            _rest_hand(person, side)
+    person.frame = person.frame @ Rotation.from_euler("y", drawn.turn, degrees=True).as_matrix()
+    pose, transl = person.camera()
+    facts = {**seat.facts(), "turn": _rounded(person.frame), "at": _rounded(person.place),
+             "hands": list(drawn.hands) if on_rims else []}  # fmt: skip
+    chair = Device("wheelchair", colours=(drawn.colour,), frame=facts)
+    reposed = np.ones(24, bool)
+    reposed[[JOINT["neck"], JOINT["head"]]] = False
+    pose[~reposed] = np.asarray(fit["pose"], np.float64)[~reposed]
+    return {"pose": pose, "transl": transl, "reposed": reposed}, (chair,)
+
+
+def _rounded(v: ndarray) -> list[float]:
+    return [round(float(x), 6) for x in np.ravel(v)]
+
+
+def _turn(axis: str, degrees: float | int) -> Rotation:
+    return Rotation.from_euler(axis, degrees, degrees=True)
+
+
+def _bend(person: Person) -> None:
+    """Sit upright with hanging arms; the pelvis is brought over the origin."""
+    keep = person.pose[[JOINT["neck"], JOINT["head"]]].copy()
+    pose = np.zeros((24, 3))
+    pose[0] = _turn("x", -RECLINE).as_rotvec()
+    for s, side in ((1, "left"), (-1, "right")):
+        pose[JOINT[f"{side}_hip"]] = (_turn("z", 3 * s) * _turn("x", -HIP)).as_rotvec()
+        pose[JOINT[f"{side}_knee"]] = _turn("x", KNEE).as_rotvec()
+        pose[JOINT[f"{side}_shoulder"]] = (_turn("x", 10) * _turn("z", -70 * s)).as_rotvec()
+        pose[JOINT[f"{side}_elbow"]] = (0, -s * np.radians(45), 0)
+    for name, degrees in (("spine1", 5), ("spine2", 3), ("spine3", 3)):
+        pose[JOINT[name]] = _turn("x", degrees).as_rotvec()
+    pose[[JOINT["neck"], JOINT["head"]]] = keep
+    person.pose = pose
+    person.shift = person.shift - person.kinematics()[1][0] * (1, 0, 1)
+
+
+def _feet(person: Person) -> None:
+    """Bring the feet side by side, soles level, shins a little ahead."""
+    hip = person.kinematics()[1][JOINT["left_hip"]].copy()
+    for s, side in ((1, "left"), (-1, "right")):
+        rest = {n: person.rest[JOINT[f"{side}_{n}"]] for n in ("hip", "knee", "ankle")}
+        thigh, shin = np.linalg.norm(rest["knee"] - rest["hip"]), np.linalg.norm(rest["ankle"] - rest["knee"])
+        knee = np.array([s * 0.098, hip[1] + 0.035, hip[2] + 0.985 * thigh])
+        ankle = np.array([s * 0.078, knee[1] - 0.98 * shin, knee[2] + 0.15 * shin])
+        k = JOINT[f"{side}_ankle"]
+        goals = Goals().point(JOINT[f"{side}_knee"], np.zeros(3), knee, 0.02).point(k, np.zeros(3), ankle, 0.01)
+        goals.direction(k, _Y, _Y, 4.0).direction(k, np.array([0, 0, 1.0]), np.array([0, 0, 1.0]), 2.0)
+        person.turn(tuple(f"{side}_{n}" for n in ("hip", "knee", "ankle")), goals, 0.03)
+
+
+def _owned(person: Person, *names: str) -> ndarray:
+    owner = person.body.mesh.weights.argmax(1)
+    return np.flatnonzero(np.isin(owner, [JOINT[n] for n in names]))
+
+
+def _measure(person: Person) -> Seat:
+    """Set the person on a chair of their measures, which stands on the ground, and return it."""
+    feet = _owned(person, *(f"{s}_{n}" for s in ("left", "right") for n in ("ankle", "foot")))
+    legs = person.vertices(_owned(person, "left_hip", "right_hip", "pelvis"))
+    joints = person.kinematics()[1]
+    hips, knees = joints[0][2], joints[JOINT["left_knee"]][2]
+
+    def under(start: float, end: float) -> float:
+        return float(legs[(legs[:, 2] > start) & (legs[:, 2] < end), 1].min())
+
+    rear = under(hips - 0.06, hips + 0.06) + SINK_M
+    front = under(knees - 0.16, knees - 0.07) + 0.6 * SINK_M
+    soles = person.vertices(feet)
+    lift = PLATE_M + SOLE_M - float(soles[:, 1].min())
+    sides = legs[legs[:, 1] < rear + 0.14]
+    behind = person.vertices(_owned(person, "pelvis", "spine1"))
+    back = float(behind[behind[:, 1] < rear + 0.3, 2].min()) + 0.010
+    width = float(np.ptp(sides[(sides[:, 2] < hips + 0.18), 0])) + 2 * SIDE_ROOM_M
+    person.shift = person.shift + (0, lift, 0)
+    return Seat(round(width, 5), (round(rear + lift, 5), round(back, 5)), (round(front + lift, 5),
+                round(knees - 0.075, 5)), (PLATE_M, round(float(soles[:, 2].min()), 5)))  # fmt: skip
+
+
+def _hold_rim(config: DevicesConfig, person: Person, seat: Seat, side: str) -> None:
+    sign, grip = (1.0 if side == "left" else -1.0), closed_hands(person.body)
+    wheel = wheels(seat)[side]
+    target, along = wheel.rim(np.radians(20))
+    target = target - (HANDLE_M - HAND_RIM_TUBE_M - 0.001) * wheel.axle  # the palm rests on the thinner rim
+    k = JOINT[f"{side}_hand"]
+    shoulder = person.kinematics()[1][JOINT[f"{side}_shoulder"]]
+    goals = Goals().point(k, grip.handle(side), target, 0.0015).direction(k, np.array([0, 0, 1.0]), along, 4.0)
+    goals.direction(k, np.array([sign, 0, 0]), unit(np.array([0, -0.75, 0.15])), 0.6)
+    goals.point(JOINT[f"{side}_elbow"], np.zeros(3), (shoulder + target) / 2
+                + 0.15 * unit(np.array([1.0 * sign, -0.1, -1.0])), 0.4)  # fmt: skip
+    person.turn(tuple(f"{side}_{n}" for n in ("collar", "shoulder", "elbow", "wrist")), goals, (0.5, 0.06, 0.06, 0.06))
+    off = float(np.linalg.norm(handle_of(person, grip, side)[0] - target))
+    if off > 1e-3 * config.contact_mm:
+        raise Rejected(f"no posture in a wheelchair: the hand is {1e3 * off:.0f} mm off its rim")
+
+
+def _rest_hand(person: Person, side: str) -> None:
+    """Lay a hand on the thigh, palm down."""
+    sign = 1.0 if side == "left" else -1.0
+    _, joints = person.kinematics()
+    hip, knee, shoulder = (joints[JOINT[f"{side}_{n}"]] for n in ("hip", "knee", "shoulder"))
+    target: Float[ndarray, "3"] = hip + 0.62 * (knee - hip) + (0.012 * sign, 0, 0)
+    thigh = person.vertices(_owned(person, f"{side}_hip"))
+    near = np.linalg.norm(thigh[:, [0, 2]] - target[[0, 2]], axis=1) < 0.05
+    target[1] = float(thigh[near, 1].max()) + 0.024
+    k = JOINT[f"{side}_hand"]
+    goals = Goals().point(k, np.zeros(3), target, 0.004)
+    goals.direction(k, np.array([0, -1.0, 0]), unit(np.array([0.1 * sign, -1.0, 0.1])), 1.5)
+    goals.direction(k, np.array([sign, 0, 0]), unit(np.array([-0.25 * sign, -0.1, 1.0])), 1.0)
+    middle = (shoulder + target) / 2
+    goals.point(JOINT[f"{side}_elbow"], np.zeros(3), middle + 0.16 * unit(np.array([1.2 * sign, -0.2, -0.5])), 0.25)
+    person.turn(tuple(f"{side}_{n}" for n in ("collar", "shoulder", "elbow", "wrist")), goals, (0.64, 0.08, 0.08, 0.08))

@@ -1,0 +1,186 @@
+"""An active wheelchair with a rigid frame, made to the measures of the person who sits in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from a3dgen.geometry.devices.sweep import BLACK, CARBON, RUBBER, STEEL, Look, Part, arc, bezier, ring, sweep, unit
+
+WHEEL_M, RIM_M, CASTER_M = 0.305, 0.262, 0.0625
+"""Radii of the wheel (24 inches), its hand rim and the casters."""
+CUSHION_M, TUBE_M = 0.05, 0.0145
+CAMBER = np.radians(3)
+RIM_ASIDE_M, HAND_RIM_TUBE_M = 0.032, 0.0095
+SPOKES = 18
+_X, _Y, _Z = np.eye(3)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Measures of a chair, m, in its own frame: x to the sitter's left, y up from the ground, z ahead.
+
+    Attributes:
+        width: of the seat. rear, front: (y, z) of the cushion's top at its edges. foot: (y, z) of the footplate's top
+            below the heels. back: height of the backrest above the cushion.
+    """
+
+    width: float
+    rear: tuple[float, float]
+    front: tuple[float, float]
+    foot: tuple[float, float]
+    back: float = 0.34
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Seat:
+        """Return the seat of plain JSON values."""
+        pairs = {k: (float(facts[k][0]), float(facts[k][1])) for k in ("rear", "front", "foot")}
+        return cls(float(facts["width"]), **pairs, back=float(facts["back"]))
+
+    def facts(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """One drive wheel: hub (3,) m; axle, the direction away from the chair; up and ahead span its plane."""
+
+    hub: Float[ndarray, "3"]
+    axle: Float[ndarray, "3"]
+    up: Float[ndarray, "3"]
+    ahead: Float[ndarray, "3"]
+
+    def rim(self, angle: float) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
+        """Return a point of the hand rim, ``angle`` (rad) ahead of its top, and the rim's direction there."""
+        out = np.cos(angle) * self.up + np.sin(angle) * self.ahead
+        along = np.cos(angle) * self.ahead - np.sin(angle) * self.up
+        return self.hub + RIM_ASIDE_M * self.axle + RIM_M * out, along
+
+
+def wheels(seat: Seat) -> dict[str, Wheel]:
+    """Return the drive wheels by side; they stand closer together at the top than on the ground."""
+    out = {}
+    for side, s in (("left", 1.0), ("right", -1.0)):
+        axle = unit(np.array([s * np.cos(CAMBER), np.sin(CAMBER), 0]))
+        up = unit(_Y - (_Y @ axle) * axle)
+        hub = np.array([s * (seat.width / 2 + 0.045), WHEEL_M, seat.rear[1] + 0.055])
+        out[side] = Wheel(hub, axle, up, _Z)
+    return out
+
+
+def wheelchair(seat: Seat, colour: tuple[int, int, int]) -> tuple[list[Part], dict[str, ndarray]]:
+    """Return the parts of a chair in its own frame, and its hubs, footplate and seat."""
+    frame = Look("metal", ("metal", colour))
+    parts: list[Part] = []
+    points: dict[str, ndarray] = {}
+    for side, wheel in wheels(seat).items():
+        s = 1.0 if side == "left" else -1.0
+        parts += [*_side_frame(seat, s, frame), *_drive_wheel(seat, wheel, s, frame), *_caster(seat, s, frame)]
+        points[f"{side}_hub"] = wheel.hub
+    parts += _middle(seat, frame)
+    points["footplate"] = np.array([0, *seat.foot])
+    points["seat"] = np.array([0, *seat.rear])
+    return parts, points
+
+
+def _side_frame(seat: Seat, s: float, frame: Look) -> list[Part]:
+    (yb, zb), (yf, zf), foot = seat.rear, seat.front, seat.foot
+    x = s * (seat.width / 2 - 0.005)
+    rear = np.array([x, yb - CUSHION_M - TUBE_M, zb - 0.01])
+    front = np.array([x, yf - CUSHION_M - TUBE_M, zf - 0.02])
+    end = np.array([s * 0.162, foot[0] - 0.01, foot[1] + 0.02])
+    knee = np.array([x * 0.97, (yf + foot[0]) / 2, max(zf + 0.06, foot[1] - 0.05)])
+    down = bezier(front, front + (0, -0.01, 0.075), knee, end + (0, 0.06, -0.01), end, n=16)
+    top = np.array([s * (seat.width / 2 - 0.015), yb + seat.back, zb - 0.02 - 0.10 * seat.back])
+    handle = bezier(top - 0.03 * _Y, top + 0.005 * _Y, top + (0, 0.005, -0.02), top - 0.10 * _Z, n=8)
+    guard = np.array([[s * (seat.width / 2 + 0.006), yb + 0.05, zb + 0.02],
+                      [s * (seat.width / 2 + 0.006), yb + 0.16, zb + 0.145],
+                      [s * (seat.width / 2 + 0.006), yb + 0.03, zb + 0.27]])  # fmt: skip
+    return [
+        sweep("frame", np.concatenate([np.linspace(rear, front, 6)[:-1], down]), TUBE_M, look=frame),
+        sweep("cane", np.array([rear + (0, -0.005, 0.005), top]), 0.0115, look=frame, corners=12),
+        sweep("push handle", handle, 0.0145, look=Look("rubber", RUBBER), corners=12),
+        sweep("guard", bezier(*guard, n=8), 0.002, 0.05, Look("carbon", CARBON), 4, 14, _Y),
+    ]
+
+
+def _drive_wheel(seat: Seat, wheel: Wheel, s: float, frame: Look) -> list[Part]:
+    turn = np.stack([wheel.axle, wheel.up, np.cross(wheel.axle, wheel.up)], 1)
+    yb, x, hub = seat.rear[0], s * (seat.width / 2 - 0.005), wheel.hub
+    axle = np.array([hub - wheel.axle * 0.03, [s * (seat.width / 2 - 0.03), WHEEL_M + 0.002, hub[2]]])
+    plate = np.array([[x, WHEEL_M - 0.03, hub[2]], [x, yb - CUSHION_M - TUBE_M, hub[2]]])
+    return [
+        *(part.moved(turn, hub) for part in _wheel()),
+        sweep("axle", axle, 0.0125, look=frame, corners=12),
+        sweep("plate", plate, 0.006, 0.03, frame, 5, 12, _Z),
+    ]
+
+
+@lru_cache(1)
+def _wheel() -> tuple[Part, ...]:
+    """A drive wheel with its hand rim about the origin, x along the axle."""
+    black, steel = Look("plastic", BLACK), Look("metal", STEEL)
+    circle = lambda r, off=0.0: arc(off * _X, _Y, _Z, r, n=56)  # noqa: E731
+    parts = [
+        ring("tyre", circle(WHEEL_M - 0.0125), 0.0125, _X, Look("rubber", RUBBER)),
+        ring("rim", circle(WHEEL_M - 0.031), 0.010, _X, Look("plastic", ("solid", (38, 38, 42))), 10),
+        ring("hand rim", circle(RIM_M, RIM_ASIDE_M), HAND_RIM_TUBE_M, _X, steel),
+        sweep("hub", np.array([-0.028 * _X, 0.022 * _X]), 0.02, look=black),
+    ]
+    for k in range(SPOKES):
+        a, lean = 2 * np.pi * k / SPOKES, (-1) ** k
+        out, foot = np.cos(a) * _Y + np.sin(a) * _Z, np.cos(a + lean) * _Y + np.sin(a + lean) * _Z
+        start = 0.018 * lean * _X + 0.018 * foot
+        parts.append(sweep("spoke", np.array([start, (WHEEL_M - 0.033) * out]), 0.0011, look=steel, corners=5))
+    for k in range(6):
+        a = 2 * np.pi * (k + 0.5) / 6
+        out = np.cos(a) * _Y + np.sin(a) * _Z
+        ends = np.array([out * (WHEEL_M - 0.032), RIM_ASIDE_M * _X + out * RIM_M])
+        parts.append(sweep("tab", ends, 0.004, look=steel, corners=8))
+    return tuple(parts)
+
+
+def _caster(seat: Seat, s: float, frame: Look) -> list[Part]:
+    yf, zf = seat.front
+    steel, z = Look("metal", STEEL), zf - 0.03
+    c = np.array([s * (seat.width / 2 - 0.02), CASTER_M, z - 0.035])
+    at = lambda y, zz=z, x=c[0]: np.array([x, y, zz])  # noqa: E731
+    r = CASTER_M
+    under = yf - CUSHION_M
+    stem = bezier(at(2 * r + 0.085), at(2 * r + 0.16), at(under - 0.10, z - 0.04), at(under - TUBE_M, z - 0.05), n=8)
+    parts = [
+        ring("caster", arc(c, _Y, _Z, r - 0.014, n=32), 0.014, _X, Look("rubber", RUBBER)),
+        sweep("caster hub", np.array([c - 0.012 * _X, c + 0.012 * _X]), r - 0.022, look=Look("plastic", STEEL),
+              corners=20),
+        sweep("housing", np.array([at(2 * r + 0.03), at(2 * r + 0.10)]), 0.017, look=frame),
+        sweep("stem", stem, 0.012, look=frame, corners=12),
+    ]  # fmt: skip
+    for g in (-1, 1):
+        leg = bezier(c + g * 0.02 * _X, c + (g * 0.024, r, 0.01), at(2 * r + 0.025, z, c[0] + g * 0.012),
+                     at(2 * r + 0.035), n=8)  # fmt: skip
+        parts.append(sweep("fork", leg, 0.004, 0.011, steel, 2, 10, _X))
+    return parts
+
+
+def _middle(seat: Seat, frame: Look) -> list[Part]:
+    (yb, zb), (yf, zf), foot, w = seat.rear, seat.front, seat.foot, seat.width
+    at = lambda y, z, x=0.0: np.array([x, y, z])  # noqa: E731
+    cushion = np.linspace(at(yb - CUSHION_M / 2, zb + 0.02), at(yf - CUSHION_M / 2, zf), 10)
+    back = np.array([at(yb + 0.03, zb - 0.022), at(yb + seat.back - 0.02, zb - 0.022 - 0.10 * seat.back)])
+    hub_z = zb + 0.055
+    plate = np.array([at(foot[0] - 0.008, foot[1] + 0.06, x) for x in (-0.165, 0.165)])
+    return [
+        sweep("cushion", cushion, w / 2 - 0.012, CUSHION_M / 2, Look("cloth", ("weave", (26, 26, 30)), soft=True), 5,
+              28, _Y),
+        sweep("back", back, w / 2 - 0.008, 0.010, Look("cloth", ("weave", (30, 30, 36)), soft=True), 5, 24, _Z),
+        sweep("camber tube", np.array([at(WHEEL_M + 0.002, hub_z, x) for x in (-w / 2 + 0.03, w / 2 - 0.03)]), 0.016,
+              look=frame),
+        sweep("footplate", plate, 0.075, 0.006, Look("plastic", BLACK), 6, 20, _Y),
+    ]  # fmt: skip

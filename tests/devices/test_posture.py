@@ -1,0 +1,108 @@
+"""People with crutches and canes: hands on handles, tips and soles on the ground, no joint moved without need."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from people import LOOK, amputee_of, fit_of
+
+from a3dgen.devices.attach import attach
+from a3dgen.devices.posture import Person, elbow_flexion, plant, pose_with_aids
+from a3dgen.devices.sampling import DevicesConfig, Drawn
+from a3dgen.devices.sitting import sit
+from a3dgen.fit.chain import Goals, solve
+from a3dgen.geometry.body import rest_joints
+from a3dgen.geometry.skeleton import JOINT
+
+CONFIG = DevicesConfig(use="balanced")
+
+
+@pytest.fixture(scope="module")
+def held(body):
+    fit = fit_of(body, 40, 8, seed=2)
+    posture, devices = pose_with_aids(CONFIG, body, fit, Drawn((), "crutches"))
+    return fit, posture, devices
+
+
+def test_hands_hold_and_tips_stand(held, body):
+    fit, posture, devices = held
+    amputee = amputee_of(body, fit | posture, devices=devices)
+    up = np.array(devices[0].up)
+    for a in attach(body, amputee, LOOK, devices).attached:
+        parts = {p.name: p.vertices for p in a.parts}
+        lowest = min(float((v @ up).min()) for v in parts.values())
+        assert lowest == pytest.approx(np.array(a.device.tip) @ up, abs=1e-5)  # the ferrule stands on the tip's plane
+        hand = amputee.vertices[body.mesh.weights.argmax(1) == JOINT[f"{a.device.side}_hand"]]
+        near = np.linalg.norm(hand[:, None] - parts["grip"][None], axis=2).min()
+        assert near < 0.003  # fingers touch the handle
+        assert 10 < np.degrees(elbow_flexion(amputee.posed.joints, a.device.side)) < 40
+    heights = [np.array(d.tip) @ up for d in devices]
+    assert abs(heights[0] - heights[1]) < 1e-4
+
+
+def test_only_what_must_move_moves(held):
+    fit, posture, _ = held
+    moved = posture["reposed"]
+    assert not moved[[0, JOINT["spine1"], JOINT["neck"], JOINT["head"]]].any()
+    assert moved[[JOINT["left_shoulder"], JOINT["right_elbow"]]].all()
+    assert (posture["pose"][~moved] == fit["pose"][~moved]).all()
+
+
+def test_feet_are_planted(body):
+    person = Person.of(body, fit_of(body, 0, 20, seed=1))
+    person.shift = person.shift + (0, 0.03, 0)
+    plant(person)
+    feet = np.isin(body.mesh.weights.argmax(1), [JOINT["left_ankle"], JOINT["left_foot"], JOINT["right_ankle"]])
+    low = person.vertices(np.flatnonzero(feet))[:, 1].min()
+    assert low == pytest.approx(0.016, abs=0.002)
+
+
+def test_somebody_who_sits_gets_no_crutch(body):
+    fit = fit_of(body, 0, 80)
+    assert pose_with_aids(CONFIG, body, fit, Drawn((), "crutches")) == ({}, ())
+
+
+def test_inverse_kinematics_reaches_what_can_be_reached(body):
+    rest = rest_joints(body, np.zeros(body.num_betas))
+    pose = np.zeros((24, 3))
+    hand, names = JOINT["left_hand"], [JOINT[f"left_{n}"] for n in ("collar", "shoulder", "elbow", "wrist")]
+    target = rest[JOINT["left_shoulder"]] + (0.15, -0.38, 0.12)
+    out = solve(pose, rest, tuple(names), Goals().point(hand, np.zeros(3), target, 0.001), 0.05)
+    from a3dgen.geometry.body import forward_kinematics
+    from a3dgen.geometry.rotations import rotvec_to_matrix
+
+    _, joints = forward_kinematics(rotvec_to_matrix(out), rest)
+    assert np.linalg.norm(joints[hand] - target) < 1e-3
+    others = np.setdiff1d(np.arange(24), names)
+    assert (out[others] == 0).all()
+
+
+def test_sitting_in_a_wheelchair(body):
+    fit = fit_of(body, 30, 40, seed=4)
+    posture, (chair,) = sit(CONFIG, body, fit, Drawn((), "wheelchair", posture="rims", turn=25.0))
+    amputee = amputee_of(body, fit | posture, devices=(chair,))
+    attached = attach(body, amputee, LOOK, [chair]).attached[0]
+    turn, at = np.reshape(chair.frame["turn"], (3, 3)), np.array(chair.frame["at"])
+    local = {}
+    for part in attached.parts:
+        solid = trimesh.Trimesh(part.vertices, part.faces, process=False)
+        assert solid.is_watertight, part.name
+        assert solid.volume > 0, part.name
+        local.setdefault(part.name, []).append((part.vertices - at) @ turn)
+    assert min(v[:, 1].min() for v in local["tyre"] + local["caster"]) == pytest.approx(0, abs=0.002)
+    skin, owner = (amputee.vertices - at) @ turn, body.mesh.weights.argmax(1)
+    for side in ("left", "right"):
+        foot = np.isin(owner, [JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]])
+        assert skin[foot, 1].min() - chair.frame["foot"][0] == pytest.approx(0.022, abs=0.005)  # a sole between them
+        hand = skin[owner == JOINT[f"{side}_hand"]]
+        rim = np.concatenate(local["hand rim"])
+        assert np.linalg.norm(hand[:, None] - rim[None], axis=2).min() < 0.005
+    hips = skin[np.isin(owner, [JOINT["pelvis"], JOINT["left_hip"], JOINT["right_hip"]])]
+    (rear, back), (front, ahead) = chair.frame["rear"], chair.frame["front"]
+    on = hips[(hips[:, 2] > back) & (hips[:, 2] < ahead)]
+    gap = on[:, 1] - np.interp(on[:, 2], (back, ahead), (rear, front))
+    assert -0.03 < gap.min() < 0  # the cushion gives, and carries
+    assert (posture["pose"][JOINT["head"]] == fit["pose"][JOINT["head"]]).all()
+    lap, _ = sit(CONFIG, body, fit, Drawn((), "wheelchair", posture="lap"))
+    assert not np.allclose(lap["pose"], posture["pose"])
