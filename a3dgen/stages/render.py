@@ -20,7 +20,7 @@ from a3dgen.compositing.draw import Picture, draw
 from a3dgen.compositing.scene import Scene, load_scene
 from a3dgen.core.errors import ConfigError, DataError, Rejected, nearest
 from a3dgen.core.pool import Pool
-from a3dgen.core.records import OUTSIDE, VISIBLE, Renders
+from a3dgen.core.records import OCCLUDED, OUTSIDE, VISIBLE, Renders
 from a3dgen.core.registry import available
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
@@ -44,11 +44,14 @@ from a3dgen.geometry.visibility import (
     region_visibility,
 )
 from a3dgen.io import images
+from a3dgen.removal.mask_ops import dilate
 from a3dgen.renderers import TABLE
 
 log = logging.getLogger("a3dgen")
 
 VERSION = 10
+_MASK_EDGE_PX = 3.0
+"""A visible keypoint of a photo's person may lie this far off their mask."""
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 
@@ -207,9 +210,23 @@ def write_erased(
     seen = measure(sample.amputee, plan, scene, sample.picture, reach)
     if config.reject_invisible:
         _check_stumps(config, sample.amputee, plan, scene, sample.picture, seen)
+    seen["state"] = _seen_in_photo(seen["state"], seen["keypoints"], scene, sample.labels > 0)
     files = _write(config, person, plan, sample.picture, sample.labels, context)
     facts = {"mode": ERASE, "registered_pose": sample.pose, "registered_error": sample.error}
     return {"key": str(plan["key"]), **files, **seen, **_sizes(sample.amputee), **facts}
+
+
+def _seen_in_photo(
+    state: UInt8[ndarray, "44"], keypoints: Float[ndarray, "44 3"], scene: Scene, mask: Bool[ndarray, "h w"]
+) -> UInt8[ndarray, "44"]:
+    """Return the states with visible rows occluded where the photo shows somebody or something else: the fit is seen
+    there, the person is not."""
+    near = dilate(mask, _MASK_EDGE_PX)
+    h, w = mask.shape
+    with np.errstate(invalid="ignore"):
+        pixels = np.nan_to_num(project(np.asarray(keypoints, np.float64), scene.K))
+    x, y = np.clip(np.rint(pixels), 0, (w - 1, h - 1)).astype(int).T
+    return np.where((state == VISIBLE) & ~near[y, x], OCCLUDED, state).astype(np.uint8)
 
 
 def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:
