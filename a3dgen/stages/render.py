@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild, removed_regions
