@@ -34,6 +34,7 @@ from a3dgen.erasure.picture import ErasedSample, draw_erased
 from a3dgen.erasure.subject import Subject, load_subject
 from a3dgen.formats.names import sample_name
 from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints
 from a3dgen.geometry.visibility import (
