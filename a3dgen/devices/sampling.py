@@ -50,7 +50,6 @@ class DevicesConfig:
             ``trousers`` (worn down to the shoe; most of such samples are rejected because nothing shows).
         contact_mm: most that a grip may be off the hand, or a tip or sole off the ground.
         penetration_mm: most that a rigid device may lie inside the body.
-        soft_mm: the same for cushions.
     """
 
     use: str = "none"
@@ -60,7 +59,6 @@ class DevicesConfig:
     cover: Mapping[str, float] = field(default_factory=lambda: {"bare": 0.8, "rolled": 0.2})
     contact_mm: float = 5.0
     penetration_mm: float = 5.0
-    soft_mm: float = 30.0
 
     def __post_init__(self) -> None:
         if self.use not in USES:
@@ -76,8 +74,8 @@ class DevicesConfig:
                 raise ConfigError(f"devices.cover: '{name}: {weight}': give weights of {', '.join(COVERS)}")
         if not sum(self.cover.values()) > 0:
             raise ConfigError("devices.cover: one weight must be positive")
-        if min(self.contact_mm, self.penetration_mm, self.soft_mm) <= 0:
-            raise ConfigError("devices: contact_mm, penetration_mm and soft_mm must be positive")
+        if min(self.contact_mm, self.penetration_mm) <= 0:
+            raise ConfigError("devices: contact_mm and penetration_mm must be positive")
 
     @property
     def off(self) -> bool:
@@ -154,7 +152,8 @@ def draw_devices(
             room = (1 - float(residual[region.index])) * float(segment[region.index])
             if room >= LEAST_BUILD_M[kind] and residual[region.index] >= LEAST_RESIDUAL[level]:
                 prostheses.append(_prosthesis(kind, region.name, region.side, config, preset, numbers, tone))
-    side, aid, colour = _aid(rng, config, preset, removed, bool(prostheses))
+    worn = {d.side for d in prostheses}
+    side, aid, colour = _aid(rng, config, preset, removed, worn)
     how = rng.random(2)
     gone = absent_joints(removed)
     handless = tuple(s for s in ("left", "right") if gone[JOINT[f"{s}_wrist"]])
@@ -191,18 +190,21 @@ def _finish(u: float, tone: int, cosmetic: bool) -> tuple[str, tuple[tuple[int, 
 
 
 def _aid(
-    rng: Generator, config: DevicesConfig, preset: Any, removed: ndarray, worn: bool
+    rng: Generator, config: DevicesConfig, preset: Any, removed: ndarray, worn: set[str]
 ) -> tuple[str, str, tuple[int, int, int]]:
     gone = absent_joints(removed)
     legs = [bool(gone[JOINT[f"{s}_ankle"]]) for s in ("left", "right")]
     arms = [bool(gone[JOINT[f"{s}_wrist"]]) for s in ("left", "right")]
     numbers = rng.random(4)
-    table = preset["aid_other" if not any(legs) else "aid_leg_worn" if worn else "aid_leg_not_worn"]["weights"]
+    lost = [s for s, gone in zip(("left", "right"), legs, strict=True) if gone]
+    table = preset["aid_other" if not lost else "aid_leg_worn" if worn >= set(lost) else "aid_leg_not_worn"]["weights"]
     side = "left" if (legs[1] if legs[0] != legs[1] else numbers[0] < 0.5) else "right"
     if arms[0 if side == "left" else 1]:
         side = "right" if side == "left" else "left"
     free = {"none": True, "crutches": not any(arms), "wheelchair": True}
     some = {a: w for a, w in table.items() if a not in config.exclude and free.get(a, not all(arms))}
+    if len(lost) == 2 and not worn >= set(lost):  # nobody stands on no leg, or on one prosthesis alone
+        some = {a: w for a, w in some.items() if a in ("none", "wheelchair")}
     if config.aid >= 0:
         total = sum(w for a, w in some.items() if a != "none")
         some = {a: w * config.aid / total for a, w in some.items() if a != "none"} if total else {}

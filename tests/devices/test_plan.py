@@ -93,6 +93,8 @@ def test_shares_follow_the_table_and_hands_that_are_gone_hold_nothing() -> None:
     assert held == {"right"}  # away from the removed leg
     one_handed = [draw(DevicesConfig(use="clinical", aid=1.0), n, "left_foot", "right_hand") for n in range(60)]
     assert all("right" not in d.hands for d in one_handed)
+    always = DevicesConfig(use="clinical", aid=1.0, prosthesis=0.0)
+    assert {draw(always, n, "left_foot", "right_knee").aid for n in range(40)} == {"wheelchair"}  # no leg to stand on
     nobody = DevicesConfig(use="clinical", aid=0.0)
     assert {draw(nobody, n, "left_knee").aid for n in range(50)} == {"none"}
 
