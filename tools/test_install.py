@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,12 +113,22 @@ def _for_everybody(prefix: Path, version: str, work: Path) -> Path:
     return copy / "bin" / f"python{version}"
 
 
+def requirements(wheel: Path) -> list[str]:
+    """Return what a wheel requires without any extra."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        lines = archive.read(name).decode().splitlines()
+    required = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    return [r for r in required if "extra ==" not in r]
+
+
 def make_environment(python: Path, versions: str, wheel: Path, uv: Path, folder: Path) -> Path:
     """Install the wheel into a new environment that nobody can write to; returns its ``bin``."""
     run([uv, "venv", "-q", "--seed", "--python", python, folder])
     resolution = {"lowest": "lowest-direct", "newest": "highest"}[versions]
+    asked = [r for r in requirements(wheel) if versions == "lowest"]  # direct ones, so that their lowest are taken
     run([uv, "pip", "install", "-q", "--python", folder / "bin" / "python", "--only-binary", ":all:",
-         "--resolution", resolution, "--compile-bytecode", wheel], cwd=folder)  # fmt: skip
+         "--resolution", resolution, "--compile-bytecode", wheel, *asked], cwd=folder)  # fmt: skip
     print(run([uv, "pip", "check", "--python", folder / "bin" / "python"]).strip().splitlines()[-1], flush=True)
     run(["chmod", "-R", "a-w,a+rX", folder])  # root could write all the same; nobody cannot
     return folder / "bin"
