@@ -16,8 +16,9 @@ from scipy.optimize import minimize
 from a3dgen.removal.mask_ops import dilate
 
 PATCH, PATCHES = 9, 200
-RIM, AWAY = 5.0, 4.0
-"""The rim reaches this far around the hole, px; this near to what was drawn nothing is looked at."""
+RIM, AWAY = 5.0, 12.0
+"""The rim reaches this far around the hole, px; this near to what was drawn nothing is looked at: a patch and a JPEG
+block reach that far, and would show the limb itself."""
 FOLDS = 5
 JPEG = 90
 MIN_PATCHES = 12
