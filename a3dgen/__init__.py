@@ -5,6 +5,7 @@ From files to a dataset:
     build(config, out, **overrides)     a dataset from COCO, MPII, Human3.6M or the demo, as `a3dgen build`
     custom(folder, out, ...)            a dataset from a folder of photos, as `a3dgen custom`
     validate(folder)                    check a dataset against every rule of the A3D format
+    mocap.convert(MocapConfig(...))     joints of AMASS's sequences, amputee copies included, as `a3dgen mocap`
     A3DDataset(folder, subsets)         a torch Dataset of crops with labels (needs torch)
 
 One person, as arrays:
@@ -41,6 +42,7 @@ _PUBLIC = {
     "Picture": "a3dgen.api",
     "validate": "a3dgen.formats.validation",
     "A3DDataset": "a3dgen.data",
+    "mocap": "a3dgen.mocap",
     "Amputee": "a3dgen.amputation.rebuild",
     "Look": "a3dgen.appearance.look",
     "Region": "a3dgen.geometry.regions",
@@ -55,6 +57,7 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from a3dgen import mocap as mocap
     from a3dgen.amputation.rebuild import Amputee as Amputee
     from a3dgen.api import BuildResult as BuildResult
     from a3dgen.api import Picture as Picture
@@ -83,7 +86,8 @@ def public(name: str) -> Any:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'a3dgen' has no attribute '{name}'")
-    value = globals()[name] = import_module("a3dgen.fit") if name == "fit" else public(name)
+    inner = {"fit": "a3dgen.fit", "mocap": "a3dgen.mocap"}.get(name)
+    value = globals()[name] = import_module(inner) if inner else public(name)
     return value
 
 

@@ -152,6 +152,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     networks.add_argument("--quiet", action="store_true", help="show nothing but errors")
     prior = add("fit-prior", "learn a pose prior from recorded or fitted poses, for fit.prior")
     _add_prior(prior)
+    _add_mocap(add("mocap", "turn AMASS motion capture into joint files (and rotations, and amputee copies)"))
     bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what to measure, and its options")
     return parser
@@ -246,12 +247,45 @@ def _add_validate(command: argparse.ArgumentParser) -> None:
 
 def _add_prior(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--from", dest="source", required=True, metavar="DIR|FILE", help="AMASS folder, <build>/fit, or npz with 'pose'"
+        "--from",
+        dest="source",
+        required=True,
+        metavar="DIR|FILE",
+        help="AMASS folder, joints/ of 'a3dgen mocap --rotations', <build>/fit, or npz with 'pose'",
     )
     command.add_argument("--out", default="prior.npz", metavar="FILE", help="where to (prior.npz)")
     command.add_argument("--components", type=int, default=16, metavar="N", help="Gaussians of the mixture (16)")
     command.add_argument("--samples", type=int, default=20000, metavar="N", help="poses used at most (20000)")
     command.add_argument("--seed", type=int, default=0, help="of the drawing (0)")
+
+
+def _add_mocap(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("folder", nargs="?", metavar="AMASS_DIR", help="holds <dataset>/<subject>/<sequence>.npz")
+    add("--out", "--out_dir", metavar="DIR", help="folder for <dataset>.npz and report.json")
+    add("--regressor", "--joint_regressor", metavar="NPY", help="joint regressor (J, 6890), e.g. J_regressor_h36m.npy")
+    add("--smplh", metavar="DIR", help="holds smplh/{female,male,neutral}/model.npz and dmpls/ (body_models)")
+    add("--body", choices=("smplh", "anny"), default="smplh", help="anny: the open body, without licensed files")
+    add("--datasets", metavar="A,B", help="only these datasets")
+    add("--fps", "--r", type=float, default=50.0, metavar="F", help="frame rate of the result (50)")
+    add("--interp", choices=("linear", "slerp"), default="linear", help="between joints, or between poses (linear)")
+    add("--rotations", action="store_true", help="write <dataset>_rot.npz: SMPL's 24 parent-relative rotations")
+    add("--amputees", type=int, default=0, metavar="N", help="copies with limb loss of each sequence (0)")
+    add(
+        "--regions",
+        default="uniform",
+        metavar="A,B",
+        help="what the copies lack: uniform, clinical, or names (uniform)",
+    )
+    add("--residual", default="clinical", metavar="A..B", help="stump length, share of the segment (clinical)")
+    add("--absent", choices=("tip", "nan", "zero"), default="tip", help="what absent rows hold (tip of the stump)")
+    add("--seed", type=int, default=0, help="of the drawing of regions (0)")
+    add("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
+    add("--batch_size", type=int, metavar="N", help="frames in memory at a time (2048)")
+    add("--overwrite", action="store_true", help="replace results that exist")
+    add("--quiet", action="store_true", help="show nothing but errors and skipped files")
+    add("--amass_dir", help=argparse.SUPPRESS)
+    add("--gpu_id", help=argparse.SUPPRESS)
 
 
 def _add_body(command: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def read(
     """
     path = Path(path)
     with _opened(path) as (_, archive):
-        members = _members(path, archive, folders, names)
+        members = npz_members(path, archive, folders, names)
         total, most = sum(i.file_size for i in members.values()), min(max_bytes, memory_bytes())
         if total > most:
             raise DataError(f"{path}: unpacks to {total / 1e9:.1f} GB, more than the limit of {most / 1e9:.1f} GB")
@@ -104,9 +104,24 @@ def open_npz(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, np.ndarra
     """
     with tempfile.TemporaryDirectory(prefix="a3dgen-npz-") as scratch:
         with _opened(path) as (file, archive):
-            members = _members(path, archive, False, names)
+            members = npz_members(path, archive, False, names)
             arrays = {n: _mapped(path, file, archive, info, Path(scratch) / n) for n, info in members.items()}
         yield arrays
+
+
+@contextmanager
+def member_stream(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """Open one member of an npz for reading from its first byte; what is in it is not looked at.
+
+    Raises:
+        DataError: if the file is no npz, or has no such member.
+    """
+    with _opened(path) as (_, archive):
+        members = npz_members(path, archive, False, (name,))
+        if name not in members:
+            raise DataError(f"{path}: lacks '{name}'")
+        with archive.open(members[name]) as stream:
+            yield stream
 
 
 @contextmanager
@@ -120,10 +135,10 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except DAMAGED_NPZ as error:
-        raise DataError(f"{path}: not a readable npz ({_line(error)})") from None
+        raise DataError(f"{path}: not a readable npz ({one_line(error)})") from None
 
 
-def _members(
+def npz_members(
     path: Path, archive: zipfile.ZipFile, folders: bool, names: Iterable[str] | None
 ) -> dict[str, zipfile.ZipInfo]:
     wanted = None if names is None else set(names)
@@ -151,7 +166,7 @@ def _loaded(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, objects
 
 def _filled(where: str, stream: Any, size: int, objects: bool) -> np.ndarray:
     """Read header and data of one array; ``size`` bytes are left in the stream."""
-    (shape, fortran, dtype), data = _header(where, stream, size)
+    (shape, fortran, dtype), data = array_header(where, stream, size)
     if dtype.hasobject:
         array = _objects(where, stream.read(), shape)
         if not objects and not all(isinstance(v, str) for v in array.ravel()):
@@ -172,7 +187,7 @@ def _filled(where: str, stream: Any, size: int, objects: bool) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _header(where: str, stream: Any, size: int) -> tuple[_Header, int]:
+def array_header(where: str, stream: Any, size: int) -> tuple[_Header, int]:
     """Return the checked header, and the number of bytes that follow it."""
     counted = _Counted(stream)
     try:
@@ -181,7 +196,7 @@ def _header(where: str, stream: Any, size: int) -> tuple[_Header, int]:
     except DataError:
         raise
     except Exception as error:  # parsed as a Python literal, then as a dtype: many things can be wrong with it
-        raise DataError(f"{where}: bad array header ({_line(error)})") from None
+        raise DataError(f"{where}: bad array header ({one_line(error)})") from None
     left = size - counted.read_bytes
     if dtype.kind not in _KINDS or (dtype.hasobject and dtype != np.dtype(object)):
         raise DataError(f"{where}: is {str(dtype)[:80]}, wanted numbers or text")
@@ -222,7 +237,7 @@ def _mapped(path: Path, file: BinaryIO, archive: zipfile.ZipFile, info: zipfile.
     with source.open("rb") as stream:
         stream.seek(offset)
         size = min(info.file_size, source.stat().st_size - offset)
-        (shape, fortran, dtype), data = _header(where, stream, size)
+        (shape, fortran, dtype), data = array_header(where, stream, size)
         start = stream.tell()
         if dtype.hasobject:
             return _objects(where, stream.read(data), shape)
@@ -247,5 +262,6 @@ def _objects(where: str, pickled: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return the start of an error's message on one line."""
     return " ".join(str(error).split())[:80] or type(error).__name__

@@ -27,7 +27,7 @@ _STOP, _STRING = ord("."), ord("S")
 _MAX_BITS = 512
 
 
-class _Machine:
+class Machine:
     """The stack, the marks and the memo of one pickle."""
 
     def __init__(self, program: bytes) -> None:
@@ -72,10 +72,26 @@ class _Machine:
             rest.seek(position)
             argument = _old_string(rest.readline()) if code == _STRING else op.arg.reader(rest)
             position = rest.tell()
-            if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
-                raise Refused("a number of thousands of digits")
-        _OPS[op.name](self, argument)
+        self._do(op.name, argument)
         return position
+
+    def step(self, name: str, argument: Any) -> None:
+        """Execute one instruction as ``pickletools.genops`` gives it, for programs that are read as they run."""
+        if name == "MEMOIZE":
+            self.memo[len(self.memo)] = self.stack[-1]
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self.stack[-1]
+        elif name in ("SHORT_BINUNICODE", "BINUNICODE"):
+            self.push(argument)
+        elif name != "STOP":
+            if name not in _OPS:
+                raise Refused(f"the instruction {name}")
+            self._do(name, argument)
+
+    def _do(self, name: str, argument: Any) -> None:
+        if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
+            raise Refused("a number of thousands of digits")
+        _OPS[name](self, argument)
 
     def _text(self, start: int, end: int) -> str:
         if end > len(self._program):
@@ -168,7 +184,7 @@ def _old_string(line: bytes) -> str:
     return codecs.escape_decode(quoted[1:-1])[0].decode("latin1")
 
 
-def _new_dict(m: _Machine, flat: list[Any]) -> None:
+def _new_dict(m: Machine, flat: list[Any]) -> None:
     m.push(Dict())
     m.set_items(flat)
 
@@ -178,15 +194,15 @@ _VALUES = (
     "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
     "STRING", "UNICODE", "BINUNICODE8",
 )  # fmt: skip
-_OPS: dict[str, Callable[[_Machine, Any], Any]] = {
-    **dict.fromkeys(_VALUES, _Machine.push),
+_OPS: dict[str, Callable[[Machine, Any], Any]] = {
+    **dict.fromkeys(_VALUES, Machine.push),
     "PROTO": lambda m, a: None,
     "FRAME": lambda m, a: None,
     "NONE": lambda m, a: m.push(None),
     "NEWTRUE": lambda m, a: m.push(True),
     "NEWFALSE": lambda m, a: m.push(False),
-    "MARK": _Machine.mark,
-    "POP": _Machine.drop,
+    "MARK": Machine.mark,
+    "POP": Machine.drop,
     "POP_MARK": lambda m, a: m.popped(),
     "DUP": lambda m, a: m.push(m.stack[-1]),
     "PUT": lambda m, a: m.memo.__setitem__(a, m.stack[-1]),
@@ -210,12 +226,12 @@ _OPS: dict[str, Callable[[_Machine, Any], Any]] = {
     "SETITEMS": lambda m, a: m.set_items(m.popped()),
     "ADDITEMS": lambda m, a: m.add_items(m.popped()),
     "GLOBAL": lambda m, a: m.push(m.name(*a.split(" ", 1))),
-    "STACK_GLOBAL": _Machine.stack_name,
-    "REDUCE": _Machine.reduce,
-    "NEWOBJ": _Machine.reduce,
-    "INST": _Machine.old_instance,
-    "OBJ": _Machine.old_object,
-    "BUILD": _Machine.build,
+    "STACK_GLOBAL": Machine.stack_name,
+    "REDUCE": Machine.reduce,
+    "NEWOBJ": Machine.reduce,
+    "INST": Machine.old_instance,
+    "OBJ": Machine.old_object,
+    "BUILD": Machine.build,
 }
 """Everything the machine can do. Not in it, and so refused: EXT1-4, PERSID, BINPERSID, NEWOBJ_EX, NEXT_BUFFER."""
 
@@ -236,7 +252,7 @@ def read_pickle(path: str | Path) -> Any:
 def plain_data(pickled: bytes, where: str) -> Any:
     """Read a pickle in memory, as ``read_pickle`` does; ``where`` names it in errors."""
     try:
-        return plain(_Machine(pickled).run())
+        return plain(Machine(pickled).run())
     except Exception as error:  # a program of random bytes fails in many ways
         other = is_not_the_file(pickled[:512]) or _line_ends(pickled)
         if other:

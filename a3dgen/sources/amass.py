@@ -12,15 +12,15 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError
 from a3dgen.fit.pose_distribution import CAMERA_TILT
 from a3dgen.fit.prediction import load_predictions
-from a3dgen.geometry.rotations import rotvec_to_matrix
+from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.io.damage import DAMAGED_NPZ
 from a3dgen.io.npz import member_names, read
 from a3dgen.io.shards import read_shard
+from a3dgen.sources.amass_sequence import RATES, check_width, rate_of, smpl_joints
+from a3dgen.sources.mocap_files import JOINTS_KEY, ROTATIONS_KEY, read_sequences
 
 DOWN_IN_CAMERA, DOWN_IN_AMASS = np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])
 """Gravity where the root rotation leads to: photos are upright, AMASS's world has Z up."""
-HANDS = {156: (22, 37), 165: (25, 40)}
-"""Width of an AMASS pose -> the joints that stand for SMPL's left and right hand: the index fingers' bases."""
 PER_SECOND = 1.0
 """Frames taken of a recording; neighbours tell nothing new."""
 LEAST = 100
@@ -32,8 +32,9 @@ def read_features(source: Path, most: int, rng: np.random.Generator) -> Float[nd
     1..23 (69).
 
     Args:
-        source: a folder of AMASS npz, a folder of ``Bodies`` shards (``<build>/fit``), a file of fits (``pose``, or
-            the key names of ``fit.prediction``), or a single one of any of them.
+        source: a folder of AMASS npz, the folder that ``a3dgen mocap --rotations`` wrote, a folder of ``Bodies``
+            shards (``<build>/fit``), a file of fits (``pose``, or the key names of ``fit.prediction``), or a single one
+            of any of them. Amputee copies are left out.
         most: at most so many poses are kept, drawn by ``rng``.
 
     Raises:
@@ -41,13 +42,20 @@ def read_features(source: Path, most: int, rng: np.random.Generator) -> Float[nd
     """
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
-    files = sorted(p for p in source.rglob("*") if p.suffix in (".npz", ".h5")) if source.is_dir() else [source]
+    files = sorted(_files(source)) if source.is_dir() else [source]
     parts = [part for path in files for part in _poses(path, lone=len(files) == 1, rng=rng)]
     found = np.concatenate([np.zeros((0, 72)), *parts])
     found = found[np.isfinite(found).all(1)]
     if len(found) < LEAST:
         raise DataError(f"{source}: {len(found)} usable poses in {len(files)} files, {LEAST} needed")
     return found if len(found) <= most else found[np.sort(rng.choice(len(found), most, replace=False))]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in (".npz", ".h5") and not hidden:
+            yield path
 
 
 def _poses(path: Path, lone: bool, rng: np.random.Generator) -> Iterator[Float[ndarray, "n 72"]]:
@@ -59,10 +67,18 @@ def _poses(path: Path, lone: bool, rng: np.random.Generator) -> Iterator[Float[n
         return
     names = member_names(path)
     try:
-        z = read(path, names=("poses", "mocap_framerate")) if "poses" in names else {}
+        z = read(path, names=("poses", *RATES)) if "poses" in names else {}
         if z and z["poses"].ndim == 2:
-            rate = float(z["mocap_framerate"].item()) if "mocap_framerate" in z else 60.0
+            rate = float(rate_of(path, z)) if any(name in z for name in RATES) else 60.0
             yield _amass(path, z["poses"], rate, rng)
+        elif ROTATIONS_KEY in names:
+            for sequence in read_sequences(path):
+                assert sequence.rotations is not None
+                joints = matrix_to_rotvec(_thinned(sequence.rotations, sequence.fps, rng))
+                yield _in_photos(joints, rng)
+        elif JOINTS_KEY in names:
+            if lone:
+                raise DataError(f"{path}: holds joints without rotations; write them with 'a3dgen mocap --rotations'")
         elif "imgname" in names:
             yield features(load_predictions(path).pose, DOWN_IN_CAMERA)
         elif "pose" in names:
@@ -81,13 +97,20 @@ def _reshaped(path: Path, pose: ndarray) -> Float[ndarray, "n 24 3"]:
 
 def _amass(path: Path, poses: ndarray, rate: float, rng: np.random.Generator) -> Float[ndarray, "n 72"]:
     """SMPL-H (156) and SMPL-X (165) sequences, thinned, turned to photos' camera tilt."""
-    if poses.shape[1] not in HANDS:
-        raise DataError(f"{path}: 'poses' are {poses.shape[1]} wide, wanted 156 (SMPL-H) or 165 (SMPL-X)")
+    check_width(path, poses.shape)
+    frames = np.asarray(_thinned(poses, rate, rng), np.float64)
+    return _in_photos(frames.reshape(len(frames), -1, 3)[:, smpl_joints(poses.shape[1])], rng)
+
+
+def _thinned(frames: ndarray, rate: float, rng: np.random.Generator) -> ndarray:
     every = max(1, round(rate / PER_SECOND)) if np.isfinite(rate) else 60
-    frames = np.asarray(poses[int(rng.integers(every)) % max(1, len(poses)) :: every], np.float64)
-    joints = frames.reshape(len(frames), -1, 3)[:, [*range(22), *HANDS[poses.shape[1]]]]
-    tilt = np.radians(CAMERA_TILT) * rng.standard_normal((len(frames), 3)) * (1, 1, 0)  # about the level axes
-    down = (rotvec_to_matrix(tilt) @ DOWN_IN_AMASS) if len(frames) else np.zeros((0, 3))
+    return frames[int(rng.integers(every)) % max(1, len(frames)) :: every]
+
+
+def _in_photos(joints: Float[ndarray, "n 24 3"], rng: np.random.Generator) -> Float[ndarray, "n 72"]:
+    """Features of poses in AMASS's world, seen by cameras tilted as photos are."""
+    tilt = np.radians(CAMERA_TILT) * rng.standard_normal((len(joints), 3)) * (1, 1, 0)  # about the level axes
+    down = (rotvec_to_matrix(tilt) @ DOWN_IN_AMASS) if len(joints) else np.zeros((0, 3))
     return features(joints, down)
 
 
