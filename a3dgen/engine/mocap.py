@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,15 +11,25 @@ from typing import Any, Literal
 import a3dgen
 from a3dgen.amputation.sampling import PlanConfig
 from a3dgen.config import RunConfig
+from a3dgen.core import files
 from a3dgen.core.errors import ConfigError
 from a3dgen.engine.build_folder import folder_lock
 from a3dgen.engine.dask_cluster import make_executor
 from a3dgen.engine.digests import digest
 from a3dgen.engine.executor import Crew
 from a3dgen.engine.mocap_files import Copies, write_dataset
-from a3dgen.engine.mocap_job import FAILED, OK, SKIPPED, VERSION, BodySpec, Job, part_name, run_job
+from a3dgen.engine.mocap_job import (
+    FAILED,
+    OK,
+    SKIPPED,
+    VERSION,
+    BodySpec,
+    Job,
+    part_files,
+    part_name,
+    run_job,
+)
 from a3dgen.engine.progress import Progress, Quiet
-from a3dgen.io.images import replace_file
 from a3dgen.motion.amputees import ABSENT
 from a3dgen.motion.convert import BLOCK, INTERPOLATIONS
 from a3dgen.motion.rates import rational
@@ -124,8 +133,8 @@ def convert(config: MocapConfig, progress: Progress | None = None) -> Report:
     with folder_lock(out):
         run = _Run(config, out, tree)
         run.refuse_what_exists()
-        rows, files = run.convert(progress or Quiet())
-        return Report(run.report(rows), rows, files)
+        rows, results = run.convert(progress or Quiet())
+        return Report(run.report(rows), rows, results)
 
 
 class _Run:
@@ -227,8 +236,8 @@ class _Run:
         done = [(name, self.records[name] or {}) for name in self.datasets]
         others = [{"sequence": name, "status": SKIPPED, "reason": why} for name, why in self.tree.others]
         rows = [row for _, record in done for row in record["rows"]]
-        files = [self.out / name for _, record in done for name in record["files"]]
-        return sorted(rows + others, key=lambda row: row["sequence"]), files
+        paths = [self.out / name for _, record in done for name in record["files"]]
+        return sorted(rows + others, key=lambda row: row["sequence"]), paths
 
     def _workers(self, jobs: Iterable[Job]) -> int:
         size = sum(job.file.path.stat().st_size for job in jobs)
@@ -245,14 +254,17 @@ class _Run:
         wrote = write_dataset(self.results(dataset), [d for d in done if d[1]["status"] == OK], copies)
         kept = [{k: v for k, v in row.items() if k != "arrays"} for row in rows]
         whole = all(row["status"] != FAILED for row in rows)
-        files = {path.name: path.stat().st_size for path in wrote}
-        self._remember(dataset, record | {"state": DONE if whole else INCOMPLETE, "files": files, "rows": kept})
+        sizes = {path.name: path.stat().st_size for path in wrote}
+        self._remember(dataset, record | {"state": DONE if whole else INCOMPLETE, "files": sizes, "rows": kept})
         if whole:
-            shutil.rmtree(self.out / PARTS / dataset, ignore_errors=True)
+            for job, _ in done:
+                for path in part_files(job.part):
+                    files.remove(path)
+            files.remove_empty(self.out / PARTS / dataset)
 
     def _remember(self, dataset: str, record: dict[str, Any]) -> None:
         self.records[dataset] = record
-        replace_file(self._record_path(dataset), json.dumps(record).encode())
+        files.write_whole(self._record_path(dataset), json.dumps(record).encode())
 
     def report(self, rows: list[dict[str, Any]]) -> Path:
         """Write ``report.json``, a line a file; datasets of earlier runs into the same folder stay in it."""
@@ -268,7 +280,7 @@ class _Run:
         head = json.dumps({"a3dgen": a3dgen.__version__, "settings": settings, "counts": counts})[:-1]
         body = ",\n".join(json.dumps(row, ensure_ascii=False) for row in lines)
         text = f'{head}, "files": [\n{body}\n]}}\n'
-        replace_file(self.out / REPORT, text.encode("utf-8", "backslashreplace"))
+        files.write_whole(self.out / REPORT, text.encode("utf-8", "backslashreplace"))
         return self.out / REPORT
 
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from a3dgen.bodies import body_digest, load_body
 from a3dgen.bodies.smplh import SOFT, fold_amass_model, fold_open_body, model_file, read_regressor, soft_file
+from a3dgen.core import files
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import A3dgenError, ConfigError, DataError
 from a3dgen.engine.digests import digest
 from a3dgen.geometry.skeleton import NUM_JOINTS
 from a3dgen.io.file_digest import contents
-from a3dgen.io.images import replace_file
 from a3dgen.io.object_npz import ArrayFile
 from a3dgen.motion.convert import BLOCK, BadFrame, Conversion, Converted, convert_frames
 from a3dgen.motion.evaluate import Frames
@@ -97,9 +97,9 @@ def run_job(job: Job) -> dict[str, Any]:
         known = finished(job.part)
         if known is not None and known["digest"] == key:
             return row | known
-        _sidecar(job.part).unlink(missing_ok=True)  # of other settings: what follows writes over its arrays
+        files.remove(_sidecar(job.part))  # of other settings: what follows writes over its arrays
         facts = _convert(job) | {"digest": key}
-        replace_file(_sidecar(job.part), json.dumps(facts).encode())
+        files.write_whole(_sidecar(job.part), json.dumps(facts).encode())
         return row | facts
     except DataError as error:
         reason = str(error).removeprefix(f"{job.file.path}: ")
@@ -163,14 +163,14 @@ def _convert(job: Job) -> dict[str, Any]:
             given = dmpls.read(count)[:, :soft] if dmpls is not None else np.zeros((count, soft))
             return Frames(poses.read(count), trans.read(count), given)
 
-        files = {name: _raw(job.part, name).open("wb") for name in wanted}
+        raw = {name: _raw(job.part, name).open("wb") for name in wanted}
         try:
             for piece in convert_frames(how, said.frames, rows):
-                _append(files, piece)
+                _append(raw, piece)
         except BadFrame as error:
             raise DataError(str(error)) from error
         finally:
-            for file in files.values():
+            for file in raw.values():
                 file.close()
     count = frame_count(said.frames, how.src, how.dst)
     shapes = {"positions": (how.model.rows, 3), "skeleton": (NUM_JOINTS, 3), "rotations": (NUM_JOINTS, 3, 3)}

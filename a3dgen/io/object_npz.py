@@ -8,10 +8,8 @@ Instructions and layout: ``pickletools``, and what ``ndarray.__reduce__`` return
 
 from __future__ import annotations
 
-import os
 import pickletools
 import struct
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from a3dgen.core import files
 from a3dgen.core.errors import DataError
 from a3dgen.io.damage import DAMAGED_NPZ
 from a3dgen.io.npz import member_stream
@@ -51,26 +50,16 @@ def write_object_npz(path: Path, name: str, tree: Mapping[str, Any]) -> None:
 
     The same tree gives the same bytes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
-            info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with z.open(info, "w", force_zip64=True) as member:
-                np.lib.format.write_array_header_1_0(member, {"descr": "|O", "fortran_order": False, "shape": ()})
-                member.write(b"\x80\x04")
-                _array_start(member, "|O", ())
-                member.write(b"]")
-                _value(member, tree)
-                member.write(b"at" + b"b.")  # append to the list, close the state, build, stop
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with files.whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        with archive.open(info, "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, {"descr": "|O", "fortran_order": False, "shape": ()})
+            member.write(b"\x80\x04")
+            _array_start(member, "|O", ())
+            member.write(b"]")
+            _value(member, tree)
+            member.write(b"at" + b"b.")  # append to the list, close the state, build, stop
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 from numpy import ndarray
 
+Rate = float | int | Fraction
+"""Frames a second."""
 NTSC = 1001
 """Rates of video are k * 1000 / 1001 (29.97, 59.94 ...)."""
 TOLERANCE = Fraction(1, 10**6)
@@ -21,7 +23,7 @@ MOST_FPS = 100_000
 """Higher rates are no frame rates."""
 
 
-def rational(rate: float | Fraction) -> Fraction:
+def rational(rate: Rate) -> Fraction:
     """Return the frame rate that a float means: whole, k * 1000 / 1001, or the nearest with denominator <= 1000.
 
     Raises:
@@ -42,7 +44,7 @@ def rational(rate: float | Fraction) -> Fraction:
     return found
 
 
-def frame_count(frames: int, src: float | Fraction, dst: float | Fraction) -> int:
+def frame_count(frames: int, src: Rate, dst: Rate) -> int:
     """Return how many frames ``frames`` frames at ``src`` fps give at ``dst`` fps.
 
     As many as fit into their duration, floor(N dst / src), of which none may lie behind the last source frame.
@@ -53,7 +55,7 @@ def frame_count(frames: int, src: float | Fraction, dst: float | Fraction) -> in
 
 
 def frame_places(
-    frames: int, src: float | Fraction, dst: float | Fraction, start: int = 0, stop: int | None = None
+    frames: int, src: Rate, dst: Rate, start: int = 0, stop: int | None = None
 ) -> tuple[Integer[ndarray, " m"], Float[ndarray, " m"]]:
     """Return where frames ``start`` to ``stop`` of the result lie: the source frame before, and the share beyond it.
 
@@ -72,7 +74,7 @@ def frame_places(
     return np.array([i * p // q for i in k], np.int64), np.array([i * p % q / q for i in k], np.float64)
 
 
-def resample(x: Shaped[ndarray, "n *s"], src: float | Fraction, dst: float | Fraction) -> Shaped[ndarray, "m *s"]:
+def resample(x: Shaped[ndarray, "n *s"], src: Rate, dst: Rate) -> Shaped[ndarray, "m *s"]:
     """Resample frames linearly from ``src`` to ``dst`` fps; equal rates and frames that coincide keep their bits.
 
     Args:

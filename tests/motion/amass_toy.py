@@ -24,7 +24,7 @@ def regressor(folder: Path) -> Path:
 
 
 def tree(folder: Path) -> Path:
-    """Two datasets: a subject of two sequences, and another of one; a rate that is nearly 120, and bytes for a gender."""
+    """Two datasets: a subject of two sequences, and another of one; nearly 120 fps, and bytes for a gender."""
     write_sequence(folder / "CMU" / "01" / "01_01_poses.npz", **amass_arrays("a", 61, 120.0))
     odd = amass_arrays("b", 50, MOCAP_RATE) | {"gender": np.array(b"female")}
     write_sequence(folder / "CMU" / "01" / "01_02_poses.npz", **odd)
