@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
-    "MocapConfig": ("a3dgen.engine.mocap", "MocapConfig"),
+    "MocapConfig": ("a3dgen.engine.mocap_config", "MocapConfig"),
     "Report": ("a3dgen.engine.mocap", "Report"),
     "convert": ("a3dgen.engine.mocap", "convert"),
     "MocapSequence": ("a3dgen.sources.mocap_files", "MocapSequence"),
@@ -29,9 +29,9 @@ _PUBLIC = {
 __all__ = tuple(_PUBLIC)
 
 if TYPE_CHECKING:
-    from a3dgen.engine.mocap import MocapConfig as MocapConfig
     from a3dgen.engine.mocap import Report as Report
     from a3dgen.engine.mocap import convert as convert
+    from a3dgen.engine.mocap_config import MocapConfig as MocapConfig
     from a3dgen.motion.rates import frame_count as frame_count
     from a3dgen.motion.rates import rational as rational
     from a3dgen.motion.rates import resample as resample

@@ -48,7 +48,7 @@ def make_model(vertices: int = SMPLH_VERTICES, gender: str = "neutral") -> dict[
         "v_template": template,
         "shapedirs": rng.normal(0, 0.004, (vertices, 3, BETAS)),
         "posedirs": rng.normal(0, 0.0008, (vertices, 3, 9 * (JOINTS - 1))),
-        "J_regressor": nearest(rng, template, centres, min(30, vertices)),
+        "J_regressor": nearest(rng, template, centres, min(30, vertices // 60)),
         "weights": weights,
         "kintree_table": np.stack([np.where(PARENTS < 0, 2**32 - 1, PARENTS), np.arange(JOINTS)]).astype(np.uint32),
         "f": rng.integers(0, vertices, (2 * vertices, 3)).astype(np.uint32),

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError
-from a3dgen.engine.mocap import MocapConfig, Report, convert
+from a3dgen.engine.mocap import Report, convert
+from a3dgen.engine.mocap_config import MocapConfig
 from a3dgen.engine.mocap_job import FAILED, OK, SKIPPED
 from a3dgen.engine.progress import make_progress
 from a3dgen.motion.convert import BLOCK
@@ -58,6 +59,7 @@ def configure(args: argparse.Namespace) -> MocapConfig:
         workers=-1 if args.workers is None else args.workers,
         block=args.batch_size or BLOCK,
         overwrite=args.overwrite,
+        force=args.force,
     )
 
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,13 @@ _DTYPES = {"<f4": ("f4", "<"), "<f8": ("f8", "<"), "|b1": ("b1", "|"), "|O": ("O
 _RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 
 
+@runtime_checkable
+class _Sink(Protocol):
+    """What takes bytes; a member of a zip that is being written is no ``IO``."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
 @dataclass(frozen=True)
 class ArrayFile:
     """An array that waits in a raw file, C order: dtype ``<f4`` or another of the writer's, any shape."""
@@ -40,13 +47,12 @@ class ArrayFile:
     shape: tuple[int, ...]
 
 
-def write_object_npz(path: Path, name: str, tree: Mapping[str, Any]) -> None:
+def write_object_npz(path: Path, name: str, tree: Mapping[str, Any] | Iterator[tuple[str, Any]]) -> None:
     """Write ``tree`` as the 0-d object array ``name`` of an npz, through a temporary file and ``os.replace``.
 
     Args:
         tree: text -> another mapping, an iterator of (text, value) pairs, a float, text, an array of f4, f8 or bool,
-            an ``ArrayFile``, or an iterator of ``(dtype, shape)`` followed by blocks of arrays (see ``blocks``).
-            Values are taken one after the other.
+            an ``ArrayFile`` or ``Blocks``. Values are taken one after the other.
 
     The same tree gives the same bytes.
     """
@@ -71,7 +77,7 @@ class Blocks:
     rows: Iterator[np.ndarray]
 
 
-def _value(to: IO[bytes], value: Any) -> None:
+def _value(to: _Sink, value: Any) -> None:
     if isinstance(value, bool | np.bool_):
         to.write(b"\x88" if value else b"\x89")
     elif isinstance(value, float):
@@ -93,7 +99,7 @@ def _value(to: IO[bytes], value: Any) -> None:
             to.write(b"s")
 
 
-def _array(to: IO[bytes], dtype: str, shape: tuple[int, ...], blocks: Iterator[Any]) -> None:
+def _array(to: _Sink, dtype: str, shape: tuple[int, ...], blocks: Iterator[Any]) -> None:
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     _array_start(to, dtype, shape)
     to.write(b"\x8e" + struct.pack("<Q", size))
@@ -106,7 +112,7 @@ def _array(to: IO[bytes], dtype: str, shape: tuple[int, ...], blocks: Iterator[A
     to.write(b"tb")
 
 
-def _array_start(to: IO[bytes], dtype: str, shape: tuple[int, ...]) -> None:
+def _array_start(to: _Sink, dtype: str, shape: tuple[int, ...]) -> None:
     """Write the call that makes an empty array, and its state up to the dtype."""
     code, order = _DTYPES[dtype]
     empty = _RECONSTRUCT + b"cnumpy\nndarray\n" + b"K\x00\x85C\x01b\x87R"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
@@ -111,7 +112,7 @@ def fold(
     shape_dirs: Float[ndarray, "v 3 s"],
     soft_dirs: Float[ndarray, "v 3 d"],
     pose_dirs: ndarray | None,
-    joint_regressor: ndarray,
+    joint_regressor: ndarray | scipy.sparse.csr_matrix,
     parents: Integer[ndarray, " k"],
     smpl: Integer[ndarray, "24"],
 ) -> JointModel:

@@ -19,7 +19,7 @@ def models(folder: Path) -> Path:
 
 
 def regressor(folder: Path) -> Path:
-    np.save(folder / "h36m.npy", h36m_regressor(make_model(VERTICES, "female"), 20))
+    np.save(folder / "h36m.npy", h36m_regressor(make_model(VERTICES, "female"), 4))
     return folder / "h36m.npy"
 
 
@@ -42,3 +42,9 @@ def downstream(path: Path) -> dict[str, dict[str, np.ndarray]]:
             assert entry["frame_rate"] == 50.0
             out.setdefault(subject, {})[name] = entry["positions_3d"][:, UPLIFT_ORDER]
     return out
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """Return the content of everything in a folder of results but its lock."""
+    return {p.relative_to(out).as_posix(): p.read_bytes()
+            for p in sorted(out.rglob("*")) if p.is_file() and p.name != ".lock"}  # fmt: skip
