@@ -16,6 +16,9 @@ from a3dgen.io.damage import DAMAGED_NPZ, is_not_the_file
 from a3dgen.io.npz import array_header, npz_members, one_line
 from a3dgen.io.regular import open_regular
 
+MAX_COLUMNS = 1 << 30
+"""Arrays stored column by column cannot be read row by row: they are read whole, up to this many bytes."""
+
 
 class RowStream:
     """Rows of one numeric array of an npz, read in order and in bounded memory.
@@ -34,7 +37,10 @@ class RowStream:
         if self.dtype.kind not in "biuf" or not self.shape:
             raise DataError(f"{self._where}: is {str(self.dtype)[:80]} of shape {self.shape}, wanted rows of numbers")
         if fortran and len(self.shape) > 1:
-            whole = self._stream.read(math.prod(self.shape) * self.dtype.itemsize)
+            size = math.prod(self.shape) * self.dtype.itemsize
+            if size > MAX_COLUMNS:
+                raise DataError(f"{self._where}: {size / 1e9:.1f} GB stored column by column; save it in C order")
+            whole = self._stream.read(size)
             columns = np.frombuffer(whole, self.dtype).reshape(self.shape, order="F")
             self._stream = io.BytesIO(np.ascontiguousarray(columns).tobytes())
 
