@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -44,7 +45,7 @@ def write_dataset(results: Mapping[str, Path], done: Sequence[Done], copies: Cop
             write_object_npz(path, JOINTS_KEY, _tree(done, lambda job, row: _amputees(job, row, copies)))
         else:
             key = ROTATIONS_KEY if kind == "rotations" else JOINTS_KEY
-            write_object_npz(path, key, _tree(done, lambda job, row, key=key: _plain(job, row, key)))
+            write_object_npz(path, key, _tree(done, functools.partial(_plain, key)))
     return list(results.values()) if done else []
 
 
@@ -53,7 +54,7 @@ def _tree(done: Sequence[Done], leaves: Callable[[Job, dict[str, Any]], Iterator
         yield subject, (pair for job, row in group for pair in leaves(job, row))
 
 
-def _plain(job: Job, row: dict[str, Any], key: str) -> Iterator[Leaves]:
+def _plain(key: str, job: Job, row: dict[str, Any]) -> Iterator[Leaves]:
     array = part_arrays(job.part, row)["positions" if key == JOINTS_KEY else "rotations"]
     yield job.file.stem, {key: array, "frame_rate": float(job.fps)}
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.motion.evaluate import Frames, joints_at, joints_between, local_rotations
-from a3dgen.motion.joint_model import JointModel
+from a3dgen.motion.joint_model import FoldedModel, JointModel
 from a3dgen.motion.rates import blend, frame_places
 
 INTERPOLATIONS = ("linear", "slerp")
@@ -85,7 +85,7 @@ def convert_frames(how: Conversion, count: int, read: Callable[[int], Frames]) -
         carried, first, done = frames.part(len(frames.poses) - 1, len(frames.poses)), stop - 1, ready
 
 
-def _piece(how: Conversion, folded: tuple, frames: Frames, index: ndarray, share: ndarray) -> Converted:
+def _piece(how: Conversion, folded: FoldedModel, frames: Frames, index: ndarray, share: ndarray) -> Converted:
     model = how.model
     if how.interp == "slerp":
         found = joints_between(folded, model.rows, model.smpl, frames, index, share)

@@ -51,8 +51,8 @@ def read_tree(path: str | Path) -> dict[str, dict[str, dict[str, Any]]]:
     """
     path = Path(path)
     name = _member(path)
-    tree = read(path, names=(name,), objects=True)[name]
-    tree = tree.item() if tree.shape == () else None
+    array = read(path, names=(name,), objects=True)[name]
+    tree: Any = array.item() if array.shape == () else None
     nested = isinstance(tree, dict) and all(
         isinstance(inner, dict) and all(isinstance(leaves, dict) for leaves in inner.values())
         for inner in tree.values()
