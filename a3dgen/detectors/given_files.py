@@ -74,8 +74,12 @@ def _json(path: Path, notes: Counter[str]) -> Any:
             raise ValueError(what)
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        lines = " (one object a line is JSON Lines: put them into one list)" if "Extra data" in str(error) else ""
-        raise DataError(f"{path}: cannot be read as JSON: {error}{lines}") from None
+        why = str(error)
+        if "Extra data" in why:
+            why += " (one object a line is JSON Lines: put them into one list)"
+        elif isinstance(error, json.JSONDecodeError) and error.pos >= len(text.rstrip()):
+            why = f"the file ends in the middle (a copy that was cut short?); {why}"
+        raise DataError(f"{path}: cannot be read as JSON: {why}") from None
 
 
 def _known(data: Any, name: str, path: Path, names: Sequence[str], notes: Counter[str]) -> Found:

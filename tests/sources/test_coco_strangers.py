@@ -213,7 +213,7 @@ def test_7_swapped_width_and_height_are_noticed_where_the_points_tell(coco, capl
     [
         (lambda text: "\n".join(json.dumps(a) for a in json.loads(text)["annotations"]), "JSON Lines"),
         (lambda text: repr(json.loads(text)), "single quotes"),
-        (lambda text: text[:900], "900"),
+        (lambda text: text[:900], "the file ends in the middle"),
         (lambda text: text.encode("utf-16-le"), "UTF-16"),
         (lambda text: b"\x80\x04\x95abc", "a pickle"),
         (lambda text: "<?xml version='1.0'?><annotations/>", "XML"),
