@@ -12,6 +12,7 @@ One person, as arrays:
 
     load_body(name)                     the open body `anny`, or your SMPL file
     fit(keypoints, image_size, K)       SMPL pose, betas and translation from 2D keypoints, as `Bodies`
+    fit_sequence(keypoints, size, fps)  the same of one person in a video, steady over time
     amputate(body, fit, regions)        the posed, cut, closed mesh, as `Amputee`
     render(body, amputee, K, size)      draw the dressed person: picture, depth, part labels, mask
     Region                              the 12 AJAHR regions; `REGION_NAMES` in their order
@@ -35,6 +36,7 @@ _PUBLIC = {
     "build": "a3dgen.api",
     "custom": "a3dgen.api",
     "fit": "a3dgen.api",
+    "fit_sequence": "a3dgen.api",
     "amputate": "a3dgen.api",
     "render": "a3dgen.api",
     "load_body": "a3dgen.api",
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from a3dgen.api import build as build
     from a3dgen.api import custom as custom
     from a3dgen.api import fit as fit
+    from a3dgen.api import fit_sequence as fit_sequence
     from a3dgen.api import load_body as load_body
     from a3dgen.api import render as render
     from a3dgen.appearance.look import Look as Look

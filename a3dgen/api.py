@@ -217,6 +217,38 @@ def fit(
     return done.record  # type: ignore[return-value]
 
 
+def fit_sequence(
+    keypoints: Real[ndarray, "t k 3"] | Real[ndarray, "t k 2"],
+    image_size: tuple[int, int],
+    fps: float,
+    K: Real[ndarray, "3 3"] | None = None,
+    body: BodyConfig | None = None,
+    config: FitConfig | None = None,
+) -> Bodies:
+    """Fit the body model to one person in consecutive frames of a video, together: steady, with one shape.
+
+    Args:
+        keypoints: (T, k, 3) or (T, k, 2), as in ``fit``; a frame in which nobody was found has no keypoint.
+        fps: frame rate. The other arguments are those of ``fit``.
+
+    Returns:
+        As ``fit``, one row a frame, its key the frame's number; frames without a usable body are left out.
+
+    Raises:
+        ConfigError: for another number of keypoints. DataError: if no frame can be fitted, with the reasons.
+    """
+    from a3dgen.stages.fit_sequences import sequence_rows
+
+    points = np.asarray(keypoints, np.float64)
+    if points.shape[-1] == 2:
+        points = np.concatenate([np.nan_to_num(points), np.isfinite(points).all(-1, keepdims=True)], -1)
+    persons = Persons.from_rows([_person(i, person, image_size, K) for i, person in enumerate(points)])
+    rows, reasons = sequence_rows(config or FitConfig(), body or BodyConfig(), persons, fps)
+    if not rows:
+        raise DataError(f"none of {len(points)} frames can be fitted: {'; '.join(sorted(set(reasons.values())))}")
+    return Bodies.from_rows(rows, B=len(rows[0]["betas"]))
+
+
 def _person(i: int, points: ndarray, size: tuple[int, int], K: ndarray | None) -> dict[str, Any]:
     width, height = size
     if len(points) == NUM_ROWS:

@@ -179,6 +179,13 @@ def _add_reading(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
                           "removed, scores_25")  # fmt: skip
     evaluate.add_argument("--smpl", default="", metavar="FILE", help="SMPL file, for vertices of an SMPL dataset")
     evaluate.add_argument("--threshold", type=float, default=0.5, help="confidence that counts as predicted (0.5)")
+    over_time = add("evaluate-sequence", "measure joints and rotations over time: MPJPE, PA, angles, acceleration")
+    over_time.add_argument(
+        "--pred", required=True, metavar="NPZ", help="sequences, as 'a3dgen mocap' or Fit3D has them"
+    )
+    over_time.add_argument("--gt", required=True, metavar="NPZ", help="the truth, of the same names")
+    over_time.add_argument("--fps", type=float, default=25.0, help="frame rate of files that do not say it (25)")
+    over_time.add_argument("--per-joint", action="store_true", help="also a list over joints")
 
 
 def _add_config(command: argparse.ArgumentParser) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -237,19 +238,30 @@ class Fitter:
         """
         if not pool.costs:
             raise Rejected("no start leads to a body in front of the camera")
-        distinct = [self._solution(pool, i) for i in distinct_minima(pool, DIFFERENT, MAX_ALTERNATIVES + 1)]
+        distinct = [
+            self.solution(pool.ev, pool.variables[i], pool.w)
+            for i in distinct_minima(pool, DIFFERENT, MAX_ALTERNATIVES + 1)
+        ]
         best = distinct[0]
         return Fit(_widened(best, distinct), tuple(distinct[1:]), pool.spent)
 
-    def _solution(self, pool: Search, i: int) -> Solution:
-        x, joints, sigma = pool.variables[i], np.zeros((24, 3)), np.zeros(24)
-        cost = evaluate(self.model, self.prior, pool.ev, x, pool.w)
-        laplace(pool.ev, self.model.parents, x, pool.w, joints, sigma)
+    def solution(self, ev: Evidence, x: Float[ndarray, " d"], w: Workspace) -> Solution:
+        """Return variables as a solution, with its cost and uncertainty under the evidence."""
+        joints, sigma = np.zeros((24, 3)), np.zeros(24)
+        cost = evaluate(self.model, self.prior, ev, x, w)
+        laplace(ev, self.model.parents, x, w, joints, sigma)
         b = num_betas(self.model)
         return Solution(
             x[:72].reshape(24, 3).copy(), x[72 : 72 + b].copy(), x[72 + b : 75 + b].copy(), float(np.exp(x[-1])),
             float(cost), joints, sigma, x.copy(),
         )  # fmt: skip
+
+    def with_options(self, **changes: Any) -> Fitter:
+        """Return a fitter of the same body and prior with other ``FitOptions``."""
+        other = copy.copy(self)
+        other.options = o = replace(self.options, **changes)
+        other.settings = Settings(o.starts, o.rough_steps, o.kept, o.steps, o.tolerance, o.flip_steps, o.margin, o.wide)
+        return other
 
     def workspace(self) -> Workspace:
         """Return new scratch arrays for one search."""

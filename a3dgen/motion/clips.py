@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -21,15 +23,21 @@ LAG = 0.08
 UP = np.array([0.0, 0.0, 1.0])
 
 
-def make_clip(rng: Generator, frames: int, fps: float) -> tuple[Float[ndarray, "n 24 3"], Float[ndarray, "n 3"]]:
+Draw = Callable[[Generator, int], ndarray]
+"""Draws (K, 72) still poses: gravity in the pelvis frame (3), joints 1..23 (69, rad)."""
+
+
+def make_clip(
+    rng: Generator, frames: int, fps: float, draw: Draw = sample_poses
+) -> tuple[Float[ndarray, "n 24 3"], Float[ndarray, "n 3"]]:
     """Return one clip in a world with Z up, as AMASS has it: poses (axis-angle, rad) and translation (m).
 
-    Key poses come from the project's own pose distribution; a clip alternates between a pose and its mirror image
-    (like gait), or goes from pose to pose, some of them a small change of the one before. The heading drifts, and the
-    body moves along it.
+    Key poses come from ``draw``, the project's own pose distribution; a clip alternates between a pose and its mirror
+    image (like gait), or goes from pose to pose, some of them a small change of the one before. The heading drifts, and
+    the body moves along it.
     """
     count = max(KEYS, int(frames / fps / SECONDS_A_KEY) + 3)
-    features = _keys(rng, count)
+    features = _keys(rng, count, draw)
     heading = rng.uniform(-np.pi, np.pi) + np.cumsum(rng.normal(0, 0.35, count))
     times = np.cumsum(rng.uniform(0.35, 1.2, count))
     keys = np.concatenate([_roots(features[:, :3], heading)[:, None], features[:, 3:].reshape(count, -1, 3)], 1)
@@ -42,8 +50,8 @@ def make_clip(rng: Generator, frames: int, fps: float) -> tuple[Float[ndarray, "
     return poses, np.cumsum(steps, 0) + bob + [*rng.uniform(-1, 1, 2), 1.0]
 
 
-def _keys(rng: Generator, count: int) -> Float[ndarray, "k 72"]:
-    keys = sample_poses(rng, count)
+def _keys(rng: Generator, count: int, draw: Draw) -> Float[ndarray, "k 72"]:
+    keys = draw(rng, count)
     gait = rng.random() < GAIT
     for k in range(1, count):
         if gait:

@@ -153,7 +153,10 @@ def test_somebody_elses_folder_and_files_are_left_alone(tmp_path, configured):
     with pytest.raises(ConfigError, match=r"KIT.npz"):
         mocap.convert(configured(out, overwrite=True, force=True))
     mocap.convert(configured(out, datasets=("CMU",), force=True))
-    with pytest.raises(ConfigError, match="somebody else's file"):
+    with (
+        mock.patch.object(engine, "run_job", side_effect=AssertionError),  # said before anything is converted
+        pytest.raises(ConfigError, match="somebody else's file"),
+    ):
         mocap.convert(configured(out, overwrite=True))
     assert (out / "KIT.npz").read_text() == "also mine"
     assert (out / "notes.txt").read_text() == "mine"
@@ -189,6 +192,15 @@ def test_a_conversion_that_dies_is_taken_up_again_and_gives_the_same_bytes(tmp_p
         mocap.convert(configured(tmp_path / "o"))
     for patch in patches:
         patch.stop()
+    assert mocap.convert(configured(tmp_path / "o")).exit_code == 0
+    assert results(tmp_path / "o") == results(made)
+
+
+def test_a_part_that_lost_its_end_is_made_again(tmp_path, configured, made):
+    with mock.patch.object(mocap_files, "write_object_npz", side_effect=Killed), pytest.raises(Killed):
+        mocap.convert(configured(tmp_path / "o"))
+    part = next((tmp_path / "o" / ".parts" / "CMU").glob("*.positions"))
+    part.write_bytes(part.read_bytes()[:-12])
     assert mocap.convert(configured(tmp_path / "o")).exit_code == 0
     assert results(tmp_path / "o") == results(made)
 

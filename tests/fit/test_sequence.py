@@ -1,0 +1,111 @@
+"""Frames fitted together: steadier and not worse than one by one, whatever runs them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+import a3dgen
+from a3dgen.core.errors import DataError
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.sequence import SequenceOptions, consistent, fit_sequence, neighbours, next_branch
+from benchmarks.uplift import FPS, errors, make_clips
+
+FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def fitter(body):
+    return Fitter(body)
+
+
+@pytest.fixture(scope="module")
+def clip(body):
+    (made,) = make_clips(body, 1)
+    return replace(made, joints=made.joints[:FRAMES], rotations=made.rotations[:FRAMES], seen=made.seen[:FRAMES])
+
+
+@pytest.fixture(scope="module")
+def found(fitter, clip):
+    return fit_sequence(fitter, clip.seen, FPS)
+
+
+def test_steadier_and_not_worse_than_frame_by_frame(fitter, clip, found):
+    alone, together = errors(clip, [fitter.fit(s) for s in clip.seen]), errors(clip, found)
+    assert together["acceleration"] < 0.5 * alone["acceleration"]
+    assert together["mpjpe_mm"] < 1.05 * alone["mpjpe_mm"]
+    assert together["mpjae_deg"] < 1.05 * alone["mpjae_deg"]
+    shapes = np.stack([f.best.betas for f in found])
+    assert shapes.std(0).max() < 0.1
+
+
+def test_threads_change_no_byte(fitter, clip, found):
+    with ThreadPoolExecutor(3) as pool:
+        again = fit_sequence(fitter, clip.seen, FPS, run=pool.map)
+    for a, b in zip(found, again, strict=True):
+        assert a.best.x.tobytes() == b.best.x.tobytes()
+        assert a.best.sigma.tobytes() == b.best.sigma.tobytes()
+
+
+def test_a_frame_without_a_body_is_left_out_and_its_neighbours_are_not(fitter, clip):
+    behind = replace(clip.seen[3], pixels=np.full((44, 2), np.nan), pixel_sd=np.full(44, np.inf))
+    few = fit_sequence(fitter, [*clip.seen[:3], behind, clip.seen[4], None], FPS, SequenceOptions(sweeps=1))
+    assert [f is None for f in few] == [n in (3, 5) for n in range(6)]
+    assert fit_sequence(fitter, [behind, None], FPS) == [None, None]
+
+
+def solution(angle, cost):
+    pose = np.zeros((24, 3))
+    pose[0, 1] = angle
+    return SimpleNamespace(pose=pose, cost=cost, x=np.concatenate([pose.ravel(), [cost]]))
+
+
+def pools(*frames):
+    return [SimpleNamespace(best=solution(*f[0]), alternatives=[solution(*s) for s in f[1:]]) for f in frames]
+
+
+def test_one_frame_that_turned_round_is_taken_as_its_neighbours_are():
+    fits = pools([(0.0, 1.0), (3.0, 2.0)], [(3.1, 1.0), (0.05, 3.0)], [(0.1, 1.0), (3.0, 2.0)])
+    np.testing.assert_allclose(consistent(fits, np.ones(2), 0.15)[:, 1], [0, 0.05, 0.1])
+    dear = pools([(0.0, 1.0)], [(3.1, 1.0), (0.05, 99.0)], [(0.1, 1.0)])  # unless that costs more than the turns
+    np.testing.assert_allclose(consistent(dear, np.ones(2), 0.15)[:, 1], [0, 3.1, 0.1])
+
+
+def test_neighbours_are_those_in_time_and_a_frame_alone_has_none():
+    x = np.zeros((4, 86))
+    x[:, 1] = [0.1, 0.3, 0.9, 2.0]
+    x[:, -4] = [1.0, 2.0, 4.0, 8.0]
+    turns, places, known = neighbours(x, np.array([0, 1, 3, 40]), (0.8, 0.4))
+    assert known.tolist() == [True, True, True, False]
+    np.testing.assert_allclose(places[:, 0], [2.0, (0.8 * 1 + 0.4 * 4) / 1.2, 2.0, 8.0])
+    np.testing.assert_allclose(turns[[0, 2, 3], 0, 1], [0.3, 0.3, 2.0], atol=1e-12)
+    q = Rotation.from_rotvec([[0, 0.1, 0], [0, 0.9, 0]]).as_quat()
+    mean = Rotation.from_quat(0.8 * q[0] + 0.4 * q[1]).as_rotvec()
+    np.testing.assert_allclose(turns[1, 0], mean, atol=1e-12)
+
+
+def test_the_other_branch_is_the_same_rotation_and_nearer():
+    v, near = np.array([[0, 3.0, 0], [0, 0.2, 0], [0, 0, 0.0]]), np.array([[0, -3.1, 0], [0, 0.3, 0], [0, 0, 0.1]])
+    found = next_branch(v, near)
+    np.testing.assert_allclose(Rotation.from_rotvec(found).as_matrix(), Rotation.from_rotvec(v).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(found, [[0, 3.0 - 2 * np.pi, 0], [0, 0.2, 0], [0, 0, 0]])
+
+
+def test_a_frame_rate_is_above_zero(fitter, clip):
+    with pytest.raises(ValueError, match="above 0"):
+        fit_sequence(fitter, clip.seen, 0.0)
+
+
+def test_the_public_call_fits_a_track_and_leaves_empty_frames_out(clip):
+    keypoints = np.stack([np.concatenate([s.pixels, np.isfinite(s.pixel_sd)[:, None]], 1) for s in clip.seen[:4]])
+    keypoints[2] = 0
+    bodies = a3dgen.fit_sequence(keypoints, (1000, 1000), 25.0, clip.seen[0].K)
+    assert bodies.key.tolist() == ["0", "1", "3"]
+    assert bodies.betas.std(0).max() < 0.1
+    with pytest.raises(DataError, match="none of 2 frames"):
+        a3dgen.fit_sequence(np.zeros((2, 17, 3)), (640, 480), 25.0)
