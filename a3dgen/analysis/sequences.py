@@ -76,7 +76,8 @@ def summary(errors: Iterable[dict[str, ndarray]], per_joint: bool = False) -> di
     Args:
         errors: of each sequence. per_joint: also ``<name>_per_joint``, a list, None for a joint that is never present.
     """
-    errors, out = list(errors), {}
+    errors = list(errors)
+    out: dict[str, Any] = {}
     for name in ("mpjpe", "n_mpjpe", "pa_mpjpe", "mpjae", "acceleration"):
         parts = [e[name] for e in errors if name in e]
         if not parts:
