@@ -64,7 +64,8 @@ def test_means_over_present_joints_by_loops(true):
 def test_angles_are_exact_at_both_ends(degrees):
     a = Rotation.from_rotvec([0.4, -1.0, 0.2])
     b = a * Rotation.from_rotvec(np.radians(degrees) * np.array([0.6, 0.0, 0.8]))
-    assert np.degrees(angles(a.as_matrix(), b.as_matrix())) == pytest.approx(degrees, abs=1e-6)
+    found = np.degrees(angles(a.as_matrix()[None], b.as_matrix()[None]))
+    np.testing.assert_allclose(found, [degrees], atol=1e-5)
 
 
 def test_the_command_reads_both_layouts(tmp_path, true, capsys):
