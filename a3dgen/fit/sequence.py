@@ -70,7 +70,8 @@ def fit_sequence(
         run: ``map``, or one of a thread pool: frames are independent within a sweep, so that it changes no number.
 
     Returns:
-        The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone.
+        The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone. Its
+        sigma is too small by up to a factor of two (``a3dgen bench uplift``): what all frames get wrong alike is not in it.
         None where the person was not seen, or no start leads to a body in front of the camera.
 
     Raises:
