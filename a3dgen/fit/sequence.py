@@ -71,7 +71,7 @@ def fit_sequence(
 
     Returns:
         The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone. Its
-        sigma is too small by up to a factor of two (``a3dgen bench uplift``): what all frames get wrong alike is not in it.
+        sigma is too small by up to a factor of two (``a3dgen bench uplift``): it lacks what all frames get wrong alike.
         None where the person was not seen, or no start leads to a body in front of the camera.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 import a3dgen
 from a3dgen.core.errors import DataError
-from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.fitter import Fit, Fitter, Solution
 from a3dgen.fit.sequence import SequenceOptions, consistent, fit_sequence, neighbours, next_branch
 from benchmarks.uplift import FPS, errors, make_clips
 
@@ -62,11 +61,12 @@ def test_a_frame_without_a_body_is_left_out_and_its_neighbours_are_not(fitter, c
 def solution(angle, cost):
     pose = np.zeros((24, 3))
     pose[0, 1] = angle
-    return SimpleNamespace(pose=pose, cost=cost, x=np.concatenate([pose.ravel(), [cost]]))
+    none = np.zeros(0)
+    return Solution(pose, none, np.zeros(3), 1.0, cost, np.zeros((24, 3)), np.zeros(24), np.append(pose, cost))
 
 
 def pools(*frames):
-    return [SimpleNamespace(best=solution(*f[0]), alternatives=[solution(*s) for s in f[1:]]) for f in frames]
+    return [Fit(solution(*f[0]), tuple(solution(*s) for s in f[1:]), 0) for f in frames]
 
 
 def test_one_frame_that_turned_round_is_taken_as_its_neighbours_are():
