@@ -51,7 +51,8 @@ def test_stage_help_documents_every_key_with_its_default(stage):
 
 def keys_of(config, prefix):
     """Dotted key -> value, groups opened."""
-    found = {f"{prefix}.{f.name}": getattr(config, f.name) for f in dataclasses.fields(config)}
+    shown = [f for f in dataclasses.fields(config) if not f.metadata.get("derived")]  # others follow from other keys
+    found = {f"{prefix}.{f.name}": getattr(config, f.name) for f in shown}
     groups = [keys_of(v, k) if dataclasses.is_dataclass(v) else {k: v} for k, v in found.items()]
     return {k: v for group in groups for k, v in group.items()}
 

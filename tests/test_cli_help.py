@@ -96,7 +96,7 @@ def test_silence_is_broken_while_something_goes_on(capsys, monkeypatch) -> None:
 
 
 def test_compiling_has_a_bar_of_its_own_and_is_done_once(capsys, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(warmup, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(warmup, "cache_folder", lambda module: tmp_path)
     monkeypatch.setattr("a3dgen.fit.precompile.compile_kernels", lambda: None)
     for shown in (True, False):
         lines = progress.Lines()

@@ -83,7 +83,7 @@ class Build:
         self.out = self.config.out
         self.ledger = Ledger(self.out)
         self.fresh = Freshness(self.config, self.table, self.body_digest, self.verify, keep_times=True)
-        self._crew = Crew(self.make_executor, self.progress.say)
+        self._crew = Crew(self.make_executor, self.progress.tell)
         self._pool = self._crew.executor
         self._warm_up = WarmUp(self.progress)
         self._totals: dict[str, int] = {}

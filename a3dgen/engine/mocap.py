@@ -183,7 +183,7 @@ class _Run:
         todo = [name for name in self.datasets if not self._is_done(name)]
         jobs = [self._job(file) for name in todo for file in self.datasets[name]]
         progress.start("mocap", len(jobs))
-        crew = Crew(lambda: make_executor(RunConfig(workers=self._workers(jobs)), self.out / PARTS), progress.say)
+        crew = Crew(lambda: make_executor(RunConfig(workers=self._workers(jobs)), self.out / PARTS), progress.tell)
         try:
             results = iter(crew.executor().map(run_job, jobs)) if jobs else iter(())
             for name in todo:

@@ -25,7 +25,12 @@ class Progress(Protocol):
     def start(self, stage: str, total: int | None = None) -> None: ...
     def advance(self, stage: str, done: int = 1) -> None: ...
     def finish(self, stage: str, note: str = "") -> None: ...
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Show a remark about the user's data or build."""
+
+    def tell(self, text: str) -> None:
+        """Show what goes on; nothing with ``--quiet``."""
+
     def close(self) -> None: ...
 
 
@@ -43,6 +48,9 @@ class Quiet:
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def tell(self, text: str) -> None:
+        """Ignore."""
 
     def close(self) -> None:
         """Ignore."""
@@ -124,6 +132,9 @@ class Lines:
         self._silence.broken()
         print(text, file=sys.stderr, flush=True)
 
+    def tell(self, text: str) -> None:
+        self.say(text)
+
     def close(self) -> None:
         """Stop watching for silence."""
         self._silence.close()
@@ -191,6 +202,9 @@ class Bars:
 
     def say(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def tell(self, text: str) -> None:
+        self.say(text)
 
     def ask(self, question: str) -> bool:
         """Put a question to the user, the bars out of the way; only ``y`` or ``yes`` says yes."""

@@ -75,7 +75,7 @@ class WarmUp:
 
     def _begin_bar(self) -> None:
         self._progress.start(BAR, 1)
-        self._progress.say(f"{BAR}: compiling, once, about a minute")
+        self._progress.tell(f"{BAR}: compiling, once, about a minute")
 
     def _end_bar(self) -> None:
         self._progress.advance(BAR)
