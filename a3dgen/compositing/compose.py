@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
 from a3dgen.lighting.shadow import Shade
-from a3dgen.lighting.srgb import decode_table
+from a3dgen.lighting.srgb import decode_table, encode
 
 MAX_BLACK = 22
 """Black levels above this (8-bit) are dark scenes, not lifted blacks."""
@@ -23,9 +23,7 @@ _GRAIN = 512
 @cache
 def encode_table() -> UInt8[ndarray, " n"]:
     """Return 8-bit sRGB of linear light in ``_STEPS`` equal steps (IEC 61966-2-1)."""
-    c = np.arange(_STEPS + 1) / _STEPS
-    encoded = np.where(c <= 0.0031308, 12.92 * c, 1.055 * c ** (1 / 2.4) - 0.055)
-    return np.round(encoded * 255).astype(np.uint8)
+    return np.round(encode(np.arange(_STEPS + 1) / _STEPS)).astype(np.uint8)
 
 
 def black_level(plate: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "3"]:

@@ -22,13 +22,14 @@ from a3dgen.io import images, rle
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.lighting.photo_style import PhotoStyle, read_style
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
+from a3dgen.lighting.srgb import LUMINANCE
 from a3dgen.renderers.prepare import vertex_normals
 
 SHADING_SIDE = 144
 """Longer side (px) at which the removed person's shading is read."""
 AROUND_PX = 41
 """The photo's sharpness is read on the removed person and this far around them (twice, px)."""
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_LUMINANCE = LUMINANCE.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.io import images
+from a3dgen.lighting import srgb
 from a3dgen.lighting.light import shading_direction
 from a3dgen.lighting.srgb import to_linear
 from a3dgen.removal.cast_shadow import cast_shadow
@@ -31,7 +32,7 @@ from a3dgen.removal.photo import RemovalScene, load_scene
 
 MARGIN = 0.5
 """What of the photo is looked at around the person, share of their height."""
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+LUMINANCE = srgb.LUMINANCE.astype(np.float32)
 _MIN_HEIGHT = 40.0
 
 

@@ -15,12 +15,11 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
-from a3dgen.lighting.srgb import decode_table
+from a3dgen.lighting.srgb import LUMINANCE, decode_table
 
 _ROWS, _COLUMNS = 24, 32
 _COSINE = np.array([np.pi, *[2 * np.pi / 3] * 3, *[np.pi / 4] * 5])
 """Clamped-cosine convolution of harmonics (Ramamoorthi and Hanrahan 2001)."""
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 WHITE_LEVEL = (0.42, 1.5)
 """Plausible value (linear) of the best lit upright white surface that the camera sees. Less where both the plate and
 the removed person say so: an underexposed photo."""
@@ -114,12 +113,12 @@ class Surroundings:
         adjust = adjust or LightAdjust()
         key_dir = _turn(self.key_dir, self.up, adjust.azimuth)
         white = self.white * adjust.gain
-        facing = float(irradiance(self.sh, key_dir) @ _LUMINANCE)
+        facing = float(irradiance(self.sh, key_dir) @ LUMINANCE)
         color = self.key_color * adjust.key
         key = self.share / (1 - self.share) * facing  # so that the key has its share on a surface that faces it
         seen = _facing_the_camera()
         seen = seen[np.abs(seen @ self.up) < 0.5]
-        lit = irradiance(self.sh, seen) @ _LUMINANCE + key * np.maximum(seen @ key_dir, 0)
+        lit = irradiance(self.sh, seen) @ LUMINANCE + key * np.maximum(seen @ key_dir, 0)
         # exposed for what is seen of the person, not for the brightest edge alone: backlit people keep their faces
         # 0.6 and 0.64 are hand-set: a front-lit white shirt (max 1, mean about 0.6) shows ``white``;
         # `a3dgen bench looks` compares the spread of luminance with that of real people
@@ -173,8 +172,8 @@ def read_surroundings(
         up=up,
         key_dir=_key_direction(radiance, directions, up, shading),
         key_color=_key_color(radiance),
-        white=_white_level(radiance @ _LUMINANCE, brightness),
-        share=_key_share(radiance @ _LUMINANCE, shading),
+        white=_white_level(radiance @ LUMINANCE, brightness),
+        share=_key_share(radiance @ LUMINANCE, shading),
         sh=sh,
     )
 
@@ -190,13 +189,13 @@ def _facing_the_camera() -> Float[ndarray, "n 3"]:
 
 def _calm(radiance: ndarray) -> ndarray:
     """Halve the colourfulness: surroundings are seen in their own colour, but light from all of them mixes."""
-    grey = (radiance @ _LUMINANCE)[..., None]
+    grey = (radiance @ LUMINANCE)[..., None]
     return 0.5 * radiance + 0.5 * grey
 
 
 def _key_direction(radiance: ndarray, directions: ndarray, up: ndarray, shading: ndarray | None) -> ndarray:
     """Return the unit direction of the key: brightest upper part of the plate, or the person's own shading."""
-    luminance = radiance @ _LUMINANCE
+    luminance = radiance @ LUMINANCE
     above = directions @ up > 0.05
     bright = above & (luminance >= np.quantile(luminance[above], 0.85))
     found = (directions * (luminance * bright)[..., None]).sum((0, 1))
@@ -244,9 +243,9 @@ def _key_share(luminance: ndarray, shading: ndarray | None) -> float:
 
 def _key_color(radiance: ndarray) -> ndarray:
     """Return the key's colour with luminance 1: that of the plate's bright parts, three quarters grey."""
-    luminance = radiance @ _LUMINANCE
+    luminance = radiance @ LUMINANCE
     bright = radiance[luminance >= np.quantile(luminance, 0.9)].mean(0)
-    color = bright / max(float(bright @ _LUMINANCE), 1e-6)
+    color = bright / max(float(bright @ LUMINANCE), 1e-6)
     return 0.35 * np.clip(color, 0.5, 1.6) + 0.65
 
 

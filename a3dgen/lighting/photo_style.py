@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from a3dgen.lighting.srgb import LUMINANCE, decode, encode
+
 MONOCHROME_STEPS = 3.4
 """A photo has no colours if its pixels lie this near (rms, 8-bit steps) to one colour for each luminance: JPEG's own
 rounding of chroma leaves 0 to 2.9 steps in toned photos; the dullest of 16 real colour frames has 4.1."""
@@ -51,31 +53,18 @@ class PhotoStyle:
         if self.tones is None:
             return rgba
         alpha = rgba[..., 3:]
-        linear = np.clip(rgba[..., :3] @ _LUMINANCE / np.maximum(alpha[..., 0], 1e-4), 0, 1)
-        level = np.clip(_encode(linear), 0, 255)
+        linear = np.clip(rgba[..., :3] @ LUMINANCE.astype(np.float32) / np.maximum(alpha[..., 0], 1e-4), 0, 1)
+        level = np.clip(encode(linear), 0, 255)
         low = np.minimum(level.astype(np.int64), 254)
         mixed = self.tones[low] + (level - low)[..., None] * (self.tones[low + 1] - self.tones[low])
-        return np.concatenate([_decode(mixed).astype(np.float32) * alpha, alpha], -1)
-
-
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
-
-def _encode(linear: ndarray) -> ndarray:
-    """8-bit sRGB (not rounded) of linear light (IEC 61966-2-1)."""
-    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
-
-
-def _decode(steps: ndarray) -> ndarray:
-    c = steps / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+        return np.concatenate([decode(mixed).astype(np.float32) * alpha, alpha], -1)
 
 
 def monochrome_tones(photo: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "256 3"] | None:
     """Return the colour (8-bit sRGB, fractional) of each luminance of a grey or toned photo; None if it has colours."""
     step = max(1, int(np.sqrt(photo.shape[0] * photo.shape[1] / 60_000)))
     pixels = photo[::step, ::step].reshape(-1, 3).astype(np.float64)
-    level = np.clip(np.rint(_encode(_decode(pixels) @ _LUMINANCE)), 0, 255).astype(np.int64)
+    level = np.clip(np.rint(encode(decode(pixels) @ LUMINANCE.astype(np.float32))), 0, 255).astype(np.int64)
     count = np.bincount(level, minlength=256)
     means = np.stack([np.bincount(level, pixels[:, c], 256) for c in range(3)], 1) / np.maximum(count, 1)[:, None]
     bright = min(float(np.percentile(level, 90)) / USUAL_BRIGHT, 1.0)  # colours of a dark photo are few steps apart

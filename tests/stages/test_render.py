@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from dressed_look import LOOK
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
@@ -24,22 +25,6 @@ from a3dgen.stages import render
 
 W, H = 320, 400
 K = np.array([[430.0, 0, 165.0], [0, 430.0, 190.0], [0, 0, 1]])
-
-LOOK = {
-    "skin": 5,
-    "hair": json.dumps({"age": 22, "brows": 0.8, "colour": "brown", "eyes": "brown", "length": 0.6, "stubble": 0.0,
-                        "style": "short"}),
-    "garments": json.dumps([
-        {"colors": [[30, 92, 100], [96, 140, 172], [150, 34, 36]], "fabric": "plain", "fit": 0.0, "kind": "tshirt",
-         "lengths": {"left_arm": 0.7, "right_arm": 0.7}, "neck": "v", "seed": 0, "tucked": False},
-        {"colors": [[46, 46, 52]], "fabric": "denim", "fit": 0.5, "kind": "shorts",
-         "lengths": {"left_leg": 0.8, "right_leg": 0.8}, "seed": 2},
-        {"colors": [[36, 34, 34], [34, 52, 104], [112, 110, 70]], "fabric": "plain", "height": "low", "kind": "shoes",
-         "seed": 5},
-    ]),
-    "light": json.dumps({"azimuth": 0.0, "gain": 1.0, "key": 1.0}),
-    "look_seed": 5,
-}  # fmt: skip
 
 
 def standing(yaw: float = 25.0) -> np.ndarray:
