@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import cv2
 import numpy as np
@@ -69,9 +69,40 @@ def _grain() -> Float[ndarray, "g g 3"]:
     return np.ascontiguousarray(padded / padded.std())
 
 
+class _Person(NamedTuple):
+    """The drawn person, premultiplied linear light, and the opacity of what stands in front (empty = nothing)."""
+
+    rgba: Float[ndarray, "h w 4"]
+    front: Float[ndarray, "h w"]
+
+
+class _Shadow(NamedTuple):
+    """Shadow on the plate (see ``lighting.shadow.Shade``), f4; empty = none."""
+
+    cast: Float[ndarray, "h w"]
+    contact: Float[ndarray, "h w"]
+    depth: Float[ndarray, "3"]
+
+
+class _Camera(NamedTuple):
+    """What the photo's camera adds: black level (linear), grain (8-bit) with a tile of it from (oy, ox) on, and its
+    transfer tables."""
+
+    black: Float[ndarray, "3"]
+    sigma: Float[ndarray, "3"]
+    grain: Float[ndarray, "g g 3"]
+    oy: int
+    ox: int
+    decode: Float[ndarray, "256"]
+    encode: UInt8[ndarray, "n"]
+
+
 @kernel
 @no_type_check
-def _blend(plate, photo, rgba, cast, contact, depth, front, black, sigma, grain, oy, ox, decode, encode, out):
+def _blend(plate, photo, person, shadow, camera, out):
+    rgba, front = person
+    cast, contact, depth = shadow
+    black, sigma, grain, oy, ox, decode, encode = camera
     h, w = out.shape[:2]
     steps = encode.shape[0] - 1
     size = grain.shape[0]
@@ -126,23 +157,21 @@ def compose(
     oy, ox = (int(v) for v in rng.integers(0, _GRAIN, 2))
     none = np.zeros((0, 0), np.float32)
     out = np.empty_like(plate)
-    _blend(
-        np.ascontiguousarray(plate),
-        np.ascontiguousarray(plate if photo is None else photo),
-        np.ascontiguousarray(rgba, np.float32),
-        none if shade is None else np.ascontiguousarray(shade.cast, np.float32),
-        none if shade is None else np.ascontiguousarray(shade.contact, np.float32),
-        np.zeros(3, np.float32) if shade is None else np.asarray(shade.depth, np.float32),
-        none if front is None else np.ascontiguousarray(front, np.float32),
-        np.asarray(black, np.float32),
-        np.asarray(sigma, np.float32),
-        _grain(),
-        oy,
-        ox,
-        decode_table(),
-        encode_table(),
-        out,
+    person = _Person(
+        np.ascontiguousarray(rgba, np.float32), none if front is None else np.ascontiguousarray(front, np.float32)
     )
+    if shade is None:
+        shadow = _Shadow(none, none, np.zeros(3, np.float32))
+    else:
+        shadow = _Shadow(
+            np.ascontiguousarray(shade.cast, np.float32),
+            np.ascontiguousarray(shade.contact, np.float32),
+            np.asarray(shade.depth, np.float32),
+        )
+    black, sigma = np.asarray(black, np.float32), np.asarray(sigma, np.float32)
+    camera = _Camera(black, sigma, _grain(), oy, ox, decode_table(), encode_table())
+    below = np.ascontiguousarray(plate)
+    _blend(below, below if photo is None else np.ascontiguousarray(photo), person, shadow, camera, out)
     return out
 
 

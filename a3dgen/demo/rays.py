@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
 from a3dgen.demo.materials import FOLIAGE, GLOW, shade_factor
@@ -12,6 +14,32 @@ from a3dgen.demo.noise import fractal
 
 BOX, CYLINDER, ELLIPSOID = 0, 1, 2
 FAR = 1e9
+
+
+class RayScene(NamedTuple):
+    """A scene as the kernels read it.
+
+    solids: one row each, see ``trace.solid``. room: x0, x1, height, z1, z0; height -1 = outdoors. surfaces: material,
+    colour and seed of ground, walls, ceiling. light: towards the key, its colour, light from above, from below.
+    air: zenith, horizon (RGB each), clouds, hills (height, RGB, seed), haze, lamp (x, y, z, strength).
+    """
+
+    solids: Float[ndarray, "n 16"]
+    room: Float[ndarray, "5"]
+    surfaces: Float[ndarray, "3 5"]
+    light: Float[ndarray, "4 3"]
+    air: Float[ndarray, "17"]
+
+
+class Scratch(NamedTuple):
+    """Room of one ray: direction, light of the key and all other light (out), two normals, candidate solids."""
+
+    ray: Float[ndarray, "3"]
+    direct: Float[ndarray, "3"]
+    other: Float[ndarray, "3"]
+    normal: Float[ndarray, "3"]
+    found: Float[ndarray, "3"]
+    near: ndarray
 
 
 @kernel
@@ -126,8 +154,11 @@ def sky(dx, dy, dz, air, out):
 
 @kernel
 @no_type_check
-def trace(ox, oy, oz, dx, dy, dz, solids, room, surfaces, light, air, near, count, direct, other, normal, found):
-    """Cast one ray (unit direction); writes the two parts of its light and returns its length."""
+def trace(ox, oy, oz, scene, count, scratch):
+    """Cast one ray along ``scratch.ray`` (unit) at its ``count`` candidates; write its light, return its length."""
+    solids, room, surfaces, light, air = scene
+    ray, direct, other, normal, found, near = scratch
+    dx, dy, dz = ray[0], ray[1], ray[2]
     best, which = FAR, -1
     for n in range(count):
         i = near[n]

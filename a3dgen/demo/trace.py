@@ -7,14 +7,14 @@ from the key light and from everywhere else, so that people can cast shadows aft
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
-from a3dgen.demo.rays import BOX, CYLINDER, ELLIPSOID, FAR, aim, shadowed, trace
+from a3dgen.demo.rays import BOX, CYLINDER, ELLIPSOID, FAR, RayScene, Scratch, aim, shadowed, trace
 
 Real = float | int | np.integer | np.floating
 Triple = tuple[Real, Real, Real]
@@ -95,7 +95,8 @@ def cast(
     surfaces = np.array([world.ground, world.wall, world.ceiling], np.float64)
     light = np.array([world.key_dir, world.key, world.upper, world.lower], np.float64)
     air = np.array([*world.zenith, *world.horizon, world.clouds, *world.hills, world.haze, *world.lamp], np.float64)
-    _cast(direct, other, depth, rotation, centre, np.linalg.inv(K), solids, room, surfaces, light, air, samples)
+    scene = RayScene(solids, room, surfaces, light, air)
+    _cast(direct, other, depth, _View(rotation, np.asarray(centre, np.float64), np.linalg.inv(K)), scene, samples)
     return direct, other, depth
 
 
@@ -104,6 +105,14 @@ def key_reaches(world: World, at: Float[ndarray, "3"]) -> bool:
     solids = np.array(world.solids, np.float64).reshape(-1, _SOLID)
     light = np.asarray(world.key_dir, np.float64)
     return not shadowed(solids, float(at[0]), float(at[1]), float(at[2]), light, np.zeros(3))
+
+
+class _View(NamedTuple):
+    """A camera: world to camera, its place (m), inverse intrinsics."""
+
+    rotation: Float[ndarray, "3 3"]
+    centre: Float[ndarray, "3"]
+    inverse: Float[ndarray, "3 3"]
 
 
 @kernel
@@ -125,8 +134,11 @@ def _rough(direct, other, depth, y, x):
 
 @kernel
 @no_type_check
-def _candidates(solids, ox, oy, oz, x0, y0, x1, y1, rotation, inverse, near, ray):
+def _candidates(solids, view, x0, y0, x1, y1, scratch):
     """Write the solids whose bounding ball may show in a tile of the picture (a cone around it); return how many."""
+    rotation, centre, inverse = view
+    ray, near = scratch.ray, scratch.near
+    ox, oy, oz = centre[0], centre[1], centre[2]
     aim(0.5 * (x0 + x1), 0.5 * (y0 + y1), rotation, inverse, ray)
     mx, my, mz = ray[0], ray[1], ray[2]
     widest = 0.0
@@ -148,12 +160,14 @@ def _candidates(solids, ox, oy, oz, x0, y0, x1, y1, rotation, inverse, near, ray
 
 @kernel
 @no_type_check
-def _cast(direct, other, depth, rotation, centre, inverse, solids, room, surfaces, light, air, samples):
+def _cast(direct, other, depth, view, scene, samples):
     """Cast the centre of every pixel, then ``samples`` squared rays through those that lie on an edge."""
     height, width = depth.shape
-    key, rest, ray, spare, found = np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3)
+    key, rest, ray = np.zeros(3), np.zeros(3), np.zeros(3)
+    near = np.zeros(len(scene.solids) + 1, np.int64)
+    scratch = Scratch(ray, key, rest, np.zeros(3), np.zeros(3), near)
+    rotation, centre, inverse = view
     ox, oy, oz = centre[0], centre[1], centre[2]
-    near = np.zeros(len(solids) + 1, np.int64)
     edges = np.zeros((height, width), np.bool_)
     share = 1.0 / (samples * samples)
     for again in range(2 if samples > 1 else 1):
@@ -165,8 +179,7 @@ def _cast(direct, other, depth, rotation, centre, inverse, solids, room, surface
         for ty in range(0, height, TILE):
             for tx in range(0, width, TILE):
                 ey, ex = min(ty + TILE, height), min(tx + TILE, width)
-                count = _candidates(solids, ox, oy, oz, tx - 0.5, ty - 0.5, ex - 0.5, ey - 0.5, rotation, inverse,
-                                    near, ray)  # fmt: skip
+                count = _candidates(scene.solids, view, tx - 0.5, ty - 0.5, ex - 0.5, ey - 0.5, scratch)
                 for y in range(ty, ey):
                     for x in range(tx, ex):
                         if again and not edges[y, x]:
@@ -178,8 +191,7 @@ def _cast(direct, other, depth, rotation, centre, inverse, solids, room, surface
                                 sx += (j % samples + 0.5) / samples - 0.5
                                 sy += (j // samples + 0.5) / samples - 0.5
                             norm = aim(sx, sy, rotation, inverse, ray)
-                            length = trace(ox, oy, oz, ray[0], ray[1], ray[2], solids, room, surfaces, light, air,
-                                            near, count, key, rest, spare, found)  # fmt: skip
+                            length = trace(ox, oy, oz, scene, count, scratch)
                             if not again:
                                 depth[y, x] = length / norm if length < FAR else FAR
                             weight = share if again else 1.0

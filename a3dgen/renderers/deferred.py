@@ -18,7 +18,7 @@ from a3dgen.renderers import Frame, Item
 from a3dgen.renderers import samples as kernels
 from a3dgen.renderers.materials import MATERIAL
 from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, pyramid, sample_grid
-from a3dgen.renderers.shade import shade_item
+from a3dgen.renderers.shade import Lighting, Requests, Surface, Texture, shade_item
 
 SHADOW_SIZE = 448
 SHADOW_BIAS_M = 0.006
@@ -153,17 +153,17 @@ class DeferredRenderer(ABC):
         if hollow is None:
             hollow = _hollows(depth, K, grid)
         screen, inverse_z = to_samples(batch.vertices, K, grid)
-        shadow, lookup = (_NO_SHADOW, np.zeros((3, 4))) if key is None else (key.depth, key.lookup)
+        requests = Requests(face, at, grid.step)
+        surface = Surface(
+            topology.faces, topology.uv, topology.face_uv, screen, inverse_z, batch.vertices, batch.normals, batch.scar
+        )
+        lighting = _lighting(light, key, hollow, grid)
         for k, place in enumerate(topology.order):
             if start[k + 1] > start[k]:
-                texture = pyramid(items[place].texture)
-                shade_item(
-                    order[start[k] : start[k + 1]], face, at, grid.step, topology.faces, topology.uv,
-                    topology.face_uv, screen, inverse_z, batch.vertices, batch.normals, batch.scar,
-                    texture.texels, texture.levels, decode_table(), MATERIAL[items[place].material].constants(),
-                    np.asarray(light.sh, np.float64), _unit(light.key_dir), np.asarray(light.key_color, np.float64),
-                    lookup, shadow, hollow.share, np.array(hollow.place(grid)), color,
-                )  # fmt: skip
+                levels = pyramid(items[place].texture)
+                texture = Texture(levels.texels, levels.levels, decode_table())
+                material = MATERIAL[items[place].material].constants()
+                shade_item(order[start[k] : start[k + 1]], requests, surface, texture, material, lighting, color)
         kernels.resolve(slot, color, edge, source, edges, filter_weights(grid.step), rgba)
 
     def _overview(self, batch: Batch, K: ndarray, box: Box, near: float, far: float) -> Hollows:
@@ -200,6 +200,19 @@ class DeferredRenderer(ABC):
         lookup[:2, 3] -= 0.5
         lookup[2, 3] -= SHADOW_BIAS_M / (2 * reach)
         return KeyShadow(depth, lookup)
+
+
+def _lighting(light: Light, key: KeyShadow | None, hollow: Hollows, grid: Grid) -> Lighting:
+    shadow, lookup = (_NO_SHADOW, np.zeros((3, 4))) if key is None else (key.depth, key.lookup)
+    return Lighting(
+        np.asarray(light.sh, np.float64),
+        _unit(light.key_dir),
+        np.asarray(light.key_color, np.float64),
+        lookup,
+        shadow,
+        hollow.share,
+        np.array(hollow.place(grid)),
+    )
 
 
 def _hollows(depth: ndarray, K: ndarray, grid: Grid) -> Hollows:

@@ -5,11 +5,58 @@ Everything runs in linear light and a single order, so the same input gives the 
 
 from __future__ import annotations
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
+
+
+class Requests(NamedTuple):
+    """What to shade: the face and the sample (row, column) of every request; ``step`` samples a pixel and axis."""
+
+    face: Int[ndarray, "n"]
+    at: Int[ndarray, "n 2"]
+    step: int
+
+
+class Surface(NamedTuple):
+    """The triangles of a picture, camera frame (m), with their sample coordinates (V, 2) and 1 / depth (1 / m)."""
+
+    faces: Int[ndarray, "f 3"]
+    uv: Float[ndarray, "t 2"]
+    face_uv: Int[ndarray, "f 3"]
+    screen: Float[ndarray, "v 2"]
+    inverse_z: Float[ndarray, "v"]
+    vertices: Float[ndarray, "v 3"]
+    normals: Float[ndarray, "v 3"]
+    scar: Float[ndarray, "v"]
+
+
+class Texture(NamedTuple):
+    """A texture's levels one after the other (N, 4) u1; start, height and width of each; the sRGB decoding table."""
+
+    texels: ndarray
+    levels: Int[ndarray, "l 3"]
+    decode: Float[ndarray, "256"]
+
+
+class Lighting(NamedTuple):
+    """Light of a picture: harmonics, the key light, what it does not reach, and hollows.
+
+    to_shadow: camera frame to the shadow map's column, row and depth. shadow: depth seen from the key; empty = none.
+    hollow: cavities, 0..1; hollow_place: column, row and step at which a sample reads them.
+    """
+
+    sh: Float[ndarray, "9 3"]
+    key_dir: Float[ndarray, "3"]
+    key_color: Float[ndarray, "3"]
+    to_shadow: Float[ndarray, "3 4"]
+    shadow: Float[ndarray, "s s"]
+    hollow: Float[ndarray, "h w"]
+    hollow_place: Float[ndarray, "3"]
 
 
 @kernel(inline=True)
@@ -175,17 +222,12 @@ def _developed(value):
 
 @kernel
 @no_type_check
-def shade_item(
-    order, face, at, step, faces, uv, face_uv, screen, inverse_z, vertices, normals, scar,
-    texels, levels, decode, material, sh, key_dir, key_color, to_shadow, shadow, hollow, hollow_place, color,
-):  # fmt: skip
-    """Write the linear colour of requests ``order`` of one mesh.
-
-    screen: (V, 2) sample coordinates. inverse_z: (V,) 1 / m. texels: (N, 4) u1, the texture's levels one after the
-    other; levels: (L, 3) start, height, width. decode: sRGB to linear. material: see ``Material.constants``.
-    to_shadow: (3, 4) camera frame to shadow map column, row, depth. shadow: (S, S) depth, empty = none.
-    hollow: cavities; hollow_place: column, row and step at which a sample reads them.
-    """
+def shade_item(order, requests, surface, texture, material, lighting, color):
+    """Write the linear colour of requests ``order`` of one item; ``material``: see ``Material.constants``."""
+    face, at, step = requests
+    faces, uv, face_uv, screen, inverse_z, vertices, normals, scar = surface
+    texels, levels, decode = texture
+    sh, key_dir, key_color, to_shadow, shadow, hollow, hollow_place = lighting
     is_skin = material[8] > 0
     base, e1, e2 = np.empty(3), np.empty(3), np.empty(3)
     for r in order:

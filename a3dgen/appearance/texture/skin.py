@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple, no_type_check
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.appearance.hair import RECEDING
 from a3dgen.appearance.look import Hair
 from a3dgen.appearance.looks import EYE_COLOURS, HAIR_COLOURS
 from a3dgen.appearance.texture.colour import monk_albedo
-from a3dgen.appearance.texture.skin_kernel import BLOCK, paint_plain, skin_exp
+from a3dgen.appearance.texture.skin_kernel import BLOCK, SkinColours, paint_plain, skin_exp
 from a3dgen.appearance.texture.skin_maps import SkinMaps
 from a3dgen.core.compiled import kernel
 from a3dgen.core.rng import generator_for
@@ -40,37 +41,56 @@ _SCALPS = {
 }
 
 
+class _Anatomy(NamedTuple):
+    """The maps of ``SkinMaps`` that the kernel reads, one value a texel."""
+
+    plain: Bool[ndarray, "m"]
+    noise: Float[ndarray, "8 m"]
+    above_hairline: Float[ndarray, "m"]
+    receded: Float[ndarray, "m"]
+    brow: Float[ndarray, "m"]
+    beard: Float[ndarray, "m"]
+    lips: Float[ndarray, "m"]
+    nails: Float[ndarray, "m"]
+    pale: Float[ndarray, "m"]
+    flush: Float[ndarray, "m"]
+    cavity: Float[ndarray, "m"]
+    eye: Float[ndarray, "m"]
+    axis: Float[ndarray, "m"]
+    lash: Float[ndarray, "m"]
+    scar: Float[ndarray, "m"]
+    relief: Float[ndarray, "m"]
+
+
 @kernel
 def _mix(base: float, over: float, share: float) -> float:
     return base + (over - base) * share
 
 
 @kernel
-def _paint(
-    plain, noise, above, receded, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash, scar, relief,
-    melanin, blood, colours, k, encode, out,
-) -> None:  # fmt: skip
-    """Colour every texel. ``colours`` rows: skin, palm, lip, nail, hair, iris, sclera, brow, scar.
-    ``k``: redness, scalp, brows, stubble, relief of the skin, width of the hairline (degrees), how far it has receded.
-    """
+@no_type_check
+def _paint(anatomy, skin, encode, out):
+    """Colour every texel; anatomy: an ``_Anatomy``. skin: a ``SkinColours``. out: (M, 4) u1."""
+    plain, noise, above, receded, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash, scar, relief = anatomy
+    colours = skin.colours
     mel, base = np.empty(BLOCK), np.empty((3, BLOCK))
     for i in range(noise.shape[1]):
         here = i % BLOCK
         if here == 0:
-            paint_plain(noise, flush, i, melanin, blood, colours[0], k[0], k[4], encode, mel, base, out)
+            paint_plain(noise, flush, i, skin, encode, mel, base, out)
         if plain[i]:
             continue
         grain = 0.03 * (noise[5, i] + noise[6, i])
         strand = 1.0 + 0.28 * noise[5, i] + 0.22 * noise[6, i] + 0.25 * noise[7, i]
         strand = min(max(strand, 0.35), 2.0)
         shade = skin_exp(-0.55 * cavity[i])
-        line = above[i] + k[6] * (receded[i] - above[i]) + 1.2 * noise[4, i] + 0.9 * noise[5, i]
-        dense = min(max(line / k[5] + 0.35, 0.0), 1.0)
+        line = above[i] + skin.receded * (receded[i] - above[i]) + 1.2 * noise[4, i] + 0.9 * noise[5, i]
+        dense = min(max(line / skin.hairline + 0.35, 0.0), 1.0)
         dense *= dense * (3.0 - 2.0 * dense)
         dense += dense * (1.0 - dense) * (0.5 * noise[6, i] + 0.9 * noise[7, i])  # single hairs show where it is thin
-        scalp = k[1] * min(max(dense, 0.0), 1.0)
-        hairy = min(0.88, brow[i] * k[2] * (1.25 + 0.25 * noise[6, i] + 0.25 * noise[7, i]))
-        chin = beard[i] * k[3] * (0.58 + 0.14 * noise[6, i] + 0.20 * noise[7, i]) * (1 - lips[i])
+        scalp = skin.scalp * min(max(dense, 0.0), 1.0)
+        hairy = min(0.88, brow[i] * skin.brows * (1.25 + 0.25 * noise[6, i] + 0.25 * noise[7, i]))
+        chin = beard[i] * skin.stubble * (0.58 + 0.14 * noise[6, i] + 0.20 * noise[7, i]) * (1 - lips[i])
         chin = min(max(chin, 0.0), 0.9)
         for c in range(3):
             v = base[c, here]
@@ -101,7 +121,7 @@ def _paint(
             v = min(max(v, 0.0), 1.0)
             out[i, c] = encode[int(v * 4095.0 + 0.5)]
         rough = (0.2 * noise[5, i] + 0.4 * noise[6, i] + 0.6 * noise[7, i]) * (1 - max(eye[i], nails[i]))
-        h = 128.0 + k[4] * rough * (1.0 + 2.0 * max(scalp, chin)) + 110.0 * relief[i]
+        h = 128.0 + skin.relief * rough * (1.0 + 2.0 * max(scalp, chin)) + 110.0 * relief[i]
         out[i, 3] = min(max(h, 0.0), 255.0)
 
 
@@ -138,24 +158,19 @@ def skin_texture(maps: SkinMaps, tone: int, hair: Hair, variant: int) -> UInt8[n
     blood = np.array([0, 0.15, 0.3, 0.5, 0.5, 0.3, 0.1, 0]) * rng.uniform(0.5, 1.3, 8) * 0.032
     scalp = _SCALPS.get(hair.style, _Scalp())
     dark = (tone - 1) / 9
-    knobs = np.array(
-        [
-            0.34 - 0.22 * dark,
-            scalp.share,
-            hair.brows,
-            hair.stubble,
-            (22.0 + 0.25 * (age - 18)) * (1 - 0.35 * dark),  # highlights show every pore on dark skin
-            scalp.edge,
-            scalp.receded,
-        ],
-        np.float32,
+    pores = (22.0 + 0.25 * (age - 18)) * (1 - 0.35 * dark)  # highlights show every pore on dark skin
+    skin = SkinColours(
+        melanin.astype(np.float32),
+        blood.astype(np.float32),
+        _colours(tone, hair),
+        redness=np.float32(0.34 - 0.22 * dark),
+        relief=np.float32(pores),
+        scalp=np.float32(scalp.share),
+        brows=np.float32(hair.brows),
+        stubble=np.float32(hair.stubble),
+        hairline=np.float32(scalp.edge),
+        receded=np.float32(scalp.receded),
     )
-    m = maps
-    texels = np.empty((m.noise.shape[1], 4), np.uint8)
-    melanin, blood, colours = melanin.astype(np.float32), blood.astype(np.float32), _colours(tone, hair)
-    _paint(
-        m.plain, m.noise, m.above_hairline, m.receded, m.brow, m.beard, m.lips, m.nails, m.pale, m.flush, m.cavity,
-        m.eye, m.axis, m.lash, m.scar, m.relief,
-        melanin, blood, colours, knobs, ENCODE, texels,
-    )  # fmt: skip
-    return m.atlas.image(texels)
+    texels = np.empty((maps.noise.shape[1], 4), np.uint8)
+    _paint(_Anatomy(*(getattr(maps, name) for name in _Anatomy._fields)), skin, ENCODE, texels)
+    return maps.atlas.image(texels)

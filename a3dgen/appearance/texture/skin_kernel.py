@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
 
@@ -12,6 +14,26 @@ BLOCK = 256
 """Texels painted together."""
 _ABSORB = ((0.7, -0.2, 0.12), (1.0, 1.0, 1.0), (1.25, 0.8, 0.85))
 """How much melanin, blood and flush take of red, green and blue light."""
+
+
+class SkinColours(NamedTuple):
+    """What one person's skin is painted with, f4.
+
+    melanin, blood: share of each octave of noise. colours: linear RGB of skin, palm, lip, nail, hair, iris, sclera,
+    brow, scar. redness: of flushed skin. relief: of the skin's pores. scalp, brows, stubble: how dense hair is there.
+    hairline: its width in degrees; receded: how far it has receded, 0..1.
+    """
+
+    melanin: Float[ndarray, "8"]
+    blood: Float[ndarray, "8"]
+    colours: Float[ndarray, "9 3"]
+    redness: np.float32
+    relief: np.float32
+    scalp: np.float32
+    brows: np.float32
+    stubble: np.float32
+    hairline: np.float32
+    receded: np.float32
 
 
 @kernel(inline=True)
@@ -26,12 +48,13 @@ def skin_exp(x):
 
 @kernel
 @no_type_check
-def paint_plain(noise, flush, start, melanin, blood, colour, redness, relief, encode, mel, base, out):
+def paint_plain(noise, flush, start, skin, encode, mel, base, out):
     """Colour texels from ``start`` on, ``BLOCK`` of them or those that are left, as if there were nothing but skin.
 
-    noise: (8, M). flush: (M,). melanin, blood: (8,) shares of the noise. colour: (3,) linear. out: (M, 4) u1.
-    mel: (BLOCK,) out, melanin; base: (3, BLOCK) out, linear colour.
+    noise: (8, M). flush: (M,). skin: a ``SkinColours``. out: (M, 4) u1. mel: (BLOCK,) out, melanin; base: (3, BLOCK)
+    out, linear colour.
     """
+    melanin, blood, colour, redness, relief = skin.melanin, skin.blood, skin.colours[0], skin.redness, skin.relief
     n = min(BLOCK, noise.shape[1] - start)
     hem, grain, red, step = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.int32)
     mel[:] = 0.0
