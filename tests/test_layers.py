@@ -104,3 +104,11 @@ def test_rooms_of_one_floor_do_not_import_each_other_in_circles():
 def test_only_one_module_imports_dask():
     users = {name for name, path in MODULES.items() if any(i.split(".")[0] in DASK for i in imports(path))}
     assert users == {"a3dgen.engine.dask_cluster"}
+
+
+def test_the_first_line_of_a_module_is_a_whole_sentence():
+    """A stranger reads only these lines."""
+    first = {
+        p: (ast.get_docstring(ast.parse(p.read_text(encoding="utf-8"))) or "").split("\n")[0] for p in MODULES.values()
+    }
+    assert {str(p) for p, line in first.items() if not line.endswith((".", ":", "?"))} == set()

@@ -1,5 +1,8 @@
-"""The user's licensed SMPL file as a body: joints from its regressor, its own pose blend shapes, and what the open
-body has and SMPL files lack (UVs, masks, garment shells, face and foot landmarks) by registration."""
+"""The user's licensed SMPL file as a body, completed by registration.
+
+Joints come from its regressor and pose blend shapes are its own; what SMPL files lack (UVs, masks, garment shells, face
+and foot landmarks) comes from the open body.
+"""
 
 from __future__ import annotations
 

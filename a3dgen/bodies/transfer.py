@@ -1,5 +1,7 @@
-"""What the open body has and SMPL files lack, carried over by registration in the T-pose: UVs, masks, face and foot
-landmarks, garment shells."""
+"""Carries over what SMPL files lack from the open body, by registration in the T-pose.
+
+UVs, masks, face and foot landmarks, garment shells.
+"""
 
 from __future__ import annotations
 

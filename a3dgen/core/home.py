@@ -1,5 +1,4 @@
-"""The cache folder: where everything that a3dgen makes once is kept (networks, transfers to
-body files, compiled kernels, video frames).
+"""The cache folder: networks, bodies, compiled kernels, video frames; everything that a3dgen makes once.
 
 ``$A3DGEN_HOME``, else ``$XDG_CACHE_HOME/a3dgen``, else ``~/.cache/a3dgen``. Where that cannot be written (a container
 with an unknown user, a batch node without a home, a full quota) a private temporary folder takes its place, said in

@@ -1,5 +1,4 @@
-"""What a picture shows of devices: masks, states of prosthetic keypoints, what hides a keypoint, whether a prosthesis
-can be seen."""
+"""What a picture shows of devices: masks, states of prosthetic keypoints, and what hides a keypoint."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The limb's own cast shadow: the difference of two casts, whole body and cut body, by the light that explains the
-shadow seen in the photo."""
+"""The limb's own cast shadow: what the whole body shades and the cut body does not.
+
+Both are cast by the light that explains the shadow seen in the photo.
+"""
 
 from __future__ import annotations
 

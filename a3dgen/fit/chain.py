@@ -8,6 +8,7 @@ Algorithms, 2008, chapter 2).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float
@@ -94,79 +95,132 @@ def _solve(a: ndarray, b: ndarray, n: int) -> bool:
     return True
 
 
+class _Task(NamedTuple):
+    """What is solved: the tree, the free joints with their pull to the pose at hand, limits, and the packed goals."""
+
+    rest: Float[ndarray, "24 3"]
+    parents: ndarray
+    below: ndarray
+    free: ndarray
+    stay: Float[ndarray, "f"]
+    low: Float[ndarray, "69"]
+    high: Float[ndarray, "69"]
+    joint: ndarray
+    is_direction: ndarray
+    local: Float[ndarray, "g 3"]
+    target: Float[ndarray, "g 3"]
+    weight: Float[ndarray, "g"]
+
+
+class _State(NamedTuple):
+    """The body at a pose: rotations of joints in the world, left Jacobians, places, axes of the free joints."""
+
+    world: Float[ndarray, "24 3 3"]
+    left: Float[ndarray, "24 3 3"]
+    joints: Float[ndarray, "24 3"]
+    axes: Float[ndarray, "24 3 3"]
+
+
 @kernel
-def _minimise(
-    pose: ndarray,
-    rest: ndarray,
-    tree: tuple[ndarray, ndarray],
-    free: ndarray,
-    goals: tuple[ndarray, ndarray, ndarray, ndarray, ndarray],
-    stay: ndarray,
-    low: ndarray,
-    high: ndarray,
-    steps: int,
-) -> float:
-    parents, below = tree
-    joint, is_direction, local, target, weight = goals
-    n = 3 * free.shape[0]
-    world, left, joints = np.empty((24, 3, 3)), np.empty((24, 3, 3)), np.empty((24, 3))
-    axes = np.empty((24, 3, 3))
+@no_type_check
+def _goal_row(task, state, g, jac, res):
+    """Write the weighted residual (3,) of goal ``g`` and its derivatives (3, n)."""
+    world, joints, local, target = state.world, state.joints, task.local, task.target
+    j, w = task.joint[g], task.weight[g]
+    q0 = world[j, 0, 0] * local[g, 0] + world[j, 0, 1] * local[g, 1] + world[j, 0, 2] * local[g, 2]
+    q1 = world[j, 1, 0] * local[g, 0] + world[j, 1, 1] * local[g, 1] + world[j, 1, 2] * local[g, 2]
+    q2 = world[j, 2, 0] * local[g, 0] + world[j, 2, 1] * local[g, 1] + world[j, 2, 2] * local[g, 2]
+    if not task.is_direction[g]:
+        q0, q1, q2 = q0 + joints[j, 0], q1 + joints[j, 1], q2 + joints[j, 2]
+    res[0], res[1], res[2] = w * (q0 - target[g, 0]), w * (q1 - target[g, 1]), w * (q2 - target[g, 2])
+    for f in range(task.free.shape[0]):
+        a = task.free[f]
+        l0, l1, l2 = q0, q1, q2
+        if not task.is_direction[g]:
+            l0, l1, l2 = q0 - joints[a, 0], q1 - joints[a, 1], q2 - joints[a, 2]
+        for k in range(3):
+            c = 3 * f + k
+            if task.below[a, j]:
+                e0, e1, e2 = state.axes[a, 0, k], state.axes[a, 1, k], state.axes[a, 2, k]
+                jac[0, c] = w * (e1 * l2 - e2 * l1)
+                jac[1, c] = w * (e2 * l0 - e0 * l2)
+                jac[2, c] = w * (e0 * l1 - e1 * l0)
+            else:
+                jac[0, c], jac[1, c], jac[2, c] = 0.0, 0.0, 0.0
+
+
+@kernel
+@no_type_check
+def _linearise(pose, start, task, state, normal, gradient):
+    """Return the cost at a pose; write its normal equations (lower triangle) and gradient."""
+    _pose(pose, task.rest, task.parents, state.world, state.left, state.joints)
+    for f in range(task.free.shape[0]):
+        j = task.free[f]
+        multiply(state.world[task.parents[j]], state.left[j], state.axes[j])
+    n = gradient.shape[0]
+    jac, res = np.empty((3, n)), np.empty(3)
+    value = 0.0
+    normal[:, :] = 0.0
+    gradient[:] = 0.0
+    for g in range(task.joint.shape[0]):
+        _goal_row(task, state, g, jac, res)
+        for r in range(3):
+            value += res[r] * res[r]
+            for i in range(n):
+                gradient[i] += jac[r, i] * res[r]
+                for k in range(i + 1):
+                    normal[i, k] += jac[r, i] * jac[r, k]
+    for f in range(task.free.shape[0]):
+        a = task.free[f]
+        for k in range(3):
+            c, v = 3 * f + k, 3 * (a - 1) + k
+            pull = task.stay[f] * (pose[a, k] - start[a, k])
+            value += pull * pull
+            gradient[c] += task.stay[f] * pull
+            normal[c, c] += task.stay[f] * task.stay[f]
+            over = max(0.0, pose[a, k] - task.high[v]) - max(0.0, task.low[v] - pose[a, k])
+            if over != 0.0:
+                value += (LIMIT_WEIGHT * over) ** 2
+                gradient[c] += LIMIT_WEIGHT**2 * over
+                normal[c, c] += LIMIT_WEIGHT**2
+    return value
+
+
+@kernel
+@no_type_check
+def _advance(pose, free, normal, gradient, damping, step):
+    """Move the free joints by one damped Gauss-Newton step; False if the equations cannot be solved."""
+    n = gradient.shape[0]
+    work = np.empty((n, n))
+    for i in range(n):
+        for k in range(i + 1):
+            work[i, k] = normal[i, k]
+        work[i, i] += damping * normal[i, i] + 1e-9
+        step[i] = -gradient[i]
+    if not _solve(work, step, n):
+        return False
+    longest = 0.0
+    for i in range(n):
+        longest = max(longest, abs(step[i]))
+    share = min(1.0, MOST_TURN / longest) if longest > 0.0 else 1.0
+    for f in range(free.shape[0]):
+        for k in range(3):
+            pose[free[f], k] += share * step[3 * f + k]
+    return True
+
+
+@kernel
+@no_type_check
+def _minimise(pose, task, steps):
+    """Turn the free joints of ``pose`` in place until the cost no longer falls; return the cost."""
+    n = 3 * task.free.shape[0]
+    state = _State(np.empty((24, 3, 3)), np.empty((24, 3, 3)), np.empty((24, 3)), np.empty((24, 3, 3)))
     start, kept = pose.copy(), pose.copy()
     normal, gradient = np.empty((n, n)), np.empty(n)
-    trial_normal, trial_gradient = np.empty((n, n)), np.empty(n)
-    work, step = np.empty((n, n)), np.empty(n)
-    jac, res = np.empty((3, n)), np.empty(3)
+    trial_normal, trial_gradient, step = np.empty((n, n)), np.empty(n), np.empty(n)
     cost, damping = np.inf, 1e-3
     for iteration in range(steps + 1):
-        _pose(pose, rest, parents, world, left, joints)
-        for f in range(free.shape[0]):
-            j = free[f]
-            multiply(world[parents[j]], left[j], axes[j])
-        value = 0.0
-        trial_normal[:, :] = 0.0
-        trial_gradient[:] = 0.0
-        for g in range(joint.shape[0]):
-            j = joint[g]
-            q0 = world[j, 0, 0] * local[g, 0] + world[j, 0, 1] * local[g, 1] + world[j, 0, 2] * local[g, 2]
-            q1 = world[j, 1, 0] * local[g, 0] + world[j, 1, 1] * local[g, 1] + world[j, 1, 2] * local[g, 2]
-            q2 = world[j, 2, 0] * local[g, 0] + world[j, 2, 1] * local[g, 1] + world[j, 2, 2] * local[g, 2]
-            if not is_direction[g]:
-                q0, q1, q2 = q0 + joints[j, 0], q1 + joints[j, 1], q2 + joints[j, 2]
-            w = weight[g]
-            res[0], res[1], res[2] = w * (q0 - target[g, 0]), w * (q1 - target[g, 1]), w * (q2 - target[g, 2])
-            for f in range(free.shape[0]):
-                a = free[f]
-                l0, l1, l2 = q0, q1, q2
-                if not is_direction[g]:
-                    l0, l1, l2 = q0 - joints[a, 0], q1 - joints[a, 1], q2 - joints[a, 2]
-                for k in range(3):
-                    c = 3 * f + k
-                    if below[a, j]:
-                        e0, e1, e2 = axes[a, 0, k], axes[a, 1, k], axes[a, 2, k]
-                        jac[0, c] = w * (e1 * l2 - e2 * l1)
-                        jac[1, c] = w * (e2 * l0 - e0 * l2)
-                        jac[2, c] = w * (e0 * l1 - e1 * l0)
-                    else:
-                        jac[0, c], jac[1, c], jac[2, c] = 0.0, 0.0, 0.0
-            for r in range(3):
-                value += res[r] * res[r]
-                for i in range(n):
-                    trial_gradient[i] += jac[r, i] * res[r]
-                    for k in range(i + 1):
-                        trial_normal[i, k] += jac[r, i] * jac[r, k]
-        for f in range(free.shape[0]):
-            a = free[f]
-            for k in range(3):
-                c, v = 3 * f + k, 3 * (a - 1) + k
-                pull = stay[f] * (pose[a, k] - start[a, k])
-                value += pull * pull
-                trial_gradient[c] += stay[f] * pull
-                trial_normal[c, c] += stay[f] * stay[f]
-                over = max(0.0, pose[a, k] - high[v]) - max(0.0, low[v] - pose[a, k])
-                if over != 0.0:
-                    value += (LIMIT_WEIGHT * over) ** 2
-                    trial_gradient[c] += LIMIT_WEIGHT**2 * over
-                    trial_normal[c, c] += LIMIT_WEIGHT**2
+        value = _linearise(pose, start, task, state, trial_normal, trial_gradient)
         if value < cost:
             gain = (cost - value) / (cost + 1e-12) if np.isfinite(cost) else 1.0
             cost = value
@@ -182,22 +236,9 @@ def _minimise(
                 break
         if iteration == steps:
             break
-        for i in range(n):
-            for k in range(i + 1):
-                work[i, k] = normal[i, k]
-            work[i, i] += damping * normal[i, i] + 1e-9
-            step[i] = -gradient[i]
         pose[:, :] = kept
-        if not _solve(work, step, n):
+        if not _advance(pose, task.free, normal, gradient, damping, step):
             damping *= 5.0
-            continue
-        longest = 0.0
-        for i in range(n):
-            longest = max(longest, abs(step[i]))
-        share = min(1.0, MOST_TURN / longest) if longest > 0.0 else 1.0
-        for f in range(free.shape[0]):
-            for k in range(3):
-                pose[free[f], k] += share * step[3 * f + k]
     pose[:, :] = kept
     return cost
 
@@ -218,17 +259,20 @@ def solve(
     """
     low, high = joint_limits()
     out = np.ascontiguousarray(pose, np.float64).copy()
-    columns = list(zip(*goals.rows, strict=True))
-    packed = (
-        np.array(columns[0], np.int64),
-        np.array(columns[1], np.bool_),
-        np.array(columns[2], np.float64),
-        np.array(columns[3], np.float64),
-        np.array(columns[4], np.float64),
+    joint, is_direction, local, target, weight = zip(*goals.rows, strict=True)
+    task = _Task(
+        np.ascontiguousarray(rest, np.float64),
+        _PARENTS,
+        _BELOW,
+        np.array(joints, np.int64),
+        np.broadcast_to(np.asarray(stay, np.float64), (len(joints),)).copy(),
+        low,
+        high,
+        np.array(joint, np.int64),
+        np.array(is_direction, np.bool_),
+        np.array(local, np.float64),
+        np.array(target, np.float64),
+        np.array(weight, np.float64),
     )
-    pull = np.broadcast_to(np.asarray(stay, np.float64), (len(joints),)).copy()
-    _minimise(
-        out, np.ascontiguousarray(rest, np.float64), (_PARENTS, _BELOW), np.array(joints, np.int64), packed, pull,
-        low, high, STEPS,
-    )  # fmt: skip
+    _minimise(out, task, STEPS)
     return out

@@ -1,5 +1,7 @@
-"""Fits with a point cloud: every near-tied 2D minimum moves to the cloud, the cheapest of all evidence wins, and a
-cloud that does not belong to the person is left aside, with the reason."""
+"""Fits with a point cloud: every near-tied 2D minimum moves to the cloud, and the cheapest of all evidence wins.
+
+A cloud that does not belong to the person is left aside, with the reason.
+"""
 
 from __future__ import annotations
 
