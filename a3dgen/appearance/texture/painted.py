@@ -15,12 +15,12 @@ from a3dgen.core.errors import DataError
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io.images import open_picture
-from a3dgen.lighting.srgb import to_linear
+from a3dgen.lighting.srgb import LUMINANCE, to_linear
 
 SMPL_UV = "smpl_uv.obj"
 """If a folder of textures holds this file (from the SMPL site), its textures are in SMPL's UV layout."""
 MAX_SIZE = 2048
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+_LUMINANCE = LUMINANCE.astype(np.float32)
 
 
 def layout_note(folder: str, model: str) -> str:
