@@ -40,6 +40,8 @@ INSIDE, MARGIN = 0.5, 0.25
 """Share of a cloud that must lie in the person's box, widened on every side by this share of the person's size."""
 INLIERS = 0.45
 """Share of the points that must lie on the body."""
+ON_SKIN = 2.7
+"""A point nearer to the skin than this many sigmas of its pull along the normal lies on the body."""
 SURE, LABELS_GIVE, DOUBTED_GIVE = 0.87, 60.0, 25.0
 """Natural-log units that labels and priors may lose to a cloud, where more than SURE of it lies on the body, and else.
 More, and the cloud is somebody else's (measured: own clouds 0 to 30, others' 28 to 200)."""
@@ -90,7 +92,7 @@ class CloudFitter:
         if not np.isfinite(cost):
             return fit
         solution, distance = self._solution(seen, x, cost, block, w)
-        inliers = float((distance < self.options.robust / block.along).mean())
+        inliers = float((distance < ON_SKIN / block.along).mean())
         return replace(fit, best=solution, cloud=replace(fit.cloud, distance=distance, inliers=inliers))
 
     def usable(self, seen: Observation, plain: Fit) -> tuple[Float[ndarray, "m 3"], str]:
@@ -191,7 +193,7 @@ class CloudFitter:
         cost, x, block = solved[0]
         lost = float(evaluate(f.model, f.prior, f.evidence(seen), x, w)) - plain.best.cost
         solution, distance = self._solution(seen, x, cost, block, w)
-        inliers = float((distance < self.options.robust / block.along).mean())
+        inliers = float((distance < ON_SKIN / block.along).mean())
         refused = REFUSED - inliers
         if inliers < INLIERS:
             share = f"{100 * inliers:.0f} % of the point cloud lies on the body that fits it best"

@@ -18,9 +18,9 @@ PATCH = 24
 """Skin points that lie together in one patch, at most."""
 FLOOR_SD = 0.01
 """m: what clothes and the sampling of the skin add to a sensor's own noise."""
-ACROSS = 0.15
+ACROSS = 0.3
 """Share of a point's pull that is not along the normal of its skin."""
-REVERSE = 0.3
+REVERSE = 0.15
 """Weight of skin that misses the cloud, all of it together, relative to the points."""
 ISOLATED = 2.5
 """A point whose third neighbour lies this many times farther than usual belongs to nobody."""
