@@ -33,14 +33,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 _PUBLIC = {
-    "build": "a3dgen.api",
-    "custom": "a3dgen.api",
+    "build": "a3dgen.builds",
+    "custom": "a3dgen.builds",
     "fit": "a3dgen.api",
     "fit_sequence": "a3dgen.api",
     "amputate": "a3dgen.api",
     "render": "a3dgen.api",
     "load_body": "a3dgen.api",
-    "BuildResult": "a3dgen.api",
+    "BuildResult": "a3dgen.builds",
     "Picture": "a3dgen.api",
     "validate": "a3dgen.formats.validation",
     "A3DDataset": "a3dgen.data",
@@ -61,16 +61,16 @@ __all__ = ["__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from a3dgen import mocap as mocap
     from a3dgen.amputation.rebuild import Amputee as Amputee
-    from a3dgen.api import BuildResult as BuildResult
     from a3dgen.api import Picture as Picture
     from a3dgen.api import amputate as amputate
-    from a3dgen.api import build as build
-    from a3dgen.api import custom as custom
     from a3dgen.api import fit as fit
     from a3dgen.api import fit_sequence as fit_sequence
     from a3dgen.api import load_body as load_body
     from a3dgen.api import render as render
     from a3dgen.appearance.look import Look as Look
+    from a3dgen.builds import BuildResult as BuildResult
+    from a3dgen.builds import build as build
+    from a3dgen.builds import custom as custom
     from a3dgen.core.errors import A3dgenError as A3dgenError
     from a3dgen.core.records import Bodies as Bodies
     from a3dgen.core.records import Persons as Persons

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_dilation
 from scipy.spatial.transform import Rotation
 
 import a3dgen
-from a3dgen.api import assignments
+from a3dgen.builds import assignments
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import default_K, project

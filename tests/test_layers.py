@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config",),
     ("engine",),
     ("commands",),
-    ("cli", "data", "mocap", "api", "__init__", "__main__"),
+    ("cli", "data", "mocap", "api", "builds", "__init__", "__main__"),
 )
 """Bottom to top: rooms of ``a3dgen/``, and the modules that lie loose there."""
 PLANNED = {"segmenters", "learning", "recovery"}
