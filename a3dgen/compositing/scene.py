@@ -19,6 +19,7 @@ from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.io import images, rle
+from a3dgen.io.partial_pictures import read_photo
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.lighting.photo_style import PhotoStyle, read_style
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
@@ -78,7 +79,7 @@ def load_scene(
         Rejected: the photo or its plate cannot be read, or their sizes differ.
     """
     try:
-        photo = undistort_image(images.read_rgb(Path(person["image"])), person["K"], person["dist"])
+        photo = undistort_image(read_photo(Path(person["image"])), person["K"], person["dist"])
         filled = images.read_rgb(out / plate["image"])
         hole = images.read_mask(out / plate["mask"])
         hidden = images.read_mask(out / plate["occluders"]) if plate["occluders"] else None

@@ -115,7 +115,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation 1..8; an absent or nonsensical one is 1."""
     try:
         value = int(image.getexif().get(_ORIENTATION_TAG, 1))
@@ -162,7 +162,7 @@ def read_rgb(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UInt
         DataError: if it is missing, no image, truncated or above ``limit``.
     """
     with open_picture(path, limit) as image:
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         if enough and max(image.size) > enough:
             width, height = (-(-side * enough // max(image.size)) for side in image.size)
             image.draft(None, (width, height))
@@ -173,26 +173,21 @@ def read_rgb(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UInt
         return _upright(_rgb_pixels(image if factor < 2 else image.reduce(factor)), orientation)
 
 
-def read_salvaged(path: str | Path, left: Salvage) -> tuple[UInt8[ndarray, "h w 3"], Side]:
-    """Return what is left of a truncated photo, upright, and the side of the upright picture at which it is cut.
+def read_salvaged(path: str | Path, left: Salvage) -> UInt8[ndarray, "h w 3"]:
+    """Return what is left of a truncated photo, upright.
 
     Raises:
         DataError: if it cannot be decoded after all.
     """
     try:
         with Image.open(BytesIO(left.data), formats=("JPEG", "PNG")) as image:
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             _check_memory(path, image, 1)
-            pixels = _rgb_pixels(image)[: left.rows]
+            return _upright(_rgb_pixels(image)[: left.rows], orientation)
     except DataError:
         raise
     except Exception as error:  # as in open_picture
         raise DataError(f"{path}: the image cannot be decoded: {_one_line(error)}") from None
-    last = np.zeros((2, 2), bool)
-    last[-1] = True
-    last = _upright(last, orientation)
-    sides: dict[Side, ndarray] = {"top": last[0], "bottom": last[-1], "left": last[:, 0], "right": last[:, -1]}
-    return _upright(pixels, orientation), next(side for side, edge in sides.items() if edge.all())
 
 
 def _check_memory(path: str | Path, image: Image.Image, factor: int) -> None:
@@ -217,7 +212,7 @@ def image_size(path: str | Path, limit: int = MAX_PIXELS) -> tuple[int, int]:
     with open_picture(path, limit) as image:
         width, height = image.size
         check_end(path, image.format)
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        return (height, width) if orientation_of(image) >= 5 else (width, height)
 
 
 def exif_orientation(path: str | Path, limit: int = MAX_PIXELS) -> int:
@@ -227,7 +222,7 @@ def exif_orientation(path: str | Path, limit: int = MAX_PIXELS) -> int:
         DataError: as ``image_size``.
     """
     with open_picture(path, limit) as image:
-        return _orientation(image)
+        return orientation_of(image)
 
 
 def upright_mask(mask: Bool[ndarray, "h w"], orientation: int) -> Bool[ndarray, "h2 w2"]:

@@ -17,8 +17,8 @@ from a3dgen.core.errors import DataError
 MAX_PIXELS = 60_000_000
 _TAIL = 4096
 _LAST_COEFFICIENT = 63
-_NOISE = bytes((73 * i + 41) % 255 for i in range(1 << 16))
-"""Stands for the bytes that are missing; never 255, which would start a marker."""
+_NOISE = bytes((73 * i + 169) % 255 for i in range(1 << 16))
+"""Stands for the bytes that are missing: never 255, which would start a marker; first bit 1, a decoder takes 0."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """PNG colour type -> samples a pixel."""
 
@@ -121,6 +121,7 @@ def _salvage_jpeg(data: bytes, limit: int) -> Salvage | None:
     start = _jpeg_scan_offset(BytesIO(data))
     if not start:
         return None
+    data = data.rstrip(b"\xff")  # half of a marker, or of an escaped 255
     whole = data + b"\xff\xd9"
     with Image.open(BytesIO(whole), formats=("JPEG",)) as image:
         height, progressive = image.height, bool(image.info.get("progressive"))
@@ -129,9 +130,19 @@ def _salvage_jpeg(data: bytes, limit: int) -> Salvage | None:
     if progressive:
         return Salvage(whole, height, height, coarse=True) if _every_frequency(data, start) else None
     # where the missing bytes would count, other bytes there give another picture
-    first, second = (_pixels(data + more + b"\xff\xd9") for more in (b"", _NOISE))
-    differ = (first != second).reshape(height, -1).any(1)
-    return Salvage(whole, int(differ.argmax()) if differ.any() else height, height)
+    first, *others = (_pixels(data + more + b"\xff\xd9") for more in (b"", *_fillers(data, start)))
+    differ = np.any([(first != other).reshape(height, -1).any(1) for other in others], axis=0)
+    # one row less: colours of half the height are blended with the row below
+    return Salvage(whole, max(int(differ.argmax()) - 1, 0) if differ.any() else height, height)
+
+
+def _fillers(data: bytes, start: int) -> list[bytes]:
+    """Return bytes that may stand for the missing ones; where a restart marker is due, nothing else is looked at."""
+    if b"\xff\xdd" not in data[:start]:
+        return [_NOISE]
+    last = max(data.rfind(bytes((0xFF, 0xD0 + n)), start) for n in range(8))
+    due = (data[last + 1] - 0xD0 + 1) % 8 if last > 0 else 0
+    return [_NOISE, bytes((0xFF, 0xD0 + due)) + _NOISE]
 
 
 def _pixels(data: bytes) -> np.ndarray:

@@ -18,8 +18,8 @@ from a3dgen.core.stage import Context
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import inside_image, undistort_image, undistort_mask, undistort_points
 from a3dgen.geometry.raster import silhouette
-from a3dgen.io import images
 from a3dgen.io import rle as masks
+from a3dgen.io.partial_pictures import read_photo
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         Rejected: the photo cannot be read, or photo or masks contradict the annotated size.
     """
     try:
-        photo = images.read_rgb(Path(person["image"]))
+        photo = read_photo(Path(person["image"]))
     except DataError as error:
         raise Rejected(str(error)) from None
     width, height = (int(v) for v in person["image_size"])

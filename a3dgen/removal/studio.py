@@ -22,7 +22,7 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError
 from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
-from a3dgen.io import images
+from a3dgen.io.partial_pictures import read_photo
 from a3dgen.removal.mask_ops import dilate
 
 AGREE = 14
@@ -97,7 +97,7 @@ def _median(frames: list[Path], least: int) -> EmptyStudio | None:
     pictures = []
     for path in frames:
         try:
-            pictures.append(images.read_rgb(path))
+            pictures.append(read_photo(path))
         except DataError:
             continue  # a damaged frame of the recording is one frame less
     shapes = [p.shape for p in pictures]

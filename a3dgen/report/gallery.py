@@ -16,6 +16,7 @@ from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project, undistort_image
 from a3dgen.geometry.regions import REGIONS
 from a3dgen.io.images import read_rgb
+from a3dgen.io.partial_pictures import read_photo
 from a3dgen.report.clouds import draw_cloud, draw_side
 from a3dgen.report.panels import Window, data_uri, draw_body, draw_keypoints
 
@@ -55,7 +56,7 @@ def panels_of(entry: Entry, body: BodyData, out: Path) -> Card:
     """Draw one row of the contact sheet; a picture that is missing or unreadable is named in the card's note."""
     note = f"{entry.person['subset']}, fit {entry.body['reproj_px']:.1f} px"
     try:
-        photo = undistort_image(read_rgb(entry.person["image"]), entry.person["K"], entry.person["dist"])
+        photo = undistort_image(read_photo(entry.person["image"]), entry.person["K"], entry.person["dist"])
     except A3dgenError as error:
         return Card(entry.key, f"{note}; {error}", [])
     height, width = photo.shape[:2]

@@ -13,7 +13,6 @@ import numpy as np
 
 from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
-from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_FOOT_ROWS
 from a3dgen.io import rle
 from a3dgen.io.coco_categories import LABELS_NOTE, labels_are_points
@@ -24,7 +23,7 @@ from a3dgen.sources.clouds import cloud_files, clouds_folder, cut_person, photo_
 from a3dgen.sources.coco_config import Config, annotation_files, feet_files, image_folders, objects_file
 from a3dgen.sources.coco_frames import Frames
 from a3dgen.sources.coco_index import AnnotationIndex
-from a3dgen.sources.common import box_of, digest_files, numbers, place, root_folder
+from a3dgen.sources.common import box_of, check_whole, digest_files, guessed_K, numbers, place, root_folder
 
 log = logging.getLogger("a3dgen")
 
@@ -188,7 +187,7 @@ def _frame(split: _Split, image_id: int, points: list[Points]) -> dict[str, Any]
         "license": split.people.licenses.get(photo.license, "unknown"),
         "image": str(path),
         "image_size": size,
-        "K": default_K(*size),
+        "K": guessed_K(split.frames.picture),
         "objects": "[]",
     }
     if split.objects is not None:
@@ -201,9 +200,11 @@ def _person(split: _Split, annotation: dict[str, Any], frame: dict[str, Any], po
     size = frame["image_size"]
     rows, pixels, states = points
     labelled = states != UNLABELLED
-    keypoints, state = place(rows, split.frames.upright(pixels), states, size, outside_confidence=0.0)
-    keypoints[np.asarray(rows)[labelled & (states == OUTSIDE)], 2] = 0.0
+    upright = split.frames.upright(pixels)
     box = _box(split, annotation.get("bbox"), pixels[labelled])
+    check_whole(split.frames.picture, upright[labelled], box)
+    keypoints, state = place(rows, upright, states, size, outside_confidence=0.0)
+    keypoints[np.asarray(rows)[labelled & (states == OUTSIDE)], 2] = 0.0
     return frame | {
         "person_id": split.people.own_text(annotation["id"]),
         "bbox": box_of(keypoints, size) if box is None else box,

@@ -13,8 +13,9 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.io import rle
 from a3dgen.io.images import exif_orientation, upright_mask, upright_points
+from a3dgen.io.partial_pictures import Decodable
 from a3dgen.sources.coco_index import CocoImage
-from a3dgen.sources.common import ImageFolders, checked_size
+from a3dgen.sources.common import ImageFolders, checked_picture
 from a3dgen.sources.exif import labels_are_stored, points_fit, stored_size
 
 
@@ -26,6 +27,7 @@ class Frames:
 
     Attributes:
         labelled_size: (width, height) of the pixels that the labels are in. notes: remark -> pictures of the file.
+        picture: what can be decoded of the picture; "shown pixels" count from where that begins.
     """
 
     def __init__(self, root: Path, exif: str) -> None:
@@ -34,6 +36,7 @@ class Frames:
         self._name = ""
         self._orientation = 1
         self.labelled_size = (1, 1)
+        self.picture = Decodable((1, 1), (0, 0), (1, 1))
         self.notes: Counter[str] = Counter()
 
     def start(self, name: str, folders: list[Path]) -> None:
@@ -42,7 +45,7 @@ class Frames:
         self._folders = ImageFolders(folders, self._root)
 
     def open(self, image: int, photo: CocoImage, points: Float[ndarray, "n 2"]) -> tuple[Path, tuple[int, int]]:
-        """Return a picture's file and shown size.
+        """Return a picture's file and shown size, of what can be decoded.
 
         Args:
             image: its id. points: all labelled points on it, px as in the file.
@@ -55,13 +58,16 @@ class Frames:
         if before is not None and before[0] != self._name and _same_file(before[1], path):
             raise Rejected(f"the image is already in {before[0]}: {path.name}")
         self._seen.setdefault(image, (self._name, path))
-        shown = checked_size(path)
+        self.picture = picture = checked_picture(path)
+        shown = picture.whole
         exif = exif_orientation(path)
         stored = stored_size(shown, exif)
         turned = self._turned(path.name, exif, photo.size, shown, points)
         self._orientation = exif if turned else 1
         self.labelled_size = stored if turned else shown
-        return path, shown
+        if picture.remark:
+            self.notes[f"{path.name}: {picture.remark}"] += 1
+        return path, picture.size
 
     def _turned(
         self,
@@ -88,12 +94,11 @@ class Frames:
 
     def upright(self, points: Float[ndarray, "n 2"]) -> Float[ndarray, "n 2"]:
         """Return places (px as in the file) in shown pixels."""
-        return points if self._orientation == 1 else upright_points(points, self._orientation, self.labelled_size)
+        turned = points if self._orientation == 1 else upright_points(points, self._orientation, self.labelled_size)
+        return turned - self.picture.origin
 
     def upright_box(self, box: Float[ndarray, "4"]) -> Float[ndarray, "4"]:
         """Return a box x0, y0, x1, y1 in shown pixels."""
-        if self._orientation == 1:
-            return box
         corners = self.upright(box.reshape(2, 2))
         return np.concatenate([corners.min(0), corners.max(0)])
 
@@ -101,7 +106,10 @@ class Frames:
         """Return an annotation's mask in shown pixels, or None where its segmentation is missing or damaged."""
         try:
             found = rle.from_segmentation(annotation.get("segmentation"), *self.labelled_size)
-            return found if self._orientation == 1 else rle.encode(upright_mask(rle.decode(found), self._orientation))
+            if self._orientation == 1 and not self.picture.lost:
+                return found
+            mask = upright_mask(rle.decode(found), self._orientation)[self.picture.window]
+            return rle.encode(mask) if mask.any() else None
         except DataError:
             return None
 

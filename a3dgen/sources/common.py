@@ -14,10 +14,10 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
-from a3dgen.geometry.camera import inside_image
+from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.geometry.skeleton import NUM_ROWS
 from a3dgen.io.foreign_paths import common_tail, folded, folded_parts, path_parts
-from a3dgen.io.images import image_size
+from a3dgen.io.partial_pictures import Decodable, decodable, reaches_cut
 
 BOX_MARGIN = 0.1
 """A box made from keypoints is this share of its larger side wider on every side: joints lie inside the body."""
@@ -140,21 +140,51 @@ class ImageFolders:
         return self._by_name
 
 
-def checked_size(path: Path, wanted: tuple[int, int] | None = None) -> tuple[int, int]:
-    """Return (width, height) of an image file.
+def checked_picture(path: Path) -> Decodable:
+    """Return the size of a photo, and how much of it can be decoded.
 
     Raises:
-        Rejected: if it cannot be read, or has another size than the annotation says.
+        Rejected: if nothing to speak of can be.
     """
     try:
-        size = image_size(path)
+        return decodable(path)
     except DataError as error:
         raise Rejected(str(error)) from None
-    if wanted is not None and size != wanted:
-        raise Rejected(
-            f"the image is {size[0]}x{size[1]} px, but its annotation says {wanted[0]}x{wanted[1]}: {path.name}"
-        )
-    return size
+
+
+def guessed_K(picture: Decodable) -> Float[ndarray, "3 3"]:
+    """Return ``default_K`` of the whole photo, in px of what can be decoded."""
+    return shifted_K(default_K(*picture.whole), picture)
+
+
+def shifted_K(K: Float[ndarray, "3 3"], picture: Decodable) -> Float[ndarray, "3 3"]:
+    """Return a whole photo's camera matrix in px of what can be decoded."""
+    shifted = K.copy()
+    shifted[:2, 2] -= picture.origin
+    return shifted
+
+
+def check_whole(picture: Decodable, points: Float[ndarray, "n 2"], box: Float[ndarray, "4"] | None = None) -> None:
+    """Refuse somebody who may reach to where the photo is cut short.
+
+    Args:
+        picture: the photo. points: all labelled points of the person, px of what can be decoded.
+        box: x0, y0, x1, y1 around the person, or None: then the points', with ``BOX_MARGIN``.
+
+    Raises:
+        Rejected: if they do.
+    """
+    if not picture.lost or not len(points):
+        return
+    low, high = points.min(0), points.max(0)
+    if box is None:
+        margin = BOX_MARGIN * float((high - low).max())
+        low, high = low - margin, high + margin
+    else:
+        low, high = np.minimum(low, box[:2]), np.maximum(high, box[2:])
+    why = reaches_cut(picture.lost, np.concatenate([low, high]), picture.size)
+    if why:
+        raise Rejected(why)
 
 
 def numbers(value: Any, shape: tuple[int, ...], what: str) -> Float[ndarray, "..."]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,19 +16,21 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.core.records import UNLABELLED
-from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import MPII_ROWS, NUM_ROWS
 from a3dgen.io import rle
 from a3dgen.io.foreign_paths import path_parts
 from a3dgen.io.images import exif_orientation, upright_points
+from a3dgen.io.partial_pictures import Decodable
 from a3dgen.removal.mask_ops import limb_capsules
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import (
     ImageFolders,
     box_of,
-    checked_size,
+    check_whole,
+    checked_picture,
     digest_files,
     existing_file,
+    guessed_K,
     place,
     root_folder,
 )
@@ -131,13 +133,8 @@ def read(config: Config) -> Iterator[Found]:
                 stem = _stem(record.image)
                 key = f"mpii/{stem}/{record.index}"
                 try:
-                    person = _person(record, pictures, config.exif, notes)
-                    yield {
-                        "key": key,
-                        "person_id": str(record.index),
-                        **person,
-                        "others": _others(record, together, person),
-                    }
+                    person = _person(record, together, pictures, config.exif, notes)
+                    yield {"key": key, "person_id": str(record.index), **person}
                 except Rejected as error:
                     yield key, str(error)
     for note, count in notes.items():
@@ -149,42 +146,58 @@ def _stem(image: Any) -> str:
     return Path(parts[-1]).stem if parts else "?"
 
 
-def _person(record: Record, pictures: ImageFolders, exif: str, notes: Counter[str]) -> dict[str, Any]:
+def _person(
+    record: Record, together: list[Record], pictures: ImageFolders, exif: str, notes: Counter[str]
+) -> dict[str, Any]:
     if record.refused is not None:
         raise Rejected(record.refused)
     if not (record.states != UNLABELLED).any():
         raise Rejected("no keypoints")
     path = pictures.find(record.image)
-    size = checked_size(path)
-    pixels, orientation = record.pixels - 1, exif_orientation(path)
-    if labels_are_stored(orientation, size, pixels[record.states != UNLABELLED], exif, notes, "sources.mpii.exif"):
-        pixels = upright_points(pixels, orientation, stored_size(size, orientation))
-    keypoints, state = place(MPII_ROWS, pixels, record.states, size, outside_confidence=0.0)
-    return {
+    picture = checked_picture(path)
+    if picture.remark:
+        notes[f"{path.name}: {picture.remark}"] += 1
+    known = record.states != UNLABELLED
+    turn = _turn(path, picture, record.pixels[known] - 1, exif, notes)
+    pixels = turn(record.pixels - 1)
+    check_whole(picture, pixels[known])
+    keypoints, state = place(MPII_ROWS, pixels, record.states, picture.size, outside_confidence=0.0)
+    row = {
         "subset": "MPII",
         "stem": path.stem,
         "license": LICENSE,
         "image": str(path),
-        "image_size": size,
-        "bbox": box_of(keypoints, size),
+        "image_size": picture.size,
+        "bbox": box_of(keypoints, picture.size),
         "keypoints": keypoints,
         "state": state,
-        "K": default_K(*size),
+        "K": guessed_K(picture),
     }
+    return row | {"others": _others(record, together, turn, picture.size)}
 
 
-def _others(record: Record, together: list[Record], person: dict[str, Any]) -> str:
+Turn = Callable[[Float[ndarray, "n 2"]], Float[ndarray, "n 2"]]
+
+
+def _turn(path: Path, picture: Decodable, labelled: Float[ndarray, "n 2"], exif: str, notes: Counter[str]) -> Turn:
+    """Return what takes places (px, the first pixel 0) as in the file to px of what can be decoded of the photo."""
+    orientation = exif_orientation(path)
+    stored = labels_are_stored(orientation, picture.whole, labelled, exif, notes, "sources.mpii.exif")
+    size = stored_size(picture.whole, orientation)
+    return lambda points: (upright_points(points, orientation, size) if stored else points) - picture.origin
+
+
+def _others(record: Record, together: list[Record], turn: Turn, size: tuple[int, int]) -> str:
     """Outline the photo's other people by thick lines between their joints: MPII has no masks."""
-    width, height = person["image_size"]
     outlines = []
     for other in together:
         known = other.states != UNLABELLED
         if other is record or known.sum() < 2:
             continue
         points, labelled = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, bool)
-        points[list(MPII_ROWS)], labelled[list(MPII_ROWS)] = other.pixels - 1, known
-        size = float(np.ptp(other.pixels[known], axis=0).max()) / 0.9  # joints span nine tenths of a person
-        mask = limb_capsules(points, labelled, size, (height, width))
+        points[list(MPII_ROWS)], labelled[list(MPII_ROWS)] = turn(other.pixels - 1), known
+        extent = float(np.ptp(other.pixels[known], axis=0).max()) / 0.9  # joints span nine tenths of a person
+        mask = limb_capsules(points, labelled, extent, size[::-1])
         if mask.any():
             outlines.append(rle.encode(mask))
     return rle.list_to_json(outlines)

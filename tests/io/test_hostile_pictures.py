@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,19 @@ def test_rows_before_the_cut_are_found_and_are_true(tmp_path, share, name, optio
     np.testing.assert_array_equal(found, whole[: left.rows])
     assert 160 * (share - 0.3) < left.rows < 160 * (share + 0.15)
     assert left.height == 160
+
+
+@pytest.mark.parametrize("options", [{"quality": 95}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+def test_wherever_a_jpeg_ends_no_row_is_made_up(tmp_path, options):
+    """Also right before a restart marker, inside an escaped 255, and in the last block of a row."""
+    Image.fromarray(scene(64, 72)).save(tmp_path / "x.jpg", **options)
+    data = (tmp_path / "x.jpg").read_bytes()
+    whole = read_rgb(tmp_path / "x.jpg")
+    for end in range(len(data) // 2, len(data) - 2, 2):
+        left = salvage(data[:end])
+        assert left is not None
+        found = np.asarray(Image.open(BytesIO(left.data), formats=("JPEG",)))[: left.rows]
+        np.testing.assert_array_equal(found, whole[: left.rows], err_msg=f"{options}, byte {end}")
 
 
 def test_a_jpeg_without_its_end_marker_is_whole(tmp_path):

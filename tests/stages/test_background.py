@@ -19,6 +19,7 @@ from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.skeleton import COCO_ROWS
 from a3dgen.io import images
 from a3dgen.io import rle as masks
+from a3dgen.io.partial_pictures import decodable
 from a3dgen.stages import background
 from a3dgen.stages.background import Config, safe_name
 
@@ -221,6 +222,26 @@ def test_bad_photos_are_rejected_with_a_reason(world: World, tmp_path: Path) -> 
     assert result.outcome.status.tolist() == ["rejected"] * 4 + ["ok"]
     for reason, words in zip(result.outcome.reason, ("trunc", "read", "annotation says", "invented"), strict=False):
         assert words in reason.lower(), reason
+
+
+def test_a_photo_that_is_cut_short_is_used_as_far_as_it_goes(world: World, tmp_path: Path) -> None:
+    world.add("cut", photo=np.vstack([world.photo, world.photo[:60]]), mask=_mask(world.outline))
+    path = Path(world.rows[0]["image"])
+    data = path.read_bytes()
+    share = 1.0
+    while decodable(path).size[1] > HEIGHT + 10:
+        path.write_bytes(data[: int(len(data) * (share := share - 0.01))])
+    height = decodable(path).size[1]
+    assert height >= HEIGHT
+    world.rows[0] |= {
+        "image_size": (WIDTH, height),
+        "mask": _mask(np.pad(world.outline, ((0, height - HEIGHT), (0, 0)))),
+    }
+    result = world.run(tmp_path / "out")
+    assert result.outcome.counts()["ok"] == 1, result.outcome.reason
+    plate = images.read_rgb(tmp_path / "out" / result.record.row(0)["image"])
+    assert plate.shape == (height, WIDTH, 3)
+    assert not _magenta(plate).any()
 
 
 def test_without_source_area_the_fallback_is_used_and_named(world: World, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -130,6 +131,18 @@ def test_samples_are_drawn_masked_and_measured(world) -> None:
     assert gone[REGION_NAMES.index("left_knee")] > 0.5
     assert gone[REGION_NAMES.index("left_foot")] == 0
     assert gone[REGION_NAMES.index("right_foot")] > 0.5
+
+
+def test_a_photo_without_its_end_marker_is_drawn_on_as_before(world) -> None:
+    inputs, context = world
+    before = render.run(render.Config(), inputs, context)
+    pictures = [images.read_rgb(context.out / name) for name in before.record.image]
+    path = Path(inputs.persons.image[0])
+    path.write_bytes(path.read_bytes()[:-2])
+    result = render.run(render.Config(), inputs, context)
+    assert result.outcome.status.tolist() == [OK] * 3, result.outcome.reason
+    for name, picture in zip(result.record.image, pictures, strict=True):
+        np.testing.assert_array_equal(images.read_rgb(context.out / name), picture)
 
 
 def test_names_and_compression_follow_the_source(world) -> None:

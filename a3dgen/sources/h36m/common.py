@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from a3dgen.core.errors import Rejected
 from a3dgen.core.records import VISIBLE
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import NUM_ROWS
-from a3dgen.sources.common import box_of, checked_size, place
+from a3dgen.sources.common import box_of, check_whole, checked_picture, place, shifted_K
 from a3dgen.sources.h36m.cameras import Camera
+
+log = logging.getLogger("a3dgen")
 
 LICENSE = "Human3.6M (academic research only)"
 RIGHT_FIRST_32 = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
@@ -108,9 +111,12 @@ def person(
         joints: 3D joints in the camera frame, m.
 
     Raises:
-        Rejected: if the photo cannot be used, no joint is finite, or 2D and 3D contradict each other.
+        Rejected: if the photo cannot be used, or the person reaches to where it is cut short; if no joint is finite, or
+            2D and 3D contradict each other.
     """
-    size = checked_size(image)
+    picture = checked_picture(image)
+    if picture.remark:
+        log.warning("%s: %s", image.name, picture.remark)
     there = np.isfinite(joints).all(1) & np.isfinite(pixels).all(1)  # a joint's fault costs the joint
     if not there.any():
         raise Rejected("no joint is finite in 2D and in 3D")
@@ -120,6 +126,9 @@ def person(
     if not misfit <= MAX_MISFIT:
         why = "lie behind the camera" if np.isnan(misfit) else f"project {misfit:.0f} px away from the 2D joints"
         raise Rejected(f"the 3D joints {why}: not this camera's frame")
+    pixels = pixels - picture.origin
+    check_whole(picture, pixels)
+    size = picture.size
     keypoints, state = place(rows, pixels, np.full(len(rows), VISIBLE), size, outside_confidence=1.0)
     joints3d = np.zeros((NUM_ROWS, 4))
     joints3d[list(rows)] = np.column_stack([joints, np.ones(len(rows))])
@@ -135,7 +144,7 @@ def person(
         "bbox": box_of(keypoints, size),
         "keypoints": keypoints,
         "state": state,
-        "K": camera.K,
+        "K": shifted_K(camera.K, picture),
         "dist": camera.dist,
         "K_known": True,
         "joints3d": joints3d,

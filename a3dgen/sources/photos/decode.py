@@ -13,13 +13,11 @@ from numpy import ndarray
 from PIL import TiffImagePlugin
 
 from a3dgen.core.errors import DataError
-from a3dgen.io.images import LARGEST, MAX_DECODED, Side, image_size, read_rgb, read_salvaged
+from a3dgen.io.images import LARGEST, MAX_DECODED, Side
+from a3dgen.io.partial_pictures import decodable, read_photo
 from a3dgen.io.regular import open_regular, read_bytes
-from a3dgen.io.truncation import Truncated, salvage
 from a3dgen.sources.photos.kinds import kind_of
 
-SMALLEST = 64
-"""A photo must have this many px on either side to show a person worth fitting."""
 _PEAK_TIFF, _PEAK_HEIF = 18, 12
 """Bytes a pixel at the height of decoding 16-bit colour with OpenCV, and a HEIC file."""
 
@@ -55,10 +53,9 @@ def load_photo(path: Path, max_side: int, kind: str = "") -> DecodedPhoto:
         rgb = _heif(path)
         return DecodedPhoto(fit_size(rgb, max_side), _size(rgb))
     try:
-        size = image_size(path, LARGEST)
-        return DecodedPhoto(fit_size(read_rgb(path, LARGEST, max_side), max_side), size)
-    except Truncated as error:
-        return _cut_short(path, max_side, error)
+        found = decodable(path, LARGEST)
+        rgb = fit_size(read_photo(path, LARGEST, max_side), max_side)
+        return DecodedPhoto(rgb, found.size, found.remark, found.lost)
     except DataError:
         deep = _deep_tiff(path) if kind == "TIFF" else None
         if deep is None:
@@ -72,20 +69,6 @@ def _kind(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path}: cannot read the photo ({error.strerror})") from None
     return found.name if found else ""
-
-
-def _cut_short(path: Path, max_side: int, error: Truncated) -> DecodedPhoto:
-    left = salvage(read_bytes(path)) if path.stat().st_size < MAX_DECODED // 4 else None
-    if left is None or left.rows < SMALLEST:
-        raise error
-    rgb, lost = read_salvaged(path, left)
-    if left.coarse:
-        remark, lost = "cut short: its finest details are missing", ""
-    elif left.rows == left.height:
-        remark, lost = "without its end marker, but whole", ""
-    else:
-        remark = f"cut short: {left.rows} of {left.height} rows can be read, the {lost} is missing"
-    return DecodedPhoto(fit_size(rgb, max_side), _size(rgb), remark, lost)
 
 
 def _size(rgb: UInt8[ndarray, "h w 3"]) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from a3dgen.core.errors import DataError
 from a3dgen.detectors import Detector, Person
 from a3dgen.io import rle
 from a3dgen.io.images import LARGEST, exif_orientation, write_image
-from a3dgen.sources.photos.decode import SMALLEST, DecodedPhoto, fit_size, load_photo
+from a3dgen.io.partial_pictures import SMALLEST, reaches_cut
+from a3dgen.sources.photos.decode import DecodedPhoto, fit_size, load_photo
 from a3dgen.sources.photos.files import LOSSLESS, PhotoFile
 from a3dgen.sources.photos.given_pixels import given_people
 from a3dgen.sources.photos.kinds import suffix_lies
@@ -24,9 +25,6 @@ from a3dgen.sources.photos.videos import sampled_frames
 
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
-
-CLEAR_PX, CLEAR_SHARE = 8, 0.02
-"""A person is whole if so much of the picture lies between them and where it is cut short."""
 
 
 def make_facts(config: Config, file: PhotoFile, detector: Detector, work: Path) -> list[dict[str, Any]]:
@@ -147,10 +145,8 @@ def _cut(person: Person, photo: DecodedPhoto) -> dict[str, str]:
         rows, columns = np.flatnonzero(person.mask.any(1)), np.flatnonzero(person.mask.any(0))
         x0, y0 = min(x0, columns[0]), min(y0, rows[0])
         x1, y1 = max(x1, columns[-1] + 1), max(y1, rows[-1] + 1)
-    room = {"top": y0, "bottom": h - y1, "left": x0, "right": w - x1}.get(photo.lost)
-    if room is None or room > max(CLEAR_PX, CLEAR_SHARE * (h if photo.lost in ("top", "bottom") else w)):
-        return {}
-    return {"reason": f"the photo is cut short at the {photo.lost}, and the person reaches to there"}
+    why = reaches_cut(photo.lost, (x0, y0, x1, y1), (w, h))
+    return {"reason": why} if why else {}
 
 
 def _plain(person: Person) -> dict[str, Any]:
