@@ -42,9 +42,9 @@ INLIERS = 0.45
 """Share of the points that must lie on the body."""
 ON_SKIN = 2.7
 """A point nearer to the skin than this many sigmas of its pull along the normal lies on the body."""
-SURE, LABELS_GIVE, DOUBTED_GIVE = 0.87, 60.0, 25.0
-"""Natural-log units that labels and priors may lose to a cloud, where more than SURE of it lies on the body, and else.
-More, and the cloud is somebody else's (measured: own clouds 0 to 30, others' 28 to 200)."""
+LABELS_GIVE = 25.0
+"""Natural-log units that labels and priors may lose to a cloud, or what they cost without it if that is more (they are
+noisier then than was said). More, and the cloud is somebody else's or a wall (measured: own clouds 0 to 21)."""
 REFUSED = 1e9
 
 
@@ -199,7 +199,7 @@ class CloudFitter:
             share = f"{100 * inliers:.0f} % of the point cloud lies on the body that fits it best"
             why = f"{share}, {100 * INLIERS:.0f} % needed"
             return refused, replace(plain, cloud=left_aside(why))
-        if lost > (LABELS_GIVE if inliers > SURE else DOUBTED_GIVE) or not solution.joints[:, 2].min() > 0:
+        if lost > max(LABELS_GIVE, plain.best.cost) or not solution.joints[:, 2].min() > 0:
             why = "the point cloud contradicts the keypoints: no body fits both"
             return refused, replace(plain, cloud=left_aside(why))
         others = []
