@@ -15,6 +15,7 @@ from a3dgen.core.package_files import data_folder
 from a3dgen.core.registry import available, resolve
 from a3dgen.core.strict_yaml import read_yaml
 from a3dgen.core.typed import check_keys, construct, convert, override, plain
+from a3dgen.core.user_paths import user_path
 from a3dgen.devices.sampling import DevicesConfig
 from a3dgen.io.portable import OUT_TOKEN
 from a3dgen.sources import SOURCES
@@ -149,7 +150,7 @@ class BuildConfig:
     @property
     def out(self) -> Path:
         """The build folder, absolute."""
-        return (Path(self.run.out).expanduser() if self.run.out else Path("build") / self.name).absolute()
+        return (user_path(self.run.out) if self.run.out else Path("build") / self.name).absolute()
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the content of the dataset as plain JSON, the same wherever and however it is built."""
@@ -195,7 +196,7 @@ def find_config(name: str) -> Path:
     Raises:
         ConfigError: if there is neither.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_file():
         return path
     packaged = packaged_configs()

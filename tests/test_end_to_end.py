@@ -186,6 +186,10 @@ def test_the_report_shows_the_true_error(built: Path) -> None:
     html = (built / "report.html").read_text()
     assert "truth mpjpe mm" in html
     assert html.count("data:image/jpeg") >= 3 * PEOPLE
+    assert html.count('class="turn"') == html.count('<div class="card">') > 0, "each shown person can be turned"
+    assert len(html) < 10_000_000
+    assert "http://" not in html
+    assert "https://" not in html
     run = json.loads((built / "run.json").read_text())
     assert run["stages"]["fit"]["counts"]["failed"] == 0
 

@@ -22,6 +22,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.files import remove
 from a3dgen.core.home import home
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh
 from a3dgen.geometry.skeleton import ROW
@@ -55,7 +56,7 @@ def load(config: BodyConfig) -> BodyData:
     """
     if not config.path:
         raise ConfigError("body.model is 'smpl' but body.path is empty; name your SMPL_NEUTRAL.pkl or .npz")
-    path = Path(config.path).expanduser()
+    path = user_path(config.path)
     arrays = read_smpl(path)
     available = arrays.shape_dirs.shape[-1]
     if not 1 <= config.betas <= available:
@@ -138,7 +139,7 @@ def _user_rows(config: BodyConfig, model: Path, vertices: int) -> dict[int, Poin
         (config.regressor_h36m, "J_regressor_h36m.npy", _H36M_REGRESSOR),
         (config.regressor_extra, "J_regressor_extra.npy", _EXTRA_REGRESSOR),
     ):
-        path = Path(named).expanduser() if named else model.parent / default
+        path = user_path(named) if named else model.parent / default
         if not named and not path.exists():
             continue
         try:

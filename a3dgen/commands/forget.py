@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from a3dgen.commands.build import digest_of_body, executor_for
 from a3dgen.config import BuildConfig
+from a3dgen.core.user_paths import user_path
 from a3dgen.engine.build import Build
 from a3dgen.engine.forget import drop_results, forget
 from a3dgen.engine.progress import make_progress
@@ -17,7 +17,7 @@ from a3dgen.engine.shrinking import Consent
 
 def run(args: argparse.Namespace) -> int:
     """Forget one person; return 1 if a trace is left."""
-    out = Path(args.build).expanduser().absolute()
+    out = user_path(args.build).absolute()
     progress = make_progress(args.quiet)
 
     def build(config: BuildConfig) -> Any:

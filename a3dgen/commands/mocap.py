@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.user_paths import user_path
 from a3dgen.engine.mocap import Report, convert
 from a3dgen.engine.mocap_config import MocapConfig
 from a3dgen.engine.mocap_job import FAILED, OK, SKIPPED
@@ -42,8 +43,8 @@ def configure(args: argparse.Namespace) -> MocapConfig:
         raise ConfigError("give the AMASS folder and --out, e.g. a3dgen mocap AMASS --out joints --body anny")
     names = (part.strip() for part in (args.datasets or "").split(","))
     return MocapConfig(
-        amass_dir=Path(source).expanduser(),
-        out=Path(args.out).expanduser(),
+        amass_dir=user_path(source),
+        out=user_path(args.out),
         regressor=Path(args.regressor) if args.regressor else None,
         smplh=Path(args.smplh) if args.smplh else None,
         body=args.body,

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import A3dgenError, Rejected
+from a3dgen.core.user_paths import user_path
 from a3dgen.fit.checks import check_labels
 from a3dgen.fit.config import Config
 from a3dgen.fit.fitter import Fit, Fitter, Observation
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         file["annotations"][found.tracking_id] = annotation
         done += 1
     for (sequence, moment), file in images.items():
-        folder = Path(args.out).expanduser() if args.out else results_folder(settings, Path(args.data), sequence)
+        folder = user_path(args.out) if args.out else results_folder(settings, Path(args.data), sequence)
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / f"smpl_{moment}.json", json.dumps(file, indent=4).encode())
     for name, reason in refused:

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.user_paths import user_path
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.given_files import OPENPOSE, read_file
 from a3dgen.detectors.given_people import box_around, make_person
@@ -37,7 +38,7 @@ class GivenDetector:
     def __init__(self, config: DetectorConfig) -> None:
         if not config.keypoints:
             raise ConfigError("detector given: needs --keypoints, a file or folder of finished detections")
-        self._path = Path(config.keypoints).expanduser()
+        self._path = user_path(config.keypoints)
         self._min_score = config.min_score
         if not self._path.exists():
             raise ConfigError(f"--keypoints: no file or folder '{config.keypoints}'")

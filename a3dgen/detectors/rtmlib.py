@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, MissingDependency
+from a3dgen.core.user_paths import user_path
 from a3dgen.detectors import DetectorConfig, Person
 from a3dgen.detectors.boxes import Boxes, person_boxes, to_person
 from a3dgen.detectors.given import make_person
@@ -61,7 +62,7 @@ class RtmlibDetector:
         pose = RTMPose(str(self._weights), input_size(_session(onnxruntime, self._weights), (192, 256)))
         if not self._config.person_weights:
             return pose, person_boxes(self._config)
-        path = Path(self._config.person_weights).expanduser()
+        path = user_path(self._config.person_weights)
         session = _session(onnxruntime, path)
         yolox = YOLOX(str(path), input_size(session, (640, 640))[::-1])
         # of a detector of many things rtmlib gives the boxes of all of them, unless asked for their classes

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.user_paths import user_path
 from a3dgen.io.unpickle import read_pickle
 
 CONFIG_OPTION = "sources.photos.detector_config"
@@ -33,7 +34,7 @@ def local_path(option: str, path: str, kind: Literal["file", "folder"], wanted: 
     Raises:
         ConfigError: if it is not there.
     """
-    found = Path(path).expanduser()
+    found = user_path(path)
     if not path or not (found.is_dir() if kind == "folder" else found.is_file()):
         raise ConfigError(f"{option}: no {kind} '{path}'; give {wanted}")
     return found

@@ -8,6 +8,7 @@ from typing import Literal
 
 from a3dgen.amputation.sampling import PlanConfig
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.user_paths import user_path
 from a3dgen.engine.mocap_job import BodySpec
 from a3dgen.motion.amputees import ABSENT
 from a3dgen.motion.convert import BLOCK, INTERPOLATIONS
@@ -78,12 +79,12 @@ def body_of(config: MocapConfig) -> BodySpec:
     Raises:
         ConfigError: if its files are not there.
     """
-    regressor = Path(config.regressor).expanduser() if config.regressor else None
+    regressor = user_path(config.regressor) if config.regressor else None
     if regressor is not None and not regressor.is_file():
         raise ConfigError(f"--regressor {regressor}: no such file")
     if config.body == "anny":
         return BodySpec("anny", "", str(regressor.resolve()) if regressor else "")
-    folder = Path(config.smplh).expanduser() if config.smplh else Path("body_models")
+    folder = user_path(config.smplh) if config.smplh else Path("body_models")
     if not folder.is_dir():
         raise ConfigError(
             f"--smplh {folder}: no such folder; it holds smplh/{{female,male,neutral}}/model.npz (download SMPL+H from "

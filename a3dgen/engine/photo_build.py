@@ -8,6 +8,7 @@ from pathlib import Path
 
 from a3dgen.config import BuildConfig, load_config, packaged_configs
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.user_paths import user_path
 from a3dgen.engine.ledger import Ledger, StageBook
 from a3dgen.engine.review_table import write_review
 from a3dgen.sources.photos.files import PHOTOS, VIDEOS, has_photos
@@ -59,7 +60,7 @@ def configure_photos(
     Raises:
         ConfigError: if the folder is not there, or an option is wrong.
     """
-    folder = Path(photos).expanduser()
+    folder = user_path(photos)
     if folder.is_file():
         raise ConfigError(f"{photos}: a file; give the folder that holds the photos")
     if not folder.is_dir():
@@ -103,7 +104,7 @@ def build_photos(
     Raises:
         ConfigError: if the folder holds no photo.
     """
-    if not has_photos(Path(photos).expanduser(), config.out):
+    if not has_photos(user_path(photos), config.out):
         raise ConfigError(
             f"{photos}: no photo or video in it ({', '.join((*PHOTOS, *VIDEOS))} are read); nothing was touched. Is "
             f"its drive mounted?"
@@ -112,12 +113,12 @@ def build_photos(
     if not found.rows["Persons"]:
         return PhotoBuild(None, f"no dataset made ({_most_frequent_reasons(found)})")
     ledger = run(config, "")
-    table = Path(review).expanduser() if review else config.out / "review.csv"
+    table = user_path(review) if review else config.out / "review.csv"
     return PhotoBuild(ledger, "", table, write_review(config.out, table))
 
 
 def _absolute(text: str) -> str:
-    return str(Path(text).expanduser().absolute())
+    return str(user_path(text).absolute())
 
 
 def _as_option(text: str) -> str:

@@ -45,11 +45,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Card:
-    """One person's row of the sheet."""
+    """One person's row of the sheet; ``model``: the body to turn (``turntable.turnable``), or empty."""
 
     key: str
     note: str
     panels: list[Panel]
+    model: str = ""
 
 
 def panels_of(entry: Entry, body: BodyData, out: Path) -> Card:

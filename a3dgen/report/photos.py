@@ -16,6 +16,7 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError
 from a3dgen.core.records import OK, REJECTED, Outcome
 from a3dgen.core.stage import Context, Inputs
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.body import BodyData
 from a3dgen.removal.leftover import left_over
 from a3dgen.report.panels import Window, data_uri, draw_body
@@ -181,7 +182,7 @@ def _picture(context: Context, facts: PhotoFacts, shot: dict[str, Any], people: 
     for image in filter(None, shot["images"]):
         return load_photo(shot["work"] / image, max(shot["size"])).rgb
     for source in context.settings.get("sources", {}).values():
-        path = Path(str(source.get("root", ""))).expanduser() / shot["name"]
+        path = user_path(str(source.get("root", ""))) / shot["name"]
         if source.get("kind") == "photos" and path.is_file():
             return load_photo(path, max(shot["size"])).rgb
     raise DataError(f"{shot['name']}: a frame of a video, or moved")

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.io import rle
 from a3dgen.io.damage import DAMAGED_NPZ
@@ -66,7 +67,7 @@ def clouds_folder(where: str, folder: str) -> Path:
     Raises:
         ConfigError: if it is not there.
     """
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     if not path.is_dir():
         raise ConfigError(f"{where}: no folder '{folder}'")
     return path

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.user_paths import user_path
 from a3dgen.sources.common import existing_file, root_folder
 from a3dgen.sources.exif import check_exif
 
@@ -119,7 +120,7 @@ def _own_files(config: Config, root: Path) -> list[AnnotationFile]:
     out: list[AnnotationFile] = []
     for entry in config.files:
         path = existing_file("sources.coco.files", root, entry.annotations)
-        images = root / Path(entry.images).expanduser() if entry.images else None
+        images = root / user_path(entry.images) if entry.images else None
         if images is not None and not images.is_dir():
             raise ConfigError(f"sources.coco.files: no folder '{images}'")
         name, taken = path.stem, {f.name for f in out}
@@ -163,7 +164,7 @@ def feet_files(config: Config, split: str, path: Path) -> list[Path]:
     if config.wholebody == "off":
         return []
     if config.wholebody != "auto":
-        return [existing_file("sources.coco.wholebody", Path(config.root).expanduser(), config.wholebody)]
+        return [existing_file("sources.coco.wholebody", user_path(config.root), config.wholebody)]
     roles = [split[:-4]] if split.endswith("2017") else ["train", "val"]
     return [p for role in roles if (p := path.with_name(f"coco_wholebody_{role}_v1.0.json")).is_file()]
 

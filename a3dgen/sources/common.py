@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.geometry.skeleton import NUM_ROWS
 from a3dgen.io.foreign_paths import common_tail, folded, folded_parts, path_parts
@@ -31,7 +32,7 @@ def root_folder(where: str, root: str) -> Path:
     """
     if not root:
         raise ConfigError(f"{where}.root is not set: give the folder of the dataset, e.g. --set {where}.root=/data/...")
-    path = Path(root).expanduser()
+    path = user_path(root)
     if path.is_file():
         raise ConfigError(f"{where}.root: '{root}' is a file; name the folder that holds it (an archive: unpack it)")
     if not path.is_dir():
@@ -45,7 +46,7 @@ def existing_file(where: str, root: Path, given: str) -> Path:
     Raises:
         ConfigError: if it is not there.
     """
-    path = root / Path(given).expanduser()
+    path = root / user_path(given)
     if not path.is_file():
         raise ConfigError(f"{where}: no file '{path}'")
     return path

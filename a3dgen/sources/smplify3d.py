@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.strict_yaml import read_yaml
+from a3dgen.core.user_paths import user_path
 from a3dgen.io.unpickle import read_pickle
 from a3dgen.sources.common import below, numbers
 
@@ -59,7 +60,7 @@ def read_settings(path: str) -> Settings:
     Raises:
         ConfigError: if it is no such file.
     """
-    content = read_yaml(Path(path).expanduser())
+    content = read_yaml(user_path(path))
     dataset, scheme = content.get("dataset"), content.get("SMPLify3D")
     if not isinstance(dataset, dict) or not isinstance(scheme, dict):
         raise ConfigError(f"{path}: wanted the sections 'dataset' and 'SMPLify3D'")
@@ -86,7 +87,7 @@ def read_entries(settings: Settings, folder: str) -> Iterator[Entry | tuple[str,
         ConfigError: if the folder or its pickle is not there.
         DataError: if the pickle or a JSON file beside it cannot be read.
     """
-    data = Path(folder).expanduser()
+    data = user_path(folder)
     if not data.is_dir():
         raise ConfigError(f"--data: no folder '{folder}'")
     pickled = data / "data.pkl" if settings.layout == "demo" else data / "test" / "test.pkl"

@@ -23,6 +23,7 @@ from a3dgen.core.records import VISIBLE, Plans
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.typed import DERIVED
+from a3dgen.core.user_paths import user_path
 from a3dgen.devices.plan import equip
 from a3dgen.devices.sampling import DevicesConfig
 from a3dgen.erasure.config import ERASE, OVERLAY, REJECT, Erasing
@@ -64,7 +65,7 @@ class Config(PlanConfig):
 def user_files(config: Config) -> list[Path]:
     """Return the files whose content the samples depend on: tables of colours and fabrics, and the user's textures
     (the plans name them, the renders show them)."""
-    folder = Path(config.looks.textures).expanduser()
+    folder = user_path(config.looks.textures)
     painted = sorted([*folder.glob("*.png"), folder / SMPL_UV]) if config.looks.textures else []
     return [*palette_files(), *painted]
 
@@ -95,7 +96,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
 def _textures(config: Config) -> list[str]:
     if not config.looks.textures:
         return []
-    names = sorted(p.name for p in Path(config.looks.textures).expanduser().glob("*.png"))
+    names = sorted(p.name for p in user_path(config.looks.textures).glob("*.png"))
     if not names:
         raise ConfigError(f"amputate.looks.textures: no PNG in '{config.looks.textures}'; name a folder that has some")
     return names

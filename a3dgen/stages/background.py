@@ -14,6 +14,7 @@ from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import Plates
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
@@ -32,7 +33,7 @@ VERSION = 9
 
 def user_files(config: Config) -> list[Path]:
     """Return the user's files whose content the plates depend on."""
-    return [Path(config.inpainter_path).expanduser()] if config.inpainter_path else []
+    return [user_path(config.inpainter_path)] if config.inpainter_path else []
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:

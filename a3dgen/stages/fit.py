@@ -16,6 +16,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs, Output, each
+from a3dgen.core.user_paths import user_path
 from a3dgen.fit.checks import Gate, check_fit
 from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config, cloud_options, solver_options
@@ -33,7 +34,7 @@ VERSION = 6
 
 def user_files(config: Config) -> list[Path]:
     """Return the user's files whose content the fits depend on."""
-    return [Path(name).expanduser() for name in (config.prior, config.init) if name]
+    return [user_path(name) for name in (config.prior, config.init) if name]
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -142,7 +143,7 @@ def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int,
     """Return the predicted pose of a person as a start (1, D), or None if there is none."""
     if not config.init:
         return None
-    predictions = _predictions(Path(config.init).expanduser(), _stamps(config))
+    predictions = _predictions(user_path(config.init), _stamps(config))
     row = predictions.find(str(persons.image[i]), persons.bbox[i])
     if row is None:
         return None
@@ -162,7 +163,7 @@ def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True, clou
 def _fitter(
     config: Config, body: BodyConfig, known_camera: bool, cloud: bool, stamps: tuple[tuple[int, int], ...]
 ) -> Fitter:
-    prior = load_mixture(Path(config.prior).expanduser()) if config.prior else None
+    prior = load_mixture(user_path(config.prior)) if config.prior else None
     return Fitter(load_body(body), prior, solver_options(config, known_camera, cloud), cloud_options(config))
 
 

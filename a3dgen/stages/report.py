@@ -8,7 +8,7 @@ import logging
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -26,11 +26,14 @@ from a3dgen.io.images import replace_file
 from a3dgen.report.errors import fit_errors
 from a3dgen.report.gallery import Entry, panels_of
 from a3dgen.report.photos import PhotoFacts, photo_cards
+from a3dgen.report.turntable import PLACE, page, turnable
 from a3dgen.stages.table import SHARD_STAGES
 
-VERSION = 3
+VERSION = 4
 FILE = "report.html"
 MAX_REASONS = 12
+MODELS_BYTES = 4_500_000
+"""All bodies to turn together; with the pictures of as many people a report stays under 10 MB."""
 MAX_LEFT_OUT = 500
 """People named one by one of those who were rejected or failed."""
 
@@ -89,8 +92,12 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
         _gather(config, context, shard, facts)
     body = load_body(context.body)
     cards = []
+    room = MODELS_BYTES
     for _, entry in sorted(facts.entries, key=lambda item: item[0]):
-        cards.append(panels_of(entry, body, context.out))
+        card = panels_of(entry, body, context.out)
+        model = turnable(body, entry.body, _shown_plan(entry)) if room > 0 else ""
+        room -= len(model)
+        cards.append(replace(card, model=model if room >= 0 else ""))
     summary = _summary(facts)
     photos, count = photo_cards(context, facts.photos, body, config.photos)
     html = _template().render(
@@ -98,12 +105,19 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
         regions=[(r.name, r.clinical(0.5), facts.regions[r.name]) for r in REGIONS],
         intact=facts.regions[_INTACT], histograms=_histograms(facts), max_reasons=MAX_REASONS,
         settings=context.settings, seed=context.seed, body=body.name, photos=photos, photo_count=count,
+        viewer=page() if any(card.model for card in cards) else "", place=PLACE,
     )  # fmt: skip
     replace_file(context.out / FILE, html.encode("utf-8", "replace"))
     if facts.photos.plates:
         summary["left_over"] = dict(sorted(facts.photos.left.items()))
         summary["plates_checked"] = facts.photos.plates
     return {"report": FILE, **summary}
+
+
+def _shown_plan(entry: Entry) -> dict[str, Any] | None:
+    """Return the sample whose body is turned: the first one with a limb less, else the first."""
+    plans = [plan for plan, _ in entry.samples]
+    return next((plan for plan in plans if plan["removed"].any()), plans[0] if plans else None)
 
 
 _INTACT = "intact"

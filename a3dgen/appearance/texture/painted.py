@@ -12,6 +12,7 @@ from numpy import ndarray
 from a3dgen.appearance.texture.atlas import build_atlas
 from a3dgen.appearance.texture.colour import monk_albedo
 from a3dgen.core.errors import DataError
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io.images import open_picture
@@ -29,7 +30,7 @@ def layout_note(folder: str, model: str) -> str:
     Args:
         folder: ``looks.textures``, or empty. model: ``body.model``.
     """
-    if not folder or model != "smpl" or (Path(folder).expanduser() / SMPL_UV).exists():
+    if not folder or model != "smpl" or (user_path(folder) / SMPL_UV).exists():
         return ""
     return (
         f"looks.textures '{folder}' holds no {SMPL_UV}: its pictures are read in the open body's UV layout; if they "
@@ -43,7 +44,7 @@ def read_painted(path: str, body: BodyData) -> UInt8[ndarray, "h w 4"]:
     Raises:
         DataError: if the image or the layout beside it cannot be read, or the layout is not this body's.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     try:
         with open_picture(file) as picture:
             image = np.asarray(picture.convert("RGB"))[..., ::-1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.user_paths import user_path
 from a3dgen.sources import Found, Source
 from a3dgen.sources.common import digest_files, existing_file, root_folder
 
@@ -90,7 +91,7 @@ def camera_file(config: Config, files: list[Path]) -> Path | None:
     Raises:
         ConfigError: if a configured one is not there.
     """
-    root = Path(config.root).expanduser()
+    root = user_path(config.root)
     if config.cameras:
         return existing_file("sources.h36m.cameras", root, config.cameras)
     folders = dict.fromkeys([f.parent for f in files[:1]] + [p for f in files[:1] for p in f.parents] + [root])

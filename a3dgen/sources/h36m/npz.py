@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.skeleton import H36M_LEFT_FIRST_ROWS, H36M_RIGHT_FIRST_ROWS, ROW, SPIN_ROWS
 from a3dgen.io.foreign_paths import path_parts
 from a3dgen.io.npz import open_npz
@@ -58,7 +59,7 @@ def read_npz(config: Any, files: list[Path], cameras: Path | None) -> Iterator[F
             f"sources.h36m.cameras: neither cameras.pkl nor cameras.json below '{config.root}'; the 3D joints need one"
         )
     table = load_cameras(cameras)
-    root = Path(config.root).expanduser()
+    root = user_path(config.root)
     folders = [root / config.images] if config.images else [root / "images", root]
     with ExitStack() as stack:
         opened = [_open(stack, path, config.order) for path in files]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, DataError, MissingDependency, Rejected
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.skeleton import H36M_RIGHT_FIRST_ROWS
 from a3dgen.io import rle
 from a3dgen.sources import Found
@@ -128,7 +129,7 @@ def _view(
     elif world.is_file() and place is not None:
         joints = place.to_camera(read_pose(world, 3) * MILLIMETRE)
     name = f"{subject}_{take}.{camera}"
-    root = Path(config.root).expanduser()
+    root = user_path(config.root)
     ready = [root / config.images] if config.images else [root / "images", root]
     return _View(
         camera=camera,

@@ -14,6 +14,7 @@ import numpy as np
 
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.home import home
+from a3dgen.core.user_paths import user_path
 from a3dgen.io import hdf5, rle
 from a3dgen.io.hdf5 import child, open_hdf5
 from a3dgen.io.images import write_image
@@ -26,8 +27,8 @@ MASK_BYTES = 1 << 26
 def frames_folder(config: Any) -> Path:
     """Return where frames taken from the videos are kept: as configured, or in the cache folder, one per root."""
     if config.frames:
-        return Path(config.frames).expanduser()
-    name = hashlib.sha256(os.fsencode(Path(config.root).expanduser().resolve())).hexdigest()[:12]
+        return user_path(config.frames)
+    name = hashlib.sha256(os.fsencode(user_path(config.root).resolve())).hexdigest()[:12]
     return home() / "h36m_frames" / name
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import OUTSIDE, UNLABELLED
+from a3dgen.core.user_paths import user_path
 from a3dgen.detectors.calibration import calibrate
 from a3dgen.formats.names import safe_stem
 from a3dgen.geometry.camera import default_K, inside_image
@@ -36,7 +37,7 @@ def fingerprint(config: Config) -> str:
     if any(isinstance(f, PhotoFile) and f.kind == "HEIC" for f in files_found):
         found.append(f"HEIC {can_read_heif()}")
     verdicts = Verdicts(config.present_regions, config.review)
-    extra = [Path(p).expanduser() for p in (config.keypoints, config.weights, config.person_weights) if p]
+    extra = [user_path(p) for p in (config.keypoints, config.weights, config.person_weights) if p]
     files = sorted(f for p in extra for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
     if config.clouds:
         files += cloud_files(clouds_folder("sources.photos.clouds", config.clouds))
@@ -137,7 +138,7 @@ def _root(config: Config) -> Path:
 
 
 def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
-    clouds = Path(config.clouds).expanduser().resolve() if config.clouds else None
+    clouds = user_path(config.clouds).resolve() if config.clouds else None
     for file in list_files(root, _inside(config), config.hash_names):
         if clouds is None or not isinstance(file, PhotoFile) or not file.path.resolve().is_relative_to(clouds):
             yield file  # a depth picture is no photo

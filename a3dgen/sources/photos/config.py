@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.registry import available
+from a3dgen.core.user_paths import user_path
 from a3dgen.detectors import DETECTORS, DetectorConfig
 from a3dgen.formats.names import safe_stem
 from a3dgen.sources.exif import check_exif
@@ -87,4 +87,4 @@ class Config:
     @property
     def subset(self) -> str:
         """Folder in the dataset."""
-        return f"CUSTOM/{safe_stem(self.name or Path(self.root).expanduser().absolute().name)}"
+        return f"CUSTOM/{safe_stem(self.name or user_path(self.root).absolute().name)}"

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from a3dgen.amputation.sampling import SHORTEST
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.regions import NUM_REGIONS, find_region, most_proximal
 from a3dgen.io.tables import read_table
 
@@ -57,10 +58,10 @@ class Verdicts:
         self._by_name: dict[str, ReviewEntry] = {}
         self._used: set[str] = set()
         if present:
-            if not Path(present).expanduser().is_file():
+            if not user_path(present).is_file():
                 raise ConfigError(f"--present-regions: no file '{present}'")
-            self._by_name.update(_read(Path(present).expanduser()))
-        path = Path(review).expanduser()
+            self._by_name.update(_read(user_path(present)))
+        path = user_path(review)
         if review and path.is_file():
             self._by_name.update(_read(path))
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from a3dgen.core.errors import A3dgenError, ConfigError, DataError
 from a3dgen.core.files import recording, remove_listed
+from a3dgen.core.user_paths import user_path
 from a3dgen.detectors import Detector, Person, get_detector
 from a3dgen.detectors.given import GivenDetector
 from a3dgen.io import rle
@@ -184,7 +185,7 @@ class ShotMaker:
     def _models(self) -> list[list[Any]]:
         """Name, size and time of every file that the detector reads."""
         d = self._detection
-        paths = [Path(p).expanduser() for p in (d.weights, d.person_weights, d.keypoints, d.config) if p]
+        paths = [user_path(p) for p in (d.weights, d.person_weights, d.keypoints, d.config) if p]
         files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
         return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]
 
