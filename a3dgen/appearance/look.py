@@ -100,6 +100,7 @@ class Look:
     Attributes:
         skin: Monk Skin Tone scale, 1 (lightest) to 10.
         seed: of the textures.
+        hands: how far the fingers are bent, see ``geometry.hands``: 0 flat as SMPL's, 1 at rest.
     """
 
     skin: int
@@ -107,6 +108,7 @@ class Look:
     garments: tuple[Garment, ...]
     light: LightAdjust
     seed: int
+    hands: float = 0.0
 
     def columns(self) -> dict[str, object]:
         """Return the columns of Plans; equal looks give equal bytes."""
@@ -116,6 +118,7 @@ class Look:
             "garments": garments_to_json(self.garments),
             "light": canonical(dataclasses.asdict(self.light)),
             "look_seed": self.seed,
+            "hands": self.hands,
         }
 
     @classmethod
@@ -131,6 +134,7 @@ class Look:
             garments_from_json(plan["garments"]),
             _construct(LightAdjust, _parse(plan.get("light", ""), "light", {}), "light"),
             int(plan["look_seed"]),
+            round(float(plan.get("hands", 0.0)), 3),
         )
 
 

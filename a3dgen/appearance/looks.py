@@ -49,6 +49,7 @@ class LooksConfig:
         endings: weight of what cloth does that would reach beyond a stump: ``bare`` (shortened so that the stump
             shows), ``rolled`` (the same with a cuff), ``covered`` (closed tightly over it), ``pinned`` (folded and
             flattened just past it), ``liner`` (a sock on the stump), ``hanging`` (an empty sleeve or leg).
+        hands: how far fingers may be bent, drawn evenly: 0 flat as in SMPL's rest pose, 1 at rest, 2 nearly a fist.
         textures: folder of PNGs, each a whole person (skin and painted clothes), used beside the procedural looks; in
             the body's UV layout, or in SMPL's if the folder holds ``smpl_uv.obj`` and the body is SMPL.
         texture_share: share of people who wear one of ``textures``, if there are any.
@@ -65,6 +66,7 @@ class LooksConfig:
             "bare": 0.32, "rolled": 0.18, "covered": 0.2, "pinned": 0.14, "liner": 0.13, "hanging": 0.03,
         }
     )  # fmt: skip
+    hands: tuple[float, ...] = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1)
     textures: str = ""
     texture_share: float = 0.5
 
@@ -75,6 +77,8 @@ class LooksConfig:
         _check("looks.hair_styles", self.hair_styles, HAIR_STYLES)
         _check("looks.hair_colours", self.hair_colours, HAIR_COLOURS)
         _check("looks.endings", self.endings, ENDINGS)
+        if not self.hands or not all(0 <= curl <= 2 for curl in self.hands):
+            raise ConfigError(f"looks.hands: {list(self.hands)} must be numbers from 0 (flat) to 2 (nearly a fist)")
         if not self.skin or not set(self.skin) <= set(range(1, 11)):
             raise ConfigError(f"looks.skin: {list(self.skin)} must be Monk tones from 1 to 10")
         for name, group in (("a top", TOPS), ("a bottom", BOTTOMS), ("shoes or bare_feet", FOOTWEAR)):
@@ -135,7 +139,8 @@ def draw_look(
         garments = [Garment(TEXTURE, file=file)]
     else:
         garments = _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
-    return Look(tone, hair, tuple(garments), light, seed)
+    hands = config.hands[seed // 4 % len(config.hands)]  # draws nothing more: what is drawn after a look stays the same
+    return Look(tone, hair, tuple(garments), light, seed, hands)
 
 
 def tips(removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, float]:

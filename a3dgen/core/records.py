@@ -253,6 +253,7 @@ class Plans(Record):
     garments: np.ndarray = column("str", doc="JSON list of garments with fabric, colours, seed, ending over a stump")
     light: np.ndarray = column("str", doc="JSON: adjustments of the light found in the plate", fill="{}")
     look_seed: np.ndarray = column("u8", doc="seed of texture noise", fill=0)
+    hands: np.ndarray = column("f4", doc="how far fingers are bent: 0 flat, 1 at rest", fill=0.0)
     mode: np.ndarray = column(
         "str", doc="overlay | erase: draw a person over the plate, or keep the one in the photo", fill="overlay"
     )

@@ -23,6 +23,7 @@ from a3dgen.geometry.devices.grip import closed_hands
 from a3dgen.geometry.devices.hull import Hull, limb_hull, widened
 from a3dgen.geometry.devices.sweep import CARBON, Finish, Part
 from a3dgen.geometry.devices.sweep import Look as Surface
+from a3dgen.geometry.hands import relaxed_hands
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.renderers import Item
 
@@ -112,11 +113,16 @@ def attach(body: BodyData, amputee: Amputee, look: Look, devices: Sequence[Devic
     return Devices(tuple(out))
 
 
-def hand_offsets(body: BodyData, devices: Sequence[Device]) -> Float[ndarray, "v 3"] | None:
-    """Return the offsets of the skin's rest vertices (m) where hands close round what they hold, None if none does."""
+def hand_offsets(body: BodyData, devices: Sequence[Device], curl: float = 0.0) -> Float[ndarray, "v 3"] | None:
+    """Return the offsets of the skin's rest vertices, m: hands that hold something close round it, others are bent by
+    ``curl`` (``geometry.hands``); None if all are flat."""
     sides = tuple(d.side for d in devices if d.type in GRIPPED)
     sides += tuple(s for d in devices if d.type == "wheelchair" for s in d.frame["hands"])
-    return closed_hands(body).of(sides) if sides else None
+    relaxed = relaxed_hands(body, curl) if curl > 0 else None
+    if not sides or relaxed is None:
+        return closed_hands(body).of(sides) if sides else relaxed
+    grip = closed_hands(body)
+    return np.where(grip.on(sides)[:, None], grip.offsets, relaxed).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import rle
 
-VERSION = 4
+VERSION = 5
 WhyNot = Callable[[int, float], str]
 """Says of (region, residual) why that cannot be removed, or ""."""
 _KEYPOINT_RADIUS = 8

@@ -50,7 +50,7 @@ from a3dgen.renderers import TABLE
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 10
+VERSION = 11
 _MASK_EDGE_PX = 3.0
 """A visible keypoint of a photo's person may lie this far off their mask."""
 _SCENES = 2
@@ -169,7 +169,7 @@ def render_sample(
         Rejected: the stump cannot be seen.
     """
     listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
-    amputee = rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), hand_offsets(body, listed))
+    amputee = rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), hand_offsets(body, listed, look.hands))
     devices = attach(body, amputee, look, listed)
     items = devices.dressed(build_subject(body, amputee, look))
     twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else

@@ -50,10 +50,9 @@ def export(
         for plan, fitted in _planned(build, shards):
             if keys and plan["key"] not in keys:
                 continue
-            amputee = rebuild(
-                body, BodyFit.of(fitted, plan), Cut.of(plan), hand_offsets(body, devices_from_json(plan["devices"]))
-            )
-            items = build_subject(body, amputee, Look.from_columns(plan))
+            look = Look.from_columns(plan)
+            hands = hand_offsets(body, devices_from_json(plan["devices"]), look.hands)
+            items = build_subject(body, rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), hands), look)
             written.append(target.take(f"{plan['key'].replace('/', '_')}.glb"))
             write_whole(written[-1], scene_of(items).export(file_type="glb"))
     if keys and not written:

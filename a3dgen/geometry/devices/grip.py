@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.core.pool import Cache
@@ -38,12 +38,14 @@ class Grip:
 
     def of(self, sides: tuple[str, ...]) -> Float[ndarray, "v 3"] | None:
         """Return the offsets of some hands, None for no hand."""
-        if not sides:
-            return None
+        return (self.offsets * self.on(sides)[:, None]).astype(np.float32) if sides else None
+
+    def on(self, sides: tuple[str, ...]) -> Bool[ndarray, " v"]:
+        """Return which vertices lie on some sides of the body."""
         on = np.zeros(len(self.left), bool)
         for side in sides:
             on |= self.left if side == "left" else ~self.left
-        return (self.offsets * on[:, None]).astype(np.float32)
+        return on
 
     def handle(self, side: str) -> Float[ndarray, "3"]:
         """Return the middle of the handle from the hand's joint, in its rest frame, m."""
