@@ -1,9 +1,10 @@
-"""Benchmark of sequences: ``a3dgen bench uplift [--json] [--quick]``, or ``python -m benchmarks.uplift``.
+"""Benchmark of sequences: ``a3dgen bench uplift [--json] [--quick] [--only VARIANT]``.
 
 Synthetic clips with truth, fixed seed: 25 fps, 25 keypoints, 3 px, focal length 5 % off. Key poses are those of
-``benchmarks.synthetic``, which have nothing in common with the shipped prior. Compared are frames fitted one by one
-and together (``a3dgen.fit.sequence``). MPJPE and PA (mm) over 14 joints, hip centre; MPJAE (degrees) over all;
-acceleration error (m/s^2); of amputees over the joints that exist.
+``benchmarks.synthetic``, which have nothing in common with the shipped prior. Compared are frames fitted one by one,
+together (``a3dgen.fit.sequence``), together with the lifter's candidates, and what the lifter says alone. MPJPE and PA
+(mm) over 14 joints, hip centre; MPJAE (degrees) over all; acceleration error (m/s^2); of amputees over the joints that
+exist. ``--others`` takes 24 other clips.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json as json_text
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,12 @@ from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.rng import generator_for
 from a3dgen.fit.fitter import Fit, Fitter, Observation
+from a3dgen.fit.lifted import Lift, lift, lifted_minima
 from a3dgen.fit.sequence import fit_sequence
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.regions import NUM_REGIONS, absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
+from a3dgen.learning.lifter import DEFAULT_WEIGHTS, Lifter
 from a3dgen.motion.clips import make_clip
 from benchmarks.synthetic import (
     CENTRE,
@@ -71,10 +74,16 @@ def still_poses(rng: np.random.Generator, count: int) -> ndarray:
 
 
 def make_clips(
-    body: BodyData, count: int, missing: float = 0.0, outliers: float = 0.0, amputees: bool = False, noise: float = 3.0
+    body: BodyData,
+    count: int,
+    missing: float = 0.0,
+    outliers: float = 0.0,
+    amputees: bool = False,
+    noise: float = 3.0,
+    first: int = 0,
 ) -> list[Clip]:
-    """Return ``count`` clips; the same motion, people and cameras whatever is seen of them."""
-    return [_clip(body, n, missing, outliers, amputees, noise) for n in range(count)]
+    """Return ``count`` clips, from number ``first``; the same motion, people and cameras whatever is seen of them."""
+    return [_clip(body, n, missing, outliers, amputees, noise) for n in range(first, first + count)]
 
 
 def _clip(body: BodyData, n: int, missing: float, outliers: float, amputee: bool, noise: float) -> Clip:
@@ -96,7 +105,7 @@ def _clip(body: BodyData, n: int, missing: float, outliers: float, amputee: bool
     removed = np.zeros(NUM_REGIONS, bool)
     removed[rng.integers(NUM_REGIONS)] = amputee
     given &= ~absent_rows(removed)[:ROWS]
-    seen = [_observation(pixels[t], given[t], guess) for t in range(FRAMES)]
+    seen = [replace(_observation(pixels[t], given[t], guess), removed=removed) for t in range(FRAMES)]
     return Clip(joints, rotvec_to_matrix(pose), seen, ~absent_joints(removed))
 
 
@@ -108,22 +117,49 @@ def _observation(pixels: ndarray, given: ndarray, focal: float) -> Observation:
     return Observation(all_pixels, sd, np.array([[focal, 0, CENTRE], [0, focal, CENTRE], [0, 0, 1]]), size)
 
 
-Method = Callable[[Fitter, list[Observation]], list[Fit]]
+Poses = tuple[ndarray, ndarray, ndarray | None]
+"""Joints (T, 24, 3) m, rotation vectors (T, 24, 3), sigma (T, 24) m or None."""
+Method = Callable[[Fitter, list[Observation]], Poses]
 
 
-def one_by_one(fitter: Fitter, seen: list[Observation]) -> list[Fit]:
+def _poses(fits: list[Fit]) -> Poses:
+    best = [fit.best for fit in fits]
+    return np.stack([b.joints for b in best]), np.stack([b.pose for b in best]), np.stack([b.sigma for b in best])
+
+
+def one_by_one(fitter: Fitter, seen: list[Observation]) -> Poses:
     """Fit every frame on its own."""
-    return [fitter.fit(s) for s in seen]
+    return _poses([fitter.fit(s) for s in seen])
 
 
-def together(fitter: Fitter, seen: list[Observation]) -> list[Fit]:
+def together(fitter: Fitter, seen: list[Observation], lifter: Lift | None = None) -> Poses:
     """Fit the frames as a sequence."""
-    found = [fit for fit in fit_sequence(fitter, seen, FPS) if fit is not None]
+    found = [fit for fit in fit_sequence(fitter, seen, FPS, lifter=lifter) if fit is not None]
     assert len(found) == len(seen)
-    return found
+    return _poses(found)
+
+
+def with_lifter(fitter: Fitter, seen: list[Observation]) -> Poses:
+    """Fit the frames as a sequence, with what the lifter leads to among the candidates."""
+    return together(fitter, seen, Lifter.load())
+
+
+def lifted_alone(fitter: Fitter, seen: list[Observation]) -> Poses:
+    """Take the lifter at its word."""
+    said = lift(Lifter.load(), seen, FPS)
+    joints, _ = posed(fitter.body, said.pose.reshape(len(seen), 72), np.tile(said.betas, (len(seen), 1)))
+    return joints, said.pose, None
+
+
+def anchored(fitter: Fitter, seen: list[Observation]) -> Poses:
+    """Solve every frame from what the lifter says, without trying headings."""
+    said = lift(Lifter.load(), seen, FPS)
+    return _poses([Fit(lifted_minima(fitter, s, said, n, 12, 0)[0], (), 0) for n, s in enumerate(seen)])
 
 
 METHODS: dict[str, Method] = {"per_frame": one_by_one, "sequence": together}
+if DEFAULT_WEIGHTS.is_file():
+    METHODS |= {"lifter_alone": lifted_alone, "lifter_anchored": anchored, "sequence_with_lifter": with_lifter}
 
 
 def measure(fitter: Fitter, clips: list[Clip], method: Method) -> dict[str, float]:
@@ -131,30 +167,30 @@ def measure(fitter: Fitter, clips: list[Clip], method: Method) -> dict[str, floa
     start = time.process_time()
     found = [method(fitter, clip.seen) for clip in clips]
     spent = time.process_time() - start
-    mean = {name: float(np.mean([errors(clip, fits)[name] for clip, fits in zip(clips, found, strict=True)]))
-            for name in ("mpjpe_mm", "pa_mpjpe_mm", "mpjae_deg", "acceleration", "squared_ratio")}  # fmt: skip
-    mean["error_over_sigma_rms"] = mean.pop("squared_ratio") ** 0.5
+    each = [errors(clip, *poses) for clip, poses in zip(clips, found, strict=True)]
+    mean = {name: float(np.mean([e[name] for e in each])) for name in each[0]}
+    if "squared_ratio" in mean:
+        mean["error_over_sigma_rms"] = mean.pop("squared_ratio") ** 0.5
     frames = sum(len(clip.seen) for clip in clips)
     return {k: round(v, 2) for k, v in mean.items()} | {"cpu_ms": round(1000 * spent / frames, 2)}
 
 
-def errors(clip: Clip, fits: list[Fit]) -> dict[str, float]:
+def errors(clip: Clip, joints: ndarray, pose: ndarray, sigma: ndarray | None) -> dict[str, float]:
     """Return the mean errors of one clip."""
-    joints = np.stack([f.best.joints for f in fits])
-    turned = rotvec_to_matrix(np.stack([f.best.pose for f in fits]))
     kept = [j for j in EVALUATED if clip.present[j]]
     rooted = lambda p: p - p[:, [1, 2]].mean(1, keepdims=True)  # noqa: E731
     gap = (rooted(joints) - rooted(clip.joints))[:, kept]
-    sigma = np.stack([f.best.sigma for f in fits])
-    below = [j for j in range(1, 24) if clip.present[j]]
-    from_pelvis = ((joints - joints[:, :1]) - (clip.joints - clip.joints[:, :1]))[:, below]
-    return {
+    out = {
         "mpjpe_mm": 1000 * float(np.linalg.norm(gap, axis=2).mean()),
         "pa_mpjpe_mm": 1000 * float(aligned_error(joints[:, kept], clip.joints[:, kept]).mean()),
-        "mpjae_deg": float(np.degrees(angles(turned, clip.rotations))[:, clip.present].mean()),
+        "mpjae_deg": float(np.degrees(angles(rotvec_to_matrix(pose), clip.rotations))[:, clip.present].mean()),
         "acceleration": float(np.linalg.norm(np.diff(gap, n=2, axis=0), axis=2).mean() * FPS**2),
-        "squared_ratio": float(((from_pelvis**2).sum(2) / sigma[:, below] ** 2).mean()),
     }
+    if sigma is not None:
+        below = [j for j in range(1, 24) if clip.present[j]]
+        from_pelvis = ((joints - joints[:, :1]) - (clip.joints - clip.joints[:, :1]))[:, below]
+        out["squared_ratio"] = float(((from_pelvis**2).sum(2) / sigma[:, below] ** 2).mean())
+    return out
 
 
 def main(arguments: list[str]) -> int:
@@ -162,15 +198,18 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="a3dgen bench uplift", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--quick", action="store_true", help="4 clips instead of 24")
+    parser.add_argument("--only", choices=VARIANTS, help="one kind of clips")
+    parser.add_argument("--others", action="store_true", help="other clips than those that are reported")
     options = parser.parse_args(arguments)
     body = load_body(BodyConfig())
     fitter, out = Fitter(body), {}
     fitter.fit(make_clips(body, 1)[0].seen[0])  # compiles
-    for name, how in VARIANTS.items():
-        clips = make_clips(body, 4 if options.quick else SEQUENCES, **how)
+    for name in [options.only] if options.only else VARIANTS:
+        first = 1000 if options.others else 0
+        clips = make_clips(body, 4 if options.quick else SEQUENCES, first=first, **VARIANTS[name])
         out[name] = {method: measure(fitter, clips, METHODS[method]) for method in METHODS}
         if not options.json:
-            print(name, *(f"\n  {method:10} {found}" for method, found in out[name].items()), flush=True)
+            print(name, *(f"\n  {method:20} {found}" for method, found in out[name].items()), flush=True)
     if options.json:
         print(json_text.dumps(out))
     return 0

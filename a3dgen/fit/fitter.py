@@ -243,7 +243,7 @@ class Fitter:
             for i in distinct_minima(pool, DIFFERENT, MAX_ALTERNATIVES + 1)
         ]
         best = distinct[0]
-        return Fit(_widened(best, distinct), tuple(distinct[1:]), pool.spent)
+        return Fit(widened(best, distinct), tuple(distinct[1:]), pool.spent)
 
     def solution(self, ev: Evidence, x: Float[ndarray, " d"], w: Workspace) -> Solution:
         """Return variables as a solution, with its cost and uncertainty under the evidence."""
@@ -317,11 +317,12 @@ def _rooted(s: Solution) -> Float[ndarray, "24 3"]:
     return s.joints - s.joints[0]
 
 
-def _widened(best: Solution, all_of_them: list[Solution]) -> Solution:
-    """Add the spread of near-ties, each weighing exp(-cost), to the variance of the best one."""
+def widened(best: Solution, all_of_them: list[Solution]) -> Solution:
+    """Return a solution with the spread of near-ties, each weighing exp(-cost), added to its variance."""
     if len(all_of_them) == 1:
         return best
-    weight = np.exp(best.cost - np.array([s.cost for s in all_of_them]))
+    costs = np.array([s.cost for s in all_of_them])
+    weight = np.exp(costs.min() - costs)
     weight /= weight.sum()
     variance = sum(w * s.sigma**2 for w, s in zip(weight, all_of_them, strict=True))
     where = np.stack([_rooted(s) + (np.arange(24) == 0)[:, None] * s.joints[0] for s in all_of_them])

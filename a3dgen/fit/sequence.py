@@ -1,9 +1,9 @@
 """Fits one person in consecutive frames together: among near-tied minima the consistent ones, then smoothed.
 
-Each frame keeps its near-tied minima. A shortest path (Viterbi) takes the one of each frame that costs least together
-with the turns between frames; then each frame is solved again, anchored to the mean of its neighbours, its betas to the
-median of the sequence (block Gauss-Newton, all frames of a sweep from the last sweep's). The result depends on the
-observations alone.
+Each frame keeps its near-tied minima, and those that a lifter leads to if there is one. A shortest path (Viterbi) takes
+the one of each frame that costs least together with the turns between frames, so that a lifter only adds what may be
+taken. Then each frame is solved again, anchored to the mean of its neighbours, its betas to the median of the sequence
+(block Gauss-Newton, all frames of a sweep from the last sweep's). The result depends on the observations alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
-from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation, Solution
+from a3dgen.fit.fitter import DIFFERENT, Anchor, Fit, Fitter, Observation, Solution, widened
+from a3dgen.fit.lifted import Lift, lift, lifted_minima
 from a3dgen.fit.lm import minimise
 from a3dgen.fit.model import num_betas
 
@@ -34,7 +35,10 @@ class SequenceOptions:
         margin: minima that cost at most this much more than a frame's best may be taken. kept: headings solved in full.
         turn_sd: of a joint's turn between frames, rad; a turn counts as 1 rad at most.
         sweeps: how often every frame is solved again. steps: trial steps of each.
+        prior_weight: of the pose prior in the sweeps. About seven frames of 25 fps share a pose, and its prior counts
+            once for them all: with weight 1 a clip is drawn towards the prior's mean by what is no evidence.
         anchor_sd: of a joint's rotation about the mean of its neighbours, rad.
+        lifted_steps: trial steps from what a lifter says, held to it; free_steps: from there on, without it.
         betas_sd: of the betas about their median.
         place_sd: of the translation about the mean of the neighbours, m, along the camera's axes.
         weights: of the neighbours one, two and three frames away.
@@ -42,13 +46,16 @@ class SequenceOptions:
 
     margin: float = 12.0
     kept: int = 3
-    turn_sd: float = 0.15
-    sweeps: int = 3
-    steps: int = 6
-    anchor_sd: float = 0.10
+    turn_sd: float = 0.10
+    sweeps: int = 5
+    steps: int = 4
+    prior_weight: float = 0.15
+    anchor_sd: float = 0.06
     betas_sd: float = 0.15
     place_sd: tuple[float, float, float] = (0.03, 0.03, 0.15)
     weights: tuple[float, ...] = (0.8, 0.4, 0.15)
+    lifted_steps: int = 12
+    free_steps: int = 8
 
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -60,6 +67,7 @@ def fit_sequence(
     fps: float,
     options: SequenceOptions | None = None,
     run: Map = map,
+    lifter: Lift | None = None,
 ) -> list[Fit | None]:
     """Fit the same person in consecutive frames.
 
@@ -68,10 +76,11 @@ def fit_sequence(
             the person was not seen.
         fps: frame rate.
         run: ``map``, or one of a thread pool: frames are independent within a sweep, so that it changes no number.
+        lifter: e.g. ``learning.lifter.Lifter.load()``; what it says is solved and added to the minima of each frame.
 
     Returns:
-        The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone. Its
-        sigma is too small by up to a factor of two (``a3dgen bench uplift``): it lacks what all frames get wrong alike.
+        The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone, its
+        sigma that of the frame alone too, widened by its near-tied minima: what neighbours share they get wrong alike.
         None where the person was not seen, or no start leads to a body in front of the camera.
 
     Raises:
@@ -87,10 +96,16 @@ def fit_sequence(
         return found
     fits = [fit for fit in found if fit is not None]
     seen = [s for s, fit in zip(observations, found, strict=True) if s is not None and fit is not None]
+    pools = [[fit.best, *fit.alternatives] for fit in fits]
+    if lifter is not None:
+        lifted = lift(lifter, observations, fps)
+        steps = options.lifted_steps, options.free_steps
+        more = run(lambda n: lifted_minima(fitter, seen[n], lifted, there[n], *steps), range(len(there)))
+        pools = [[*pool, *extra] for pool, extra in zip(pools, more, strict=True)]
     gaps = np.diff(there).astype(np.float64)
-    x = consistent(fits, gaps, options.turn_sd * FPS / fps)
+    x = consistent(pools, gaps, options.turn_sd * FPS / fps)
     x = smoothed(fitter, seen, np.array(there), x, fps, options, run)
-    made = run(lambda n: _finished(fitter, seen[n], fits[n], x[n]), range(len(there)))
+    made = run(lambda n: _finished(fitter, seen[n], fits[n], pools[n], x[n]), range(len(there)))
     out: list[Fit | None] = [None] * len(found)
     for i, fit in zip(there, made, strict=True):
         out[i] = fit
@@ -104,13 +119,15 @@ def _cold(fitter: Fitter, seen: Observation | None) -> Fit | None:
         return None
 
 
-def consistent(fits: Sequence[Fit], gaps: Float[ndarray, " g"], turn_sd: float) -> Float[ndarray, "n d"]:
+def consistent(
+    pools: Sequence[Sequence[Solution]], gaps: Float[ndarray, " g"], turn_sd: float
+) -> Float[ndarray, "n d"]:
     """Return the variables of one minimum a frame: least sum of costs and squared turns between frames (Viterbi).
 
     Args:
-        gaps: frames between one fit and the next, 1 if none is missing. turn_sd: of a joint's turn in one frame, rad.
+        pools: the minima of each frame.
+        gaps: frames between one pool and the next, 1 if none is missing. turn_sd: of a joint's turn in one frame, rad.
     """
-    pools = [[fit.best, *fit.alternatives] for fit in fits]
     turns = [np.stack([Rotation.from_rotvec(s.pose).as_quat() for s in pool]) for pool in pools]
     total = np.array([s.cost for s in pools[0]])
     came_from: list[ndarray] = []
@@ -141,10 +158,11 @@ def smoothed(
         seen: (N) observations. frames: (N,) their numbers, ascending. x: their variables.
     """
     betas = slice(72, 72 + num_betas(fitter.model))
+    weak = fitter.with_options(prior_weight=fitter.options.prior_weight * min(1.0, options.prior_weight * FPS / fps))
     for _ in range(options.sweeps):
         anchors = neighbours(x, frames, options.weights)
         shape = np.median(x[:, betas], axis=0)
-        x = np.stack(list(run(lambda n: _solved(fitter, seen[n], x[n], anchors, n, shape, fps, options),  # noqa: B023
+        x = np.stack(list(run(lambda n: _solved((fitter, weak), seen[n], x[n], anchors, n, shape, fps, options),  # noqa: B023
                               range(len(x)))))  # fmt: skip
     return x
 
@@ -172,7 +190,7 @@ def neighbours(
 
 
 def _solved(
-    fitter: Fitter,
+    fitters: tuple[Fitter, Fitter],
     seen: Observation,
     x: ndarray,
     anchors: tuple[ndarray, ndarray, ndarray],
@@ -182,6 +200,7 @@ def _solved(
     options: SequenceOptions,
 ) -> ndarray:
     turns, places, known = (part[n] for part in anchors)
+    fitter = fitters[int(known)]  # a frame without neighbours has its prior for itself
     scale = FPS / fps if known else np.inf
     pose = next_branch(turns, x[:72].reshape(24, 3))
     anchor = Anchor(
@@ -210,12 +229,15 @@ def next_branch(turns: Float[ndarray, "*n 3"], near: Float[ndarray, "*n 3"]) -> 
     return np.where(closer & (angle > 1e-9), other, turns)
 
 
-def _finished(fitter: Fitter, seen: Observation, cold: Fit, x: ndarray) -> Fit:
+def _finished(fitter: Fitter, seen: Observation, cold: Fit, pool: Sequence[Solution], x: ndarray) -> Fit:
+    """Return the fit of a frame; its near-ties count by what they cost more than the minimum it has moved from."""
     made = fitter.solution(fitter.evidence(seen), x, fitter.workspace())
     others = tuple(s for s in (cold.best, *cold.alternatives) if _different(s, made))[:3]
-    return Fit(made, others, cold.evaluations)
+    own = min([made.cost, *(s.cost for s in pool if not _different(s, made))])
+    wider = widened(made, [replace(made, cost=own), *others])
+    return Fit(wider, others, cold.evaluations)
 
 
 def _different(a: Solution, b: Solution) -> bool:
     gap = (a.joints - a.joints[0]) - (b.joints - b.joints[0])
-    return bool((gap**2).sum() > 24 * 0.04**2)
+    return bool((gap**2).sum() > 24 * DIFFERENT**2)

@@ -1,0 +1,1 @@
+"""Networks that the project trains itself, and their weights: inference in NumPy, training in torch."""
