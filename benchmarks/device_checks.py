@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import trimesh
 from numpy import ndarray
+from scipy.spatial.transform import Rotation
 
 from a3dgen.amputation.rebuild import Amputee
 from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE
@@ -54,29 +55,65 @@ def solid_of(items: list[Item]) -> trimesh.Trimesh:
     return trimesh.util.concatenate([trimesh.Trimesh(i.vertices, i.faces, process=False) for i in items])
 
 
-def state_disagreements(amputee: Amputee, devices: Devices, camera: Camera, reach: Reach) -> tuple[int, int, int]:
+@dataclass(frozen=True)
+class View:
+    """A person with devices as a camera sees them: skin, devices and keypoints (44, 3) in its frame, m."""
+
+    skin: Item
+    devices: list[Item]
+    keypoints: ndarray
+    present: ndarray
+    camera: Camera
+
+    @classmethod
+    def of(cls, amputee: Amputee, devices: Devices, up: ndarray, degrees: float, side: int) -> View:
+        """Return the view after the person turned about the vertical; all of them is in the picture (side, side) px."""
+        turn = Rotation.from_rotvec(np.radians(degrees) * up).as_matrix()
+        middle = amputee.vertices.astype(float).mean(0)
+
+        def turned(points: ndarray) -> ndarray:
+            return (points.astype(float) - middle) @ turn.T + middle
+
+        skin, *items = (
+            replace(i, vertices=turned(i.vertices).astype(np.float32))
+            for i in (bare_skin(amputee), *(i for a in devices.attached for i in a.items()))
+        )
+        camera = camera_of(np.concatenate([i.vertices for i in (skin, *items)]), side)
+        return cls(skin, items, turned(amputee.keypoints), amputee.present, camera)
+
+
+def camera_of(points: ndarray, side: int) -> Camera:
+    """A camera that sees all points in a square picture."""
+    middle = (points.min(0) + points.max(0)) / 2
+    half = 0.56 * float((points.max(0) - points.min(0))[:2].max())
+    f = side / 2 * middle[2] / half
+    K = np.array([[f, 0, side / 2 - f * middle[0] / middle[2]], [0, f, side / 2 - f * middle[1] / middle[2]],
+                  [0, 0, 1.0]])  # fmt: skip
+    return Camera(K, side, side)
+
+
+def state_disagreements(view: View, reach: Reach) -> tuple[int, int, int]:
     """Return how many keypoints are there, how many of them devices hide, and how many have another state, or another
     ``hidden_by``, than rays say.
 
     A row is hidden by a device where a ray to it meets one before it and before the skin, and its state without the
     devices was 'visible'; all other rows keep the state that they have without devices.
     """
-    item = bare_skin(amputee)
-    drawn = [i for a in devices.attached for i in a.items()]
+    item, drawn, camera, keypoints = view.skin, view.devices, view.camera, view.keypoints
     buffers, states, parts = [], [], []
     for items in ([item], [item, *drawn]):
         frame = get_renderer("cpu").render(items, camera.K, camera.width, camera.height, flat_light(), supersample=1)
         seen = Buffers(frame.depth, body_part(frame.part), camera.K, camera.width, camera.height)
         buffers.append(seen)
         parts.append(frame.part)
-        states.append(keypoint_states(amputee.keypoints, amputee.present, seen, reach))
-    by = hidden_by(states[1], amputee.keypoints, buffers[1], parts[1])
-    pixel = np.rint(project(amputee.keypoints, camera.K))  # pictures are sampled at pixel centres
+        states.append(keypoint_states(keypoints, view.present, seen, reach))
+    by = hidden_by(states[1], keypoints, buffers[1], parts[1])
+    pixel = np.rint(project(keypoints, camera.K))  # pictures are sampled at pixel centres
     way = np.concatenate([(pixel - camera.K[:2, 2]) / camera.K[[0, 1], [0, 1]], np.ones((len(pixel), 1))], 1)
     device, skin = nearest_hit(solid_of(drawn), way), nearest_hit(solid_of([item]), way)
-    covered = (device < amputee.keypoints[:, 2]) & (device < skin) & (states[1] != AMPUTATED)
+    covered = (device < keypoints[:, 2]) & (device < skin) & (states[1] != AMPUTATED)
     expected = np.where((states[0] == VISIBLE) & covered, OCCLUDED, states[0])
-    clear = np.abs(device - np.minimum(amputee.keypoints[:, 2], skin)) > TIE_M
+    clear = np.abs(device - np.minimum(keypoints[:, 2], skin)) > TIE_M
     wrong = (states[1] != expected) | ((by == 3) != (covered & (states[1] == OCCLUDED)))
     inside = (states[1] != 4) & (states[1] != AMPUTATED)
     return int(inside.sum()), int((covered & inside).sum()), int((wrong & clear & inside).sum())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,28 @@ import numpy as np
 from a3dgen.amputation import measurements
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Look
 from a3dgen.appearance.looks import LooksConfig, draw_look
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.core.rng import generator_for
 from a3dgen.devices.attach import Devices, attach, hand_offsets
-from a3dgen.devices.device import GRIPPED, Device, devices_from_json, is_prosthesis
+from a3dgen.devices.device import PROSTHESES, Device, devices_from_json, is_prosthesis
 from a3dgen.devices.dressing import over_prostheses
-from a3dgen.devices.plan import equip
-from a3dgen.devices.posture import Person, Trunk, elbow_flexion, pose_with_aids, signed_depth, stands
-from a3dgen.devices.sampling import DevicesConfig, Drawn
-from a3dgen.devices.sitting import sit
-from a3dgen.geometry.body import BodyData, pose_body
-from a3dgen.geometry.devices.grip import HANDLE_M, closed_hands
+from a3dgen.devices.plan import equip, posture_of
+from a3dgen.devices.posture import Person, stands
+from a3dgen.devices.sampling import ELBOW, DevicesConfig, Drawn
+from a3dgen.formats.dataset_rows import find_subsets, load_subset
+from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.legs import LEAST_BUILD_M
-from a3dgen.geometry.mesh import vertex_normals
 from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
-from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io.shards import read_shard
 from a3dgen.renderers import flat_light, get_renderer
-from benchmarks.device_checks import Camera, open_parts, skin_outside, state_disagreements
+from benchmarks.device_checks import Camera, View, camera_of, open_parts, skin_outside, state_disagreements
+from benchmarks.device_measures import Placed, Tally, measure
+from benchmarks.device_table import must_show
 
 KINDS = (
     ("transtibial", "none"), ("transtibial", "cane"), ("transfemoral", "none"), ("transfemoral", "crutch"),
@@ -47,26 +46,9 @@ KINDS = (
 """What is placed, in turn: prosthesis, aid."""
 CONFIG = DevicesConfig(use="balanced")
 SIDE = 520
-
-
-@dataclass
-class Tally:
-    """What was measured, in mm, degrees, ms and counts."""
-
-    values: dict[str, list[float]] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def note(self, name: str, value: float) -> None:
-        """Add one measurement."""
-        self.values.setdefault(name, []).append(float(value))
-
-    def summary(self) -> dict[str, Any]:
-        """Return median, 95th percentile and maximum of each measure, counts and reasons."""
-        quantiles = {n: dict(zip(("median", "p95", "max"), np.round(np.percentile(v, (50, 95, 100)), 2).tolist(),
-                                 strict=True)) for n, v in sorted(self.values.items())}  # fmt: skip
-        return {"measures": quantiles, "counts": dict(sorted(self.counts.items())),
-                "reasons": dict(self.reasons.most_common())}  # fmt: skip
+VIEWS = (0.0, 65.0, 130.0, 195.0, 260.0)
+"""Degrees that people are turned by for their keypoints to be looked at."""
+STATES = ("keypoints", "keypoints hidden by devices", "states that disagree")
 
 
 def people(build: Path) -> list[dict[str, Any]]:
@@ -99,147 +81,72 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
             devices.append(Device(kind, s, name, end="blade" if worn == "blade" else "foot"))
         other = "right" if side == "left" else "left"
         posture = ("rims", "lap")[int(rng.integers(2))]
-        yield fit, Drawn(tuple(devices), aid, other, posture=posture, turn=35.0), removed, residual
+        elbow = float(rng.uniform(*ELBOW))
+        yield fit, Drawn(tuple(devices), aid, other, posture=posture, turn=35.0, elbow=elbow), removed, residual
 
 
 def place(
     body: BodyData, tally: Tally, fit: dict[str, Any], drawn: Drawn, removed: np.ndarray, residual: np.ndarray
-) -> tuple[Amputee, Devices] | None:
-    """Place devices on one person and measure; None if the posture is rejected or the person does not stand."""
+) -> None:
+    """Place devices on one person and measure."""
     started = time.process_time()
     posture: dict[str, Any] = {}
     aids: tuple[Device, ...] = ()
+    tally.case = f"{fit['key']} {drawn.aid} {drawn.posture if drawn.aid == 'wheelchair' else ''}".strip()
     if drawn.aid != "none":
         try:
-            take = sit if drawn.aid == "wheelchair" else pose_with_aids
-            posture, aids = take(CONFIG, body, fit, drawn)
+            posture, aids = posture_of(CONFIG, body, fit, drawn)
         except Rejected as error:
-            tally.counts["postures rejected"] += 1
-            tally.reasons[str(error).split(": ")[-1].lstrip("0123456789 ")] += 1
-            return None
+            tally.count("postures rejected")
+            tally.reasons[f"{drawn.aid}: {str(error).split(': ')[-1].lstrip('0123456789 ')}"] += 1
+            return
         if not aids:
-            tally.counts["people who do not stand, left without aid"] += 1
-            return None
-        tally.counts["postures made"] += 1
-    posed = time.process_time()
-    row = fit | posture
-    devices = [*drawn.prostheses, *aids]
+            tally.count("people who do not stand, left without aid")
+            return
+        tally.count("postures made")
+    posing = 1e3 * (time.process_time() - started)
+    row, devices = fit | posture, [*drawn.prostheses, *aids]
     amputee = rebuild(body, BodyFit.of(row), Cut(removed, residual), hand_offsets(body, devices))
     look = draw_look(np.random.default_rng(1), LooksConfig(), removed, residual)
-    look = over_prostheses(look, drawn.prostheses)
-    before = time.process_time()
-    attached = attach(body, amputee, look, devices)
-    between = time.process_time()
-    worn = build_subject(body, amputee, look)
-    dressed = time.process_time()
-    items = attached.dressed(worn)
-    after = time.process_time()
-    camera = camera_of(np.concatenate([i.vertices for i in items]))
-    cost = [_draw_ms(i, camera) for i in (worn, items)]
-    what = "with a wheelchair" if drawn.aid == "wheelchair" else "without one"
-    tally.note(f"attach and draw, ms a sample, {what}", 1e3 * (after - dressed + between - before) + cost[1] - cost[0])
-    if aids:
-        tally.note("posture, ms a pair of twins", 1e3 * (posed - started))
-        measure = _measure_chair if drawn.aid == "wheelchair" else _measure_aids
-        measure(body, tally, fit, row, aids, amputee, attached)
-    tally.counts["open or inverted parts"] += open_parts(attached)
-    tally.counts["parts"] += sum(len(a.parts) for a in attached.attached)
+    attached = _timed(body, tally, amputee, over_prostheses(look, drawn.prostheses), devices, posing)
+    measure(Placed.of(body, fit, row, aids, amputee, attached), tally)
+    tally.count("open or inverted parts", open_parts(attached))
+    tally.count("parts", sum(len(a.parts) for a in attached.attached))
     for a in attached.attached:
-        if is_prosthesis(a.device):
+        if a.hull is not None:
             below, outside = skin_outside(a, amputee, body)
-            tally.counts["skin vertices below the brim"] += below
-            tally.counts["skin vertices outside the socket"] += outside
-    rows, hidden, wrong = state_disagreements(amputee, attached, camera, visibility_reach(body))
-    for name, value in (("keypoints", rows), ("keypoints hidden by devices", hidden), ("states that disagree", wrong)):
-        tally.counts[name] += value
-    return amputee, attached
+            tally.count("skin below the brim", below)
+            tally.count("skin outside the socket", outside)
+    up = Person.of(body, fit).frame[:, 1]
+    for degrees in VIEWS:
+        view = View.of(amputee, attached, up, degrees, SIDE)
+        for name, value in zip(STATES, state_disagreements(view, visibility_reach(body)), strict=True):
+            tally.count(name, value)
 
 
-def camera_of(points: np.ndarray) -> Camera:
-    """A camera that sees all points in a square picture."""
-    middle = (points.min(0) + points.max(0)) / 2
-    half = 0.56 * float((points.max(0) - points.min(0))[:2].max())
-    f = SIDE / 2 * middle[2] / half
-    K = np.array([[f, 0, SIDE / 2 - f * middle[0] / middle[2]], [0, f, SIDE / 2 - f * middle[1] / middle[2]],
-                  [0, 0, 1.0]])  # fmt: skip
-    return Camera(K, SIDE, SIDE)
+def _timed(body: BodyData, tally: Tally, amputee: Amputee, look: Look, devices: list[Device], posing: float) -> Devices:
+    """Attach and draw devices; note what that costs more than the person without them."""
+    worn = build_subject(body, amputee, look)
+    started = time.process_time()
+    attached = attach(body, amputee, look, devices)
+    items = attached.dressed(worn)
+    attaching = 1e3 * (time.process_time() - started)
+    camera = camera_of(np.concatenate([i.vertices for i in items]), SIDE)
+    without, cost = (_draw_ms(i, camera) for i in (worn, items))
+    chair = any(d.type == "wheelchair" for d in devices)
+    kind = "wheelchair" if chair else "without a wheelchair"
+    if posing > 0.5:
+        tally.note("posture, ms a pair of twins", posing)
+    tally.note("attaching, ms", attaching)
+    tally.note("drawing, ms", cost - without)
+    tally.note(f"extra CPU a sample, {kind}, ms", posing / 2 + attaching + cost - without)
+    return attached
 
 
 def _draw_ms(items: list, camera: Camera) -> float:
     started = time.process_time()
     get_renderer("cpu").render(items, camera.K, camera.width, camera.height, flat_light(), supersample=2)
     return 1e3 * (time.process_time() - started)
-
-
-def _measure_aids(
-    body: BodyData, tally: Tally, fit: dict, row: dict, aids: tuple[Device, ...], amputee: Amputee, attached: Devices
-) -> None:
-    whole = rebuild(body, BodyFit.of(row), Cut(), hand_offsets(body, aids))
-    owner, up = body.mesh.weights.argmax(1), np.array(aids[0].up)
-    ground = float(np.array(aids[0].tip) @ up)
-    normals = vertex_normals(whole.vertices, body.mesh.faces).astype(float)
-    person = Person.of(body, fit)
-    original = Trunk.of(person)
-    for a in attached.attached:
-        if a.device.type not in GRIPPED:
-            continue
-        side = a.device.side
-        hand = np.isin(owner, [JOINT[f"{side}_hand"], JOINT[f"{side}_wrist"]])
-        shaft = np.concatenate([p.vertices for p in a.parts if p.name in ("shaft", "sleeve", "ferrule")])
-        handle = next(p for p in a.parts if p.name == "grip").vertices
-        near = np.linalg.norm(whole.vertices[hand][:, None] - handle[None], axis=2).min()
-        middle = a.points["grip"]
-        axis = whole.posed.rotations[JOINT[f"{side}_hand"]][:, 2]
-        off = whole.vertices[hand] - middle
-        radial = np.linalg.norm(off - np.outer(off @ axis, axis), axis=1)[np.abs(off @ axis) < 0.03]
-        tally.note("grip: hand to handle, mm", 1e3 * near)
-        tally.note("grip: hand inside the handle, mm", 1e3 * max(0.0, HANDLE_M - float(radial.min())))
-        lowest = min(float((p.vertices @ up).min()) for p in a.parts)
-        tally.note("tip off the ground, mm", 1e3 * abs(lowest - ground))
-        rest = ~np.isin(owner, [JOINT[f"{side}_{n}"] for n in ("elbow", "wrist", "hand")])
-        deep = signed_depth(shaft, whole.vertices[rest].astype(float), normals[rest])
-        tally.note("rigid device inside the body, mm", 1e3 * max(0.0, float(deep.max())))
-        tally.note("elbow, degrees", np.degrees(elbow_flexion(whole.posed.joints, side)))
-        moved = Person.of(body, fit)
-        moved.pose = moved.pose.copy()
-        moved.pose[1:] = row["pose"][1:]
-        planted = Trunk.of(moved)
-        tally.note("arm in own body beyond the fit's, mm",
-                   1e3 * max(0.0, planted.arm_depth(moved, side) - original.arm_depth(person, side)))  # fmt: skip
-    for side in ("left", "right"):
-        foot = np.isin(owner, [JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]])
-        sole = float((whole.vertices[foot] @ up).min()) - ground - 0.016
-        if abs(sole) < 0.03:
-            tally.note("planted sole off the ground, mm", 1e3 * abs(sole))
-
-
-def _measure_chair(
-    body: BodyData, tally: Tally, fit: dict, row: dict, aids: tuple[Device, ...], amputee: Amputee, attached: Devices
-) -> None:
-    whole = rebuild(body, BodyFit.of(row), Cut(), hand_offsets(body, aids))
-    normals, owner = vertex_normals(whole.vertices, body.mesh.faces).astype(float), body.mesh.weights.argmax(1)
-    chair = attached.attached[-1]
-    facts = chair.device.frame
-    turn, at = np.reshape(facts["turn"], (3, 3)), np.array(facts["at"])
-    local = (whole.vertices - at) @ turn
-    hands = np.isin(owner, [JOINT[f"{s}_{n}"] for s in ("left", "right") for n in ("wrist", "hand")])
-    soft = np.concatenate([p.vertices for p in chair.parts if p.soft])
-    rigid = np.concatenate([p.vertices for p in chair.parts if not p.soft])
-    seen = np.zeros(len(owner), bool)
-    seen[np.unique(body.mesh.faces[~body.mesh.hidden])] = True
-    trunk = seen & ~hands
-    for name, points in (("soft parts inside the body, mm", soft), ("rigid chair inside the body, mm", rigid)):
-        deep = signed_depth(points, whole.vertices[trunk].astype(float), normals[trunk])
-        tally.note(name, 1e3 * max(0.0, float(deep.max())))
-    for side in ("left", "right"):
-        foot = np.isin(owner, [JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]])
-        tally.note("sole off the footplate, mm", 1e3 * abs(float(local[foot, 1].min()) - facts["foot"][0] - 0.022))
-        if side in facts["hands"]:
-            rim = np.concatenate([p.vertices for p in chair.parts if p.name == "hand rim"])
-            hand = whole.vertices[np.isin(owner, [JOINT[f"{side}_hand"]])]
-            tally.note("grip: hand to rim, mm", 1e3 * np.linalg.norm(hand[:, None] - rim[None], axis=2).min())
-    lowest = min(float(((p.vertices - at) @ turn)[:, 1].min()) for p in chair.parts)
-    tally.note("wheels off the ground, mm", 1e3 * abs(lowest))
 
 
 def twins_agree(body: BodyData, rows: list[dict[str, Any]], tally: Tally) -> None:
@@ -257,38 +164,63 @@ def twins_agree(body: BodyData, rows: list[dict[str, Any]], tally: Tally) -> Non
             continue
         aids = [[d for d in devices_from_json(r["devices"]) if not is_prosthesis(d)] for r in out]
         same = aids[0] == aids[1] and all(np.array_equal(out[0].get(k), out[1].get(k)) for k in ("pose", "reposed"))
-        tally.counts["pairs of twins"] += 1
-        tally.counts["pairs of twins with an aid"] += bool(aids[0])
-        tally.counts["twins that differ"] += not same
+        tally.count("pairs of twins")
+        tally.count("pairs of twins with an aid", bool(aids[0]))
+        tally.count("twins that differ", not same)
+
+
+def finished_twins(build: Path, tally: Tally) -> None:
+    """Count samples with an aid of the build's dataset, and those whose twin did not come through; nothing where the
+    dataset has no devices."""
+    if not (build / "A3D_Dataset").is_dir():
+        return
+    for subset in find_subsets(build):
+        c = load_subset(build, subset)
+        if "devices" not in c.extra:
+            continue
+        aids = [[d for d in json.loads(str(t)) if d["type"] not in PROSTHESES] for t in c.extra["devices"]]
+        for own, twin, removed in zip(aids, c.extra["twin"], c.removed, strict=True):
+            tally.count("samples with an aid", bool(own))
+            tally.count("aids without a twin", bool(own) and not str(twin))
+            tally.count(f"{'amputees' if removed.any() else 'intact people'} with an aid", bool(own))
+            tally.count(f"{'amputees' if removed.any() else 'intact people'} in the dataset")
 
 
 def run(build: Path, count: int) -> dict[str, Any]:
     """Return all figures."""
     body = load_body(BodyConfig())
     rows, tally = people(build), Tally()
-    tally.counts["people"] = len(rows)
-    tally.counts["people who stand"] = sum(stands(f, Person.of(body, f)) for f in rows)
-    closed_hands(body)
-    pose_body(body, rows[0]["pose"], rows[0]["betas"], rows[0]["transl"])
-    place(body, Tally(), *next(placements(body, rows, 1)))  # compiles, and fills the pools
+    tally.count("people", len(rows))
+    tally.count("people who stand", sum(stands(f, Person.of(body, f)) for f in rows))
+    for case in itertools.islice(placements(body, rows, len(KINDS)), len(KINDS)):  # compiles, and fills the pools
+        place(body, Tally(), *case)
     for case in placements(body, rows, count):
-        tally.counts["placements"] += 1
+        tally.count("placements")
         place(body, tally, *case)
     twins_agree(body, rows, tally)
-    return tally.summary()
+    finished_twins(build, tally)
+    return {"must show": must_show(tally), **tally.summary()}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    for line in facts["must show"]:
+        verdict = "-" if line["met"] is None else "ok" if line["met"] else "MISSED"
+        rest = ", ".join(f"{k} {v}" for k, v in line.items() if k not in ("line", "value", "met"))
+        print(f"{verdict:<7}{line['line']:<56} {line['value']}  ({rest})")
+    for group in ("measures", "counts", "reasons"):
+        print(f"\n{group}")
+        for name, value in facts[group].items():
+            print(f"  {name:<58} {value}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=Path, default=Path("build/demo"), help="a finished build (build/demo)")
+    parser.add_argument("--build", type=Path, default=Path("build/demo"), help="a build with fits (build/demo)")
     parser.add_argument("--placements", type=int, default=200)
     parser.add_argument("--json", action="store_true", help="print JSON only")
     options = parser.parse_args()
-    facts = run(options.build, options.placements)
+    found = run(options.build, options.placements)
     if options.json:
-        print(json.dumps(facts, indent=1))
+        print(json.dumps(found, indent=1))
     else:
-        for group, table in facts.items():
-            print(f"\n{group}")
-            for name, value in table.items():
-                print(f"  {name:<44} {value}")
+        _print(found)

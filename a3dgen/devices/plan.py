@@ -50,8 +50,7 @@ def equip(
         posture: dict[str, Any] = {}
         if first.aid != "none":
             try:
-                take = sit if first.aid == "wheelchair" else pose_with_aids
-                posture, aids = take(config, body, fit, first)
+                posture, aids = posture_of(config, body, fit, first)
             except Rejected as error:
                 skipped.append(str(error))
                 continue
@@ -61,6 +60,19 @@ def equip(
     if rows and not out:
         raise Rejected(f"no posture with the drawn devices ({'; '.join(skipped)})")
     return out, skipped
+
+
+def posture_of(
+    config: DevicesConfig, body: BodyData, fit: Mapping[str, Any], drawn: Drawn
+) -> tuple[dict[str, Any], tuple[Device, ...]]:
+    """Return the columns of Plans that a posture has, and the aids with their places; nothing of both where the person
+    gets no aid after all.
+
+    Raises:
+        Rejected: if the posture cannot be made.
+    """
+    take = sit if drawn.aid == "wheelchair" else pose_with_aids
+    return take(config, body, fit, drawn)
 
 
 def _groups(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.spatial import cKDTree
 
 from a3dgen.core.errors import Rejected
 from a3dgen.core.pool import Cache
@@ -30,8 +31,6 @@ UPRIGHT = np.cos(np.radians(35))
 FOOT_REACH_M = 0.075
 """A foot that hovers or sinks by less than this is planted."""
 SOLE_M = 0.016
-ELBOW_FLEX = np.radians(24)
-"""Flexion of the elbow on a crutch or cane: fitting guides say 15 to 30 degrees."""
 HANGING = np.radians(68)
 """How far the arm is lowered from the T-pose before it is brought to a handle: from a waving arm no way leads there."""
 SPREADS = (0.16, 0.24, 0.33)
@@ -186,25 +185,26 @@ def pose_with_aids(
     before = person.pose.copy()
     plant(person)
     trunk = Trunk.of(person)
-    devices = tuple(_held(config, person, grip, device, trunk) for device in drawn.aids())
+    devices = tuple(_held(config, person, grip, device, trunk, np.radians(drawn.elbow)) for device in drawn.aids())
     pose, transl = person.camera()
     reposed: Bool[ndarray, "24"] = (np.abs(person.pose - before) > 0).any(1)
     pose[~reposed] = np.asarray(fit["pose"], np.float64)[~reposed]
     return {"pose": pose, "transl": transl, "reposed": reposed}, devices
 
 
-def _held(config: DevicesConfig, person: Person, grip: Grip, device: Device, trunk: Trunk) -> Device:
-    """Bring one hand to its handle; return the device with its place in the camera's frame."""
+def _held(config: DevicesConfig, person: Person, grip: Grip, device: Device, trunk: Trunk, flexion: float) -> Device:
+    """Bring one hand to its handle, the elbow bent by ``flexion`` (rad); return the device with its place in the
+    camera's frame."""
     start, name, side = person.pose.copy(), device.type.replace("_", " "), device.side
     before, why = trunk.arm_depth(person, side), ""
     for spread in SPREADS:
         person.pose = start.copy()
-        handle, tip = _reach(person, grip, side, spread)
+        off, tip = _reach(person, grip, side, spread, flexion)
         middle, _ = handle_of(person, grip, side)
-        off, rod = float(np.linalg.norm(middle - handle)), trunk.rod_depth(middle, tip)
+        rod = trunk.rod_depth(middle, tip)
         arm = trunk.arm_depth(person, side) - before
-        if off > 1e-3 * config.contact_mm:
-            why = f"the hand is {1e3 * off:.0f} mm off the handle"
+        if off > _HANDLE_TURN:
+            why = f"the arm does not reach: the handle is turned {np.degrees(off):.0f} degrees in the hand"
         elif rod > 1e-3 * config.penetration_mm:
             why = f"it lies {1e3 * rod:.0f} mm in the body"
         elif arm > ARM_INSIDE_M:
@@ -226,9 +226,12 @@ def handle_of(person: Person, grip: Grip, side: str) -> tuple[Float[ndarray, "3"
     return joints[k] + world[k] @ grip.handle(side), world[k][:, 2]
 
 
-def _reach(person: Person, grip: Grip, side: str, spread: float) -> tuple[ndarray, ndarray]:
-    """Turn collar, shoulder, elbow and wrist so that the hand holds a handle; return where that is, and where the
-    device stands."""
+def _reach(person: Person, grip: Grip, side: str, spread: float, flexion: float) -> tuple[float, ndarray]:
+    """Turn collar, shoulder, elbow and wrist so that the hand holds a handle; return how far that is turned in the
+    hand, rad, and where the device stands.
+
+    The elbow is then bent to ``flexion`` and the others follow: how high the handle is follows from the arm.
+    """
     sign, names = (1.0 if side == "left" else -1.0), tuple(f"{side}_{n}" for n in _ARM)
     for name, turn in zip(names, ((0, 0, 0), (0, 0, -sign * HANGING), (0, -0.4 * sign, 0), (0, 0, 0)), strict=True):
         person.pose[JOINT[name]] = turn
@@ -236,29 +239,41 @@ def _reach(person: Person, grip: Grip, side: str, spread: float) -> tuple[ndarra
     shoulder, elbow, wrist, hand = (joints[JOINT[f"{side}_{n}"]] for n in ("shoulder", "elbow", "wrist", "hand"))
     upper, fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
     fingers = unit(np.array([sign * 0.5, -0.87, 0.12]))
-    at = shoulder + _arm_reach(upper, fore, 0.2) * unit(np.array([spread * sign, -1.0, 0.13]))
+    at = shoulder + _arm_reach(upper, fore, flexion) * unit(np.array([spread * sign, -1.0, 0.13]))
     handle = at + np.linalg.norm(hand - wrist) * fingers + 0.03 * np.cross((0.0, 0.0, sign), fingers)
     foot = min(joints[JOINT[f"{s}_foot"]][2] for s in ("left", "right"))
     back = (shoulder + at) / 2 + 0.15 * unit(np.array([0.3 * sign, -0.1, -1.0]))
     k = JOINT[f"{side}_hand"]
-    for trial in range(_TRIALS):
+    for movable, stay, near in ((names, (0.64, 0.08, 0.08, 0.08), 0.0015), (_NO_ELBOW[side], 0.3, _HANDLE_FREE_M)):
         tip = np.array([handle[0] + sign * TIP_ASIDE_M, 0.0, max(foot + TIP_AHEAD_M, handle[2] + 0.04)])
         down, axis = unit(tip - handle), np.array([0.02 * sign, 0.06, 1.0])
-        goals = Goals().point(k, grip.handle(side), handle, 0.0015)
-        goals.direction(k, np.array([0, 0, 1.0]), unit(axis - (axis @ down) * down), 10.0)
+        axis = unit(axis - (axis @ down) * down)
+        goals = Goals().point(k, grip.handle(side), handle, near).direction(k, np.array([0, 0, 1.0]), axis, 10.0)
         goals.direction(k, np.array([sign, 0, 0]), fingers, 0.6)
         goals.point(JOINT[f"{side}_elbow"], np.zeros(3), back, 0.6)
-        person.turn(names, goals, (0.64, 0.08, 0.08, 0.08))
-        _, joints = person.kinematics()
-        flex = elbow_flexion(joints, side)
-        if abs(flex - ELBOW_FLEX) < np.radians(4) or trial == _TRIALS - 1:
-            break
-        further = _arm_reach(upper, fore, ELBOW_FLEX) - _arm_reach(upper, fore, flex)
-        handle = handle + further * unit(joints[JOINT[f"{side}_wrist"]] - joints[JOINT[f"{side}_shoulder"]])
-    return handle, tip
+        person.turn(movable, goals, stay)
+        if movable is names:
+            _bend_elbow(person, side, flexion)
+    handle, held = handle_of(person, grip, side)
+    return float(np.arccos(np.clip(held @ axis, -1, 1))), tip
 
 
-_ARM, _TRIALS = ("collar", "shoulder", "elbow", "wrist"), 4
+_ARM = ("collar", "shoulder", "elbow", "wrist")
+_NO_ELBOW = {s: tuple(f"{s}_{n}" for n in _ARM if n != "elbow") for s in ("left", "right")}
+_HANDLE_FREE_M = 0.03
+"""Where the handle is may give way by so much while the bent elbow is kept."""
+_HANDLE_TURN = np.radians(8)
+"""The handle may be turned so far in the hand."""
+
+
+def _bend_elbow(person: Person, side: str, flexion: float) -> None:
+    """Bend an elbow further, or less far, about the axis that it is bent by."""
+    world, joints = person.kinematics()
+    shoulder, elbow, wrist = (joints[JOINT[f"{side}_{n}"]] for n in ("shoulder", "elbow", "wrist"))
+    hinge = unit(np.cross(elbow - shoulder, wrist - elbow))
+    turn = rotvec_to_matrix((flexion - elbow_flexion(joints, side)) * hinge)
+    k = JOINT[f"{side}_elbow"]
+    person.pose[k] = matrix_to_rotvec(world[JOINT[f"{side}_shoulder"]].T @ turn @ world[k])
 
 
 def _arm_reach(upper: float, fore: float, flexion: float) -> float:
@@ -271,36 +286,43 @@ def elbow_flexion(joints: Float[ndarray, "24 3"], side: str) -> float:
     return float(np.arccos(np.clip(unit(elbow - shoulder) @ unit(wrist - elbow), -1, 1)))
 
 
-def signed_depth(points: ndarray, vertices: ndarray, normals: ndarray, reach: float = 0.06) -> Float[ndarray, " n"]:
-    """Return how deep points lie under the surface of their nearest vertex, m; negative outside or far away."""
-    squared = (points**2).sum(1)[:, None] - 2 * points @ vertices.T + (vertices**2).sum(1)
-    k = squared.argmin(1)
-    offset = points - vertices[k]
-    depth = -np.einsum("ij,ij->i", offset, normals[k])
-    return np.where(np.linalg.norm(offset, axis=1) < reach, depth, -reach)
-
-
 @dataclass(frozen=True)
 class Trunk:
     """Trunk and legs of a planted person, whose arms move: thinned vertices (n, 3) m and their normals."""
 
     vertices: Float[ndarray, "n 3"]
     normals: Float[ndarray, "n 3"]
+    tree: cKDTree
 
     @classmethod
     def of(cls, person: Person) -> Trunk:
-        """Return the trunk of a person as they stand."""
+        """Return the trunk of a person as they stand or sit."""
         vertices = person.vertices(np.arange(len(person.skin)))
         normals = vertex_normals(vertices.astype(np.float32), person.body.mesh.faces)
         rows = _rows(person.body).trunk
-        return cls(vertices[rows], normals[rows].astype(float))
+        return cls(vertices[rows], normals[rows].astype(float), cKDTree(vertices[rows]))
+
+    def depth(self, points: Float[ndarray, "n 3"]) -> float:
+        """Return how deep the deepest of some points lies in the body, m; negative = all are outside, or far away.
+
+        A point is as deep as it lies under the surface at that of its nearest vertices where this is least: a single
+        vertex's plane says wrong things where the body bends away.
+        """
+        away, k = self.tree.query(points, _PLANES, distance_upper_bound=_REACH_M)
+        near = np.isfinite(away).all(1)
+        offset = points[near][:, None] - self.vertices[k[near]]
+        depth = -np.einsum("nkj,nkj->nk", offset, self.normals[k[near]]).max(1)
+        return float(depth.max(initial=-_REACH_M))
 
     def rod_depth(self, top: Float[ndarray, "3"], tip: Float[ndarray, "3"]) -> float:
         """Return how deep a shaft from a handle to its tip lies in trunk and legs, m; negative = clear of them."""
         along = np.linspace(0.06, 0.97, 28)[:, None]
-        return float(signed_depth(top + along * (tip - top), self.vertices, self.normals).max()) + SHAFT_M
+        return self.depth(top + along * (tip - top)) + SHAFT_M
 
     def arm_depth(self, person: Person, side: str) -> float:
         """Return how deep forearm and hand lie in trunk and legs, m; 0 if they do not."""
-        points = person.vertices(_rows(person.body).arms[side])
-        return max(0.0, float(signed_depth(points, self.vertices, self.normals).max()))
+        return max(0.0, self.depth(person.vertices(_rows(person.body).arms[side])))
+
+
+_PLANES, _REACH_M = 4, 0.09
+"""What lies further from any vertex is not in the body."""

@@ -28,6 +28,8 @@ a wheelchair."""
 KINDS = (*PROSTHESES, "blade", "cosmetic", "cane", "crutch", "crutches", "wheelchair")
 LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35}
 """Shorter residual limbs hold no socket here."""
+ELBOW = (17.0, 29.0)
+"""Flexion of the elbow on a crutch or cane, degrees: fitting guides say 15 to 30."""
 RIMS_SHARE, TURN = 0.6, 50.0
 """Share of people in wheelchairs whose hands are on the rims; how far the chair is turned to either side, degrees."""
 _LAMINATIONS = ("plaid", "floral", "camouflage", "stripes")
@@ -96,7 +98,8 @@ class Drawn:
     Attributes:
         prostheses: of the amputee. aid: of both, one of ``AID_NAMES``; side: of the hand that holds it.
         colour: of its frame. posture: in a wheelchair, hands on the ``rims`` or in the ``lap``.
-        turn: of the wheelchair about the vertical, degrees. handless: sides whose hand is gone.
+        turn: of the wheelchair about the vertical, degrees. elbow: how far it is bent on a crutch or cane, degrees.
+        handless: sides whose hand is gone.
     """
 
     prostheses: tuple[Device, ...] = ()
@@ -105,6 +108,7 @@ class Drawn:
     colour: tuple[int, int, int] = _FRAMES[0]
     posture: str = "rims"
     turn: float = 0.0
+    elbow: float = 23.0
     handless: tuple[str, ...] = ()
 
     @property
@@ -154,11 +158,12 @@ def draw_devices(
                 prostheses.append(_prosthesis(kind, region.name, region.side, config, preset, numbers, tone))
     worn = {d.side for d in prostheses}
     side, aid, colour = _aid(rng, config, preset, removed, worn)
-    how = rng.random(2)
+    how = rng.random(3)
     gone = absent_joints(removed)
     handless = tuple(s for s in ("left", "right") if gone[JOINT[f"{s}_wrist"]])
     posture, turn = ("rims" if how[0] < RIMS_SHARE else "lap"), round(float(TURN * (2 * how[1] - 1)), 1)
-    return Drawn(tuple(prostheses), aid, side, colour, posture, turn, handless)
+    elbow = round(float(np.interp(how[2], (0, 1), ELBOW)), 1)
+    return Drawn(tuple(prostheses), aid, side, colour, posture, turn, elbow, handless)
 
 
 def _prosthesis(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import Device
-from a3dgen.devices.posture import Person, handle_of
+from a3dgen.devices.posture import ARM_INSIDE_M, Person, Trunk, handle_of
 from a3dgen.devices.sampling import DevicesConfig, Drawn
 from a3dgen.fit.chain import Goals
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.grip import HANDLE_M, closed_hands
 from a3dgen.geometry.devices.sweep import unit
-from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, Seat, wheels
+from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, Seat, wheelchair, wheels
 from a3dgen.geometry.skeleton import JOINT
 
 PLATE_M = 0.10
@@ -31,6 +32,11 @@ SINK_M = 0.008
 RECLINE = 12.0
 HIP, KNEE = 82.0, 76.0
 """Flexion, degrees."""
+_WIDER_M = (0.0, 0.015, 0.03, 0.05)
+"""Seats that are tried, wider than hips and room."""
+_THIN = ("spoke", "tab")
+_TOUCH_M, _LIFTS = 0.002, 5
+"""How far a hand sinks into the thigh that it rests on; how often it is lifted until it does not sink further."""
 _Y = np.array([0.0, 1.0, 0.0])
 
 
@@ -42,18 +48,23 @@ def sit(
     The chair stands where the person stood, turned by ``drawn.turn``. Head and neck stay as they are in the photo.
 
     Raises:
-        Rejected: if a hand does not reach its rim.
+        Rejected: if a hand does not reach its rim, or the chair or an arm would lie inside the body.
     """
     person = Person.of(body, fit)
     _bend(person)
     _feet(person)
     seat = _measure(person)
+    trunk = Trunk.of(person)
+    seat = _wide_enough(config, trunk, seat)
     on_rims = drawn.posture == "rims"
     for side in drawn.hands if on_rims else ():
         _hold_rim(config, person, seat, side)
     if not on_rims:
         for side in ("left", "right"):
-            _rest_hand(person, side)
+            _rest_hand(person, trunk, side)
+    deep = max(trunk.arm_depth(person, side) for side in ("left", "right"))
+    if deep > ARM_INSIDE_M:
+        raise Rejected(f"no posture in a wheelchair: the arm lies {1e3 * deep:.0f} mm in the body")
     person.frame = person.frame @ Rotation.from_euler("y", drawn.turn, degrees=True).as_matrix()
     pose, transl = person.camera()
     facts = {**seat.facts(), "turn": _rounded(person.frame), "at": _rounded(person.place),
@@ -132,6 +143,22 @@ def _measure(person: Person) -> Seat:
                 round(knees - 0.075, 5)), (PLATE_M, round(float(soles[:, 2].min()), 5)))  # fmt: skip
 
 
+def _wide_enough(config: DevicesConfig, trunk: Trunk, seat: Seat) -> Seat:
+    """Return the seat, wider if the chair's rigid parts would lie in trunk or legs.
+
+    Raises:
+        Rejected: if they do in the widest seat too.
+    """
+    deep, name = 0.0, ""
+    for wider in _WIDER_M:
+        tried = replace(seat, width=round(seat.width + wider, 5))
+        rigid = [p for p in wheelchair(tried, (0, 0, 0))[0] if not p.soft and p.name not in _THIN]
+        deep, name = max((trunk.depth(p.vertices), p.name) for p in rigid)
+        if deep <= 1e-3 * config.penetration_mm:
+            return tried
+    raise Rejected(f"no posture in a wheelchair: its {name} lies {1e3 * deep:.0f} mm in the body")
+
+
 def _hold_rim(config: DevicesConfig, person: Person, seat: Seat, side: str) -> None:
     sign, grip = (1.0 if side == "left" else -1.0), closed_hands(person.body)
     wheel = wheels(seat)[side]
@@ -149,8 +176,8 @@ def _hold_rim(config: DevicesConfig, person: Person, seat: Seat, side: str) -> N
         raise Rejected(f"no posture in a wheelchair: the hand is {1e3 * off:.0f} mm off its rim")
 
 
-def _rest_hand(person: Person, side: str) -> None:
-    """Lay a hand on the thigh, palm down."""
+def _rest_hand(person: Person, trunk: Trunk, side: str) -> None:
+    """Lay a hand on the thigh, palm down; it is lifted until neither it nor the forearm sinks in."""
     sign = 1.0 if side == "left" else -1.0
     _, joints = person.kinematics()
     hip, knee, shoulder = (joints[JOINT[f"{side}_{n}"]] for n in ("hip", "knee", "shoulder"))
@@ -158,10 +185,19 @@ def _rest_hand(person: Person, side: str) -> None:
     thigh = person.vertices(_owned(person, f"{side}_hip"))
     near = np.linalg.norm(thigh[:, [0, 2]] - target[[0, 2]], axis=1) < 0.05
     target[1] = float(thigh[near, 1].max()) + 0.024
-    k = JOINT[f"{side}_hand"]
-    goals = Goals().point(k, np.zeros(3), target, 0.004)
-    goals.direction(k, np.array([0, -1.0, 0]), unit(np.array([0.1 * sign, -1.0, 0.1])), 1.5)
-    goals.direction(k, np.array([sign, 0, 0]), unit(np.array([-0.25 * sign, -0.1, 1.0])), 1.0)
-    middle = (shoulder + target) / 2
-    goals.point(JOINT[f"{side}_elbow"], np.zeros(3), middle + 0.16 * unit(np.array([1.2 * sign, -0.2, -0.5])), 0.25)
-    person.turn(tuple(f"{side}_{n}" for n in ("collar", "shoulder", "elbow", "wrist")), goals, (0.64, 0.08, 0.08, 0.08))
+    slope = unit(knee - hip)
+    k, arm = JOINT[f"{side}_hand"], tuple(f"{side}_{n}" for n in ("collar", "shoulder", "elbow", "wrist"))
+    for _ in range(_LIFTS):
+        ahead = unit(np.array([-0.25 * sign, 0, 1.0]))
+        ahead = unit(ahead + (0, slope[1] / max(slope[2], 0.3) * ahead[2], 0))
+        palm = np.array([0.1 * sign, -1.0, 0.1])
+        goals = Goals().point(k, np.zeros(3), target, 0.004)
+        goals.direction(k, np.array([0, -1.0, 0]), unit(palm - (palm @ ahead) * ahead), 1.5)
+        goals.direction(k, np.array([sign, 0, 0]), ahead, 2.0)
+        middle = (shoulder + target) / 2
+        goals.point(JOINT[f"{side}_elbow"], np.zeros(3), middle + 0.16 * unit(np.array([1.2 * sign, -0.2, -0.5])), 0.25)
+        person.turn(arm, goals, (0.64, 0.08, 0.08, 0.08))
+        deep = trunk.arm_depth(person, side)
+        if deep <= 2 * _TOUCH_M:
+            break
+        target = target + (0, deep - _TOUCH_M, 0)

@@ -29,6 +29,7 @@ from a3dgen.devices.attach import Devices, attach, hand_offsets
 from a3dgen.devices.device import devices_from_json
 from a3dgen.devices.record import device_columns, why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, device_ids, sockets_as_limbs
+from a3dgen.devices.twins import LONELY, Pairs
 from a3dgen.erasure.config import ERASE, MODES, OVERLAY, REJECT, Bars, Erasing
 from a3dgen.erasure.picture import ErasedSample, draw_erased
 from a3dgen.erasure.subject import Subject, load_subject
@@ -131,7 +132,18 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     scenes: Pool[Scene] = Pool(_SCENES)
     subjects: Pool[Subject | str] = Pool(1)
 
+    keys = [str(k) for k in plans.key]
+    pairs = Pairs.of(keys, plans.twin.tolist(), plans.devices.tolist())
+
     def work(key: str) -> dict[str, Any]:
+        if pairs.lonely(key):
+            raise Rejected(LONELY)
+        pairs.refused.add(key)  # until it is drawn
+        row = drawn(key)
+        pairs.refused.discard(key)
+        return row
+
+    def drawn(key: str) -> dict[str, Any]:
         plan = plans.row(plan_row[key])
         parent = str(plan["parent"])
         if any(parent not in index for _, index in rows):
@@ -150,7 +162,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         row = render_sample(config, person, fitted, plan, scene, body, reach, context)
         return {**row, "_remark": remark}
 
-    return each([str(k) for k in plans.key], work, Renders)
+    return each(pairs.order(keys), work, Renders)
 
 
 def render_sample(

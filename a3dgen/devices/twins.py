@@ -1,0 +1,50 @@
+"""Twins with aids in the finished dataset: one stays only if the other does, or the aid would tell of the limb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from a3dgen.devices.device import devices_from_json, is_prosthesis
+
+LONELY = "its twin was refused, and without one the aid that it carries would tell whether a limb is lost"
+
+
+@dataclass
+class Pairs:
+    """Samples with aids and their twins, while they are drawn one after the other.
+
+    Attributes:
+        partners: key of a sample with an aid -> the keys of its twins; who has none by design is not in it.
+        refused: keys that were not drawn.
+    """
+
+    partners: Mapping[str, tuple[str, ...]]
+    refused: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, keys: Sequence[str], twins: Sequence[str], devices: Sequence[str]) -> Pairs:
+        """Return the pairs of some samples: keys, the twin that each of them names, and their devices as JSON."""
+        aids = {k for k, text in zip(keys, devices, strict=True) if _aids(text)}
+        partners: dict[str, list[str]] = {k: [] for k in keys if k in aids}
+        for key, twin in zip(keys, twins, strict=True):
+            for one, other in ((key, twin), (twin, key)):
+                if one in partners and other and other not in partners[one]:
+                    partners[one].append(other)
+        return cls({k: tuple(v) for k, v in partners.items() if v})
+
+    def order(self, keys: Sequence[str]) -> list[str]:
+        """Return the keys so that whoever is named by several others comes after them; unchanged without aids."""
+        place = {k: n for n, k in enumerate(keys)}
+        last = {k: max([place[k], *(place[p] for p in self.partners.get(k, ()) if p in place)]) for k in keys}
+        shared = {k for k, p in self.partners.items() if len(p) > 1}
+        return sorted(keys, key=lambda k: (last[k] if k in shared else place[k], k in shared))
+
+    def lonely(self, key: str) -> bool:
+        """Whether a sample carries an aid and all of its twins were refused."""
+        partners = self.partners.get(key, ())
+        return bool(partners) and self.refused.issuperset(partners)
+
+
+def _aids(text: str) -> bool:
+    return text not in ("", "[]") and any(not is_prosthesis(d) for d in devices_from_json(text))
