@@ -37,14 +37,17 @@ from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io import images
+from a3dgen.stages import drawing as stage
 from a3dgen.stages import render
+from a3dgen.stages.drawing import Brush
 
 SIDES = (256, 512, 1024)
 FILL = 0.85
 SAMPLES_A_PERSON = 4
 REPEATS = 24
 CUTS = (None, "left_knee", None, "right_elbow", None, "left_hand", None, "right_foot")
-STEPS = {"rebuild": "geometry", "build_subject": "subject", "measure": "measure", "_write": "encode"}
+STEPS = {"measure": "measure", "told_share": "compare", "_write": "encode"}
+SUBJECT_STEPS = {"rebuild": "geometry", "build_subject": "subject"}
 DRAWING_STEPS = {"_render": "draw", "ground_shadow": "shadow", "compose": "composite"}
 
 
@@ -156,17 +159,23 @@ def measure_side(body: BodyData, side: int, config: render.Config) -> tuple[floa
             return scene.load_scene(person, fitted, plate, body, folder)
 
         place_ = load()
+
+        def sample(plan: dict[str, Any], brush: Brush) -> None:
+            render.render_sample(config, person, fitted, plan, place_, reach, brush)
+
+        brush = Brush(config, body, context)
         for plan in plans:  # fill the pools: textures, garments, topologies
-            render.render_sample(config, person, fitted, plan, place_, body, reach, context)
+            sample(plan, brush)
         shared = _median([_timed(load) for _ in range(5)])
         times = []
-        with Stopwatch(render, STEPS) as watch, Stopwatch(drawing, DRAWING_STEPS) as inner:
+        watches = (Stopwatch(render, STEPS), Stopwatch(stage, SUBJECT_STEPS), Stopwatch(drawing, DRAWING_STEPS))
+        with watches[0], watches[1], watches[2]:
             for step in range(REPEATS):
+                if step % len(plans) == 0:
+                    brush = Brush(config, body, context)  # an intact picture serves its own amputee, as in a build
                 plan = plans[step % len(plans)]
-                times.append(
-                    _timed(lambda p=plan: render.render_sample(config, person, fitted, p, place_, body, reach, context))
-                )
-        parts = {label: spent / REPEATS * 1e3 for label, spent in {**watch.spent, **inner.spent}.items()}
+                times.append(_timed(lambda p=plan, b=brush: sample(p, b)))
+        parts = {label: spent / REPEATS * 1e3 for watch in watches for label, spent in watch.spent.items()}
         parts["other"] = sum(times) / REPEATS - sum(parts.values())
         parts["scene, a quarter"] = shared / SAMPLES_A_PERSON
     return _median(times) + shared / SAMPLES_A_PERSON, parts

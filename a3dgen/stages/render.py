@@ -12,21 +12,19 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild, removed_regions
-from a3dgen.appearance.dressed_person import build_subject
-from a3dgen.appearance.look import Look
+from a3dgen.amputation.rebuild import Amputee, removed_regions
 from a3dgen.bodies import load_body
-from a3dgen.compositing.draw import Picture, draw
+from a3dgen.compositing.draw import Picture
 from a3dgen.compositing.scene import Scene, load_scene
+from a3dgen.compositing.told import told_share
 from a3dgen.core.errors import ConfigError, DataError, Rejected, nearest
 from a3dgen.core.pool import Pool
 from a3dgen.core.records import OCCLUDED, OUTSIDE, VISIBLE, Renders
 from a3dgen.core.registry import available
-from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.typed import DERIVED
-from a3dgen.devices.attach import Devices, attach, hand_offsets
-from a3dgen.devices.device import devices_from_json
+from a3dgen.devices.attach import Devices
+from a3dgen.devices.device import is_prosthesis
 from a3dgen.devices.record import device_columns, why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, device_ids, sockets_as_limbs
 from a3dgen.devices.twins import LONELY, Pairs
@@ -34,7 +32,6 @@ from a3dgen.erasure.config import ERASE, MODES, OVERLAY, REJECT, Bars, Erasing
 from a3dgen.erasure.picture import ErasedSample, draw_erased
 from a3dgen.erasure.subject import Subject, load_subject
 from a3dgen.formats.names import sample_name
-from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints
@@ -48,6 +45,7 @@ from a3dgen.geometry.visibility import (
 from a3dgen.io import images
 from a3dgen.removal.mask_ops import dilate
 from a3dgen.renderers import TABLE
+from a3dgen.stages.drawing import Brush, Drawn, intact
 
 log = logging.getLogger("a3dgen")
 
@@ -80,6 +78,8 @@ class Config:
         black: lift the person's blacks to the photo's.
         reject_invisible: reject samples whose stump cannot be seen in the finished picture.
         min_visible: smallest visible share of the segment that carries a stump, for ``reject_invisible``.
+        min_told: smallest share of the removed limb's pixels at which the picture must differ from that of the intact
+            twin, for ``reject_invisible``; 0 = do not compare.
     """
 
     mode: str = OVERLAY
@@ -98,6 +98,7 @@ class Config:
     black: bool = True
     reject_invisible: bool = True
     min_visible: float = 0.35
+    min_told: float = 0.3
 
     def __post_init__(self) -> None:
         for name, valid in (
@@ -110,7 +111,7 @@ class Config:
                 raise ConfigError(f"render.{name} '{getattr(self, name)}' is unknown{hint}")
         if self.supersample not in (1, 2, 3):
             raise ConfigError(f"render.supersample is {self.supersample}; valid: 1, 2, 3")
-        for name in ("shadow", "min_visible"):
+        for name in ("shadow", "min_visible", "min_told"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"render.{name} is {getattr(self, name)}; it must be between 0 and 1")
         self.erasing()
@@ -131,6 +132,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     plan_row = plans.index()
     scenes: Pool[Scene] = Pool(_SCENES)
     subjects: Pool[Subject | str] = Pool(1)
+    brush = Brush(config, body, context)
 
     keys = [str(k) for k in plans.key]
     pairs = Pairs.of(keys, plans.twin.tolist(), plans.devices.tolist())
@@ -159,7 +161,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
             if plan["otherwise"] == REJECT:
                 raise Rejected(f"erasure: {found}")
             remark = f"overlay instead of erasure: {found}"
-        row = render_sample(config, person, fitted, plan, scene, body, reach, context)
+        row = render_sample(config, person, fitted, plan, scene, reach, brush)
         return {**row, "_remark": remark}
 
     return each(pairs.order(keys), work, Renders)
@@ -171,22 +173,16 @@ def render_sample(
     fitted: Mapping[str, Any],
     plan: Mapping[str, Any],
     scene: Scene,
-    body: BodyData,
     reach: Reach,
-    context: Context,
+    brush: Brush,
 ) -> dict[str, Any]:
     """Draw, measure and write one sample; return its Renders row.
 
     Raises:
-        Rejected: the stump cannot be seen.
+        Rejected: the stump cannot be seen, or nobody could tell that the limb is gone.
     """
-    listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
-    amputee = rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), hand_offsets(body, listed, look.hands))
-    devices = attach(body, amputee, look, listed)
-    items = devices.dressed(build_subject(body, amputee, look))
-    twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
-    picture = draw(config, items, scene, look.light, generator_for(context.seed, "grain", twins))
-    labels = _visible_labels(picture, scene)
+    sample = brush.draw(fitted, plan, scene)
+    amputee, devices, picture, labels = sample.amputee, sample.devices, sample.picture, sample.labels
     if not body_part(labels).any():
         raise Rejected("no pixel of the person can be seen")
     seen = measure(amputee, plan, scene, picture, reach, devices)
@@ -194,8 +190,24 @@ def render_sample(
                            config.min_visible)  # fmt: skip
     if config.reject_invisible:
         _check_stumps(config, amputee, plan, scene, picture, seen, devices)
-    files = _write(config, person, plan, picture, labels, context)
+        if config.min_told > 0 and plan["removed"].any() and not any(is_prosthesis(a.device) for a in devices.attached):
+            _check_told(config, sample, brush.draw(fitted, intact(plan), scene), plan, scene)
+    files = _write(config, person, plan, picture, labels, brush.context)
     return {"key": str(plan["key"]), **files, **seen, **_sizes(amputee)}
+
+
+def _check_told(config: Config, sample: Drawn, twin: Drawn, plan: Mapping[str, Any], scene: Scene) -> None:
+    """Raise Rejected if the pictures with and without the limb look the same."""
+    gone = np.flatnonzero(absent_joints(plan["removed"])) + 1
+    carriers = [REGIONS[r].segment[0] + 1 for r in removed_regions(plan["removed"])]
+    whole = body_part(twin.labels)
+    limb = np.isin(whole, gone) | (np.isin(whole, carriers) & (body_part(sample.labels) != whole))
+    share = told_share(sample.picture.rgb, twin.picture.rgb, limb, scene.sigma if config.grain else np.zeros(3))
+    if share < config.min_told:
+        names = " and ".join(REGIONS[r].name.replace("_", " ") for r in removed_regions(plan["removed"]))
+        raise Rejected(
+            f"limb not seen to be missing: the picture hardly differs from that of an intact person ({names})"
+        )
 
 
 def _subject(person: dict[str, Any], fitted: dict[str, Any], plate: dict[str, Any], context: Context) -> Subject | str:
@@ -240,16 +252,6 @@ def _seen_in_photo(
         pixels = np.nan_to_num(project(np.asarray(keypoints, np.float64), scene.K))
     x, y = np.clip(np.rint(pixels), 0, (w - 1, h - 1)).astype(int).T
     return np.where((state == VISIBLE) & ~near[y, x], OCCLUDED, state).astype(np.uint8)
-
-
-def _visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:
-    """Return the part labels of the whole image after occlusion, devices included, 0 where neither is seen."""
-    out = np.zeros(scene.plate.shape[:2], np.uint8)
-    x0, y0, x1, y1 = picture.window
-    out[y0:y1, x0:x1] = picture.part
-    if scene.hidden is not None:
-        out[scene.hidden] = 0
-    return out
 
 
 def measure(

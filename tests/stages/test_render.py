@@ -208,6 +208,19 @@ def test_samples_whose_stump_is_hidden_are_rejected_unless_told_otherwise(world)
     assert set(render.run(render.Config(reject_invisible=False), everything, context).outcome.status) == {REJECTED}
 
 
+def test_a_limb_that_nobody_could_see_missing_is_rejected_unless_told_otherwise(world) -> None:
+    """In the dark an amputee looks like anybody else."""
+    inputs, context = world
+    night = np.full((H, W, 3), 1, np.uint8)
+    for path in (inputs.persons.image[0], context.out / inputs.plates.image[0]):
+        images.write_image(path, night)
+    result = render.run(render.Config(), inputs, context)
+    assert result.outcome.status.tolist() == [OK, REJECTED, REJECTED]
+    assert "limb not seen to be missing" in result.outcome.reason[1]
+    assert "left knee" in result.outcome.reason[1]
+    assert render.run(render.Config(min_told=0.0), inputs, context).outcome.status.tolist() == [OK] * 3
+
+
 def test_a_person_without_a_plate_is_accounted_for(world) -> None:
     inputs, context = world
     result = render.run(render.Config(), replace(inputs, plates=Plates.from_rows([])), context)

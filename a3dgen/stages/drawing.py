@@ -1,0 +1,83 @@
+"""Draws the samples that stage ``render`` measures: body, devices and clothes of one plan into the person's scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
+from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import LINER, Look
+from a3dgen.compositing.draw import Picture, draw
+from a3dgen.compositing.scene import Scene
+from a3dgen.core.pool import Pool
+from a3dgen.core.rng import generator_for
+from a3dgen.core.stage import Context
+from a3dgen.devices.attach import Devices, attach, hand_offsets
+from a3dgen.devices.device import devices_from_json
+from a3dgen.geometry.body import BodyData
+
+_TWINS = 2
+"""Intact pictures kept: a sample is compared with its twin, which is drawn for itself shortly before or after."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A drawn sample: the posed, cut mesh, its devices, the picture, and the visible part labels."""
+
+    amputee: Amputee
+    devices: Devices
+    picture: Picture
+    labels: UInt8[ndarray, "h w"]
+
+
+@dataclass(frozen=True)
+class Brush:
+    """What all samples of a shard are drawn with; ``config``: of the stage, ``drawn``: the last intact pictures."""
+
+    config: Any
+    body: BodyData
+    context: Context
+    drawn: Pool[Drawn] = field(default_factory=lambda: Pool(_TWINS))
+
+    def draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene) -> Drawn:
+        """Draw one plan; intact people are remembered."""
+        if plan["removed"].any():
+            return self._draw(fitted, plan, scene)
+        # What an intact picture depends on: the person, their look, posture and aids.
+        key = (plan["parent"], *Look.from_columns(plan).columns().values(), plan["devices"], plan["pose"].tobytes(),
+               plan["transl"].tobytes(), plan["reposed"].tobytes())  # fmt: skip
+        return self.drawn.get(key, lambda: self._draw(fitted, plan, scene))
+
+    def _draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene) -> Drawn:
+        listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
+        hands = hand_offsets(self.body, listed, look.hands)
+        amputee = rebuild(self.body, BodyFit.of(fitted, plan), Cut.of(plan), hands)
+        devices = attach(self.body, amputee, look, listed)
+        items = devices.dressed(build_subject(self.body, amputee, look))
+        twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
+        picture = draw(self.config, items, scene, look.light, generator_for(self.context.seed, "grain", twins))
+        return Drawn(amputee, devices, picture, visible_labels(picture, scene))
+
+
+def intact(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan of the same person with nothing removed: that of the intact twin, but for its name."""
+    look = Look.from_columns(plan)
+    garments = tuple(replace(g, ending={}) for g in look.garments if g.kind != LINER)
+    whole = {"removed": np.zeros_like(plan["removed"]), "residual": np.ones_like(plan["residual"])}
+    return {**plan, **replace(look, garments=garments).columns(), **whole}
+
+
+def visible_labels(picture: Picture, scene: Scene) -> UInt8[ndarray, "h w"]:
+    """Return the part labels of the whole image after occlusion, devices included, 0 where neither is seen."""
+    out = np.zeros(scene.plate.shape[:2], np.uint8)
+    x0, y0, x1, y1 = picture.window
+    out[y0:y1, x0:x1] = picture.part
+    if scene.hidden is not None:
+        out[scene.hidden] = 0
+    return out
