@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from a3dgen.detectors.calibration import calibrate, point_sd, tables
 from a3dgen.detectors.faces import blur, head_circles
 from a3dgen.detectors.keypoint_rows import pose_distance, thin, windows
 from a3dgen.engine.forget import Traces, scrub, traces
+from a3dgen.engine.photo_build import build_photos, configure_photos
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW
 from a3dgen.io.forgotten import add_forgotten, facts_of, read_forgotten, shot_of
@@ -44,6 +46,19 @@ def test_a_folder_with_nobody_in_it_ends_with_one_line(tmp_path, photos, capsys)
     assert printed.out.count("\n") == 1
     assert "nobody found" in printed.out
     assert not list(out.rglob("*.npz"))
+
+
+def test_people_are_looked_for_once(tmp_path, photos, monkeypatch):
+    """The progress counted them twice, once for each of two builds."""
+    runs = []
+
+    def run(config):
+        runs.append(config)
+        return SimpleNamespace(stages={"ingest": SimpleNamespace(rows={"Persons": 2})})
+
+    monkeypatch.setattr("a3dgen.engine.photo_build.write_review", lambda out, table: 2)
+    done = build_photos(configure_photos(str(photos), {}, out=str(tmp_path / "out")), str(photos), "", run)
+    assert (len(runs), done.people) == (1, 2)
 
 
 def test_a_missing_folder_is_a_usage_error(tmp_path, capsys):

@@ -25,6 +25,7 @@ from a3dgen.engine.executor import Inline
 from a3dgen.engine.freshness import plan
 from a3dgen.engine.ledger import Ledger, remarks_kept
 from a3dgen.engine.progress import Lines, Quiet
+from a3dgen.engine.shrinking import Consent
 from a3dgen.engine.tasks import StorageError, Task, cut_shards, mask_reason
 from a3dgen.io import shards
 
@@ -32,7 +33,7 @@ FROM_FIT = {"fit": 2, "amputate": 2, "background": 2, "render": 2, "annotate": 1
 SHARD_STAGES = ("fit", "amputate", "background", "render")
 
 
-def build(out, workers=0, force=(), until="", retry_failed=False, body="body", progress=None, **tree):
+def build(out, workers=0, force=(), until="", retry_failed=False, body="body", progress=None, alone=False, **tree):
     run = {"out": str(out), "workers": workers, "shard_size": tree.pop("shard_size", 4)}
     config = build_config({"sources": {}, **tree}, "toy", "toy.yaml", TABLE, run)
     made = Build(
@@ -44,8 +45,20 @@ def build(out, workers=0, force=(), until="", retry_failed=False, body="body", p
         until,
         retry_failed,
         TABLE,
+        stop_if_nobody=alone,
+        consent=Consent(alone),
     )
     return made.run()
+
+
+class Heard(Quiet):
+    """Keeps how often each stage was started and how far it said to be."""
+
+    def __init__(self):
+        self.done = {}
+
+    def advance(self, stage, done=1):
+        self.done[stage] = self.done.get(stage, 0) + done
 
 
 def made(ledger):
@@ -388,3 +401,15 @@ def test_remarks_are_kept_in_the_log(tmp_path):
     logging.getLogger("a3dgen").warning("later")
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(line["event"], line["text"]) for line in lines] == [("remark", "a.json: 3 points left out")]
+
+
+def test_where_nobody_is_found_later_stages_stay_as_they_are(tmp_path):
+    out = tmp_path / "b"
+    people = build(out, alone=True, ingest={"people": 3}, progress=(heard := Heard()))
+    assert people.stages["report"].made
+    assert heard.done["ingest"] == 3, "people are read, and counted, once"
+    before = content(out / "render")
+    nobody = build(out, alone=True, ingest={"people": 4, "refuse": 1})
+    assert set(nobody.stages) == {"ingest"}
+    assert nobody.stages["ingest"].counts["rejected"] == 4
+    assert content(out / "render") == before

@@ -29,22 +29,21 @@ VERSIONS = ("lowest", "newest")
 NOBODY = 4242
 """A user number that no list of users knows, as in ``docker run -u``."""
 NOSE = (0.524, 0.372)
-"""Where mediapipe 0.10.21 itself sees the nose on the portrait that comes with matplotlib; shares of the picture."""
+"""Where mediapipe 0.10.21 itself sees the nose on ``fetch_portrait``; shares of the picture."""
 DETECT = """
 import json, sys, time
 from pathlib import Path
 started = time.perf_counter()
 import a3dgen
 imported = time.perf_counter() - started
-import matplotlib, numpy, cv2, numba
+import numpy, cv2, numba
 from a3dgen.detectors import DetectorConfig, blazepose, get_detector
 from a3dgen.io.images import read_rgb
-photo = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-rgb = numpy.ascontiguousarray(read_rgb(photo))
+rgb = numpy.ascontiguousarray(read_rgb(Path(sys.argv[1])))
 get_detector(DetectorConfig()).detect(rgb)
 pose = blazepose.find_pose(rgb)
 nose = None if pose is None else [round(float(v), 3) for v in pose.landmarks[0, :2]]
-heavy = sorted({"torch", "mediapipe", "anny"} & set(sys.modules))
+heavy = sorted({"torch", "mediapipe", "anny", "matplotlib"} & set(sys.modules))
 print(json.dumps({"file": a3dgen.__file__, "import_s": round(imported, 3), "nose": nose, "heavy": heavy,
                   "numpy": numpy.__version__, "opencv": cv2.__version__, "numba": numba.__version__}))
 """
@@ -82,6 +81,17 @@ def build_wheel(work: Path, python: str) -> Path:
     run([python, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", work / "wheel", source])
     (wheel,) = (work / "wheel").glob("a3dgen-*.whl")
     return wheel
+
+
+def fetch_portrait(work: Path, python: str) -> Path:
+    """Return the portrait that comes with matplotlib, which itself is not among the requirements."""
+    run([python, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", work / "portrait",
+         "matplotlib"])  # fmt: skip
+    (wheel,) = (work / "portrait").glob("matplotlib-*.whl")
+    portrait = work / "portrait.jpg"
+    with zipfile.ZipFile(wheel) as archive:
+        portrait.write_bytes(archive.read("matplotlib/mpl-data/sample_data/grace_hopper.jpg"))
+    return portrait
 
 
 def find_python(version: str, uv: Path, work: Path) -> Path | None:
@@ -142,7 +152,7 @@ def as_nobody(command: Sequence[str | Path], folder: Path, **variables: str) -> 
     return run([*who, "env", "-i", *clean, *command], cwd=folder)
 
 
-def try_environment(bin_: Path, python: Path, folder: Path, people: int) -> str:
+def try_environment(bin_: Path, python: Path, folder: Path, people: int, portrait: Path) -> str:
     """Build, validate, detect; returns what is worth saying."""
     temporary = folder / "tmp"
     library = python.parent.parent / "lib"
@@ -161,7 +171,7 @@ def try_environment(bin_: Path, python: Path, folder: Path, people: int) -> str:
     if "0 findings" not in valid:
         raise Failure(valid)
     print(as_nobody([bin_ / "a3dgen", "networks"], folder, **where).strip(), flush=True)
-    facts = json.loads(as_nobody([bin_ / "python", "-c", DETECT], folder, **where).strip().splitlines()[-1])
+    facts = json.loads(as_nobody([bin_ / "python", "-c", DETECT, portrait], folder, **where).strip().splitlines()[-1])
     if not Path(facts["file"]).is_relative_to(bin_.parent):
         raise Failure(f"a3dgen was imported from {facts['file']}, not from the environment")
     if facts["heavy"] or not facts["nose"] or any(abs(a - b) > 0.01 for a, b in zip(facts["nose"], NOSE, strict=True)):
@@ -182,7 +192,7 @@ def try_one(version: str, versions: str, wheel: Path, uv: Path, work: Path, peop
     folder.mkdir()
     try:
         bin_ = make_environment(python, versions, wheel, uv, folder / "env")
-        said = try_environment(bin_, python, folder / "run", people)
+        said = try_environment(bin_, python, folder / "run", people, work / "portrait.jpg")
     except Failure as failure:
         return Row(version, versions, f"FAILED in {folder}: {failure}", False)
     finally:
@@ -205,6 +215,7 @@ def main() -> int:
     run([work / "tools/bin/python", "-m", "pip", "install", "-q", "uv"])
     uv = work / "tools/bin/uv"
     wheel = build_wheel(work, str(work / "tools/bin/python"))
+    fetch_portrait(work, str(work / "tools/bin/python"))
     print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB", flush=True)
     rows = []
     for version in args.python:

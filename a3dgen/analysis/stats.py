@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from a3dgen.core.errors import DataError
+from a3dgen.core.errors import DataError, MissingDependency
 from a3dgen.core.rng import seed_for
 from a3dgen.devices.device import STATUS_NAMES
 from a3dgen.formats.dataset_rows import Row, find_subsets, load_subset, rows
@@ -120,9 +120,15 @@ def _starving(regions: dict[str, int], samples: int) -> list[str]:
 
 
 def plot(facts: dict[str, Any], path: Path) -> None:
-    """Draw every count of ``stats`` as bars into one PNG."""
-    import matplotlib
+    """Draw every count of ``stats`` as bars into one PNG.
 
+    Raises:
+        MissingDependency: without matplotlib.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingDependency("matplotlib", "stats --plot", "pip install 'a3dgen[plot]'") from None
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -48,8 +48,8 @@ def run_photos(
             config,
             photos,
             review or "",
-            lambda config, until: run_build(
-                config, progress, until=until, beside=beside, consent=consent(progress, yes)
+            lambda config: run_build(
+                config, progress, stop_if_nobody=True, beside=beside, consent=consent(progress, yes)
             ),
         )
         if done.ledger is None:  # if there was a dataset, the user has agreed to lose it

@@ -61,6 +61,7 @@ class Build:
         beside: build in a folder that holds things of somebody else's, as long as no name is taken.
         consent: who says that a dataset may lose most of its samples.
         verify: read every file to see whether it is what was written, not only those of another size or time.
+        stop_if_nobody: go no further than the first stage if it finds nobody: what there is of later ones stays.
     """
 
     config: BuildConfig
@@ -74,6 +75,7 @@ class Build:
     beside: bool = False
     consent: Consent = field(default_factory=Consent)
     verify: bool = False
+    stop_if_nobody: bool = False
 
     def __post_init__(self) -> None:
         names = list(self.table)
@@ -112,6 +114,8 @@ class Build:
                 if self.config.demo is not None:
                     self.make_demo()
                 count = self._ingest(self._stages[0], depends or self.fresh.ingest_depends(self._stages[0]))
+                if self.stop_if_nobody and not self.ledger.stages[self._stages[0].name].rows["Persons"]:
+                    self._stages, self._chain = self._stages[:1], []
                 write_json(self.out / "config.json", self.config.settings())
                 self._check_space(count)
                 self._shard_stages(count)
@@ -227,6 +231,8 @@ class Build:
     # -- shard stages
 
     def _shard_stages(self, count: int) -> None:
+        if not self._chain:
+            return
         for spec in self._chain:
             self.progress.start(spec.name, self._totals.get(spec.name))
         self._warm_up.wait()

@@ -91,15 +91,13 @@ def configure_photos(
         raise ConfigError(_as_option(str(error))) from None
 
 
-def build_photos(
-    config: BuildConfig, photos: str, review: str, run: Callable[[BuildConfig, str], Ledger]
-) -> PhotoBuild:
+def build_photos(config: BuildConfig, photos: str, review: str, run: Callable[[BuildConfig], Ledger]) -> PhotoBuild:
     """Find people, build the rest if there are any, and write the review table.
 
     Args:
         config: of ``configure_photos``. photos: the folder as the user wrote it, for messages.
         review: the user's own table, or empty for review.csv in the build folder.
-        run: builds up to a stage (all stages if empty) and returns the ledger.
+        run: builds, but stops if nobody is found (``Build.stop_if_nobody``), and returns the ledger.
 
     Raises:
         ConfigError: if the folder holds no photo.
@@ -109,10 +107,10 @@ def build_photos(
             f"{photos}: no photo or video in it ({', '.join((*PHOTOS, *VIDEOS))} are read); nothing was touched. Is "
             f"its drive mounted?"
         )
-    found = run(config, "ingest").stages["ingest"]
+    ledger = run(config)
+    found = ledger.stages["ingest"]
     if not found.rows["Persons"]:
         return PhotoBuild(None, f"no dataset made ({_most_frequent_reasons(found)})")
-    ledger = run(config, "")
     table = user_path(review) if review else config.out / "review.csv"
     return PhotoBuild(ledger, "", table, write_review(config.out, table))
 

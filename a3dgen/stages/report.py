@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 from array import array
 from collections import Counter
@@ -25,6 +23,7 @@ from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
 from a3dgen.io.images import replace_file
 from a3dgen.report.errors import fit_errors
 from a3dgen.report.gallery import Entry, panels_of
+from a3dgen.report.histogram import histogram_uri
 from a3dgen.report.photos import PhotoFacts, photo_cards
 from a3dgen.report.turntable import PLACE, page, turnable
 from a3dgen.stages.table import SHARD_STAGES
@@ -184,26 +183,8 @@ def _summary(facts: Facts) -> dict[str, Any]:
 
 def _histograms(facts: Facts) -> list[tuple[str, str]]:
     """Return (name, data URI) of one histogram for each error."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    out = []
-    for name, values in sorted(facts.errors.items()):
-        finite = [v for v in values if np.isfinite(v)]
-        if not finite:
-            continue
-        figure, axis = plt.subplots(figsize=(3.6, 2.2), dpi=110)
-        axis.hist(finite, bins=min(30, max(5, len(finite) // 2)), color="#3b7dd8")
-        axis.set_title(name.replace("_", " "), fontsize=9)
-        axis.tick_params(labelsize=7)
-        axis.spines[["top", "right"]].set_visible(False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": None})
-        plt.close(figure)
-        out.append((name, "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()))
-    return out
+    finite = {name: [v for v in values if np.isfinite(v)] for name, values in sorted(facts.errors.items())}
+    return [(name, histogram_uri(name.replace("_", " "), values)) for name, values in finite.items() if values]
 
 
 def _template() -> jinja2.Template:
