@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from types import SimpleNamespace
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from a3dgen.detectors.calibration import calibrate, point_sd, tables
 from a3dgen.detectors.faces import blur, head_circles
 from a3dgen.detectors.keypoint_rows import pose_distance, thin, windows
 from a3dgen.engine.forget import Traces, scrub, traces
+from a3dgen.engine.ledger import Ledger, StageBook
 from a3dgen.engine.photo_build import build_photos, configure_photos
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW
@@ -54,7 +55,9 @@ def test_people_are_looked_for_once(tmp_path, photos, monkeypatch):
 
     def run(config):
         runs.append(config)
-        return SimpleNamespace(stages={"ingest": SimpleNamespace(rows={"Persons": 2})})
+        ledger = Ledger(tmp_path)
+        ledger.stages["ingest"] = StageBook(rows=Counter(Persons=2))
+        return ledger
 
     monkeypatch.setattr("a3dgen.engine.photo_build.write_review", lambda out, table: 2)
     done = build_photos(configure_photos(str(photos), {}, out=str(tmp_path / "out")), str(photos), "", run)
