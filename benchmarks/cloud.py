@@ -121,7 +121,7 @@ def published(body: BodyData, fitter: Fitter, people: list[Target]) -> dict[str,
 def _moved(fitter: Fitter, x: np.ndarray, person: Target, cloud: np.ndarray) -> np.ndarray:
     """Return a 2D fit moved to its cloud, where the published scheme's ICP would bring it."""
     c, w, x = fitter.clouds, fitter.workspace(), x.copy()
-    block, space = c.block(person.seen, cloud, c.coarse, c.coarse_vertices), cloud_space(c.coarse, len(cloud), w)
+    block, space = c.block(person.seen, cloud, c.coarse, c.coarse_vertices), cloud_space(c.coarse, len(cloud))
     forward(fitter.model, x, w)
     slide(fitter.model, c.coarse, block, float(np.median(np.linalg.norm(cloud, axis=1))), x, 5, w, space)
     return x

@@ -84,7 +84,7 @@ class CloudFitter:
         assert fit.cloud is not None
         f, w, points = self.fitter, self.fitter.workspace(), fit.cloud.points
         block, x = self.block(seen, points, self.fine, self.fine_vertices), fit.best.x.copy()
-        space = cloud_space(self.fine, len(points), w)
+        space = cloud_space(self.fine, len(points))
         cost, _ = minimise_cloud(
             f.model, f.prior, f.evidence(seen), self.fine, block, x, self.options.steps, f.settings.tolerance, np.inf,
             w, space,
@@ -154,7 +154,7 @@ class CloudFitter:
         points = without_strays(points)
         few = thinned(points, o.rough_points)
         block = self.block(seen, few, self.coarse, self.coarse_vertices)
-        space, far = cloud_space(self.coarse, len(few), w), float(np.median(np.linalg.norm(few, axis=1)))
+        space, far = cloud_space(self.coarse, len(few)), float(np.median(np.linalg.norm(few, axis=1)))
         found: list[tuple[float, ndarray]] = []
         least = np.inf
         for start in minima:
@@ -167,7 +167,7 @@ class CloudFitter:
                 found.append((cost, x))
                 least = min(least, cost)
         block = self.block(seen, points, self.fine, self.fine_vertices)
-        space, tolerance, out = cloud_space(self.fine, len(points), w), f.settings.tolerance, []
+        space, tolerance, out = cloud_space(self.fine, len(points)), f.settings.tolerance, []
         for rough, x in sorted(found, key=lambda m: m[0])[: o.solved]:
             if rough > least + UNLIKELY:
                 break
@@ -219,7 +219,7 @@ class CloudFitter:
     ) -> tuple[Solution, Float[ndarray, " m"]]:
         """Return variables as a solution, its sigma with the cloud's share, and the distance of points to skin."""
         f = self.fitter
-        ev, space = f.evidence(seen), cloud_space(self.fine, len(block.points), w)
+        ev, space = f.evidence(seen), cloud_space(self.fine, len(block.points))
         joints, sigma = np.zeros((24, 3)), np.zeros(24)
         evaluate_cloud(f.model, f.prior, ev, self.fine, block, x, w, space)
         laplace(ev, f.model.parents, x, w, joints, sigma)

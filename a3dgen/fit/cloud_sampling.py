@@ -8,6 +8,7 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 
 from a3dgen.fit.cloud_skin import BONES, CloudBlock, Skin
+from a3dgen.fit.simd import LANES, padded
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import vertex_normals
 
@@ -16,6 +17,8 @@ FINE, COARSE, SPARSE = 0.035, 0.06, 0.09
 that are asked whether the cloud covers them."""
 PATCH = 24
 """Skin points that lie together in one patch, at most."""
+LEAST_SHARE = 0.04
+"""Bones that carry a skin point by less than this are left out."""
 FLOOR_SD = 0.01
 """m: what clothes and the sampling of the skin add to a sensor's own noise."""
 ACROSS = 0.3
@@ -43,12 +46,28 @@ def spread_skin(body: BodyData, cell: float) -> tuple[Skin, Integer[ndarray, " v
     few = np.isin(chosen, _one_a_cube(mesh.vertices, normals, np.sort(chosen), SPARSE))
     bones = np.argsort(-mesh.weights[chosen], axis=1, kind="stable")[:, :BONES]
     shares = np.take_along_axis(mesh.weights[chosen], bones, 1).astype(np.float64)
+    shares[shares < LEAST_SHARE] = 0
     flat = lambda a: np.ascontiguousarray(a, np.float64)  # noqa: E731
+    places, dirs = mesh.vertices[chosen], mesh.shape_dirs[chosen]
+    count, betas = len(chosen), dirs.shape[2]
+    shapes = np.zeros((1 + betas, padded(3 * count)), np.float32)
+    shapes[0, : 3 * count], shapes[1:, : 3 * count] = places.ravel(), dirs.reshape(-1, betas).T
+    wide = np.zeros((count, 3, padded(LANES + betas + 4) - LANES), np.float32)
+    wide[:, :, :betas] = dirs
     skin = Skin(
-        flat(mesh.vertices[chosen]), flat(mesh.shape_dirs[chosen]), flat(normals[chosen]),
-        np.ascontiguousarray(bones, np.int64), flat(shares / shares.sum(1, keepdims=True)), patches, few,
+        shapes, wide, flat(normals[chosen]), np.ascontiguousarray(bones, np.int64),
+        flat(shares / shares.sum(1, keepdims=True)), patches, few, *_bone_pairs(bones, shares > 0),
     )  # fmt: skip
     return skin, chosen
+
+
+def _bone_pairs(bones: ndarray, used: ndarray) -> tuple[Integer[ndarray, "p 2"], Integer[ndarray, "v k k"]]:
+    """Return the pairs of bones that carry points together, and the number of every point's own."""
+    both = np.triu(used[:, :, None] & used[:, None], 1)
+    codes = 24 * bones[:, :, None] + bones[:, None]
+    distinct = np.unique(codes[both])
+    number = np.where(both, np.searchsorted(distinct, codes), 0)
+    return np.stack(np.divmod(distinct, 24), 1).astype(np.int64), np.ascontiguousarray(number, np.int64)
 
 
 def _one_a_cube(places: ndarray, normals: ndarray, rows: ndarray, cell: float) -> Integer[ndarray, " v"]:

@@ -8,15 +8,16 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
-from a3dgen.fit.kinematics import Workspace
+from a3dgen.fit.kinematics import ROOM, Workspace
 from a3dgen.fit.model import FitModel
+from a3dgen.fit.simd import LANES, set_along
 
 BONES = 4
 """Bones that carry a skin point."""
 FACING = -0.1
 """Skin faces the sensor if the cosine between its normal and the ray from the sensor is below this."""
-ROWS = 96
-"""Rows of the Jacobian collected before they are multiplied."""
+SLOTS = ROOM // 3
+"""Skin points whose lines are collected at a time, three for each."""
 UNTOUCHED = 1e30
 CELL, CELLS = 0.05, 64
 """Squares (m, at the cloud's range) of the map that tells which skin is hidden, and how many there are each way."""
@@ -28,19 +29,23 @@ class Skin(NamedTuple):
     """Points spread evenly over the skin of a body.
 
     Attributes:
-        rest: (V, 3) m, at betas = 0. dirs: (V, 3, B) m. normals: (V, 3) unit, rest pose.
+        shapes: (1 + B, >= 3 V) f4, m: rest pose at betas = 0 and its shape directions, in whole blocks of lanes.
+        dirs: (V, 3, L) f4, m, the shape directions of every point, then zeros. normals: (V, 3) unit, rest pose.
         bones: (V, BONES) joints that carry each point. shares: (V, BONES), falling, rows sum to 1.
         patches: (P + 1,) points patches[p]:patches[p + 1] lie together.
         sparse: (V,) bool, fewer of them, as evenly spread.
+        pairs: (P, 2) bones that carry points together. pair: (V, BONES, BONES) number of a point's pair of bones.
     """
 
-    rest: ndarray
+    shapes: ndarray
     dirs: ndarray
     normals: ndarray
     bones: ndarray
     shares: ndarray
     patches: ndarray
     sparse: ndarray
+    pairs: ndarray
+    pair: ndarray
 
 
 class CloudBlock(NamedTuple):
@@ -72,15 +77,22 @@ class CloudBlock(NamedTuple):
 class CloudSpace(NamedTuple):
     """Scratch arrays.
 
-    rest, vertices, normals: (V, 3) m, of shaped and of posed skin. shifts: (24, 3) m.
+    rest: (1, >= 3 V) f4, m, shaped skin; shape: (1, 1 + B) f4: 1 and betas. vertices, normals: (V, 3) m, posed skin.
+    shifts: (24, 3) m.
     front: (V,) skin that may be seen, place: (V,) where it stands there or -1, hidden: (V,) bool behind other skin.
     depth: (CELLS, CELLS) m. begin: (P + 1,) of the patches in ``front``, balls: (P, 4) m centre and radius.
-    match, distance2: (M,) nearest skin of each point; first (V,), next (M,): the points of a skin point, chained.
-    jac (3, L) f4, arms (24, 3) m, loads (24,): of one skin point. bone_betas: (24, 3, B) m.
-    rows: (ROWS, L) f4 of the Jacobian, the residual in the last column; active (24,): joints they depend on; blocks.
+    match, distance2: (M,) nearest skin of each point; first (V,), next (M,): the points of a skin point, chained;
+    nearest: (V,) the cloud point found near each skin point the last time.
+    missed: (V,) for skin that misses the cloud its nearest point, else -1.
+    drawn: (V,) skin that is drawn anywhere; pulls: (V, 3, 4) the lower triangle of the matrix of each, and the force.
+    Of SLOTS such points: bones (S,) how many each has, arms (S, BONES, 3) m what those carry of it, turns (S, 3, 3),
+    roots (S, 3, 4) the matrices' square roots and the force by them, carried (S * BONES * 3, 8) f4 their lines.
+    bone_betas: (24, 3, L) f4, m. factors: (2, 3) f4. cross: (P, 6, 8) f4, crossed: (P,): sums of pairs of bones.
+    turned: (3, 6).
     """
 
     rest: ndarray
+    shape: ndarray
     vertices: ndarray
     normals: ndarray
     shifts: ndarray
@@ -94,59 +106,71 @@ class CloudSpace(NamedTuple):
     distance2: ndarray
     first: ndarray
     next: ndarray
-    jac: ndarray
+    nearest: ndarray
+    missed: ndarray
+    drawn: ndarray
+    pulls: ndarray
+    bones: ndarray
     arms: ndarray
-    loads: ndarray
+    turns: ndarray
+    roots: ndarray
+    carried: ndarray
     bone_betas: ndarray
-    rows: ndarray
-    active: ndarray
-    blocks: ndarray
+    factors: ndarray
+    cross: ndarray
+    crossed: ndarray
+    turned: ndarray
 
 
-def cloud_space(skin: Skin, points: int, w: Workspace) -> CloudSpace:
+def cloud_space(skin: Skin, points: int) -> CloudSpace:
     """Allocate the scratch arrays for a skin and a number of points."""
-    v, p, b = skin.rest.shape[0], skin.patches.shape[0], skin.dirs.shape[2]
-    wide = w.normal.shape[1]
+    v, patches, pairs = len(skin.normals), len(skin.patches), len(skin.pairs)
     single = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     whole = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     return CloudSpace(
-        rest=np.zeros((v, 3)), vertices=np.zeros((v, 3)), normals=np.zeros((v, 3)), shifts=np.zeros((24, 3)),
+        rest=single(1, skin.shapes.shape[1]), shape=single(1, len(skin.shapes)),
+        vertices=np.zeros((v, 3)), normals=np.zeros((v, 3)), shifts=np.zeros((24, 3)),
         front=whole(v), place=whole(v), hidden=np.zeros(v, np.bool_), depth=np.zeros((CELLS, CELLS)),
-        begin=whole(p), balls=np.zeros((p, 4)), match=whole(points),
-        distance2=np.zeros(points), first=whole(v), next=whole(points), jac=single(3, wide), arms=np.zeros((24, 3)),
-        loads=np.zeros(24), bone_betas=np.zeros((24, 3, b)), rows=single(ROWS, wide), active=np.zeros(24, np.bool_),
-        blocks=whole(wide),
+        begin=whole(patches), balls=np.zeros((patches, 4)), match=whole(points),
+        distance2=np.zeros(points), first=whole(v), next=whole(points), nearest=whole(v),
+        missed=whole(v), drawn=whole(v), pulls=np.zeros((v, 3, 4)), bones=whole(SLOTS),
+        arms=np.zeros((SLOTS, BONES, 3)), turns=np.zeros((SLOTS, 3, 3)), roots=np.zeros((SLOTS, 3, 4)),
+        carried=single(SLOTS * BONES * 3, LANES), bone_betas=single(24, 3, skin.dirs.shape[2]), factors=single(2, 3),
+        cross=single(pairs, 6, LANES), crossed=np.zeros(pairs, np.bool_),
+        turned=np.zeros((3, 6)),
     )  # fmt: skip
 
 
 @kernel
 def pose_skin(model: FitModel, skin: Skin, x: ndarray, w: Workspace, s: CloudSpace) -> None:
     """Write vertices and unit normals in the camera frame, after ``forward``."""
-    d, nb = x.shape[0], skin.dirs.shape[2]
+    d = x.shape[0]
     for k in range(24):
         for a in range(3):
             g, q = w.world[k, a], w.rest[k]
             s.shifts[k, a] = w.joints[k, a] + x[d - 4 + a] - (g[0] * q[0] + g[1] * q[1] + g[2] * q[2])
-    for v in range(skin.rest.shape[0]):
-        r0, r1, r2 = skin.rest[v, 0], skin.rest[v, 1], skin.rest[v, 2]
-        for b in range(nb):
-            r0 += skin.dirs[v, 0, b] * x[72 + b]
-            r1 += skin.dirs[v, 1, b] * x[72 + b]
-            r2 += skin.dirs[v, 2, b] * x[72 + b]
-        s.rest[v, 0], s.rest[v, 1], s.rest[v, 2] = r0, r1, r2
+    s.shape[0, 0] = np.float32(1.0)
+    for b in range(1, skin.shapes.shape[0]):
+        s.shape[0, b] = x[71 + b]
+    set_along(s.rest, 0, 0, s.shape, 0, 0, skin.shapes, 0, 0, skin.shapes.shape[0], skin.shapes.shape[1] // LANES)
+    rest, shares, world = s.rest[0], skin.shares, w.world
+    for v in range(skin.normals.shape[0]):
+        k, share = skin.bones[v, 0], shares[v, 0]
+        r0, r1, r2 = rest[3 * v], rest[3 * v + 1], rest[3 * v + 2]
         n0, n1, n2 = skin.normals[v, 0], skin.normals[v, 1], skin.normals[v, 2]
         length = 0.0
         for a in range(3):
-            g0, g1, g2, place = 0.0, 0.0, 0.0, 0.0
-            for i in range(BONES):
-                share = skin.shares[v, i]
-                if share == 0:
+            g0, g1, g2, place = share * world[k, a, 0], share * world[k, a, 1], share * world[k, a, 2], s.shifts[k, a]
+            place *= share
+            for i in range(1, BONES):
+                other = shares[v, i]
+                if other == 0:
                     break
-                k = skin.bones[v, i]
-                g0 += share * w.world[k, a, 0]
-                g1 += share * w.world[k, a, 1]
-                g2 += share * w.world[k, a, 2]
-                place += share * s.shifts[k, a]
+                j = skin.bones[v, i]
+                g0 += other * world[j, a, 0]
+                g1 += other * world[j, a, 1]
+                g2 += other * world[j, a, 2]
+                place += other * s.shifts[j, a]
             s.vertices[v, a] = place + g0 * r0 + g1 * r1 + g2 * r2
             normal = g0 * n0 + g1 * n1 + g2 * n2
             s.normals[v, a] = normal
@@ -247,19 +271,29 @@ def match(skin: Skin, block: CloudBlock, s: CloudSpace) -> None:
 
 
 @kernel
-def nearest_point(block: CloudBlock, v: int, s: CloudSpace) -> tuple[float, int]:
-    """Return the squared distance and the number of the cloud's point nearest to a skin point; any one that is nearer
-    than the cloud's spacing will do."""
-    p0, p1, p2 = s.vertices[v, 0], s.vertices[v, 1], s.vertices[v, 2]
-    least, best, near = UNTOUCHED, 0, block.spacing * block.spacing
-    for m in range(block.points.shape[0]):
-        e0, e1, e2 = block.points[m, 0] - p0, block.points[m, 1] - p1, block.points[m, 2] - p2
-        square = e0 * e0 + e1 * e1 + e2 * e2
-        if square < least:
-            least, best = square, m
-            if square <= near:
-                break
-    return least, best
+def find_missed(skin: Skin, block: CloudBlock, s: CloudSpace) -> int:
+    """Mark the sparse skin that should have been seen and lies farther from the cloud than the cloud's spacing, with
+    the nearest point; return how much skin was asked. The nearest point of the last time is asked first."""
+    near, asked = block.spacing * block.spacing, 0
+    for v in range(skin.normals.shape[0]):
+        s.missed[v] = -1
+        if not skin.sparse[v] or s.place[v] < 0 or s.hidden[v]:
+            continue
+        asked += 1
+        p0, p1, p2 = s.vertices[v, 0], s.vertices[v, 1], s.vertices[v, 2]
+        least, best = UNTOUCHED, 0
+        for n in range(-1, block.points.shape[0]):
+            m = s.nearest[v] if n < 0 else n
+            e0, e1, e2 = block.points[m, 0] - p0, block.points[m, 1] - p1, block.points[m, 2] - p2
+            square = e0 * e0 + e1 * e1 + e2 * e2
+            if square < least:
+                least, best = square, m
+                if square <= near:
+                    break
+        s.nearest[v] = best
+        if least > near:
+            s.missed[v] = best
+    return asked
 
 
 @kernel

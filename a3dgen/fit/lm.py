@@ -78,6 +78,46 @@ def damped(normal: ndarray, gradient: ndarray, free: ndarray, damping: float, fa
 
 
 @kernel
+def advance(
+    iteration: int, steps: int, new: float, cost: float, damping: float, free: ndarray, x: ndarray, tolerance: float,
+    limit: float, w: Workspace,
+) -> tuple[float, float, bool]:  # fmt: skip
+    """Take the trial into x if it is cheaper, and propose the next one; ``minimise`` says what the arguments are.
+
+    Args:
+        iteration: trials before this one. new: cost of the trial, whose normal equations stand in the workspace.
+
+    Returns:
+        Cost of x, damping, and whether to stop.
+    """
+    d, n = x.shape[0], free.shape[0]
+    normal, gradient, trial = w.kept, w.slope, w.trial
+    if new < cost:
+        gain = (cost - new) / (cost + 1e-9) if iteration > 0 else 1.0
+        cost = new
+        for i in range(d):
+            x[i], gradient[i] = trial[i], w.gradient[i]
+            for j in range(i, d):
+                normal[i, j] = w.normal[i, j]
+        damping = max(damping * EASE, LEAST_DAMPING) if iteration > 0 else damping
+        if iteration > SETTLE and gain < tolerance:
+            return cost, damping, True
+    else:
+        damping *= TIGHTEN
+    if iteration == steps or not np.isfinite(cost):
+        return cost, damping, True
+    while not damped(normal, gradient, free, damping, w.factor, w.step) and damping <= MOST_DAMPING:
+        damping *= TIGHTEN
+    if damping > MOST_DAMPING:
+        return cost, damping, True
+    promise = 0.0
+    for i in range(n):
+        trial[free[i]] = x[free[i]] + w.step[0, i]
+        promise -= 0.5 * gradient[free[i]] * w.step[0, i]
+    return cost, damping, iteration > 0 and cost - 2 * promise > limit
+
+
+@kernel
 def minimise(
     model: FitModel,
     prior: PriorArrays,
@@ -97,36 +137,11 @@ def minimise(
         tolerance: relative gain of a step below which the person counts as converged.
         limit: give up when even twice the gain that the next step promises would not come below this cost.
     """
-    d, n = x.shape[0], free.shape[0]
-    normal, gradient, trial = w.kept, w.slope, w.trial
-    for i in range(d):
-        trial[i] = x[i]
-    cost, damping, count = np.inf, FIRST_DAMPING, 0
-    for iteration in range(steps + 1):
-        new = evaluate(model, prior, ev, trial, w)
+    for i in range(x.shape[0]):
+        w.trial[i] = x[i]
+    cost, damping, count, done = np.inf, FIRST_DAMPING, 0, False
+    while not done:
+        new = evaluate(model, prior, ev, w.trial, w)
+        cost, damping, done = advance(count, steps, new, cost, damping, free, x, tolerance, limit, w)
         count += 1
-        if new < cost:
-            gain = (cost - new) / (cost + 1e-9) if iteration > 0 else 1.0
-            cost = new
-            for i in range(d):
-                x[i], gradient[i] = trial[i], w.gradient[i]
-                for j in range(i, d):
-                    normal[i, j] = w.normal[i, j]
-            damping = max(damping * EASE, LEAST_DAMPING) if iteration > 0 else damping
-            if iteration > SETTLE and gain < tolerance:
-                break
-        else:
-            damping *= TIGHTEN
-        if iteration == steps or not np.isfinite(cost):
-            break
-        while not damped(normal, gradient, free, damping, w.factor, w.step) and damping <= MOST_DAMPING:
-            damping *= TIGHTEN
-        if damping > MOST_DAMPING:
-            break
-        promise = 0.0
-        for i in range(n):
-            trial[free[i]] = x[free[i]] + w.step[0, i]
-            promise -= 0.5 * gradient[free[i]] * w.step[0, i]
-        if iteration > 0 and cost - 2 * promise > limit:
-            break
     return cost, count

@@ -21,7 +21,7 @@ from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.simd import LANES, add_down, add_scaled, set_along
 
-_ERROR = 6
+ERROR = 6
 _POSE = 72
 _SHIFT = _POSE - LANES
 """From the lane of a variable after the pose to its column in the normal matrix."""
@@ -56,7 +56,7 @@ def put_line(
     line = w.lines[np.uintp(n)]
     w.owner[np.uintp(n)] = joint
     nb = w.point_betas.shape[1]
-    line[_ERROR] = error
+    line[ERROR] = error
     for b in range(nb if free else 0):
         line[LANES + b] = g0 * w.point_betas[0, b] + g1 * w.point_betas[1, b] + g2 * w.point_betas[2, b]
     tail = np.uintp(LANES + nb)
@@ -172,7 +172,7 @@ def flush(w: Workspace, used: int, free: bool) -> None:
             add_down(w.normal, _SHIFT + a, _SHIFT + start, w.lines, 0, a, w.lines, 0, start, used, blocks)
         pull = np.float32(0.0)
         for n in range(used):
-            pull += w.lines[n, a] * w.lines[n, _ERROR]
+            pull += w.lines[n, a] * w.lines[n, ERROR]
         w.gradient[_SHIFT + a] += pull
     begin = 0
     while begin < used:
@@ -211,7 +211,7 @@ def assemble(model: FitModel, w: Workspace, moves: ndarray, free: bool) -> None:
         for a in range(3):
             add_down(w.normal, 3 * j + a, _SHIFT + first, w.twists, 6 * j, a, w.sums, 6 * j, first, 6, blocks)
             for r in range(6):
-                w.gradient[3 * j + a] += w.twists[j, r, a] * w.sums[j, r, _ERROR]
+                w.gradient[3 * j + a] += w.twists[j, r, a] * w.sums[j, r, ERROR]
         i = j
         while i >= 0:
             for a in range(3):
