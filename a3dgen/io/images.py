@@ -13,20 +13,21 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from a3dgen.core.errors import DataError
 from a3dgen.core.files import write_whole
 from a3dgen.io.damage import is_not_the_file
+from a3dgen.io.jpeg_tables import JpegTables, no_coarser, tables_of
+from a3dgen.io.orientation import orientation_of, upright
 from a3dgen.io.regular import head_of, open_regular
 from a3dgen.io.truncation import Salvage, check_end
 
@@ -38,10 +39,7 @@ MAX_DECODED = 2 << 30
 """Bytes that decoding one picture may take at its height."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Decoders that may see a file; Pillow has many more, and their code is older."""
-MIN_QUALITY = 75
-"""A copy is never compressed harder than this, however poor the source was."""
 Side = Literal["", "top", "bottom", "left", "right"]
-_ORIENTATION_TAG = 0x0112
 _PEAK = {"1": 12, "L": 12, "P": 18, "RGB": 14, "YCbCr": 14, "CMYK": 16, "RGBA": 20, "LA": 20, "PA": 20}
 """Bytes a pixel at the height of decoding, copies included, by Pillow's mode; 24 for all others."""
 MAX_SCANS = 200
@@ -50,19 +48,6 @@ _STORED = 4
 """Bytes a pixel while Pillow alone holds a picture (3 channels take 4)."""
 if Image.MAX_IMAGE_PIXELS is not None:  # Pillow warns at this and refuses at twice as much, before it can be asked
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, LARGEST // 2)
-
-
-@dataclass(frozen=True)
-class JpegTables:
-    """How a JPEG was compressed.
-
-    Attributes:
-        tables: quantisation tables of luma and chroma, 64 numbers each, row by row.
-        sampling: chroma sampling as Pillow counts it: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
-    """
-
-    tables: tuple[tuple[int, ...], tuple[int, ...]]
-    sampling: int
 
 
 @contextmanager
@@ -115,26 +100,6 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def orientation_of(image: Image.Image) -> int:
-    """Return the EXIF orientation 1..8; an absent or nonsensical one is 1."""
-    try:
-        value = int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # a damaged EXIF block says nothing about the pixels
-        return 1
-    return value if 1 <= value <= 8 else 1
-
-
-def _upright(pixels: ndarray, orientation: int) -> ndarray:
-    """Undo the EXIF orientation of an image array (H, W[, C])."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
-
-
 def _rgb_pixels(image: Image.Image) -> ndarray:
     """Decode to (H, W, 3) uint8; 16-bit greyscale keeps its upper byte, transparency is laid over white."""
     if image.mode.startswith("I") or image.mode == "F":
@@ -170,7 +135,7 @@ def read_rgb(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UInt
         _check_memory(path, image, factor)
         check_end(path, image.format)
         image.load()
-        return _upright(_rgb_pixels(image if factor < 2 else image.reduce(factor)), orientation)
+        return upright(_rgb_pixels(image if factor < 2 else image.reduce(factor)), orientation)
 
 
 def read_salvaged(path: str | Path, left: Salvage) -> UInt8[ndarray, "h w 3"]:
@@ -183,7 +148,7 @@ def read_salvaged(path: str | Path, left: Salvage) -> UInt8[ndarray, "h w 3"]:
         with Image.open(BytesIO(left.data), formats=("JPEG", "PNG")) as image:
             orientation = orientation_of(image)
             _check_memory(path, image, 1)
-            return _upright(_rgb_pixels(image)[: left.rows], orientation)
+            return upright(_rgb_pixels(image)[: left.rows], orientation)
     except DataError:
         raise
     except Exception as error:  # as in open_picture
@@ -225,24 +190,6 @@ def exif_orientation(path: str | Path, limit: int = MAX_PIXELS) -> int:
         return orientation_of(image)
 
 
-def upright_mask(mask: Bool[ndarray, "h w"], orientation: int) -> Bool[ndarray, "h2 w2"]:
-    """Turn a mask over stored pixels into one over the pixels that are shown."""
-    return _upright(mask, orientation)
-
-
-def upright_points(points: Float[ndarray, "n 2"], orientation: int, stored: tuple[int, int]) -> Float[ndarray, "n 2"]:
-    """Turn places (px) in stored pixels into places in the pixels that are shown; ``stored``: (width, height)."""
-    width, height = stored
-    x, y = points[:, 0], points[:, 1]
-    if orientation >= 5:
-        x, y, width, height = y, x, height, width
-    if orientation in (3, 4, 7, 8):
-        y = height - 1 - y
-    if orientation in (2, 3, 6, 7):
-        x = width - 1 - x
-    return np.stack([x, y], 1)
-
-
 def jpeg_tables(path: str | Path) -> JpegTables | None:
     """Return how the JPEG ``path`` was compressed, or None if it is another format.
 
@@ -264,14 +211,7 @@ def _known_tables(path: str, _changed: int, _size: int) -> JpegTables | None:
 
 def _jpeg_tables(path: str | Path) -> JpegTables | None:
     with open_picture(path) as image:
-        if image.format not in ("JPEG", "MPO"):
-            return None
-        tables: dict[int, list[int]] = getattr(image, "quantization", {})
-        found = [tuple(int(v) for v in tables[k]) for k in sorted(tables)][:2]
-        sampling = JpegImagePlugin.get_sampling(image)
-    if not found or any(len(table) != 64 for table in found):
-        raise DataError(f"{path}: the JPEG has no quantisation tables")
-    return JpegTables((found[0], found[-1]), sampling if sampling in (0, 1, 2) else 0)
+        return tables_of(image, path)
 
 
 def write_image(
@@ -300,28 +240,11 @@ def write_image(
         if source is None:
             image.save(buffer, "JPEG", quality=quality, subsampling=0)
         else:
-            tables = [_no_coarser(table, i) for i, table in enumerate(source.tables)]
+            tables = [no_coarser(table, i) for i, table in enumerate(source.tables)]
             image.save(buffer, "JPEG", qtables=tables, subsampling=source.sampling)
     else:
         raise DataError(f"{path}: cannot write '{suffix}' images; use .jpg or .png")
     replace_file(path, buffer.getvalue())
-
-
-# ITU-T T.81 tables K.1 and K.2, row by row: the standard tables at quality 50.
-_STANDARD = (
-    (16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29,
-     51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121,
-     120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-    (17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99,
-     99, 99, 99, 99, *[99] * 32),
-)  # fmt: skip
-
-
-def _no_coarser(table: tuple[int, ...], component: int) -> list[int]:
-    """Return the table, or the standard one of ``MIN_QUALITY`` if it is coarser on the whole than that."""
-    scale = 200 - 2 * MIN_QUALITY
-    floor = [min(max((v * scale + 50) // 100, 1), 255) for v in _STANDARD[component]]
-    return list(table) if sum(table) <= sum(floor) else floor
 
 
 def write_mask(path: str | Path, mask: Bool[ndarray, "h w"]) -> None:

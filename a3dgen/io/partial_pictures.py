@@ -20,11 +20,10 @@ from a3dgen.io.images import (
     Side,
     image_size,
     open_picture,
-    orientation_of,
     read_rgb,
     read_salvaged,
-    upright_points,
 )
+from a3dgen.io.orientation import orientation_of, upright_points
 from a3dgen.io.regular import read_bytes
 from a3dgen.io.truncation import Salvage, Truncated, salvage
 

@@ -12,7 +12,8 @@ from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.io import rle
-from a3dgen.io.images import exif_orientation, upright_mask, upright_points
+from a3dgen.io.images import exif_orientation
+from a3dgen.io.orientation import upright_mask, upright_points
 from a3dgen.io.partial_pictures import Decodable
 from a3dgen.sources.coco_index import CocoImage
 from a3dgen.sources.common import ImageFolders, checked_picture

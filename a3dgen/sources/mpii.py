@@ -19,7 +19,8 @@ from a3dgen.core.records import UNLABELLED
 from a3dgen.geometry.skeleton import MPII_ROWS, NUM_ROWS
 from a3dgen.io import rle
 from a3dgen.io.foreign_paths import path_parts
-from a3dgen.io.images import exif_orientation, upright_points
+from a3dgen.io.images import exif_orientation
+from a3dgen.io.orientation import upright_points
 from a3dgen.io.partial_pictures import Decodable
 from a3dgen.removal.mask_ops import limb_capsules
 from a3dgen.sources import Found, Source

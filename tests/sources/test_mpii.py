@@ -16,7 +16,7 @@ from scipy.io import savemat
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
 from a3dgen.geometry.skeleton import MPII_ROWS, ROW
-from a3dgen.io.images import upright_points
+from a3dgen.io.orientation import upright_points
 from a3dgen.sources.mpii import Config, fingerprint, read
 
 POINTS = np.array([(10 + 2 * i, 40 - 2 * i) for i in range(16)])

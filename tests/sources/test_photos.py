@@ -18,7 +18,8 @@ from a3dgen.core.errors import ConfigError
 from a3dgen.core.records import UNLABELLED, Persons
 from a3dgen.geometry.skeleton import COCO_ROWS
 from a3dgen.io.forgotten import add_forgotten, fact
-from a3dgen.io.images import read_rgb, upright_points
+from a3dgen.io.images import read_rgb
+from a3dgen.io.orientation import upright_points
 from a3dgen.io.shards import read_shard, write_shard
 from a3dgen.sources import open_source
 from a3dgen.sources.photos import SOURCE

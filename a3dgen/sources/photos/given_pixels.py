@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.detectors import Detector, Person
-from a3dgen.io.images import upright_mask, upright_points
+from a3dgen.io.orientation import upright_mask, upright_points
 from a3dgen.sources.exif import labels_are_stored, stored_size
 
 
