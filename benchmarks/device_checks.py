@@ -11,8 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.amputation.rebuild import Amputee
 from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE
-from a3dgen.devices.attach import Attached, Devices
-from a3dgen.devices.device import is_prosthesis
+from a3dgen.devices.attach import Devices
+from a3dgen.devices.device import DISTAL, is_prosthesis
+from a3dgen.devices.place import Attached
 from a3dgen.devices.seen import body_part, hidden_by
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
@@ -132,7 +133,7 @@ def skin_outside(attached: Attached, amputee: Amputee, body: BodyData) -> tuple[
     assert hull is not None  # a prosthesis
     assert is_prosthesis(device)
     coordinate = amputee.origin.apply(limb_coordinate(body.mesh, body.joints_template, device.limb_name))
-    skin = amputee.vertices[coordinate > (1.02 if device.type == "transtibial" else 0.1)].astype(float)
+    skin = amputee.vertices[coordinate > (1.02 if device.type in DISTAL else 0.1)].astype(float)
     t, angle, r = hull.cylindrical(skin)
     line = brim_line(hull, device.type, 1 if device.side == "left" else -1)
     brim = np.interp(angle, np.linspace(-np.pi, np.pi, len(line) + 1), np.r_[line, line[0]])

@@ -26,10 +26,9 @@ from a3dgen.devices.device import PROSTHESES, Device, devices_from_json, is_pros
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.plan import equip, posture_of
 from a3dgen.devices.posture import Person, stands
-from a3dgen.devices.sampling import ELBOW, DevicesConfig, Drawn
+from a3dgen.devices.sampling import ELBOW, LEAST_BUILD_M, DevicesConfig, Drawn
 from a3dgen.formats.dataset_rows import find_subsets, load_subset
 from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.devices.legs import LEAST_BUILD_M
 from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.io.shards import read_shard
@@ -41,9 +40,10 @@ from benchmarks.device_table import must_show
 KINDS = (
     ("transtibial", "none"), ("transtibial", "cane"), ("transfemoral", "none"), ("transfemoral", "crutch"),
     ("", "crutches"), ("blade", "none"), ("bilateral", "none"), ("", "cane"), ("", "wheelchair"),
-    ("transtibial", "wheelchair"),
+    ("transtibial", "wheelchair"), ("transradial", "none"), ("transhumeral", "none"), ("hook", "none"),
 )  # fmt: skip
 """What is placed, in turn: prosthesis, aid."""
+ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook"}
 CONFIG = DevicesConfig(use="balanced")
 SIDE = 520
 VIEWS = (0.0, 65.0, 130.0, 195.0, 260.0)
@@ -73,12 +73,12 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
         removed, residual, devices = np.zeros(12, bool), np.ones(12), []
         segment = measurements.segment_lengths(body, np.asarray(fit["betas"], float))
         for s in ("left", "right") if worn == "bilateral" else (side,) if worn else ():
-            kind = worn if worn in ("transtibial", "transfemoral") else "transtibial"
-            name = f"{s}_{'foot' if kind == 'transtibial' else 'knee'}"
+            kind = {"blade": "transtibial", "bilateral": "transtibial", "hook": "transradial"}.get(worn, worn)
+            name = f"{s}_{PROSTHESES[kind]}"
             k = REGION_NAMES.index(name)
             most = 1 - LEAST_BUILD_M[kind] / segment[k]
-            removed[k], residual[k] = True, rng.uniform(0.35, most)
-            devices.append(Device(kind, s, name, end="blade" if worn == "blade" else "foot"))
+            removed[k], residual[k] = True, rng.uniform(0.45 if kind == "transhumeral" else 0.35, most)
+            devices.append(Device(kind, s, name, end=ENDS_OF.get(worn, "foot")))
         other = "right" if side == "left" else "left"
         posture = ("rims", "lap")[int(rng.integers(2))]
         elbow = float(rng.uniform(*ELBOW))

@@ -12,13 +12,16 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.records import canonical
 from a3dgen.geometry.regions import LIMBS, REGION_NAMES, REGIONS
 
-PROSTHESES = {"transtibial": "foot", "transfemoral": "knee"}
+PROSTHESES = {"transtibial": "foot", "transfemoral": "knee", "transradial": "hand", "transhumeral": "elbow"}
 """Type of prosthesis -> level of the region it replaces."""
+LEGS = ("transtibial", "transfemoral")
+DISTAL = ("transtibial", "transradial")
+"""Prostheses whose socket is on the second segment of the limb, shank or forearm."""
 AIDS = ("forearm_crutch", "cane", "wheelchair")
 TYPES = (*PROSTHESES, *AIDS)
 GRIPPED = ("forearm_crutch", "cane")
 """Aids that a hand holds."""
-ENDS = ("foot", "blade")
+ENDS = ("foot", "blade", "hook", "hand")
 COVERS = ("bare", "rolled", "trousers")
 """What cloth does over a prosthesis: shortened, rolled up, or worn down to the shoe."""
 NO_LIMB_LOST, NOTHING_WORN, WORN, UNDER_CLOTH, DOFFED = 0, 1, 2, 3, 4
@@ -41,7 +44,7 @@ class Device:
     Attributes:
         type: one of ``TYPES``. side: ``left`` or ``right``; empty for a wheelchair.
         region: AJAHR name of the removed region that a prosthesis replaces.
-        end: what a prosthetic leg stands on, one of ``ENDS``. cover: one of ``COVERS``.
+        end: what a prosthesis ends in, one of ``ENDS``. cover: one of ``COVERS``.
         finish: of a socket: ``carbon``, ``skin``, or a fabric laminated into it. colours: sRGB of frame or finish.
         cosmetic: the prosthesis has a cover in the form of the sound limb.
         tip: camera frame, m: where a crutch or cane stands. up: against gravity there.

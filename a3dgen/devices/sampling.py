@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ from numpy.random import Generator
 from a3dgen.appearance.palette import palette
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.package_files import data_folder
-from a3dgen.devices.device import COVERS, PROSTHESES, Device
-from a3dgen.geometry.devices.legs import LEAST_BUILD_M
+from a3dgen.devices.device import COVERS, LEGS, PROSTHESES, Device
+from a3dgen.geometry.devices import arms, legs
 from a3dgen.geometry.regions import REGIONS, absent_joints
 from a3dgen.geometry.skeleton import JOINT
 
@@ -25,8 +25,9 @@ USES = ("none", "balanced", "clinical")
 AID_NAMES = ("none", "cane", "crutch", "crutches", "wheelchair")
 """Kinds of aid: nothing; a cane or one forearm crutch, in the hand away from a removed leg; two forearm crutches;
 a wheelchair."""
-KINDS = (*PROSTHESES, "blade", "cosmetic", "cane", "crutch", "crutches", "wheelchair")
-LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35}
+KINDS = (*PROSTHESES, "blade", "hook", "cosmetic", "cane", "crutch", "crutches", "wheelchair")
+LEAST_BUILD_M = legs.LEAST_BUILD_M | arms.LEAST_BUILD_M
+LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35, "hand": 0.35, "elbow": 0.45}
 """Shorter residual limbs hold no socket here."""
 ELBOW = (17.0, 29.0)
 """Flexion of the elbow on a crutch or cane, degrees: fitting guides say 15 to 30."""
@@ -46,8 +47,8 @@ class DevicesConfig:
             ``balanced`` (even shares, for training).
         prosthesis: share of removed legs with a prosthesis where one fits; below 0 = as ``use`` says.
         aid: share of people with a walking aid; below 0 = as ``use`` says.
-        exclude: devices that are not drawn, of transtibial, transfemoral, blade, cosmetic, cane, crutch, crutches,
-            wheelchair.
+        exclude: devices that are not drawn, of transtibial, transfemoral, transradial, transhumeral, blade, hook,
+            cosmetic, cane, crutch, crutches, wheelchair.
         cover: weight of what cloth does that would reach over a prosthesis: ``bare`` (shortened), ``rolled``, or
             ``trousers`` (worn down to the shoe; most of such samples are rejected because nothing shows).
         contact_mm: most that a grip may be off the hand, or a tip or sole off the ground.
@@ -156,8 +157,10 @@ def draw_devices(
             room = (1 - float(residual[region.index])) * float(segment[region.index])
             if room >= LEAST_BUILD_M[kind] and residual[region.index] >= LEAST_RESIDUAL[level]:
                 prostheses.append(_prosthesis(kind, region.name, region.side, config, preset, numbers, tone))
-    worn = {d.side for d in prostheses}
+    worn = {d.side for d in prostheses if d.type in LEGS}
     side, aid, colour = _aid(rng, config, preset, removed, worn)
+    if aid != "none":  # nobody walks on a running blade with an aid, or sits with one in a wheelchair
+        prostheses = [replace(d, end="foot") if d.end == "blade" else d for d in prostheses]
     how = rng.random(3)
     gone = absent_joints(removed)
     handless = tuple(s for s in ("left", "right") if gone[JOINT[f"{s}_wrist"]])
@@ -169,7 +172,7 @@ def draw_devices(
 def _prosthesis(
     kind: str, region: str, side: str, config: DevicesConfig, preset: Any, u: Float[ndarray, "5"], tone: int
 ) -> Device:
-    end = "blade" if u[1] < preset["blade"]["share"] and "blade" not in config.exclude else "foot"
+    end = _end(kind, config, preset, float(u[1]))
     cosmetic = u[2] < preset["cosmetic"]["share"] and kind == "transtibial" and end == "foot"
     cosmetic = bool(cosmetic and "cosmetic" not in config.exclude)
     covers = list(config.cover)
@@ -177,6 +180,12 @@ def _prosthesis(
     cover = covers[int(np.searchsorted(weights, u[3] * weights[-1], side="right"))]
     finish, colours = _finish(u[4], tone, cosmetic)
     return Device(kind, side, region, end, cover, finish, colours, cosmetic)
+
+
+def _end(kind: str, config: DevicesConfig, preset: Any, u: float) -> str:
+    leg = kind in LEGS
+    special, other = ("blade", "foot") if leg else ("hook", "hand")
+    return special if u < preset[special]["share"] and special not in config.exclude else other
 
 
 def _finish(u: float, tone: int, cosmetic: bool) -> tuple[str, tuple[tuple[int, int, int], ...]]:

@@ -10,9 +10,10 @@ from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
 from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE
-from a3dgen.devices.attach import Attached, Devices
+from a3dgen.devices.attach import Devices
 from a3dgen.devices.device import NO_LIMB_LOST, NOTHING_WORN, POINTS, UNDER_CLOTH, WORN, is_prosthesis
 from a3dgen.devices.materials import FIRST_LABEL
+from a3dgen.devices.place import Attached
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import LIMBS, REGION_NAMES, REGIONS

@@ -13,7 +13,7 @@ from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.lighting.light import LightAdjust
 
-LEVELS = {"foot": "transtibial", "knee": "transfemoral"}
+LEVELS = {"foot": "transtibial", "knee": "transfemoral", "hand": "transradial", "elbow": "transhumeral"}
 SIDES = {"left_leg": 2.0, "right_leg": 2.0}
 LOOK = Look(
     5, Hair(), (Garment("tshirt", {"left_arm": 0.6, "right_arm": 0.6}),

@@ -79,7 +79,10 @@ def test_a_prosthesis_needs_room_and_a_limb_that_is_gone() -> None:
     assert [d.type for d in draw(always, 0, "left_foot", "right_knee").prostheses] == ["transtibial", "transfemoral"]
     assert draw(always, 0, "left_foot", residual=0.9).prostheses == ()
     assert draw(always, 0, "left_foot", residual=0.2).prostheses == ()
-    assert draw(always, 0, "left_hip", "right_hand").prostheses == ()
+    assert draw(always, 0, "left_hip", "right_shoulder").prostheses == ()
+    assert [d.type for d in draw(always, 0, "left_hip", "right_hand").prostheses] == ["transradial"]
+    ends = {d.end for n in range(40) for d in draw(always, n, "left_elbow").prostheses}
+    assert ends == {"hook", "hand"}
     assert draw(DevicesConfig(use="balanced", prosthesis=0.0), 0, "left_foot").prostheses == ()
     none = DevicesConfig(use="balanced", prosthesis=1.0, exclude=("transtibial",))
     assert draw(none, 0, "left_foot").prostheses == ()
@@ -97,6 +100,14 @@ def test_shares_follow_the_table_and_hands_that_are_gone_hold_nothing() -> None:
     assert {draw(always, n, "left_foot", "right_knee").aid for n in range(40)} == {"wheelchair"}  # no leg to stand on
     nobody = DevicesConfig(use="clinical", aid=0.0)
     assert {draw(nobody, n, "left_knee").aid for n in range(50)} == {"none"}
+
+
+def test_running_blades_come_without_aids() -> None:
+    always = DevicesConfig(use="balanced", prosthesis=1.0)
+    drawn = [draw(always, n, "left_foot") for n in range(120)]
+    blades = [d for d in drawn if d.prostheses[0].end == "blade"]
+    assert blades
+    assert {d.aid for d in blades} == {"none"}
 
 
 def test_cloth_ends_above_a_prosthesis() -> None:

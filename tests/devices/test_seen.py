@@ -9,7 +9,7 @@ from people import LOOK, amputee_of, fit_of
 
 from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE
 from a3dgen.devices.attach import Devices, attach
-from a3dgen.devices.device import UNDER_CLOTH, WORN, Device
+from a3dgen.devices.device import AID_POINTS, GRIPPED, UNDER_CLOTH, WORN, Device
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.record import device_columns
 from a3dgen.devices.sampling import DevicesConfig, Drawn
@@ -17,6 +17,7 @@ from a3dgen.devices.seen import body_part, device_ids, hidden_by, seen_of
 from a3dgen.devices.sitting import sit
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import visibility_reach
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.geometry.visibility import Buffers, keypoint_states
 from a3dgen.renderers import flat_light, get_renderer
 
@@ -115,6 +116,22 @@ def test_a_prosthesis_that_does_not_show_counts_as_covered(scenes):
     nothing = seen_of(devices.attached[0], np.zeros((H, W), np.uint8), K)
     assert nothing.silhouette == seen.silhouette
     assert not nothing.enough(0.35)
+
+
+def test_dressed_people_have_all_of_their_devices(scenes):
+    for amputee, devices, _ in scenes:
+        labels = [set(np.unique(i.labels)) for i in devices.dressed([bare(amputee)])]
+        assert {a.label for a in devices.attached} <= set().union(*labels)
+
+
+def test_points_of_aids_lie_on_the_side_that_holds_them(scenes):
+    for amputee, devices, _ in scenes:
+        points, joints = devices.aid_points(), amputee.posed.joints
+        for a in devices.attached:
+            if a.device.type in GRIPPED:
+                grip = points[AID_POINTS.index(f"{a.device.side}_grip")]
+                assert grip[3] == 1
+                assert np.linalg.norm(grip[:3] - joints[JOINT[f"{a.device.side}_hand"]]) < 0.08
 
 
 def test_no_device_changes_nothing(scenes):

@@ -1,4 +1,4 @@
-"""Prosthetic legs: socket, adapters, pylon, knee unit, cosmetic cover, foot shell and running blades."""
+"""Sockets of all prostheses, and prosthetic legs: adapters, pylon, knee unit, cover, foot shell, running blades."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ from a3dgen.geometry.devices.sweep import (
     unit,
 )
 
-ADAPTER_M = {"transtibial": 0.024, "transfemoral": 0.028}
+ADAPTER_M = {"transtibial": 0.024, "transfemoral": 0.028, "transradial": 0.024, "transhumeral": 0.027}
 """Radius of a socket's distal end."""
-WALL_M = {"transtibial": 0.0045, "transfemoral": 0.005}
-TRIM_M = {"transtibial": (0.010, 0.020, -0.012, 0.020), "transfemoral": (0.000, 0.025, 0.012, -0.010)}
+WALL_M = {"transtibial": 0.0045, "transfemoral": 0.005, "transradial": 0.004, "transhumeral": 0.004}
+TRIM_M = {
+    "transtibial": (0.010, 0.020, -0.012, 0.020),
+    "transfemoral": (0.000, 0.025, 0.012, -0.010),
+    "transradial": (0.004, 0.010, 0.004, 0.010),
+    "transhumeral": (0.006, 0.016, 0.006, -0.006),
+}
 """How much further proximal the brim lies in front, at the outer side, behind, at the inner side, m."""
-END_M = 0.030
+END_M = {"transtibial": 0.030, "transfemoral": 0.030, "transradial": 0.014, "transhumeral": 0.016}
 """From the tip of the limb to the socket's end."""
 LEAST_BUILD_M = {"transtibial": 0.125, "transfemoral": 0.075}
 """Room needed from the limb's tip to the ankle's or knee's centre: socket's end, adapters, pylon."""
@@ -89,12 +94,12 @@ def socket(hull: Hull, level: str, outer: int, look: Look) -> tuple[Part, Points
     r = hull.radius(t.ravel(), angle.ravel()).reshape(t.shape) + WALL_M[level]
     r[0] += 0.003  # a flared brim
     u = np.linspace(0, 1, 9)[1:, None]
-    dome_t = last + (hull.tip + END_M - last) * np.sin(u * np.pi / 2) + 0 * r[-1]
+    dome_t = last + (hull.tip + END_M[level] - last) * np.sin(u * np.pi / 2) + 0 * r[-1]
     dome_r = adapter + (r[-1] - adapter) * np.sqrt(np.maximum(0, 1 - u**2.2))
     t, r = np.concatenate([t, dome_t]), np.concatenate([r, dome_r])
     across = np.cos(a)[:, None] * hull.x + np.sin(a)[:, None] * hull.y
     rings = hull.origin + t[..., None] * hull.axis + r[..., None] * across
-    end = hull.origin + (hull.tip + END_M) * hull.axis
+    end = hull.origin + (hull.tip + END_M[level]) * hull.axis
     return tube("socket", rings, look, bevel=0.002), {"brim": rings[0].mean(0), "end": end}
 
 
