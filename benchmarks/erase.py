@@ -1,4 +1,5 @@
-"""Benchmark of photo-preserving erasure: ``a3dgen bench erase [--json] [--people N] [--build DIR] [--sheet DIR]``.
+"""Benchmark of photo-preserving erasure: ``a3dgen bench erase [--json] [--people N] [--build DIR] [--sheet DIR]``
+with ``--calibrate`` for what each bar of admission costs and ``--csv FILE`` for one line a pair.
 
 Erases the eight cuttable regions (``--torso``: all twelve) of every person of a demo build where a residual is
 admitted, and compares each with the truth: the same person rendered without the limb in the same scene. Prints the
@@ -16,6 +17,7 @@ measures beside their bars.
 from __future__ import annotations
 
 import argparse
+import csv
 import json as json_text
 import subprocess
 import sys
@@ -40,6 +42,7 @@ from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
 from a3dgen.io.portable import resolved
 from a3dgen.io.shards import read_shard
+from benchmarks import erase_calibration as calibration
 from benchmarks import erase_leak as leak
 from benchmarks import erase_measures as measures
 from benchmarks.erase_truth import Truth, shots_of
@@ -202,6 +205,15 @@ def summary(rows: list[dict[str, Any]], tried: int, prepared: list[float]) -> di
     }
 
 
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one line a pair."""
+    names = list(dict.fromkeys(k for r in rows for k in r))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="a3dgen bench erase", description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -209,19 +221,26 @@ def main() -> None:
     parser.add_argument("--build", type=Path, help="finished demo build of as many people")
     parser.add_argument("--fill", default="auto", choices=("auto", "plate", "local"))
     parser.add_argument("--torso", action="store_true", help="shoulders and hips, too")
+    parser.add_argument("--calibrate", action="store_true", help="open every bar; print its cost and the score's fit")
+    parser.add_argument("--csv", type=Path, help="file for one line a pair")
     parser.add_argument("--sheet", type=Path, help="folder for the pictures")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         build = args.build or Path(scratch)
         if args.build is None:
             make_build(build, args.people)
-        found = run(build, args.people, Bars(), args.fill, args.sheet, args.torso)
+        bars = calibration.WIDE if args.calibrate else Bars()
+        found = run(build, args.people, bars, args.fill, args.sheet, args.torso)
+    if args.csv:
+        write_csv(args.csv, found["rows"])
     if args.json:
         print(json_text.dumps(found, indent=1))
         return
     for name, value in found["summary"].items():
         bar = f"   bar {BARS[name]}" if name in BARS else ""
         print(f"{name:12} {value:8.3f}{bar}")
+    if args.calibrate:
+        print(calibration.printed(found["rows"], Bars()))
     print("refused:", ", ".join(f"{v} {k}" for k, v in found["refused"].items()))
 
 

@@ -1,4 +1,7 @@
-"""Truth for ``a3dgen bench erase``: the demo's person really rendered without the limb, in the same scene and light."""
+"""Truth for ``a3dgen bench erase``: the demo's person really rendered without the limb, in the same scene and light.
+
+The residual limb has the shape that the erased sample's labels have: it does not taper above the ring.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from a3dgen.demo.people import Person, in_camera
 from a3dgen.demo.picture import Picture, take
 from a3dgen.demo.shoot import person_key
 from a3dgen.demo.shots import H36M, DemoShot, arrange, list_shots
+from a3dgen.erasure.erase import cut_of
 from a3dgen.erasure.limb_pixels import tip_level
 from a3dgen.geometry.camera import project, undistort_image
 from a3dgen.geometry.regions import REGIONS
@@ -60,7 +64,7 @@ class Truth:
         """Return the picture of a shot with and without the limbs of its ``index``-th person."""
         intact = self._take(shot, None, None)
         scene, people, view = arrange(self.body, shot, self.seed)
-        people[index] = without(people[index], cut)
+        people[index] = without(people[index], cut_of(cut))
         true = take(self.body, scene, people, view, self._film(shot), intact.metered)
         pose, transl = in_camera(people[index], view.rotation, view.centre, self.body)
         standing = rebuild(self.body, BodyFit(pose, people[index].betas, transl), people[index].cut)

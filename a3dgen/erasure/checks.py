@@ -11,6 +11,7 @@ from a3dgen.erasure.config import Bars
 from a3dgen.erasure.gear import Gear
 from a3dgen.erasure.hole import Hole
 from a3dgen.erasure.limb_pixels import LimbPixels, tip_level
+from a3dgen.erasure.score import Score
 from a3dgen.erasure.stump_frame import StumpFrame, free_share
 from a3dgen.erasure.stump_skin import BARE, StumpSkin
 from a3dgen.erasure.subject import Subject
@@ -37,7 +38,7 @@ def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admi
     r, tip = REGIONS[region], tip_level(region, residual)
     limb = f"{r.side}_{r.limb}"
     h, w = subject.outline.shape
-    hidden = subject.front | (subject.others & ~subject.outline)
+    hidden = subject.hidden
     part = np.where(subject.drawn.body, subject.drawn.part + 1, 0).astype(np.uint8)
     buffers = Buffers(subject.drawn.depth, part, subject.K, w, h, occluders=hidden if hidden.any() else None)
     why = why_not_removable(subject.posed, region, residual, buffers, subject.reach)
@@ -69,9 +70,11 @@ def check_frame(
     """The limb at the cut, and what touches it."""
     admission.least("flat", frame.flat, bars.flat, "foreshortened")
     admission.least("ring_px", 2 * frame.half, bars.ring_px, "residual limb too small, px")
-    admission.facts["width"] = frame.half / frame.mesh_half
-    if limb.region.cuttable and not bars.narrow < frame.half / frame.mesh_half < bars.wide:
-        admission.refuse(f"width at the cut is {frame.half / frame.mesh_half:.2f} of the fit's")
+    width = frame.half / frame.mesh_half
+    others = admission.facts.get("width", 1.0)
+    admission.facts["width"] = width if abs(np.log(width)) > abs(np.log(others)) else others
+    if limb.region.cuttable and not bars.narrow < width < bars.wide:
+        admission.refuse(f"width at the cut is {width:.2f} of the fit's")
     admission.least("free", free_share(subject, limb, frame), bars.free, "own body beside the limb")
     y, x = np.mgrid[: limb.pixels.shape[0], : limb.pixels.shape[1]]
     away = np.hypot(x - frame.origin[0], y - frame.origin[1])
@@ -83,15 +86,19 @@ def check_frame(
         admission.refuse("a thing held elsewhere passes in front of the limb")
 
 
-def check_rim(hole: Hole, ends: Sequence[tuple[LimbPixels, StumpSkin]], bars: Bars, admission: Admission) -> None:
+def check_rim(
+    hole: Hole, ends: Sequence[tuple[LimbPixels, StumpFrame, StumpSkin]], bars: Bars, admission: Admission
+) -> None:
     """What the hole is filled from, and the material at the cut."""
-    pixels = sum(int(limb.pixels.sum()) for limb, _ in ends)
+    pixels = sum(int(limb.pixels.sum()) for limb, _, _ in ends)
     admission.least("background", hole.background, bars.background, "hardly any background about the hole")
     admission.most("neighbours", hole.neighbours, bars.neighbours, "other people beside the hole")
     admission.most("spread", hole.mask.sum() / max(pixels, 1), bars.spread, "hole larger than the limb explains")
     admission.most("rim_gradient", hole.rim_gradient, bars.rim_gradient, "structure at the hole's rim")
-    for _, skin in ends:
+    admission.least("gain", hole.gain, bars.gain, "the limb looks like what is behind it")
+    for _, frame, skin in ends:
         admission.most("colour_step", skin.colour_step, bars.colour_step, "cloth changes at the cut")
-        low, high = BARE_WIDTH
-        if skin.cover == BARE and not low < admission.facts["width"] < high:
-            admission.refuse(f"bare limb is {admission.facts['width']:.2f} as wide as the fit's")
+        (low, high), width = BARE_WIDTH, frame.half / frame.mesh_half
+        if skin.cover == BARE and not low < width < high:
+            admission.refuse(f"bare limb is {width:.2f} as wide as the fit's")
+    admission.least("score", Score().of(admission.facts), bars.score, "the measures together speak against it")

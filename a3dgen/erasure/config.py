@@ -34,6 +34,8 @@ class Bars:
         spread: most of the hole, in areas of the limb.
         colour_step: most of the colour change at the cut (a hem), Lab units.
         rim_gradient: most structure (mean grey steps a px) on the hole's rim, above which no filling is believed.
+        gain: least contrast of limb and background over the background's own variation, dB.
+        score: least admission score, see ``erasure.score``: all measures weighed together.
     """
 
     iou: float = 0.45
@@ -46,13 +48,15 @@ class Bars:
     ring_px: float = 8.0
     narrow: float = 0.6
     wide: float = 1.7
-    free: float = 0.7
-    contact: float = 0.1
+    free: float = 0.55
+    contact: float = 0.05
     background: float = 0.4
     neighbours: float = 0.12
     spread: float = 7.0
     colour_step: float = 30.0
-    rim_gradient: float = 12.0
+    rim_gradient: float = 16.0
+    gain: float = 0.0
+    score: float = 0.5
 
     def __post_init__(self) -> None:
         for name in (
@@ -67,6 +71,7 @@ class Bars:
             "contact",
             "background",
             "neighbours",
+            "score",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"bars.{name} is {getattr(self, name)}; it must be between 0 and 1")

@@ -26,12 +26,13 @@ from a3dgen.erasure.stump_skin import StumpSkin, draw_end
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.camera import project
 from a3dgen.lighting.srgb import to_srgb
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate
 
 GRAIN = 0.6
 """Grain given to resampled pixels, share of the photo's: resampling has kept the rest."""
 _WIDTHS = (0.6, 1.9)
 _SOLID = 0.5
+_PAD = 8
 _UNLIKE = 26
 """Photo and fill differ by more than this (8-bit, smoothed) where something stood."""
 
@@ -54,7 +55,8 @@ class Erasure:
 
     Attributes:
         subject, amputee, ends, hole. base: the photo with its hole filled, linear light. admission: why, or why not.
-        drawn: the cut body in the window. sigma: the photo's grain, 8-bit. key grain: two fields, one a twin.
+        drawn: the cut body in the window. sigma: the photo's grain, 8-bit. box: the rows and columns that change.
+        grain: of the box, standard normal.
     """
 
     subject: Subject
@@ -65,7 +67,8 @@ class Erasure:
     admission: Admission
     drawn: DrawnCut
     sigma: Float[ndarray, "3"]
-    grain: Float[ndarray, "h w 3"]
+    box: tuple[slice, slice]
+    grain: Float[ndarray, "a b 3"]
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def survey(
     if not ends or (strict and not admission):
         return Survey(amputee, drawn, tuple(ends), None, admission)
     whole = whole_hole(subject, [(e.limb, e.skin, e.gear, e.hole) for e in ends])
-    check_rim(whole, [(e.limb, e.skin) for e in ends], bars, admission)
+    check_rim(whole, [(e.limb, e.frame, e.skin) for e in ends], bars, admission)
     return Survey(amputee, drawn, tuple(ends), whole, admission)
 
 
@@ -174,18 +177,31 @@ def erase(
     except (A3dgenError, Rejected) as error:
         found.admission.refuse(f"the hole cannot be filled: {error}")
         return found.admission
-    skip = subject.mine | found.hole.mask
+    box = _box(found)
+    if "grain" not in subject.notes:
+        subject.notes["grain"] = noise_sigma(subject.rgb, subject.mine)
     return Erasure(
         subject,
         found.amputee,
         found.ends,
         found.hole,
-        mixed(subject, filled, found.hole.mask),
+        mixed(subject, filled, found.hole.mask, box),
         found.admission,
         found.drawn,
-        noise_sigma(subject.rgb, skip),
-        rng.standard_normal(subject.rgb.shape, np.float32),
+        subject.notes["grain"],
+        box,
+        rng.standard_normal(subject.rgb[box].shape, np.float32),
     )
+
+
+def _box(found: Survey) -> tuple[slice, slice]:
+    """Return the rows and columns that an amputee or their twin changes, and a margin."""
+    assert found.hole is not None
+    touched = found.hole.mask.copy()
+    for end in found.ends:
+        touched |= end.limb.pixels
+        touched[end.skin.crop] |= end.skin.alpha > 0
+    return around(touched, _PAD)
 
 
 def amputated(erasure: Erasure) -> Shown:
@@ -198,9 +214,8 @@ def amputated(erasure: Erasure) -> Shown:
         out[end.skin.crop] = out[end.skin.crop] * (1 - a) + end.skin.color * a
         solid[end.skin.crop] |= end.skin.alpha > _SOLID
         gone |= end.limb.pixels
-    rgb = _grained(to_srgb(out), solid, erasure)
-    hidden = subject.front | (subject.others & ~subject.outline)
-    return Shown(rgb, ((subject.outline & ~gone) | solid) & ~hidden, solid)
+    rgb = _developed(out[erasure.box], solid, erasure)
+    return Shown(rgb, ((subject.outline & ~gone) | solid) & ~subject.hidden, solid)
 
 
 def restored(erasure: Erasure) -> Shown:
@@ -210,20 +225,23 @@ def restored(erasure: Erasure) -> Shown:
     pasted = hole & subject.mine
     for end in erasure.ends:
         pasted |= end.limb.pixels
+        pasted |= hole & end.gear.leaves
         pasted[end.skin.crop] |= (end.skin.alpha > 0) & (subject.mine | subject.drawn.body)[end.skin.crop]
-    pasted |= _hangs_on(pasted, hole & _unlike(erasure))
-    alpha = _edge(pasted)[..., None]
-    again = _resampled(subject.linear)
-    touched = pasted | hole
-    out = np.where(dilate(touched, 2.0)[..., None], erasure.base * (1 - alpha) + again * alpha, subject.linear)
-    rgb = _grained(to_srgb(out), pasted, erasure)
-    return Shown(rgb, subject.outline & ~subject.front, pasted)
+    box = erasure.box
+    pasted[box] |= _hangs_on(pasted[box], hole[box] & _unlike(erasure))
+    alpha = _edge(pasted[box])[..., None]
+    touched = dilate((pasted | hole)[box], 2.0)[..., None]
+    photo = subject.linear[box]
+    out = np.where(touched, erasure.base[box] * (1 - alpha) + _resampled(photo) * alpha, photo)
+    return Shown(_developed(out, pasted, erasure), subject.outline & ~subject.front, pasted)
 
 
 def _unlike(erasure: Erasure) -> Bool[ndarray, "h w"]:
-    """Return where photo and fill show something else: things in the hand, a shadow. Their grain does not count."""
+    """Return where photo and fill show something else, over the box: things in the hand, a shadow. Grain does not
+    count."""
     photo, fill = (
-        cv2.GaussianBlur(to_srgb(v), (0, 0), 2.0).astype(np.int16) for v in (erasure.subject.linear, erasure.base)
+        cv2.GaussianBlur(to_srgb(v[erasure.box]), (0, 0), 2.0).astype(np.int16)
+        for v in (erasure.subject.linear, erasure.base)
     )
     found = np.abs(photo - fill).max(-1) > _UNLIKE
     return cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
@@ -251,10 +269,19 @@ def _resampled(linear: Float[ndarray, "h w 3"]) -> Float[ndarray, "h w 3"]:
     return cv2.warpAffine(once, back, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _grained(rgb: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"], erasure: Erasure) -> UInt8[ndarray, "h w 3"]:
-    noise = erasure.grain[where] * (GRAIN * erasure.sigma).astype(np.float32)
-    out = rgb.copy()
-    out[where] = np.clip(rgb[where] + noise + 0.5, 0, 255).astype(np.uint8)
+def _developed(
+    linear: Float[ndarray, "a b 3"], where: Bool[ndarray, "h w"], erasure: Erasure
+) -> UInt8[ndarray, "h w 3"]:
+    """Return the window: the box of a finished picture with grain ``where`` it was drawn, the photo around it and where
+    something stands in front."""
+    subject, box = erasure.subject, erasure.box
+    drawn, rgb = where[box], to_srgb(linear)
+    noise = erasure.grain[drawn] * (GRAIN * erasure.sigma).astype(np.float32)
+    rgb[drawn] = np.clip(rgb[drawn] + noise + 0.5, 0, 255).astype(np.uint8)
+    hidden = subject.hidden[box]
+    rgb[hidden] = subject.rgb[box][hidden]
+    out = subject.rgb.copy()
+    out[box] = rgb
     return out
 
 

@@ -12,7 +12,7 @@ from a3dgen.erasure.hole import Hole
 from a3dgen.erasure.subject import Subject
 from a3dgen.inpainters.exemplar import fill as exemplar
 from a3dgen.lighting.srgb import to_linear
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate
 
 PLATE, LOCAL, AUTO = "plate", "local", "auto"
 SEAM = 9.0
@@ -67,12 +67,14 @@ def _seam(subject: Subject, left: Bool[ndarray, "h w"], hole: Hole) -> float:
     """Return how far the plate just inside the rim is from the photo just outside, median over the rim, grey steps."""
     if subject.plate is None or subject.plate_hole is None:
         return float("inf")
-    inside = left & subject.plate_hole & ~dilate(~left, 3.0)
-    outside = dilate(left, 6.0) & ~dilate(left, 1.0) & ~hole.avoid
+    box = around(left, 16)
+    left, plate_hole = left[box], subject.plate_hole[box]
+    inside = left & plate_hole & ~dilate(~left, 3.0)
+    outside = dilate(left, 6.0) & ~dilate(left, 1.0) & ~hole.avoid[box]
     if inside.sum() < 20 or outside.sum() < 20:
         return float("inf")
-    near_out = _spread(subject.rgb, outside)
-    near_in = _spread(subject.plate, left & subject.plate_hole)
+    near_out = _spread(subject.rgb[box], outside)
+    near_in = _spread(subject.plate[box], left & plate_hole)
     rim = dilate(outside, 4.0) & left
     return float(np.median(np.abs(near_out - near_in).mean(-1)[rim])) if rim.any() else float("inf")
 
@@ -83,10 +85,18 @@ def _spread(rgb: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> Float[
     return cv2.GaussianBlur(rgb.astype(np.float32) * where[..., None], (0, 0), 3) / weight[..., None]
 
 
-def mixed(subject: Subject, filled: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"]) -> Float[ndarray, "h w 3"]:
-    """Return linear light: the fill in the hole, half a pixel soft at its edge, the photo elsewhere."""
-    soft = cv2.GaussianBlur(hole.astype(np.float32), (0, 0), 0.7)
-    soft[~dilate(~hole, 2.0)] = 1
-    return np.where(
-        hole[..., None], to_linear(filled) * soft[..., None] + subject.linear * (1 - soft[..., None]), subject.linear
-    ).astype(np.float32)
+def mixed(
+    subject: Subject, filled: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"], box: tuple[slice, slice]
+) -> Float[ndarray, "h w 3"]:
+    """Return linear light: the fill in the hole, half a pixel soft at its edge, the photo elsewhere.
+
+    Args:
+        box: rows and columns that hold the hole.
+    """
+    inside = hole[box]
+    soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
+    soft[~dilate(~inside, 2.0)] = 1
+    soft = (soft * inside)[..., None]
+    out = subject.linear.copy()
+    out[box] = to_linear(filled[box]) * soft + subject.linear[box] * (1 - soft)
+    return out

@@ -52,7 +52,7 @@ def cut_border(
         return first
     lab = cv2.cvtColor(cv2.GaussianBlur(rgb[part], (0, 0), 0.7), cv2.COLOR_RGB2LAB).astype(np.float32)
     signed = np.where(a, distance_to(b), -distance_to(a))
-    score = _colour_score(lab, a & ~unsure, b & ~unsure, reach) + 1.5 * np.clip(signed / max(band, 1), -1, 1)
+    score = colour_score(lab, a & ~unsure, b & ~unsure, reach) + 1.5 * np.clip(signed / max(band, 1), -1, 1)
     score = np.where(unsure, np.clip(score, -_FURTHEST, _FURTHEST), np.where(a, 50.0, -50.0))
     moved = _minimum_cut(score, lab, unsure, union[part])
     out = first.copy()
@@ -60,7 +60,7 @@ def cut_border(
     return out
 
 
-def _colour_score(
+def colour_score(
     lab: Float[ndarray, "h w 3"], a: Bool[ndarray, "h w"], b: Bool[ndarray, "h w"], reach: float
 ) -> Float[ndarray, "h w"]:
     """Return the log-likelihood ratio of the two local colour models, positive for ``a``."""

@@ -6,20 +6,31 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.erasure.gear import Gear
-from a3dgen.erasure.limb_pixels import LimbPixels
+from a3dgen.erasure.graph_cut import colour_score
+from a3dgen.erasure.limb_pixels import LimbPixels, joined
 from a3dgen.erasure.stump_skin import StumpSkin
 from a3dgen.erasure.subject import Subject
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate, union
 
 # Shares of the person's height.
 RIM, RIM_DETECTED, RIM_END = 0.02, 0.03, 0.045
 """The limb's mask is grown by this: a source's, a detector's, and any about hand and foot (gloves, boots)."""
 END_LEVEL = 1.85
 """Limb coordinate from which hand and foot begin."""
+SURE_PX, SURE = 2.5, 0.006
+"""The rim this near to the limb is always filled, px and share of the height."""
+ALIKE = -1.5
+"""Farther out, what the background's colours explain better than the limb's by this (nats) stays the photo's."""
+DARKER = 12.0
+"""Ground this much darker (Lab) beside the limb's shadow belongs to it."""
+STRANGE = 20.0
+"""Squared distance from the background's colours (in its own variances, three channels) beyond which a pixel about hand
+or foot is none of it."""
+_LEAST = 12.0
 _OPAQUE = 0.97
 _THIN_AT_END = 0.13
 _MOSTLY = 0.55
@@ -30,7 +41,7 @@ class Hole:
     """``mask``: pixels to fill. ``avoid``: never copied. ``behind``: of ``mask``, where the own body lies behind.
 
     background, neighbours: share of the rim that is background, and other people. rim_gradient: structure
-    there, grey steps a px.
+    there, grey steps a px. gain: how much more the limb differs from the background than the background varies, dB.
     """
 
     mask: Bool[ndarray, "h w"]
@@ -39,6 +50,7 @@ class Hole:
     background: float
     neighbours: float
     rim_gradient: float
+    gain: float
 
 
 def limb_hole(
@@ -53,12 +65,60 @@ def limb_hole(
     replaced = _replaced(subject, limb, skin)
     grown = dilate(pixels | replaced, max(2.5, (RIM if subject.has_mask else RIM_DETECTED) * height))
     grown |= dilate(pixels & (limb.level > END_LEVEL), RIM_END * height)
+    grown = _tight(subject, limb, replaced, grown, shadow)
     thin = _held_thin(subject, pixels, end)
     grown |= dilate(thin | (gear.leaves & ~limb.keep), 2.5) | dilate(shadow, 2.0)
     stays = _goes_on(gear.stays, grown) & ~dilate(pixels, 0.012 * height) & ~dilate(thin, 3.0)
     grown &= ~stays
     grown &= ~dilate(limb.keep & ~replaced, 1.0) | pixels
     return grown & ~(subject.others | subject.front)
+
+
+def _tight(
+    subject: Subject,
+    limb: LimbPixels,
+    replaced: Bool[ndarray, "h w"],
+    grown: Bool[ndarray, "h w"],
+    shadow: Bool[ndarray, "h w"],
+) -> Bool[ndarray, "h w"]:
+    """Return the grown limb without the part of its rim that looks like the background further out: that stays photo.
+
+    Local Gaussian colour models (``graph_cut``) of the limb and of what lies just beyond the rim; where they look
+    alike, the rim stays in the hole.
+    """
+    core = limb.pixels | replaced
+    sure = dilate(core, max(SURE_PX, SURE * subject.height))
+    rim = grown & ~sure
+    if not rim.any():
+        return grown
+    reach = 0.03 * subject.height
+    part = around(grown, int(2 * reach) + 4)
+    own = (subject.mine | subject.drawn.body | subject.others)[part]
+    beyond = dilate(grown[part], reach) & ~grown[part] & ~dilate(own, 2.0)
+    lab = cv2.cvtColor(cv2.GaussianBlur(subject.rgb[part], (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(np.float32)
+    score = colour_score(lab, core[part], beyond, reach)
+    kept = rim[part] & (score < ALIKE)
+    kept &= ~(dilate(shadow[part], RIM_END * subject.height) & _darker(lab[..., 0], beyond, reach))
+    ends = dilate((limb.pixels & (limb.level > END_LEVEL))[part], RIM_END * subject.height)
+    kept &= ~(ends & dilate(_strange(lab, beyond, reach), 1.5))
+    kept &= ~dilate(rim[part] & (score > -ALIKE), 1.5)
+    out = grown.copy()
+    out[part] &= ~kept
+    return joined(out, sure)
+
+
+def _darker(light: Float[ndarray, "h w"], ground: Bool[ndarray, "h w"], reach: float) -> Bool[ndarray, "h w"]:
+    """Return the pixels darker than the ground near them: the limb's shadow goes on up to the limb."""
+    weight = cv2.GaussianBlur(ground.astype(np.float32), (0, 0), reach) + 1e-4
+    return light < cv2.GaussianBlur(light * ground, (0, 0), reach) / weight - DARKER
+
+
+def _strange(lab: Float[ndarray, "h w 3"], ground: Bool[ndarray, "h w"], reach: float) -> Bool[ndarray, "h w"]:
+    """Return the pixels unlike the background near them, whatever they are: laces, cuffs, fingers beyond the mask."""
+    weight = cv2.GaussianBlur(ground.astype(np.float32), (0, 0), reach)[..., None] + 1e-4
+    mean = cv2.GaussianBlur(lab * ground[..., None], (0, 0), reach) / weight
+    square = cv2.GaussianBlur(lab * lab * ground[..., None], (0, 0), reach) / weight
+    return ((lab - mean) ** 2 / (np.maximum(square - mean * mean, 0) + _LEAST)).sum(-1) > STRANGE
 
 
 def _replaced(subject: Subject, limb: LimbPixels, skin: StumpSkin) -> Bool[ndarray, "h w"]:
@@ -104,7 +164,7 @@ def whole_hole(subject: Subject, parts: list[tuple[LimbPixels, StumpSkin, Gear, 
     mask, behind, stays = (np.zeros_like(subject.outline) for _ in range(3))
     for limb, _, gear, hole in parts:
         mask |= hole
-        behind |= limb.behind
+        behind |= dilate(limb.behind, 1.0)
         stays |= gear.stays
     for limb, skin, _, _ in parts:
         mask[skin.crop] &= ~(skin.alpha > _OPAQUE)
@@ -116,13 +176,42 @@ def whole_hole(subject: Subject, parts: list[tuple[LimbPixels, StumpSkin, Gear, 
     avoid = blocked | (stays & ~mask)
     rim = dilate(mask, 5.0) & ~mask & ~blocked
     neighbours = float((dilate(subject.others, 2.0) & skirt).sum() / max(int(skirt.sum()), 1))
-    return Hole(mask, avoid & ~mask, mask & dilate(behind, 1.0), background, neighbours, _structure(subject, rim))
+    pixels = union((limb.pixels for limb, _, _, _ in parts), mask.shape) & mask
+    gain = _gain(subject, pixels, rim)
+    return Hole(mask, avoid & ~mask, mask & behind, background, neighbours, _structure(subject, rim), gain)
+
+
+def _gain(subject: Subject, limb: Bool[ndarray, "h w"], rim: Bool[ndarray, "h w"]) -> float:
+    """Return the limb's contrast to the background near it over the background's own spread there, dB.
+
+    What a fill can be expected to gain: an error twice the background's variance takes the place of the limb's
+    squared contrast.
+    """
+    if not limb.any() or not rim.any():
+        return 0.0
+    reach = 0.03 * subject.height
+    both = limb | rim
+    part = around(both, 0)
+    rgb, inside, here = subject.rgb[part].astype(np.float32), limb[part], rim[part]
+
+    def near(v: ndarray) -> ndarray:
+        return cv2.GaussianBlur(v, (0, 0), reach)
+
+    weight = near(here.astype(np.float32))[..., None] + 1e-4
+    mean = near(rgb * here[..., None]) / weight
+    spread = np.maximum(near(rgb * rgb * here[..., None]) / weight - mean * mean, 0)
+    seen = inside & (weight[..., 0] > 0.01)
+    if not seen.any():
+        return 0.0
+    contrast = float(((rgb - mean)[seen] ** 2).mean())
+    return float(10 * np.log10(max(contrast, 1.0) / (2 * float(np.median(spread[seen].mean(-1))) + 4.0)))
 
 
 def _structure(subject: Subject, rim: Bool[ndarray, "h w"]) -> float:
     """Return the 90th percentile of the smoothed gradient on a rim, grey steps a px."""
     if not rim.any():
         return 0.0
-    grey = cv2.GaussianBlur(cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2GRAY), (0, 0), 1.5).astype(np.float32)
+    box = around(rim, 8)
+    grey = cv2.GaussianBlur(cv2.cvtColor(subject.rgb[box], cv2.COLOR_RGB2GRAY), (0, 0), 1.5).astype(np.float32)
     slope = np.hypot(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)) / 8
-    return float(np.percentile(slope[rim], 90))
+    return float(np.percentile(slope[rim[box]], 90))

@@ -14,7 +14,7 @@ from a3dgen.erasure.graph_cut import cut_border
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGIONS, Region
-from a3dgen.removal.mask_ops import dilate, distance_to
+from a3dgen.removal.mask_ops import around, dilate, distance_to
 
 TORSO_LEVEL = 0.05
 """Level beyond which a limb is erased that closes over the torso."""
@@ -87,16 +87,16 @@ def select(subject: Subject, region: int, residual: float, cut: DrawnCut) -> Lim
     body = subject.mine | drawn.body
     reach = SOURCE_REACH if subject.has_mask else REACH
     found = (body & (drawn.away <= REACH * height)) | (subject.outline & (drawn.away <= reach * height))
-    pixels = _joined(found & beyond & ~subject.others, own)
+    pixels = joined(found & beyond & ~subject.others, own)
     keep = subject.mine & ~pixels
-    main = _joined(keep, drawn.body & ~beyond & subject.outline)
+    main = joined(keep, drawn.body & ~beyond & subject.outline)
     loose = keep & ~main
     if loose.any() and pixels.any() and main.any():
         pixels = pixels | (loose & (distance_to(pixels) < distance_to(main)))
     pixels, keep = _smoothed(subject, pixels)
     border = cut_border(subject.rgb, pixels & (level > tip + 0.1), keep & (level < -0.5), _BAND * height, 0.03 * height)
     pixels = (pixels & ~((level > tip + 0.1) & ~border)) | border
-    pixels = _joined(pixels, own)
+    pixels = joined(pixels, own)
     keep = subject.mine & ~pixels
     near = (cut.part >= 0) & ~np.isin(cut.part, r.joints) & (cut.part != r.segment[0])
     return LimbPixels(r, limb, tip, level, own, pixels, keep, pixels & near & ~cut.cap, cut.cap)
@@ -104,18 +104,21 @@ def select(subject: Subject, region: int, residual: float, cut: DrawnCut) -> Lim
 
 def _smoothed(subject: Subject, pixels: Bool[ndarray, "h w"]) -> tuple[Bool[ndarray, "h w"], Bool[ndarray, "h w"]]:
     """Smooth the border between limb and the rest of the person: the drawn labels are ragged there."""
-    keep = subject.mine & ~pixels
-    both = pixels | keep
-    zone = dilate(pixels, 0.03 * subject.height) & both
+    mine = subject.mine
+    if not pixels.any():
+        return pixels, mine
+    sigma = max(1.0, _SMOOTHING * subject.height)
+    box = around(pixels, int(0.03 * subject.height + 4 * sigma) + 2)
+    inside, keep = pixels[box], (mine & ~pixels)[box]
+    both = inside | keep
+    zone = dilate(inside, 0.03 * subject.height) & both
+    limb, rest = (cv2.GaussianBlur(m.astype(np.float32), (0, 0), sigma) for m in (inside, keep))
+    out = pixels.copy()
+    out[box] = np.where(zone, limb > rest, inside) & both
+    return out, mine & ~out
 
-    def soft(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
-        return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(1.0, _SMOOTHING * subject.height))
 
-    pixels = np.where(zone, soft(pixels) > soft(keep), pixels) & both
-    return pixels, subject.mine & ~pixels
-
-
-def _joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+def joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """Return the components of a mask that touch ``seed``."""
     _, labels = cv2.connectedComponents(mask.astype(np.uint8))
     chosen = np.zeros(int(labels.max()) + 1, bool)

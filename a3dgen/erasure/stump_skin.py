@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,14 +14,18 @@ from a3dgen.erasure.stump_frame import StumpFrame
 from a3dgen.erasure.subject import LUMINANCE, Subject
 from a3dgen.geometry.limbs import smoothstep
 
-BARE, CLOTH, PINNED = "bare", "cloth", "pinned"
-EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0}
+BARE, CLOTH, PINNED, ROLLED = "bare", "cloth", "pinned", "rolled"
+EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0, ROLLED: 6.0}
 """Superellipse exponent of the outline by what covers the end."""
 JUMP = 16.0
 """Colours on both sides of the cut that differ more (Lab) are two materials: the end is then mirrored from above."""
 SKIN_SHARE = 0.55
-PINNED_SHARE = 0.3
+PINNED_SHARE, ROLLED_SHARE = 0.3, 0.2
 """Of ends in cloth, where any cover may be drawn."""
+CUFF = 0.5
+"""Height of a rolled cuff, shares of the limb's half width."""
+THICKEST = 0.5
+"""Cloth reaches at most this far beyond the body, shares of its half width."""
 _SOFT = 1.3
 """The outline's edge is this soft, px: as soft as a lens makes it."""
 _EDGE = 2.2
@@ -34,7 +38,7 @@ class StumpSkin:
 
     Attributes:
         crop: rows and columns of the window. alpha: opacity. solid: where it is opaque. color: linear light.
-        cover: bare, cloth or pinned. beyond: px along the limb past the cut. zone: where the limb is reworked.
+        cover: bare, cloth, pinned or rolled. beyond: px along the limb past the cut. zone: where the limb is reworked.
         colour_step: change of colour at the cut, Lab.
     """
 
@@ -59,14 +63,19 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
     """Draw the end of the residual limb; nothing where the torso's own pixels close it (Shoulder, Hip).
 
     Args:
-        cover: bare, cloth or pinned; ``auto``: bare or cloth by the colours at the cut; ``any``: cloth may be pinned.
+        cover: bare, cloth, pinned or rolled; ``auto``: bare or cloth by the colours at the cut; ``any``: cloth may be
+            pinned or rolled.
     """
     grid = _Grid.of(subject, limb, frame)
     if cover in ("auto", "any"):
         skin = grid.here & (grid.t > -frame.half)
         share = float(is_skin(subject.rgb[grid.crop][skin]).mean()) if skin.any() else 0.0
-        cloth = PINNED if cover == "any" and rng.random() < PINNED_SHARE else CLOTH
+        drawn = rng.random() if cover == "any" else 1.0
+        cloth = PINNED if drawn < PINNED_SHARE else ROLLED if drawn < PINNED_SHARE + ROLLED_SHARE else CLOTH
         cover = BARE if share > SKIN_SHARE else cloth
+    if cover != BARE:  # cloth closes over the tip with the thickness it has at the sides
+        thick = float(np.clip(frame.half - frame.mesh_half, 0, THICKEST * frame.mesh_half))
+        frame = replace(frame, height=frame.height + thick)
     outline = _Outline.of(grid, frame, EXPONENT[cover])
     step, mirror = _colour_steps(subject, grid, frame, outline.arc[-1])
     if not limb.region.cuttable:
@@ -232,8 +241,10 @@ def _shading(
 
 
 def _folds(grid: _Grid, frame: StumpFrame, cover: str, rng: np.random.Generator) -> Float[ndarray, "h w"]:
-    """Creases of cloth gathered at the end; for pinned cloth the edge of a fold across."""
+    """Creases of cloth gathered at the end; for pinned cloth the edge of a fold across, for rolled cloth its cuff."""
     t, s, half = grid.t, grid.s - frame.middle, frame.half
+    if cover == ROLLED:
+        return _cuff(t - (frame.height - CUFF * half), CUFF * half, rng.uniform(0.85, 1.0))
     angle = np.arctan2(s, np.maximum(1.8 * half - (t - frame.height + 1.2 * half), 0.2 * half))
     fade = smoothstep((t + 1.2 * half) / (1.4 * half))
     out = np.ones_like(t)
@@ -245,6 +256,14 @@ def _folds(grid: _Grid, frame: StumpFrame, cover: str, rng: np.random.Generator)
         out *= 1 - 0.35 * np.exp(-0.5 * edge**2)
         out *= np.where(edge > 0, 1 + 0.05 * np.exp(-np.maximum(edge, 0) / 6), 1)
     return out
+
+
+def _cuff(above: ndarray, high: float, bright: float) -> Float[ndarray, "h w"]:
+    """Return the shading of a roll of cloth: round like a cylinder laid across, with a dark seam where it begins."""
+    v = np.clip(2 * above / max(high, 1e-3) - 1, -1, 1)
+    roll = 0.72 + 0.33 * bright * np.sqrt(1 - 0.9 * v**2)
+    seam = 1 - 0.4 * np.exp(-0.5 * (above / max(0.06 * high, 0.8)) ** 2)
+    return np.where(above > 0, roll, 1.0) * seam
 
 
 def _scar(grid: _Grid, frame: StumpFrame, outline: _Outline, rng: np.random.Generator) -> Float[ndarray, "h w 3"]:

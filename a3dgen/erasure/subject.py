@@ -85,6 +85,11 @@ class Subject:
         """Every pixel that may show the person: mask and outline at the edges."""
         return self.outline | self.fine
 
+    @property
+    def hidden(self) -> Bool[ndarray, "h w"]:
+        """Pixels that show something or somebody in front of the person."""
+        return self.front | (self.others & ~self.outline)
+
 
 def load_subject(
     person: dict[str, Any], fitted: dict[str, Any], plate: dict[str, Any] | None, context: Context

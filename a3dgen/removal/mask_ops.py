@@ -54,6 +54,13 @@ def dilate(mask: Bool[ndarray, "h w"], radius: float) -> Bool[ndarray, "h w"]:
     return out
 
 
+def around(mask: Bool[ndarray, "h w"], margin: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a mask's box (not empty) and ``margin`` px around it, inside the picture."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    y, x = (slice(max(0, int(v[0]) - margin), int(v[-1]) + margin + 1) for v in (rows, cols))
+    return y, x
+
+
 def union(parts: Iterable[Any], shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
     """Return the union of masks, all false for none."""
     out = np.zeros(shape, bool)

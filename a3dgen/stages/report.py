@@ -63,6 +63,7 @@ class Facts:
     regions: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
     devices: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
     subsets: Counter[str] = field(default_factory=Counter)
     errors: dict[str, array[float]] = field(default_factory=dict)
     entries: list[tuple[float, Entry]] = field(default_factory=list)
@@ -131,6 +132,7 @@ def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> No
         for i, key in enumerate(shard.renders.key):
             k = label(shard.plans.removed[rows[key]])
             facts.regions[_INTACT if k == INTACT else REGION_NAMES[k]] += 1
+            facts.modes[str(shard.renders.mode[i])] += 1
             facts.states.update(STATE_NAMES[s] for s in shard.renders.state[i])
             facts.devices.update(d.type.replace("_", " ") for d in devices_from_json(shard.plans.devices[rows[key]]))
     facts.subsets.update(shard.persons.subset)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from single_cut import single
+from single_cut import BARS, single
 
 from a3dgen.amputation.rebuild import BodyFit
 from a3dgen.core.rng import generator_for
@@ -27,7 +27,7 @@ LIMBS = ("left_hand", "right_elbow", "left_foot", "right_knee")
 @pytest.fixture(scope="module")
 def erased(subject):
     """Region -> its erasure; all are admitted."""
-    found = {n: erase(subject, single(n), Bars(), generator_for(0, "erase", n)) for n in LIMBS}
+    found = {n: erase(subject, single(n), BARS, generator_for(0, "erase", n)) for n in LIMBS}
     for name, result in found.items():
         assert isinstance(result, Erasure), f"{name}: {result}"
     return found
@@ -72,7 +72,7 @@ def test_the_end_lies_at_the_tip_of_the_labels(erased, subject) -> None:
 def test_twins_share_the_filled_background_to_the_byte(name, erased) -> None:
     result = erased[name]
     amputee, twin = amputated(result), restored(result)
-    drawn = dilate(amputee.drawn | twin.drawn, 3.0)
+    drawn = dilate(amputee.drawn | twin.drawn, 1.5)
     background = result.hole.mask & ~drawn
     assert background.sum() > 20
     assert np.array_equal(amputee.rgb[background], twin.rgb[background])
@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_bytes(erased, subject, stage, body) -> Non
 
     again = prepare(stage.scene, stage.fit, stage.K, body)
     for name in LIMBS[:2]:
-        result = erase(again, single(name), Bars(), generator_for(0, "erase", name))
+        result = erase(again, single(name), BARS, generator_for(0, "erase", name))
         assert np.array_equal(amputated(result).rgb, amputated(erased[name]).rgb)
         assert np.array_equal(restored(result).rgb, restored(erased[name]).rgb)
 
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bytes(erased, subject, stage, body) -> Non
 def test_two_limbs_leave_at_once(subject) -> None:
     cut = single("left_hand")
     both = replace(cut, removed=cut.removed | single("right_knee").removed, residual=np.full(12, 0.55))
-    result = erase(subject, both, Bars(), generator_for(0, "erase", "two"))
+    result = erase(subject, both, BARS, generator_for(0, "erase", "two"))
     assert isinstance(result, Erasure), str(result)
     assert len(result.ends) == 2
     shown = amputated(result)
@@ -133,7 +133,7 @@ def test_a_fit_off_its_clicks_is_moved_onto_them_and_else_refused(stage, body) -
 
     off[wrist] = scene.keypoints[wrist] + (0.5 * height, 0)
     far = prepare(replace(scene, keypoints=off), stage.fit, stage.K, body)
-    found = erase(far, single("left_hand"), Bars(), generator_for(0, "erase", "x"))
+    found = erase(far, single("left_hand"), BARS, generator_for(0, "erase", "x"))
     assert "off its keypoints" in str(found)
 
 
@@ -183,5 +183,5 @@ def test_a_turned_limb_is_refused_for_its_foreshortening(stage, body) -> None:
     fit = BodyFit(pose, stage.fit.betas, stage.fit.transl)
     keypoints = project(pose_body(body, pose, fit.betas, fit.transl).keypoints, stage.K)
     found = prepare(replace(stage.scene, keypoints=keypoints), fit, stage.K, body)
-    result = erase(found, single("left_hand"), Bars(), generator_for(0, "e", ""), strict=False)
+    result = erase(found, single("left_hand"), BARS, generator_for(0, "e", ""), strict=False)
     assert "foreshortened" in str(result if isinstance(result, Admission) else result.admission)
