@@ -137,7 +137,7 @@ class CloudFitter:
         o, f = self.options, self.fitter
         how = f.settings._replace(kept=max(o.kept, f.settings.kept), margin=max(o.margin, f.settings.margin))
         first = np.zeros((0, num_variables(f.model))) if first is None else np.ascontiguousarray(first, np.float64)
-        pool = search(f.model, f.prior, f.evidence(seen), f.starts, float(seen.size), how, first)
+        pool = search(f.model, f.prior, f.evidence(seen), f.starts_for(seen), float(seen.size), how, first)
         found = [pool.variables[i] for i in distinct_minima(pool, DIFFERENT, o.minima)] if pool.costs else []
         return [*found, *first]
 

@@ -14,7 +14,7 @@ from numpy import ndarray
 from a3dgen.core.errors import Rejected
 from a3dgen.fit.cloud_result import CloudFit, CloudOptions
 from a3dgen.fit.evidence import Evidence, Views, no_views
-from a3dgen.fit.initial import make_starts, place, place_points
+from a3dgen.fit.initial import Starts, make_starts, place, place_points
 from a3dgen.fit.kinematics import Workspace, workspace
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
@@ -103,6 +103,7 @@ class Observation:
             noise. cloud_origin: (3,) m, where the sensor was; None = in the camera, NaN = several sensors.
         removed, residual: (12,) limbs the person lacks, and where their stumps end; they matter for clouds only.
         others: what further cameras saw at the same instant; only where the focal length is known.
+        inverted: the person stands on their head or hands: starts and prior take gravity the other way.
     """
 
     pixels: Float[ndarray, "44 2"]
@@ -118,6 +119,7 @@ class Observation:
     cloud_origin: Float[ndarray, "3"] | None = None
     removed: Bool[ndarray, "12"] | None = None
     residual: Float[ndarray, "12"] | None = None
+    inverted: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class Fitter:
             points=flat(np.nan_to_num(seen.points)),
             point_weight=flat(1 / seen.point_sd),
             robust=float(self.options.robust),
-            down=DOWN,
+            down=-DOWN if seen.inverted else DOWN,
             anchor=anchor,
             anchor_weight=weight,
             free=free,
@@ -219,9 +221,17 @@ class Fitter:
             if quick
             else self.settings
         )
-        pool = search(self.model, self.prior, ev, self.starts, float(seen.size), how, first)
+        pool = search(self.model, self.prior, ev, self.starts_for(seen), float(seen.size), how, first)
         found = self.collect(pool)
         return found if seen.cloud is None or quick else self.clouds.fit(seen, found, first)
+
+    def starts_for(self, seen: Observation) -> Starts:
+        """Return the headings to search from: upright, or upside down."""
+        return self._inverted_starts if seen.inverted else self.starts
+
+    @functools.cached_property
+    def _inverted_starts(self) -> Starts:
+        return make_starts(self.model, self.prior, -DOWN)
 
     @functools.cached_property
     def clouds(self) -> Any:

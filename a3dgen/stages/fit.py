@@ -21,6 +21,7 @@ from a3dgen.fit.checks import Gate, check_fit
 from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config, cloud_options, solver_options
 from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
+from a3dgen.fit.inverted import fit_upright_or_inverted
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
 from a3dgen.fit.observe import observe, reprojection
@@ -29,7 +30,7 @@ from a3dgen.fit.swaps import face_seen, refuse_swapped
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 
-VERSION = 6
+VERSION = 7
 
 
 def user_files(config: Config) -> list[Path]:
@@ -181,6 +182,10 @@ def fit_row(
     """
     fitter = get_fitter(config, body, bool(persons.K_known[i]))
     seen = replace(observe(config, persons, i), anchor=anchor)
+    if fit is None:
+        start, labels = start_from_outside(config, fitter, persons, i, seen), replace(seen, cloud=None)
+        labels, fit = fit_upright_or_inverted(fitter, labels, start)
+        seen = replace(seen, inverted=labels.inverted)
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
     return row_of(config, fitter, persons, i, seen, fit)
 
