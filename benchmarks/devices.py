@@ -41,6 +41,7 @@ KINDS = (
     ("transtibial", "none"), ("transtibial", "cane"), ("transfemoral", "none"), ("transfemoral", "crutch"),
     ("", "crutches"), ("blade", "none"), ("bilateral", "none"), ("", "cane"), ("", "wheelchair"),
     ("transtibial", "wheelchair"), ("transradial", "none"), ("transhumeral", "none"), ("hook", "none"),
+    ("", "axillary"),
 )  # fmt: skip
 """What is placed, in turn: prosthesis, aid."""
 ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook"}

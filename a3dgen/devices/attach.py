@@ -109,8 +109,12 @@ def _held(place: Place) -> Attached:
     girth = crutches.girth_at(place.owned("elbow"), elbow, wrist)
     tip, up = np.array(device.tip), np.array(device.up)
     hold = crutches.Hold(grip, turn[:, 2], elbow, wrist, girth, tip, up)
-    make = crutches.cane if device.type == "cane" else crutches.forearm_crutch
-    parts, points = make(hold, device.colours[0])
+    if device.type == "axillary_crutch":
+        pad = crutches.pad_at(grip, tip, up, float(device.frame["pad"]))
+        parts, points = crutches.axillary_crutch(hold, device.colours[0], pad)
+    else:
+        make = crutches.cane if device.type == "cane" else crutches.forearm_crutch
+        parts, points = make(hold, device.colours[0])
     return Attached(device, place.label, tuple(parts), points)
 
 

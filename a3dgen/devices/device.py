@@ -17,9 +17,9 @@ PROSTHESES = {"transtibial": "foot", "transfemoral": "knee", "transradial": "han
 LEGS = ("transtibial", "transfemoral")
 DISTAL = ("transtibial", "transradial")
 """Prostheses whose socket is on the second segment of the limb, shank or forearm."""
-AIDS = ("forearm_crutch", "cane", "wheelchair")
+AIDS = ("forearm_crutch", "axillary_crutch", "cane", "wheelchair")
 TYPES = (*PROSTHESES, *AIDS)
-GRIPPED = ("forearm_crutch", "cane")
+GRIPPED = ("forearm_crutch", "axillary_crutch", "cane")
 """Aids that a hand holds."""
 ENDS = ("foot", "blade", "hook", "hand")
 COVERS = ("bare", "rolled", "trousers")
@@ -48,7 +48,8 @@ class Device:
         finish: of a socket: ``carbon``, ``skin``, or a fabric laminated into it. colours: sRGB of frame or finish.
         cosmetic: the prosthesis has a cover in the form of the sound limb.
         tip: camera frame, m: where a crutch or cane stands. up: against gravity there.
-        frame: measures of a wheelchair, m, and ``turn`` (9,) and ``at`` (3,), its place in the camera frame.
+        frame: measures of a wheelchair, m, and ``turn`` (9,) and ``at`` (3,), its place in the camera frame; of an
+            axillary crutch ``pad``, height of its pad above its tip, m.
     """
 
     type: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from a3dgen.devices.device import Device
 from a3dgen.devices.sampling import DevicesConfig, Drawn
 from a3dgen.fit.chain import Goals, solve
 from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints, skinning_transforms
-from a3dgen.geometry.devices.crutches import SHAFT_M
+from a3dgen.geometry.devices.crutches import SHAFT_M, Hold, axillary_crutch, pad_at
 from a3dgen.geometry.devices.grip import Grip, closed_hands
 from a3dgen.geometry.devices.sweep import unit
 from a3dgen.geometry.mesh import skin, vertex_normals
@@ -36,6 +36,10 @@ HANGING = np.radians(68)
 SPREADS = (0.16, 0.24, 0.33)
 """How far sideways the arm goes, by its length: the next one is tried where the device would touch the body."""
 TIP_AHEAD_M, TIP_ASIDE_M = 0.15, 0.10
+UNDERARM_SPREADS = ((-0.02, 0.11), (0.03, 0.14), (-0.05, 0.08), (0.07, 0.18))
+AXILLA_BELOW, PAD_SOFT_M = 0.40, 0.015
+"""How far the axilla lies below the shoulder's centre, by the upper arm's length; how deep an underarm pad may lie in
+the body, m."""
 ARM_INSIDE_M = 0.010
 """The arm may lie so much deeper in the body than in the fit."""
 
@@ -102,10 +106,11 @@ class Person:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Vertices that postures ask about: the soles, the arms (thinned), the rest of the body."""
+    """Vertices that postures ask about: the soles, forearms and hands (thinned), upper arms, the rest of the body."""
 
     feet: Mapping[str, ndarray]
     arms: Mapping[str, ndarray]
+    upper: Mapping[str, ndarray]
     trunk: ndarray
 
 
@@ -128,6 +133,7 @@ def _rows(body: BodyData) -> _Rows:
         return _Rows(
             {s: rows(f"{s}_ankle", f"{s}_foot")[::2] for s in sides},
             {s: rows(f"{s}_elbow", f"{s}_wrist", f"{s}_hand")[::9] for s in sides},
+            {s: rows(f"{s}_shoulder", f"{s}_collar")[::2] for s in sides},
             trunk[::2],
         )
 
@@ -185,23 +191,39 @@ def pose_with_aids(
     before = person.pose.copy()
     plant(person)
     trunk = Trunk.of(person)
-    devices = tuple(_held(config, person, grip, device, trunk, np.radians(drawn.elbow)) for device in drawn.aids())
+    devices = _all_held(config, person, grip, trunk, drawn)
     pose, transl = person.camera()
     reposed: Bool[ndarray, "24"] = (np.abs(person.pose - before) > 0).any(1)
     pose[~reposed] = np.asarray(fit["pose"], np.float64)[~reposed]
     return {"pose": pose, "transl": transl, "reposed": reposed}, devices
 
 
+def _all_held(config: DevicesConfig, person: Person, grip: Grip, trunk: Trunk, drawn: Drawn) -> tuple[Device, ...]:
+    """Bring the hands to what was drawn; where a body leaves no room below its arms for axillary crutches, to forearm
+    crutches."""
+    planted, bend = person.pose.copy(), np.radians(drawn.elbow)
+    try:
+        return tuple(_held(config, person, grip, device, trunk, bend) for device in drawn.aids())
+    except Rejected:
+        if drawn.aid != "axillary":
+            raise
+    person.pose = planted
+    return tuple(_held(config, person, grip, d, trunk, bend) for d in replace(drawn, aid="crutches").aids())
+
+
 def _held(config: DevicesConfig, person: Person, grip: Grip, device: Device, trunk: Trunk, flexion: float) -> Device:
     """Bring one hand to its handle, the elbow bent by ``flexion`` (rad); return the device with its place in the
     camera's frame."""
     start, name, side = person.pose.copy(), device.type.replace("_", " "), device.side
-    before, why = trunk.arm_depth(person, side), ""
-    for spread in SPREADS:
+    before, why, underarm = trunk.arm_depth(person, side), "", device.type == "axillary_crutch"
+    for spread, aside in UNDERARM_SPREADS if underarm else [(s, TIP_ASIDE_M) for s in SPREADS]:
         person.pose = start.copy()
-        off, tip = _reach(person, grip, side, spread, flexion)
+        off, tip = _reach(person, grip, side, (spread, aside), flexion, underarm)
         middle, _ = handle_of(person, grip, side)
+        pad = _pad_height(person, side) if underarm else 0.0
         rod = trunk.rod_depth(middle, tip)
+        if underarm:
+            rod = max(rod, _underarm_depth(config, person, trunk, side, middle, tip, pad))
         arm = trunk.arm_depth(person, side) - before
         if off > _HANDLE_TURN:
             why = f"the arm does not reach: the handle is turned {np.degrees(off):.0f} degrees in the hand"
@@ -211,8 +233,34 @@ def _held(config: DevicesConfig, person: Person, grip: Grip, device: Device, tru
             why = f"the arm lies {1e3 * arm:.0f} mm in the body"
         else:
             place, up = person.frame @ tip + person.place, person.frame[:, 1]
-            return Device(device.type, side, colours=device.colours, tip=_rounded(place), up=_rounded(up))
+            facts = {"pad": round(pad, 5)} if underarm else {}
+            return replace(device, tip=_rounded(place), up=_rounded(up), frame=facts)
     raise Rejected(f"no posture with a {name}: {why}")
+
+
+def _pad_height(person: Person, side: str) -> float:
+    """Return how high the pad of an axillary crutch is: two to three fingers below the axilla, m above the ground."""
+    _, joints = person.kinematics()
+    shoulder, elbow = (joints[JOINT[f"{side}_{n}"]] for n in ("shoulder", "elbow"))
+    return float(shoulder[1] - AXILLA_BELOW * np.linalg.norm(elbow - shoulder) - 0.045)
+
+
+def _underarm_depth(
+    config: DevicesConfig, person: Person, trunk: Trunk, side: str, grip: ndarray, tip: ndarray, pad: float
+) -> float:
+    """Return how deep the bows of an axillary crutch lie in trunk and upper arm, m; the pad may lie deeper by
+    ``PAD_SOFT_M``."""
+    up = np.array([0.0, 1.0, 0.0])
+    axis = handle_of(person, grip=closed_hands(person.body), side=side)[1]
+    hold = Hold(grip, axis, grip, grip, 0.0, tip, up)
+    parts, _ = axillary_crutch(hold, (0, 0, 0), pad_at(grip, tip, up, pad))
+    arm = Trunk.of(person, _rows(person.body).upper[side])
+    deep = -1.0
+    for part in parts:
+        if part.name in ("bow", "pad"):
+            soft = PAD_SOFT_M - 1e-3 * config.penetration_mm if part.name == "pad" else 0.0
+            deep = max(deep, max(trunk.depth(part.vertices), arm.depth(part.vertices)) - soft)
+    return deep
 
 
 def _rounded(v: ndarray) -> tuple[float, ...]:
@@ -226,7 +274,9 @@ def handle_of(person: Person, grip: Grip, side: str) -> tuple[Float[ndarray, "3"
     return joints[k] + world[k] @ grip.handle(side), world[k][:, 2]
 
 
-def _reach(person: Person, grip: Grip, side: str, spread: float, flexion: float) -> tuple[float, ndarray]:
+def _reach(
+    person: Person, grip: Grip, side: str, place: tuple[float, float], flexion: float, underarm: bool = False
+) -> tuple[float, ndarray]:
     """Turn collar, shoulder, elbow and wrist so that the hand holds a handle; return how far that is turned in the
     hand, rad, and where the device stands.
 
@@ -238,19 +288,21 @@ def _reach(person: Person, grip: Grip, side: str, spread: float, flexion: float)
     _, joints = person.kinematics()
     shoulder, elbow, wrist, hand = (joints[JOINT[f"{side}_{n}"]] for n in ("shoulder", "elbow", "wrist", "hand"))
     upper, fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
-    fingers = unit(np.array([sign * 0.5, -0.87, 0.12]))
+    fingers = unit(np.array([sign * (0.15 if underarm else 0.5), -0.87, 0.12]))
+    spread, aside = place
     at = shoulder + _arm_reach(upper, fore, flexion) * unit(np.array([spread * sign, -1.0, 0.13]))
     handle = at + np.linalg.norm(hand - wrist) * fingers + 0.03 * np.cross((0.0, 0.0, sign), fingers)
     foot = min(joints[JOINT[f"{s}_foot"]][2] for s in ("left", "right"))
-    back = (shoulder + at) / 2 + 0.15 * unit(np.array([0.3 * sign, -0.1, -1.0]))
+    out, near_back = (1.0, 0.1) if underarm else (0.3, 0.6)  # a crutch below the arm needs room beside the trunk
+    back = (shoulder + at) / 2 + 0.15 * unit(np.array([out * sign, -0.1, -1.0]))
     k = JOINT[f"{side}_hand"]
     for movable, stay, near in ((names, (0.64, 0.08, 0.08, 0.08), 0.0015), (_NO_ELBOW[side], 0.3, _HANDLE_FREE_M)):
-        tip = np.array([handle[0] + sign * TIP_ASIDE_M, 0.0, max(foot + TIP_AHEAD_M, handle[2] + 0.04)])
+        tip = np.array([handle[0] + sign * aside, 0.0, max(foot + TIP_AHEAD_M, handle[2] + 0.04)])
         down, axis = unit(tip - handle), np.array([0.02 * sign, 0.06, 1.0])
         axis = unit(axis - (axis @ down) * down)
         goals = Goals().point(k, grip.handle(side), handle, near).direction(k, np.array([0, 0, 1.0]), axis, 10.0)
         goals.direction(k, np.array([sign, 0, 0]), fingers, 0.6)
-        goals.point(JOINT[f"{side}_elbow"], np.zeros(3), back, 0.6)
+        goals.point(JOINT[f"{side}_elbow"], np.zeros(3), back, near_back)
         person.turn(movable, goals, stay)
         if movable is names:
             _bend_elbow(person, side, flexion)
@@ -295,11 +347,11 @@ class Trunk:
     tree: cKDTree
 
     @classmethod
-    def of(cls, person: Person) -> Trunk:
-        """Return the trunk of a person as they stand or sit."""
+    def of(cls, person: Person, rows: ndarray | None = None) -> Trunk:
+        """Return the trunk of a person as they stand or sit, or other rows of vertices of them."""
         vertices = person.vertices(np.arange(len(person.skin)))
         normals = vertex_normals(vertices.astype(np.float32), person.body.mesh.faces)
-        rows = _rows(person.body).trunk
+        rows = _rows(person.body).trunk if rows is None else rows
         return cls(vertices[rows], normals[rows].astype(float), cKDTree(vertices[rows]))
 
     def depth(self, points: Float[ndarray, "n 3"]) -> float:

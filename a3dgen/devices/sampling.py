@@ -22,10 +22,10 @@ from a3dgen.geometry.regions import REGIONS, absent_joints
 from a3dgen.geometry.skeleton import JOINT
 
 USES = ("none", "balanced", "clinical")
-AID_NAMES = ("none", "cane", "crutch", "crutches", "wheelchair")
+AID_NAMES = ("none", "cane", "crutch", "crutches", "axillary", "wheelchair")
 """Kinds of aid: nothing; a cane or one forearm crutch, in the hand away from a removed leg; two forearm crutches;
-a wheelchair."""
-KINDS = (*PROSTHESES, "blade", "hook", "cosmetic", "cane", "crutch", "crutches", "wheelchair")
+two axillary crutches; a wheelchair."""
+KINDS = (*PROSTHESES, "blade", "hook", "cosmetic", "cane", "crutch", "crutches", "axillary", "wheelchair")
 LEAST_BUILD_M = legs.LEAST_BUILD_M | arms.LEAST_BUILD_M
 LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35, "hand": 0.35, "elbow": 0.45}
 """Shorter residual limbs hold no socket here."""
@@ -48,7 +48,7 @@ class DevicesConfig:
         prosthesis: share of removed legs with a prosthesis where one fits; below 0 = as ``use`` says.
         aid: share of people with a walking aid; below 0 = as ``use`` says.
         exclude: devices that are not drawn, of transtibial, transfemoral, transradial, transhumeral, blade, hook,
-            cosmetic, cane, crutch, crutches, wheelchair.
+            cosmetic, cane, crutch, crutches, axillary, wheelchair.
         cover: weight of what cloth does that would reach over a prosthesis: ``bare`` (shortened), ``rolled``, or
             ``trousers`` (worn down to the shoe; most of such samples are rejected because nothing shows).
         contact_mm: most that a grip may be off the hand, or a tip or sole off the ground.
@@ -117,13 +117,13 @@ class Drawn:
         """The sides whose hands hold something."""
         if self.aid == "none":
             return ()
-        if self.aid in ("crutches", "wheelchair"):
+        if self.aid in ("crutches", "axillary", "wheelchair"):
             return tuple(s for s in ("left", "right") if s not in self.handless)
         return (self.side,)
 
     def aids(self) -> tuple[Device, ...]:
         """Return the aids before they have a place."""
-        kind = "cane" if self.aid == "cane" else "forearm_crutch"
+        kind = {"cane": "cane", "axillary": "axillary_crutch"}.get(self.aid, "forearm_crutch")
         return tuple(Device(kind, side, colours=(self.colour,)) for side in self.hands)
 
 
@@ -215,7 +215,7 @@ def _aid(
     side = "left" if (legs[1] if legs[0] != legs[1] else numbers[0] < 0.5) else "right"
     if arms[0 if side == "left" else 1]:
         side = "right" if side == "left" else "left"
-    free = {"none": True, "crutches": not any(arms), "wheelchair": True}
+    free = {"none": True, "crutches": not any(arms), "axillary": not any(arms), "wheelchair": True}
     some = {a: w for a, w in table.items() if a not in config.exclude and free.get(a, not all(arms))}
     if len(lost) == 2 and not worn >= set(lost):  # nobody stands on no leg, or on one prosthesis alone
         some = {a: w for a, w in some.items() if a in ("none", "wheelchair")}

@@ -10,6 +10,7 @@ import trimesh
 from people import LOOK, amputee_of, fit_of
 
 from a3dgen.core.errors import Rejected
+from a3dgen.devices import posture as posture_module
 from a3dgen.devices import sitting
 from a3dgen.devices.attach import attach
 from a3dgen.devices.posture import Person, Trunk, elbow_flexion, plant, pose_with_aids
@@ -17,6 +18,7 @@ from a3dgen.devices.sampling import DevicesConfig, Drawn
 from a3dgen.devices.sitting import sit
 from a3dgen.fit.chain import Goals, solve
 from a3dgen.geometry.body import rest_joints
+from a3dgen.geometry.devices.grip import closed_hands
 from a3dgen.geometry.skeleton import JOINT
 
 CONFIG = DevicesConfig(use="balanced")
@@ -43,6 +45,49 @@ def test_hands_hold_and_tips_stand(held, body):
         assert 15 < np.degrees(elbow_flexion(amputee.posed.joints, a.device.side)) < 30
     heights = [np.array(d.tip) @ up for d in devices]
     assert abs(heights[0] - heights[1]) < 1e-4
+
+
+def test_axillary_crutches_stand_below_the_arms(body):
+    fit = fit_of(body, 20, 12, seed=1)
+    posture, devices = pose_with_aids(CONFIG, body, fit, Drawn((), "axillary"))
+    assert [d.type for d in devices] == ["axillary_crutch"] * 2
+    whole, up = amputee_of(body, fit | posture, devices=devices), np.array(devices[0].up)
+    for a in attach(body, whole, LOOK, devices).attached:
+        parts, side = {p.name: p for p in a.parts}, a.device.side
+        solids = [trimesh.Trimesh(p.vertices, p.faces, process=False) for p in a.parts]
+        assert all(s.is_watertight and s.volume > 0 for s in solids)
+        shoulder, elbow = (whole.posed.joints[JOINT[f"{side}_{n}"]] for n in ("shoulder", "elbow"))
+        top = float((parts["pad"].vertices @ up).max())
+        assert 0.08 < shoulder @ up - top < 0.20
+        out = shoulder - whole.posed.joints[JOINT["left_shoulder" if side == "right" else "right_shoulder"]]
+        assert (elbow - parts["pad"].vertices.mean(0)) @ out > 0  # the arm is outside
+        lowest = min(float((p.vertices @ up).min()) for p in a.parts)
+        assert lowest == pytest.approx(np.array(a.device.tip) @ up, abs=1e-5)
+        assert np.degrees(elbow_flexion(whole.posed.joints, side)) == pytest.approx(23, abs=0.1)
+
+
+def test_who_has_no_room_below_the_arms_gets_forearm_crutches(body, monkeypatch):
+    monkeypatch.setattr(posture_module, "_underarm_depth", lambda *a: 0.05)
+    _, devices = pose_with_aids(CONFIG, body, fit_of(body, 20, 12, seed=1), Drawn((), "axillary"))
+    assert [d.type for d in devices] == ["forearm_crutch"] * 2
+
+
+def test_tips_stand_on_the_photos_ground(held, body):
+    fit, _, devices = held
+    person = Person.of(body, fit)
+    for device in devices:
+        assert (np.array(device.tip) - person.place) @ person.frame[:, 1] == pytest.approx(0, abs=1e-4)
+
+
+def test_the_handle_lies_in_the_palm(body):
+    """The middle of the handle is on the palm's side of the hand's joint, and no finger is in it."""
+    grip = closed_hands(body)
+    for side in ("left", "right"):
+        assert grip.handle(side)[1] < -0.015
+        rows = body.mesh.weights.argmax(1) == JOINT[f"{side}_hand"]
+        local = (body.mesh.vertices + grip.of((side,)))[rows] - body.joints_template[JOINT[f"{side}_hand"]]
+        away = np.linalg.norm((local - grip.handle(side))[:, :2], axis=1)
+        assert away.min() > 0.0125
 
 
 def test_only_what_must_move_moves(held):

@@ -14,6 +14,7 @@ from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE
 from a3dgen.devices.device import (
     AID_POINTS,
     DOFFED,
+    GRIPPED,
     NO_LIMB_LOST,
     POINTS,
     PROSTHESES,
@@ -32,7 +33,7 @@ from a3dgen.io.regular import leaves
 PROJECTION_PX = 0.5
 GROUND_M = 0.005
 """Tips stand on one plane to this."""
-_HAND_POINTS = {"forearm_crutch": ("grip", "tip"), "cane": ("grip", "tip")}
+_HAND_POINTS = dict.fromkeys(GRIPPED, ("grip", "tip"))
 
 
 def check_devices(c: Columns, keeps_occluded: bool, found: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Forearm crutches and canes, built from the hand that holds them down to where they stand."""
+"""Forearm and underarm crutches and canes, built from the hand that holds them down to where they stand."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ CUFF_BELOW_M = 0.075
 """From the elbow down to the middle of the cuff: its edge lies 40 mm below the elbow."""
 HUB_BEHIND_M = 0.058
 """The shaft stands so far behind the middle of the grip."""
+AXILLA_PAD_M, BOW_M = 0.016, 0.0095
+"""Half-thickness of an underarm pad, and of the bows below it."""
 _RUBBER, _BLACK = Look("rubber", RUBBER), Look("plastic", BLACK)
 
 Colour = tuple[int, int, int]
@@ -64,6 +66,41 @@ def forearm_crutch(hold: Hold, colour: Colour) -> tuple[list[Part], dict[str, nd
               look=Look("rubber", ("grip", (40, 40, 44))), corners=16),
         sweep("cuff", arc(cuff, -behind, side, radius, (-2.1, 2.1), 22), 0.0025, 0.028, _BLACK, 5, 12, fore),
     ]  # fmt: skip
+    return parts, {"grip": hold.grip, "tip": hold.tip}
+
+
+def pad_at(grip: Float[ndarray, "3"], tip: Float[ndarray, "3"], up: Float[ndarray, "3"], height: float) -> ndarray:
+    """Return the top of an axillary crutch (m): on the line from its tip through the middle of its handle, ``height`` m
+    above the tip."""
+    along = unit(grip - tip)
+    return tip + height / float(along @ up) * along
+
+
+def axillary_crutch(hold: Hold, colour: Colour, pad: Float[ndarray, "3"]) -> tuple[list[Part], dict[str, ndarray]]:
+    """Return an underarm crutch, two bows with the handle between them, and its grip and tip.
+
+    Args:
+        pad: middle of the underarm pad's top, m; see ``pad_at``.
+    """
+    down = unit(hold.tip - pad)
+    ahead = unit(hold.axis - (hold.axis @ down) * down)
+    low = pad + 0.64 * float(np.linalg.norm(hold.tip - pad)) * down
+    side = np.cross(down, ahead)
+    frame, handle = Look("metal", ("metal", colour)), np.array([0.0135, 0.0155, 0.0155, 0.0155, 0.0155, 0.0135])
+    parts = [
+        _ferrule(hold.tip, down, hold.up),
+        sweep("shaft", np.array([hold.tip - 0.03 * down, low - 0.14 * down]), SHAFT_M, corners=12),
+        sweep("sleeve", np.array([low + 0.03 * down, low - 0.03 * down]), 0.0145, look=_BLACK, corners=12),
+        sweep("grip", np.linspace(hold.grip - 0.058 * ahead, hold.grip + 0.058 * ahead, 6), handle,
+              look=Look("rubber", ("grip", (150, 128, 104)))),
+        sweep("pad", arc(pad + 0.18 * down, -down, ahead, 0.18 - AXILLA_PAD_M, (-0.5, 0.5), 12), AXILLA_PAD_M, 0.017,
+              Look("rubber", ("solid", (120, 104, 88))), 2.6, 16, side),
+    ]  # fmt: skip
+    for s in (-1, 1):
+        bow = bezier(low + 0.008 * s * ahead, low - 0.12 * down + 0.012 * s * ahead, hold.grip + 0.22 * down
+                     + 0.068 * s * ahead, hold.grip + 0.062 * s * ahead, pad + 0.03 * down + 0.076 * s * ahead,
+                     n=18)  # fmt: skip
+        parts.append(sweep("bow", bow, BOW_M, 0.008, frame, 2.4, 12, side))
     return parts, {"grip": hold.grip, "tip": hold.tip}
 
 
