@@ -27,9 +27,13 @@ DIFFERENT = 0.04
 """Two minima are different bodies if their joints differ by more than this (m, root mean square, root-aligned)."""
 ROUNDS, ROUGH = 3, 1e-2
 """Rounds of moving a body to its cloud before it bends, and the tolerance while minima are compared."""
-HOPELESS, UNLIKELY = 40.0, 20.0
+HOPELESS, UNLIKELY = 40.0, 8.0
 """A minimum is given up once it cannot come within HOPELESS of the best one, and not solved in full if it ends up
 farther than UNLIKELY from it."""
+TIE = 1.0
+"""Natural-log units: of minima that are this close, the one that is most like the fit without the cloud is taken."""
+MINIMA_STEPS = 8
+"""Trial steps in which minima of the labels are found, from where the cloud leads them on."""
 DEPTH_GAP = 0.4
 """m: points farther apart than this along the view are of different things."""
 CANDIDATES = 3
@@ -135,7 +139,10 @@ class CloudFitter:
     def minima(self, seen: Observation, first: Float[ndarray, "s d"] | None) -> list[Float[ndarray, " d"]]:
         """Return the near-tied minima of the labels alone, cheapest first; starts from outside are among them."""
         o, f = self.options, self.fitter
-        how = f.settings._replace(kept=max(o.kept, f.settings.kept), margin=max(o.margin, f.settings.margin))
+        how = f.settings._replace(
+            kept=max(o.kept, f.settings.kept), margin=max(o.margin, f.settings.margin),
+            steps=min(MINIMA_STEPS, f.settings.steps), tolerance=max(ROUGH, f.settings.tolerance),
+        )  # fmt: skip
         first = np.zeros((0, num_variables(f.model))) if first is None else np.ascontiguousarray(first, np.float64)
         pool = search(f.model, f.prior, f.evidence(seen), f.starts_for(seen), float(seen.size), how, first)
         found = [pool.variables[i] for i in distinct_minima(pool, DIFFERENT, o.minima)] if pool.costs else []
@@ -190,7 +197,8 @@ class CloudFitter:
         """Return what the labels lose to the cloud, and the fit with it, or the one without if the cloud contradicts
         the labels or does not lie on the body."""
         f, w = self.fitter, self.fitter.workspace()
-        cost, x, block = solved[0]
+        ties = [m for m in solved if m[0] <= solved[0][0] + TIE]
+        cost, x, block = min(ties, key=lambda m: self._gap2(m[1], plain.best, w))
         lost = float(evaluate(f.model, f.prior, f.evidence(seen), x, w)) - plain.best.cost
         solution, distance = self._solution(seen, x, cost, block, w)
         inliers = float((distance < ON_SKIN / block.along).mean())
@@ -203,16 +211,20 @@ class CloudFitter:
             why = "the point cloud contradicts the keypoints: no body fits both"
             return refused, replace(plain, cloud=left_aside(why))
         others = []
-        for other, y, points in solved[1:]:
-            if other <= cost + f.settings.margin and self._apart(y, solution, w):
+        for other, y, points in solved:
+            if y is not x and other <= cost + f.settings.margin and self._apart(y, solution, w):
                 others.append(self._solution(seen, y, other, points, w)[0])
         used = CloudFit(True, "", block.points, distance, inliers)
         return lost, Fit(solution, tuple(others), plain.evaluations, used)
 
     def _apart(self, y: Float[ndarray, " d"], solution: Solution, w: Workspace) -> bool:
+        return self._gap2(y, solution, w) > 24 * DIFFERENT**2
+
+    def _gap2(self, y: Float[ndarray, " d"], solution: Solution, w: Workspace) -> float:
+        """Return the sum of squared distances (m2) of the joints of two bodies, pelvis on pelvis."""
         forward(self.fitter.model, y, w)
         gap = (w.joints - w.joints[0]) - (solution.joints - solution.joints[0])
-        return bool((gap**2).sum() > 24 * DIFFERENT**2)
+        return float((gap**2).sum())
 
     def _solution(
         self, seen: Observation, x: Float[ndarray, " d"], cost: float, block: CloudBlock, w: Workspace

@@ -12,7 +12,7 @@ from a3dgen.fit.simd import LANES, padded
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import vertex_normals
 
-FINE, COARSE, SPARSE = 0.035, 0.06, 0.09
+FINE, COARSE, SPARSE = 0.04, 0.08, 0.09
 """Side (m) of the cubes that give one skin point a side each: of the final solve, of comparisons, and of the points
 that are asked whether the cloud covers them."""
 PATCH = 24
