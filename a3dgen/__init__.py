@@ -13,6 +13,7 @@ One person, as arrays:
     load_body(name)                     the open body `anny`, or your SMPL file
     fit(keypoints, image_size, K)       SMPL pose, betas and translation from 2D keypoints, as `Bodies`
     fit_sequence(keypoints, size, fps)  the same of one person in a video, steady over time
+    Lifter.load()(pixels, conf, K)      joint rotations of one person in a video, by a small network
     amputate(body, fit, regions)        the posed, cut, closed mesh, as `Amputee`
     render(body, amputee, K, size)      draw the dressed person: picture, depth, part labels, mask
     Region                              the 12 AJAHR regions; `REGION_NAMES` in their order
@@ -37,6 +38,7 @@ _PUBLIC = {
     "custom": "a3dgen.builds",
     "fit": "a3dgen.api",
     "fit_sequence": "a3dgen.api",
+    "Lifter": "a3dgen.learning.lifter",
     "amputate": "a3dgen.api",
     "render": "a3dgen.api",
     "load_body": "a3dgen.api",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from a3dgen.formats.validation import validate as validate
     from a3dgen.geometry.regions import REGION_NAMES as REGION_NAMES
     from a3dgen.geometry.regions import Region as Region
+    from a3dgen.learning.lifter import Lifter as Lifter
 
 
 def public(name: str) -> Any:

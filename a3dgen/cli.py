@@ -150,6 +150,8 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     networks = add("networks", "get the networks of the default detector now; 'custom' does so by itself otherwise")
     networks.add_argument("--wheel", metavar="FILE", help="a wheel of mediapipe 0.10.21 that was copied here")
     networks.add_argument("--quiet", action="store_true", help="show nothing but errors")
+    _add_uplift(add("uplift", "turn 2D keypoints over time into joints and SMPL rotations, amputees included"))
+    _add_lifter(add("fit-lifter", "train a lifter on your own motion capture, for uplift and fit.lifter"))
     prior = add("fit-prior", "learn a pose prior from recorded or fitted poses, for fit.prior")
     _add_prior(prior)
     _add_mocap(add("mocap", "turn AMASS motion capture into joint files (and rotations, and amputee copies)"))
@@ -221,7 +223,10 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
 
 
 def _add_custom(command: argparse.ArgumentParser) -> None:
-    command.add_argument("photos", metavar="DIR", help="folder of photos and videos; folders inside it are read too")
+    command.add_argument("photos", metavar="DIR", help="folder of photos and videos; folders inside it are read too; "
+                         "with --clip also one video")  # fmt: skip
+    command.add_argument("--clip", action="store_true", help="videos as clips: frames fitted together, one person, "
+                         "limb and dress a clip, still plates, an mp4 of each")  # fmt: skip
     command.add_argument("--out", metavar="DIR", help="build folder (build/custom)")
     command.add_argument("--name", metavar="NAME", help="subset CUSTOM/<name> (the folder's name)")
     command.add_argument("--regions", metavar="A,B", help="regions to remove, e.g. left_knee,right_hand")
@@ -250,6 +255,34 @@ def _add_validate(command: argparse.ArgumentParser) -> None:
     command.add_argument("--strict", action="store_true", help="count warnings as violations")
     command.add_argument("--quick", action="store_true", help="do not read every file to compare it with the manifest")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_uplift(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("input", metavar="INPUT", help="a video, a folder or file of detections (OpenPose ...), an npz with "
+        "positions_2d (Fit3D), or <build>/ingest")  # fmt: skip
+    add("--out", default="uplift", metavar="DIR", help="where to (uplift)")
+    add("--weights", default="", metavar="NPZ", help="weights of 'a3dgen fit-lifter' (shipped); none: no lifter")
+    add("--fps", type=float, metavar="F", help="frame rate (25; of a video its own, up to 50)")
+    add("--size", metavar="WxH", help="of the pictures that detections belong to, px")
+    add("--focal", type=float, metavar="PX", help="focal length (guessed from the size of the pictures)")
+    add("--detector", default="mediapipe", metavar="NAME", help="for videos: mediapipe, vitpose, rtmlib ...")
+    add("--refine", choices=("lm", "none"), default="lm", help="none: what the lifter says, unfitted; fast (lm)")
+    add("--removed", default="", metavar="A,B", help="regions that everybody in the input lacks, e.g. left_knee")
+    add("--format", choices=("a3dgen", "fit3d"), default="a3dgen", help="a file a track, or Fit3D's npz (a3dgen)")
+    add("--quiet", action="store_true", help="show nothing but errors and remarks")
+
+
+def _add_lifter(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--from", dest="source", required=True, metavar="prior|DIR", help="the project's own motion, a folder of "
+        "AMASS, or joints/ of 'a3dgen mocap --rotations'")  # fmt: skip
+    add("--out", default="lifter.npz", metavar="FILE", help="where to (lifter.npz)")
+    add("--steps", type=int, default=2200, metavar="N", help="of the optimiser (2200: ten minutes)")
+    add("--width", type=int, default=256, metavar="N", help="channels of the network (256)")
+    add("--amputees", type=float, default=0.3, metavar="P", help="share of windows of people with limb loss (0.3)")
+    add("--seed", type=int, default=0, help="of everything that is drawn (0)")
+    add("--quiet", action="store_true", help="show nothing but errors")
 
 
 def _add_prior(command: argparse.ArgumentParser) -> None:

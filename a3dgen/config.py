@@ -152,6 +152,11 @@ class BuildConfig:
         """The build folder, absolute."""
         return (user_path(self.run.out) if self.run.out else Path("build") / self.name).absolute()
 
+    @property
+    def temporal(self) -> bool:
+        """Whether the frames of a recording are fitted together."""
+        return getattr(self.stages.get("fit"), "temporal", "off") == "on"
+
     def settings(self) -> dict[str, Any]:
         """Return what decides the content of the dataset as plain JSON, the same wherever and however it is built."""
         facts: dict[str, Any] = {"seed": self.seed, "body": plain(self.body)}
@@ -170,6 +175,10 @@ class BuildConfig:
         devices = facts.get(DEVICES_STAGE, {}).get("devices")
         if devices == plain(DevicesConfig()):  # what was built before there were devices is built the same now
             del facts[DEVICES_STAGE]["devices"]
+        if not self.temporal:  # as before there were sequences
+            for stage, name in (("fit", "temporal"), ("fit", "lifter"), ("amputate", "per_track"),
+                                ("background", "clips")):  # fmt: skip
+                facts.get(stage, {}).pop(name, None)
         return facts
 
     def ingest_config(self) -> Any:

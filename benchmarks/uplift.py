@@ -31,7 +31,7 @@ from a3dgen.fit.sequence import fit_sequence
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.regions import NUM_REGIONS, absent_joints, absent_rows
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.learning.lifter import DEFAULT_WEIGHTS, Lifter
+from a3dgen.learning.lifter import Lifter
 from a3dgen.motion.clips import make_clip
 from benchmarks.synthetic import (
     CENTRE,
@@ -157,9 +157,10 @@ def anchored(fitter: Fitter, seen: list[Observation]) -> Poses:
     return _poses([Fit(lifted_minima(fitter, s, said, n, 12, 0)[0], (), 0) for n, s in enumerate(seen)])
 
 
-METHODS: dict[str, Method] = {"per_frame": one_by_one, "sequence": together}
-if DEFAULT_WEIGHTS.is_file():
-    METHODS |= {"lifter_alone": lifted_alone, "lifter_anchored": anchored, "sequence_with_lifter": with_lifter}
+METHODS: dict[str, Method] = {
+    "per_frame": one_by_one, "sequence": together, "lifter_alone": lifted_alone, "lifter_anchored": anchored,
+    "sequence_with_lifter": with_lifter,
+}  # fmt: skip
 
 
 def measure(fitter: Fitter, clips: list[Clip], method: Method) -> dict[str, float]:

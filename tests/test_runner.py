@@ -264,10 +264,10 @@ def test_groups_are_never_split(tmp_path):
 
 
 def test_cutting():
-    def row(i, group=""):
+    def row(i, group="", clip=""):
         return {
-            "key": str(i), "group": group, "subset": "MPII", "stem": "", "image": "", "image_size": (1, 1),
-            "bbox": [0] * 4, "keypoints": [[0] * 3] * 44, "state": [0] * 44, "K": [[0] * 3] * 3,
+            "key": str(i), "group": group, "clip": clip, "subset": "MPII", "stem": "", "image": "",
+            "image_size": (1, 1), "bbox": [0] * 4, "keypoints": [[0] * 3] * 44, "state": [0] * 44, "K": [[0] * 3] * 3,
         }  # fmt: skip
 
     assert [len(s.outcome) for s in cut_shards([(str(i), "no") for i in range(40)], 1)] == [16, 16, 8]
@@ -275,6 +275,11 @@ def test_cutting():
         list(cut_shards([row(1), row(1)], 4))
     with pytest.raises(DataError, match="group 'a' is not read in one piece"):
         list(cut_shards([row(1, "a"), row(2, "b"), row(3, "a")], 4))
+    clips = [row(1, "a", "x"), row(2, "b", "x"), row(3, "c", "x"), row(4, "d", "y"), row(5)]
+    assert [len(s.record) for s in cut_shards(clips, 2)] == [2, 2, 1]
+    assert [len(s.record) for s in cut_shards(clips, 2, clips=True)] == [3, 2]
+    with pytest.raises(DataError, match="group 'x' is not read in one piece"):
+        list(cut_shards([*clips, row(6, "e", "x")], 2, clips=True))
 
 
 def test_empty_sources_are_an_error(tmp_path):

@@ -8,6 +8,7 @@ import sys
 from a3dgen.commands.build import consent, run_build, show, showing
 from a3dgen.config import BuildConfig
 from a3dgen.engine.build_folder import held
+from a3dgen.engine.clip_preview import write_clips
 from a3dgen.engine.forget import drop_dataset
 from a3dgen.engine.photo_build import OPTION_NAMES, PhotoBuild, build_photos, configure_photos
 from a3dgen.stages.table import STAGE_TABLE
@@ -22,6 +23,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.quiet:
         _tell(done, config)
+    if args.clip:
+        for path in write_clips(config.out):
+            print(f"clip: {path}")
     left = done.ledger.stages["report"].facts.get("left_over", {})
     for key, count in left.items():
         print(f"a3dgen: {key}: {count} px of the person removed are left in the background", file=sys.stderr)

@@ -205,7 +205,7 @@ class Build:
         if hasattr(code, "prepare"):
             self._prepare(code, config)
         found = code.run(config, self._context(spec))
-        return cut_shards(interrupts.checked(found), self.config.run.shard_size)
+        return cut_shards(interrupts.checked(found), self.config.run.shard_size, self.config.temporal)
 
     def _prepare(self, code: Any, config: Any) -> None:
         """Let the workers do what takes long before anybody is read: looking for people in photos."""

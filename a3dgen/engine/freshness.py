@@ -78,6 +78,8 @@ class Freshness:
         """Return what the shards' first content depends on: sources, their files, the shard size."""
         config, code = self.config.portable_ingest_config(), spec.code()
         files, shards = code.fingerprint(self.config.ingest_config()), {"shard_size": self.config.run.shard_size}
+        if self.config.temporal:
+            shards["clips"] = True
         return dependencies(code.VERSION, config, self.config.seed, "", {}, files=files, shards=shards)
 
     def ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> Kept:

@@ -11,13 +11,18 @@ from a3dgen.core.errors import ConfigError
 from a3dgen.core.user_paths import user_path
 from a3dgen.engine.ledger import Ledger, StageBook
 from a3dgen.engine.review_table import write_review
+from a3dgen.formats.names import safe_stem
 from a3dgen.sources.photos.files import PHOTOS, VIDEOS, has_photos
 
 SOURCE_OPTIONS = (
     "detector", "weights", "person_weights", "keypoints", "present_regions", "review", "name", "clouds",
 )  # fmt: skip
 PATH_OPTIONS = ("weights", "person_weights", "keypoints", "present_regions", "review", "clouds")
-OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person", "erase", "consent", "devices")
+OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person", "erase", "consent", "devices", "clip")
+CLIP = (
+    "fit.temporal=on", "amputate.per_track=true", "background.clips=true", "sources.photos.video_fps=25",
+)  # fmt: skip
+"""Keys of ``--clip``."""
 """Options of ``a3dgen custom`` that stand for configuration keys."""
 _AS_OPTION = {
     "sources.photos.detector": "--detector",
@@ -54,18 +59,27 @@ def configure_photos(
     """Return configs/custom.yaml with a folder and options put in.
 
     Args:
-        photos: the folder. options: by ``OPTION_NAMES``; None or empty = not given.
+        photos: the folder; with the option ``clip`` also one video.
+        options: by ``OPTION_NAMES``; None or empty = not given.
         sets: further keys, ``key=value``. out: build folder. workers: processes.
 
     Raises:
         ConfigError: if the folder is not there, or an option is wrong.
     """
-    folder = user_path(photos)
+    folder, clip = user_path(photos), bool(options.get("clip"))
+    keys: list[str] = []
+    if folder.is_file() and clip:
+        keys = [f"sources.photos.only={folder.name}"]
+        if not options.get("name"):
+            keys.append(f"sources.photos.name={safe_stem(folder.stem)}")
+        folder = folder.parent
     if folder.is_file():
         raise ConfigError(f"{photos}: a file; give the folder that holds the photos")
     if not folder.is_dir():
         raise ConfigError(f"{photos}: no such folder; give the folder that holds the photos")
-    keys = [f"sources.photos.root={folder.absolute()}"]
+    keys.append(f"sources.photos.root={folder.absolute()}")
+    if clip:
+        keys += CLIP
     for name in SOURCE_OPTIONS:
         value = str(options.get(name) or "")
         if value:

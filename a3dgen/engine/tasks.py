@@ -258,10 +258,11 @@ def count_regions(inputs: Inputs, renders: Record) -> dict[str, int]:
     return {**counts, INTACT: int(np.sum(~removed.any(1)))}
 
 
-def cut_shards(rows: Iterable[Any], size: int) -> Iterator[Output]:
+def cut_shards(rows: Iterable[Any], size: int, clips: bool = False) -> Iterator[Output]:
     """Cut the stream of an ingest into shards of at least one and about ``size`` people.
 
-    A run of rows with the same ``group`` is never split. Refused people travel with the shard they were read in.
+    A run of rows with the same ``group`` is never split; with ``clips`` none with the same ``clip``. Refused people
+    travel with the shard they were read in.
 
     Raises:
         DataError: if a key comes twice, or a group comes back after it ended.
@@ -274,7 +275,7 @@ def cut_shards(rows: Iterable[Any], size: int) -> Iterator[Output]:
     for row in rows:
         person = row if isinstance(row, Mapping) else None
         key = str(person["key"] if person is not None else row[0])
-        group = str(person.get("group", "")) if person is not None else last
+        group = last if person is None else str((clips and person.get("clip")) or person.get("group", ""))
         full = len(people) + len(refused) >= 16 * size or (person is not None and len(people) >= size)
         if full and not (group and group == last):
             yield _shard(people, refused)

@@ -39,6 +39,10 @@ class Config:
         cloud_min_points: a smaller cloud is not used.
         cloud_max_points: a larger one is thinned out.
         cloud_stump: measure residual limbs in the cloud.
+        temporal: ``on`` fits the frames of a video or of a Human3.6M sequence together, so that bodies hold still;
+            ``off`` fits every frame on its own.
+        lifter: weights of ``a3dgen fit-lifter`` that give candidates to frames fitted together; empty = the shipped
+            ones, ``none`` = no lifter.
         min_points: least number of distinct anatomical points on the image.
         min_size_px: least size of a person.
         max_reprojection: a fit is refused above this mean reprojection error (share of the person's size).
@@ -68,6 +72,8 @@ class Config:
     cloud_min_points: int = CloudOptions.min_points
     cloud_max_points: int = CloudOptions.max_points
     cloud_stump: bool = True
+    temporal: Literal["off", "on"] = "off"
+    lifter: str = ""
     min_points: int = 6
     min_size_px: float = 20.0
     max_reprojection: float = 0.05
@@ -85,6 +91,8 @@ class Config:
             raise ConfigError(f"fit.engine: numba or torch, found '{self.engine}'")
         if self.engine == "torch" and self.init:
             raise ConfigError("fit.init: only the numba engine starts from a file; set fit.engine: numba")
+        if self.temporal == "on" and (self.engine == "torch" or self.init):
+            raise ConfigError("fit.temporal: on needs the numba engine and no fit.init")
         if not 4 <= self.cloud_min_points <= self.cloud_max_points:
             raise ConfigError("fit.cloud_min_points: at least 4, and at most fit.cloud_max_points")
         if self.max_iterations < 1:

@@ -44,6 +44,7 @@ class Convention:
         strict: leave the extension keys out.
         modes: write the keys that tell drawn people from those of the photo.
         devices: write the keys of assistive devices.
+        tracks: write the keys that link the frames of a recording.
     """
 
     keep_occluded: bool = False
@@ -51,6 +52,7 @@ class Convention:
     strict: bool = False
     modes: bool = False
     devices: bool = False
+    tracks: bool = False
 
 
 def encode(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:
@@ -61,7 +63,12 @@ def encode(samples: Samples, convention: Convention) -> dict[str, np.ndarray]:
         return base
     modes = _modes(samples) if convention.modes else {}
     devices = _devices(samples, common["root"], convention) if convention.devices else {}
-    return {**base, **_extension(samples, common), **modes, **devices}
+    tracks = _tracks(samples) if convention.tracks else {}
+    return {**base, **_extension(samples, common), **modes, **devices, **tracks}
+
+
+def _tracks(samples: Samples) -> dict[str, np.ndarray]:
+    return {"a3dgen_track_id": samples.persons.track, "a3dgen_seconds": samples.persons.seconds}
 
 
 def _modes(samples: Samples) -> dict[str, np.ndarray]:

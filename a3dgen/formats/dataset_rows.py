@@ -15,6 +15,7 @@ from a3dgen.formats.schema import (
     DEVICE_KEYS,
     EXTENSION_KEYS,
     MODE_KEYS,
+    TRACK_KEYS,
     annotation_path,
     dataset_folder,
     image_root,
@@ -102,7 +103,7 @@ def load_subset(folder: Path, subset: str) -> Columns:
     data, found = read(inside(Path(folder), path)), Findings()
     if not check_schema(data, subset, str(path), found):
         raise DataError(f"{found.items[0].line()}; run 'a3dgen validate {folder}'")
-    known = EXTENSION_KEYS | MODE_KEYS | DEVICE_KEYS
+    known = EXTENSION_KEYS | MODE_KEYS | DEVICE_KEYS | TRACK_KEYS
     columns = view({k: v for k, v in data.items() if not k.startswith("a3dgen_") or k in known}, subset, str(path))
     for name in columns.names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

@@ -110,18 +110,28 @@ DEVICE_KEYS: dict[str, Key] = {
 """Written where a build draws devices."""
 
 
+TRACK_KEYS: dict[str, Key] = {
+    "a3dgen_track_id": Key((), "U", "the same person over the frames of a recording, or empty"),
+    "a3dgen_seconds": Key((), "f8", "s; time of the frame in its recording"),
+}
+"""Written where the frames of a recording are fitted together (``fit.temporal``)."""
+
+
 def is_h36m(subset: str) -> bool:
     """Whether a subset (``H36M/S1``, ``COCO_train``) is written as the H36M type."""
     return subset.split("/")[0] == "H36M"
 
 
-def keys_of(subset: str, strict: bool = False, modes: bool = False, devices: bool = False) -> dict[str, Key]:
-    """Return the keys of a subset's npz, extension keys included unless ``strict``, those of modes and of assistive
-    devices where asked."""
+def keys_of(
+    subset: str, strict: bool = False, modes: bool = False, devices: bool = False, tracks: bool = False
+) -> dict[str, Key]:
+    """Return the keys of a subset's npz, extension keys included unless ``strict``, those of modes, of assistive
+    devices and of tracks where asked."""
     base = H36M_KEYS if is_h36m(subset) else COCO_KEYS
     if strict:
         return base
-    return {**base, **EXTENSION_KEYS, **(MODE_KEYS if modes else {}), **(DEVICE_KEYS if devices else {})}
+    more = ((modes, MODE_KEYS), (devices, DEVICE_KEYS), (tracks, TRACK_KEYS))
+    return base | EXTENSION_KEYS | {name: key for wanted, keys in more if wanted for name, key in keys.items()}
 
 
 def annotation_path(subset: str) -> str:

@@ -16,12 +16,14 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError
+from a3dgen.core.user_paths import user_path
 from a3dgen.fit.lifted import Lifted
+from a3dgen.geometry.regions import absent_rows
 from a3dgen.geometry.rotations import matrix_to_rotvec
 from a3dgen.geometry.skeleton import NUM_JOINTS
 from a3dgen.io.damage import DAMAGED_NPZ
 from a3dgen.io.npz import read
-from a3dgen.learning.windows import CHANNELS, FPS, REGIONS, WINDOW, body_points, normalise, rays, window_frames
+from a3dgen.learning.windows import CHANNELS, FPS, POINTS, REGIONS, WINDOW, body_points, normalise, rays, window_frames
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "lifter.npz"
 BATCH = 64
@@ -58,7 +60,7 @@ class Lifter:
         Raises:
             DataError: if the file is missing, damaged or holds no lifter.
         """
-        return _load(Path(path).expanduser() if path else DEFAULT_WEIGHTS)
+        return _load(user_path(path) if path else DEFAULT_WEIGHTS)
 
     def save(self, path: str | Path) -> None:
         """Write the weights as a compressed npz, f2."""
@@ -85,6 +87,7 @@ class Lifter:
         places = rays(points, np.asarray(K, np.float64))
         frames, inside = window_frames(len(points), fps)
         known = np.zeros(REGIONS, bool) if removed is None else np.asarray(removed, bool)
+        there[:, absent_rows(known)[:POINTS]] = 0
         parts: list[tuple[ndarray, ndarray, ndarray]] = []
         for start in range(0, len(points), BATCH):
             part = slice(start, min(start + BATCH, len(points)))

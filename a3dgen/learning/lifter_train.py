@@ -27,17 +27,20 @@ class Training:
 
     Attributes:
         steps: of the optimiser. batch: windows a step. width: channels.
-        rate: of learning, at its highest; it rises over ``warm`` steps and falls as a cosine. decay: of weights.
+        rate: of learning, at its highest; it rises over ``warm`` steps, falls as a cosine that would end at step
+            ``horizon``, and besides to 0 over the last ``cooldown`` steps. decay: of weights.
         chunks: of 250 clips in memory. refresh: steps after which the oldest chunk is replaced by new motion.
         amputees: share of windows of people who lack a limb. seed: of everything.
         average: share of the running mean of weights that a step keeps; that mean is what is saved.
     """
 
-    steps: int = 3500
+    steps: int = 2200
     batch: int = 256
     width: int = 256
     rate: float = 1.5e-3
     warm: int = 200
+    horizon: int = 3500
+    cooldown: int = 300
     decay: float = 0.01
     chunks: int = 4
     refresh: int = 100
@@ -134,9 +137,10 @@ class _Network:
     def step(self, seen: Windows, step: int) -> tuple[float, float]:
         """Take one step; return the mean error of joints (m) and of rotations (rad)."""
         torch, how = self.torch, self.how
-        fall = 0.5 * (1 + np.cos(np.pi * step / how.steps))
+        fall = 0.5 * (1 + np.cos(np.pi * min(1.0, step / how.horizon)))
         for group in self.optimiser.param_groups:
-            group["lr"] = how.rate * min(1.0, (step + 1) / how.warm) * max(0.01, fall)
+            ends = min((step + 1) / how.warm, 1.0, (how.steps - step) / how.cooldown)
+            group["lr"] = how.rate * ends * max(0.01, fall)
         loss, joints, angle = self.loss(seen)
         self.optimiser.zero_grad()
         loss.backward()

@@ -28,6 +28,7 @@ class Config:
         cloth_margin: how far clothing may stand off the fitted body, share of the height.
         studio_frames: frames of one fixed camera's recording whose median shows the empty studio; 0 = never use it.
         studio_least: fewer frames than this are not enough.
+        clips: also videos show an empty studio, wherever their frames agree: plates of a fixed camera do not flicker.
         max_filled: reject people who would leave a larger share of the photo to be invented.
     """
 
@@ -45,6 +46,7 @@ class Config:
     cloth_margin: float = 0.035
     studio_frames: int = 25
     studio_least: int = 9
+    clips: bool = False
     max_filled: float = 0.7
 
     def __post_init__(self) -> None:

@@ -58,10 +58,13 @@ def pick_frames(photo: Path, count: int, seed: int) -> list[Path]:
     Frames of one recording lie in one folder and differ in the number their names end with. One is drawn from each of
     ``count`` equal stretches, by the recording's name: whoever asks gets the same.
     """
-    match = re.fullmatch(r"(.*?)(\d+)", photo.stem)
+    match = re.fullmatch(r"(.*-f)\d{6}(?:_\d+_faces)?-[0-9a-f]{8}", photo.stem)
+    number = r"\d{6}-[0-9a-f]{8}"  # a frame of a video, and a digest of its content
+    if match is None:
+        match, number = re.fullmatch(r"(.*?)(\d+)", photo.stem), r"\d+"
     if match is None:
         return []
-    pattern = re.compile(re.escape(match[1]) + r"\d+" + re.escape(photo.suffix))
+    pattern = re.compile(re.escape(match[1]) + number + re.escape(photo.suffix))
     found = sorted(
         (p for p in photo.parent.iterdir() if pattern.fullmatch(p.name)), key=lambda p: (len(p.name), p.name)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,10 +35,9 @@ from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import rle
+from a3dgen.stages.amputate_tracks import Tracks, WhyNot, rows_of_tracks
 
 VERSION = 5
-WhyNot = Callable[[int, float], str]
-"""Says of (region, residual) why that cannot be removed, or ""."""
 _KEYPOINT_RADIUS = 8
 """Other people's masks do not count this near (px) to a keypoint labelled visible (docs/labels.md, rule 2)."""
 
@@ -49,6 +47,8 @@ class Config(PlanConfig):
     """What is amputated (see ``plan.PlanConfig``) and how people look.
 
     Attributes:
+        per_track: the frames of one person in a recording are one person with one limb loss, dressed once; the limb is
+            one that can be removed visibly in most of them. Only with ``fit.temporal``.
         check_visibility: remove a region only where its absence can be seen in the picture. Switch it off to get the
             configured region distribution whatever the photo shows.
         looks: what people may look like.
@@ -58,6 +58,7 @@ class Config(PlanConfig):
 
     check_visibility: bool = True
     looks: LooksConfig = field(default_factory=LooksConfig)
+    per_track: bool = False
     erasing: Erasing = field(default_factory=Erasing, metadata=DERIVED)
     devices: DevicesConfig = field(default_factory=DevicesConfig)
 
@@ -85,7 +86,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         raise DataError("stage amputate: needs the results of the stage fit")
     rows, fits = persons.index(), bodies.index()
     body = load_body(context.body)
-    planner = _Planner(config, context, body, visibility_reach(body), _textures(config))
+    planner = _Planner(config, context, body, visibility_reach(body), _textures(config), rows_of_tracks(inputs))
 
     def work(key: str) -> list[dict[str, Any]]:
         return planner.plan(persons.row(rows[key]), bodies.row(fits[key]))
@@ -172,18 +173,19 @@ class _Planner:
     body: BodyData
     reach: Reach
     textures: list[str]
+    tracks: Tracks
     tones: dict[str, int] = field(default_factory=dict)
 
     def plan(self, person: dict[str, Any], fit: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the Plans rows of one person."""
-        key, config = str(person["key"]), self.config
+        name, config = self._name(person), self.config
         present = np.asarray(person["present_removed"], bool)
-        why_not = self._question(person, fit) if config.check_visibility else _anything_goes
+        why_not = self._why_not(person, fit)
         eraser = _Eraser(config.erasing, self.context, person, fit)
         chosen: list[tuple[int, Amputation, str]] = []
         skipped: list[str] = []
         for v in range(config.per_person):
-            mode, amputation = self._choose(key, present, why_not, v, eraser)
+            mode, amputation = self._choose(name, present, why_not, v, eraser)
             skipped += amputation.skipped
             if amputation.residual:
                 chosen.append((v, amputation, mode))
@@ -203,6 +205,18 @@ class _Planner:
             rows[0]["_remark"] = f"skipped {'; '.join(skipped)}"
         return rows
 
+    def _name(self, person: dict[str, Any]) -> str:
+        """Return what the looks are drawn by: the person's key, or the track."""
+        return str((self.config.per_track and person["track"]) or person["key"])
+
+    def _why_not(self, person: dict[str, Any], fit: dict[str, Any]) -> WhyNot:
+        """Return the question whether a limb can be removed: from a person, or from most frames of a track."""
+        if not self.config.check_visibility:
+            return _anything_goes
+        if self.config.per_track and person["track"]:
+            return self.tracks.question(str(person["track"]), self._question)
+        return self._question(person, fit)
+
     def _choose(
         self, key: str, present: ndarray, why_not: WhyNot, variant: int, eraser: _Eraser
     ) -> tuple[str, Amputation]:
@@ -218,8 +232,9 @@ class _Planner:
     def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: _Eraser) -> dict[str, Any]:
         """Return the row of an intact sample without an amputee; where it is erased, a limb goes and comes back."""
         key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
-        row = self._row(key, 0, present, person["present_residual"], 0)
-        mode, amputation = self._choose(key, present, why_not, 0, eraser)
+        name = self._name(person)
+        row = self._row(key, 0, present, person["present_residual"], 0, name)
+        mode, amputation = self._choose(name, present, why_not, 0, eraser)
         return self._erased(row, amputation) if mode == ERASE and amputation.residual else row
 
     def _erased(self, row: dict[str, Any], amputation: Amputation) -> dict[str, Any]:
@@ -254,10 +269,10 @@ class _Planner:
         for region, value in amputation.residual.items():
             removed[region], residual[region] = True, value
         look = 0 if self.config.twins == "shared" else variant
-        rows = [self._row(key, variant, removed, residual, look)]
+        rows = [self._row(key, variant, removed, residual, look, self._name(person))]
         if self.config.twins != "none":
             number = variant + self.config.per_person if present.any() else variant
-            rows.append(self._row(key, number, present, person["present_residual"], look))
+            rows.append(self._row(key, number, present, person["present_residual"], look, self._name(person)))
             rows[0]["twin"], rows[1]["twin"] = rows[1]["key"], rows[0]["key"]
         return [self._erased(row, amputation) for row in rows] if mode == ERASE else rows
 
@@ -275,13 +290,13 @@ class _Planner:
         return out
 
     def _row(
-        self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, variant_of_look: int
+        self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, variant_of_look: int, name: str
     ) -> dict[str, Any]:
         collapse = self.config.geometry == COLLAPSE
         residual = np.where(removed & (not collapse), residual, 1.0).astype(np.float32)
         seed = self.context.seed
-        stump = draw_stump(generator_for(seed, "stump", f"{key}#{variant_of_look}"), self.config)
-        rng = generator_for(seed, "look", f"{key}#{variant_of_look}")
+        stump = draw_stump(generator_for(seed, "stump", f"{name}#{variant_of_look}"), self.config)
+        rng = generator_for(seed, "look", f"{name}#{variant_of_look}")
         look = draw_look(rng, self.config.looks, removed, residual, self.textures)
         return {
             "key": sample_key(key, removed, variant),

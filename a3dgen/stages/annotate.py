@@ -62,7 +62,9 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     body = load_body(context.body)
     has_betas = body.smpl_betas if config.has_betas is None else config.has_betas
     devices = "devices" in context.settings.get("amputate", {})
-    convention = Convention(config.occluded == "keep", has_betas, config.strict, _modes(context.settings), devices)
+    tracks = context.settings.get("fit", {}).get("temporal") == "on"
+    modes = _modes(context.settings)
+    convention = Convention(config.occluded == "keep", has_betas, config.strict, modes, devices, tracks)
     target, fresh = context.out / DATASET_FOLDER, context.out / f".{DATASET_FOLDER}{TEMPORARY}"
     remove_temporary(fresh)
     fresh.mkdir(parents=True)
@@ -151,7 +153,7 @@ class _Writer:
             path = self.folder / annotation_path(subset)
             scratch = self._scratch / subset.replace("/", "_")
             convention = self.convention
-            keys = keys_of(subset, convention.strict, convention.modes, convention.devices)
+            keys = keys_of(subset, convention.strict, convention.modes, convention.devices, convention.tracks)
             stream = NpzStream(path, keys, scratch)
             self.streams[subset] = self.stack.enter_context(stream)
         self.streams[subset].append(columns)

@@ -85,7 +85,8 @@ def make_plate(config: Config, person: dict[str, Any], body: dict[str, Any], con
 
 def _recording(config: Config, person: dict[str, Any], seed: int) -> list[Path]:
     """Return the frames that may show the empty studio: of one subject, by one calibrated camera, or none."""
-    if not (config.studio_frames and person.get("subject") and person.get("K_known")):
+    fixed = person.get("subject") and person.get("K_known")
+    if not (config.studio_frames and (fixed or (config.clips and person.get("track")))):
         return []
     frames = pick_frames(Path(person["image"]), config.studio_frames, seed)
     return frames if len(frames) >= config.studio_least else []

@@ -29,19 +29,22 @@ from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.fit.swaps import face_seen, refuse_swapped
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
+from a3dgen.stages.fit_tracks import NONE, Fits, track_fits
 
 VERSION = 7
 
 
 def user_files(config: Config) -> list[Path]:
     """Return the user's files whose content the fits depend on."""
-    return [user_path(name) for name in (config.prior, config.init) if name]
+    lifter = config.lifter if config.temporal == "on" and config.lifter != NONE else ""
+    return [user_path(name) for name in (config.prior, config.init, lifter) if name]
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
-    """Fit every person on its own, except that cameras of one instant share one body.
+    """Fit every person on its own, except that cameras of one instant share one body, and that frames of a recording
+    are fitted together where the configuration says so.
 
-    The result depends on that person (or instant), the shape of its subject and the configuration only.
+    The result depends on that person (or instant, or clip), the shape of its subject and the configuration only.
 
     Raises:
         DataError: if the pose prior cannot be read.
@@ -50,7 +53,11 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     index = persons.index()
     shapes = {} if inputs.shapes is None else dict(zip(inputs.shapes.key, inputs.shapes.betas, strict=True))
     anchors = {i: _known_shape(persons, i, shapes) for i in range(len(persons))}
-    shared = _shared_fits(config, context.body, persons, anchors)
+    groups, fits = find_groups(config, persons), _none
+    if config.temporal == "on":
+        fitter_of = lambda i: get_fitter(config, context.body, bool(persons.K_known[i]))  # noqa: E731
+        fits = track_fits(config, persons, fitter_of, groups, anchors)
+    shared = _shared_fits(config, context.body, persons, anchors, groups, fits)
     alone = [i for i in range(len(persons)) if i not in shared]
     batch = fit_batch(config, context.body, persons, alone, anchors) if config.engine == "torch" else {}
 
@@ -58,9 +65,14 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         i = index[key]
         if i in shared:
             return shared[i]()
-        return fit_row(config, context.body, persons, i, anchors[i], batch.get(i))
+        return fit_row(config, context.body, persons, i, anchors[i], batch.get(i) or fits(i))
 
     return each(persons.key.tolist(), work, Bodies, B=body.num_betas)
+
+
+def _none(row: int) -> Fit | None:
+    """No row is fitted together with others."""
+    return None
 
 
 def shape(config: Config, context: Context, subject: str, persons: Persons) -> dict[str, Any] | None:
@@ -89,18 +101,28 @@ def _known_shape(persons: Persons, i: int, shapes: dict[str, ndarray]) -> Anchor
 
 
 def _shared_fits(
-    config: Config, body: BodyConfig, persons: Persons, anchors: dict[int, Anchor | None]
+    config: Config,
+    body: BodyConfig,
+    persons: Persons,
+    anchors: dict[int, Anchor | None],
+    groups: list[list[Member]],
+    fits: Fits,
 ) -> dict[int, Callable[[], dict[str, Any]]]:
     """Return, for every row that shares its instant with other cameras, what makes its row of Bodies."""
     out: dict[int, Callable[[], dict[str, Any]]] = {}
-    for group in find_groups(config, persons):
+    for group in groups:
         fitter = get_fitter(config, body, True)
         face = face_seen(persons.state[group[0].row])
         seen = replace(together(group), anchor=anchors[group[0].row])
-        fit = functools.cache(functools.partial(_fit_checked, config, body, fitter, persons, group[0].row, seen, face))
+        make = functools.partial(_fit_checked, config, body, fitter, persons, group[0].row, seen, face)
+        fit = functools.cache(functools.partial(_with, make, fits, group[0].row))
         for member in group:
             out[member.row] = functools.partial(_member_row, config, fitter, persons, member, fit)
     return out
+
+
+def _with(make: Callable[[Fit | None], Fit], fits: Fits, row: int) -> Fit:
+    return make(fits(row))
 
 
 def _member_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from a3dgen.core.body_config import BodyConfig
@@ -12,6 +13,7 @@ from a3dgen.fit.fitter import Observation
 from a3dgen.fit.observe import observe
 from a3dgen.fit.sequence import fit_sequence
 from a3dgen.stages.fit import get_fitter, row_of
+from a3dgen.stages.fit_tracks import find_lifter
 
 
 def sequence_rows(
@@ -30,12 +32,12 @@ def sequence_rows(
     reasons: dict[str, str] = {}
     for i, key in enumerate(persons.key.tolist()):
         try:
-            seen.append(observe(config, persons, i))
+            seen.append(replace(observe(config, persons, i), removed=persons.present_removed[i]))
         except Rejected as error:
             seen.append(None)
             reasons[key] = str(error)
     rows = []
-    for i, fit in enumerate(fit_sequence(fitter, seen, fps)):
+    for i, fit in enumerate(fit_sequence(fitter, seen, fps, lifter=find_lifter(config))):
         key, observation = str(persons.key[i]), seen[i]
         if observation is None:
             continue

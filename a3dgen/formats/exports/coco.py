@@ -106,8 +106,13 @@ def _annotation(number: int, row: Row, width: int, height: int) -> dict[str, Any
             {"region": REGION_NAMES[k], "residual": round(float(row.extra("residual")[k]), 4)}
             for k in np.flatnonzero(row.removed)
         ],
-        "key": str(row.extra("key")), **_prosthesis(row),
+        "key": str(row.extra("key")), **_prosthesis(row), **_track(row),
     }  # fmt: skip
+
+
+def _track(row: Row) -> dict[str, str]:
+    """The person's ``track_id``; nothing if the dataset has none."""
+    return {"track_id": str(row.extra("track_id"))} if "track_id" in row.columns.extra else {}
 
 
 def _prosthesis(row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from a3dgen.formats.schema import DEVICE_KEYS, EXTENSION_KEYS, MODE_KEYS, Key, keys_of
+from a3dgen.formats.schema import DEVICE_KEYS, EXTENSION_KEYS, MODE_KEYS, TRACK_KEYS, Key, keys_of
 from a3dgen.formats.validation.findings import Findings
 
 MIN_ROWS = 2
@@ -20,14 +20,14 @@ def check_schema(data: Mapping[str, np.ndarray], subset: str, file: str, found: 
     """Check keys, dtypes, shapes and finiteness; return whether the other rules can run on this file."""
     required = keys_of(subset, strict=True)
     has_extension = any(k in data for k in EXTENSION_KEYS)
-    modes, devices = (any(k in data for k in keys) for keys in (MODE_KEYS, DEVICE_KEYS))
-    wanted = keys_of(subset, modes=modes, devices=devices) if has_extension else required
+    modes, devices, tracks = (any(k in data for k in keys) for keys in (MODE_KEYS, DEVICE_KEYS, TRACK_KEYS))
+    wanted = keys_of(subset, modes=modes, devices=devices, tracks=tracks) if has_extension else required
     usable = True
     for name in wanted:
         if name not in data:
             found.error("keys", file, f"the key '{name}' is missing")
             usable = False
-    for name in sorted(set(data) - set(keys_of(subset, modes=True, devices=True))):
+    for name in sorted(set(data) - set(keys_of(subset, modes=True, devices=True, tracks=True))):
         found.warn("keys", file, f"the key '{name}' is not part of the format")
     lengths = {len(v) if v.ndim else -1 for v in data.values()}
     if len(lengths) != 1 or -1 in lengths:

@@ -29,6 +29,10 @@ KNOWN_BAD = {"Greeting", "SittingDown_1", "Waiting_1"}
 """Takes of S9 whose 3D is shifted against the video, by the names of the official release and mmpose."""
 KNOWN_BAD_FETCH = {"Greeting_2", "SittingDown_2", "Waiting_1"}
 """The same takes by action and subaction, as h36m-fetch names them (``s_09_act_05_subact_02`` and so on)."""
+FPS = 50.0
+"""Frame rate of the recordings; frames are numbered at it."""
+CLIP_FRAMES = 512
+"""Frame numbers of a piece that is fitted together."""
 MAX_MISFIT = 10.0
 """2D and 3D joints further apart than this on average (px) belong to different cameras or frames."""
 _NAME = re.compile(r"(?P<subject>S\d+)_(?P<take>.+)\.(?P<camera>\d{8})_(?P<frame>\d{6})\.(?:jpe?g|png)", re.IGNORECASE)
@@ -54,6 +58,14 @@ class H36mFrame:
     @property
     def key(self) -> str:
         return f"{self.group}/{self.camera}"
+
+    @property
+    def track(self) -> str:
+        return f"h36m/{self.subject}/{self.take}/{self.camera}"
+
+    @property
+    def clip(self) -> str:
+        return f"h36m/{self.subject}/{self.take}/{(self.number - 1) // CLIP_FRAMES}"
 
     @staticmethod
     def parse(name: str) -> H36mFrame | None:
@@ -139,6 +151,9 @@ def person(
         "license": LICENSE,
         "group": frame.group,
         "subject": frame.subject,
+        "track": frame.track,
+        "seconds": (frame.number - 1) / FPS,
+        "clip": frame.clip,
         "image": str(image),
         "image_size": size,
         "bbox": box_of(keypoints, size),

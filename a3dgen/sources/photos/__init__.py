@@ -17,6 +17,7 @@ from a3dgen.formats.names import safe_stem
 from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.io import rle
 from a3dgen.io.forgotten import fact, read_forgotten
+from a3dgen.motion.tracks import Detected, link
 from a3dgen.sources import Found, Source
 from a3dgen.sources.clouds import Cloud, cloud_files, clouds_folder, cut_person, photo_cloud
 from a3dgen.sources.common import box_of, digest_files, root_folder
@@ -26,6 +27,8 @@ from a3dgen.sources.photos.files import PhotoFile, list_files, no_pictures
 from a3dgen.sources.photos.review import Verdicts
 from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, ShotMaker, make_all
 
+CLIP_FRAMES = 300
+"""Frames of a piece of a video that is fitted together."""
 log = logging.getLogger("a3dgen")
 
 
@@ -109,6 +112,7 @@ def read(config: Config) -> Iterator[Found]:
             studio.note(file.name, file.stem, str(error), file.sha)
             yield f"{start}/{file.stem}", str(error)
             continue
+        tracks = _tracks(file, shots)
         for shot in shots:
             if not shot.people:
                 yield f"{start}/{shot.stem}", "nobody found in the photo"
@@ -120,7 +124,8 @@ def read(config: Config) -> Iterator[Found]:
                 continue
             cloud = photo_cloud("sources.photos.clouds", config.clouds, shot.name) if shot.people else None
             for number in range(1, len(shot.people) + 1):
-                yield _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts, cloud)
+                found = _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts, cloud)
+                yield found | tracks.get((shot.name, number), {}) if isinstance(found, dict) else found
     studio.finish()
     passed = no_pictures(root, _inside(config))
     if passed:
@@ -128,6 +133,21 @@ def read(config: Config) -> Iterator[Found]:
         log.warning("also in the folder, and neither pictures nor videos: %s%s", some, ", ..." * (len(passed) > 8))
     for name in verdicts.unused():
         log.warning("nobody is called '%s': what present-regions or review.csv say of them is not used", name)
+
+
+def _tracks(file: PhotoFile, shots: list[Shot]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return, by name of frame and number of person, what Persons says of a person's way through a video."""
+    if not file.is_video:
+        return {}
+    people = [[Detected(p.box, p.keypoints) for p in shot.people] for shot in shots]
+    linked = link(people, [shot.seconds for shot in shots])
+    return {
+        (shot.name, number): {
+            "track": f"{file.stem}/{track}", "seconds": shot.seconds, "clip": f"{file.stem}/{n // CLIP_FRAMES}",
+        }
+        for n, (shot, tracks) in enumerate(zip(shots, linked, strict=True))
+        for number, track in enumerate(tracks, 1)
+    }  # fmt: skip
 
 
 def _root(config: Config) -> Path:
@@ -140,6 +160,8 @@ def _root(config: Config) -> Path:
 def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
     clouds = user_path(config.clouds).resolve() if config.clouds else None
     for file in list_files(root, _inside(config), config.hash_names):
+        if config.only and (file.name if isinstance(file, PhotoFile) else file[0]) != config.only:
+            continue
         if clouds is None or not isinstance(file, PhotoFile) or not file.path.resolve().is_relative_to(clouds):
             yield file  # a depth picture is no photo
 

@@ -18,6 +18,7 @@ class Config:
 
     Attributes:
         root: the folder; folders inside it are read too.
+        only: name of the one file below ``root`` that is read; empty = all.
         name: the subset is CUSTOM/<name>; empty = the folder's name.
         detector: mediapipe, given, vitpose, rtmlib, detectron2 or mmpose.
         weights: local weights of the pose network (folder or file), where the detector needs them.
@@ -40,6 +41,7 @@ class Config:
     """
 
     root: str = ""
+    only: str = ""
     name: str = ""
     detector: str = "mediapipe"
     weights: str = ""

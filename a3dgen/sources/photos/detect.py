@@ -60,7 +60,7 @@ class _Maker:
             size = (int(rgb.shape[1]), int(rgb.shape[0]))
             small = fit_size(rgb, config.max_side)
             names = (f"{file.name}@{number}", f"{file.stem}-f{number:06d}")
-            yield self.facts(DecodedPhoto(small, size, frame.remark), names, True)
+            yield self.facts(DecodedPhoto(small, size, frame.remark), names, True) | {"seconds": frame.seconds}
 
     def facts(self, photo: DecodedPhoto, names: tuple[str, str], copied: bool) -> dict[str, Any]:
         """Return what is made of one picture; ``names`` are its name and stem."""

@@ -29,7 +29,7 @@ from a3dgen.sources.photos.files import PhotoFile
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
 
-VERSION = 7
+VERSION = 8
 """Of what is kept on disk: detections of another version are made anew."""
 MADE = "made.files"
 """In the work folder: the list of what was put there."""
@@ -49,7 +49,7 @@ class Shot:
         name: the photo's path below its folder (``walk.mp4@120`` for a frame). stem: its name in the dataset.
         size: width, height px. images: for every person the picture to use. people: from the left.
         masks: their outlines as RLE, or None. remark: what was done to the photo.
-        reasons: for every person why they cannot be used, or empty.
+        reasons: for every person why they cannot be used, or empty. seconds: time of a video's frame.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Shot:
     masks: list[rle.Rle | None]
     remark: str
     reasons: list[str]
+    seconds: float = 0.0
 
 
 class ShotMaker:
@@ -197,7 +198,8 @@ class ShotMaker:
         ]
         size = (int(facts["size"][0]), int(facts["size"][1]))
         outlines, reasons = [p["mask"] for p in facts["people"]], [p.get("reason", "") for p in facts["people"]]
-        return Shot(facts["name"], facts["stem"], size, images, people, outlines, facts["remark"], reasons)
+        seconds = float(facts.get("seconds", 0.0))
+        return Shot(facts["name"], facts["stem"], size, images, people, outlines, facts["remark"], reasons, seconds)
 
 
 def make_all(config: Config, files: list[PhotoFile], mapper: Mapper, report: Callable[[int, int], None]) -> None:
