@@ -15,6 +15,7 @@ One person, as arrays:
     fit_sequence(keypoints, size, fps)  the same of one person in a video, steady over time
     Lifter.load()(pixels, conf, K)      joint rotations of one person in a video, by a small network
     amputate(body, fit, regions)        the posed, cut, closed mesh, as `Amputee`
+    recover(image)                      which limbs people in a photo have, and the bodies they have, as `Recovery`
     render(body, amputee, K, size)      draw the dressed person: picture, depth, part labels, mask
     Region                              the 12 AJAHR regions; `REGION_NAMES` in their order
 
@@ -41,6 +42,7 @@ _PUBLIC = {
     "Lifter": "a3dgen.learning.lifter",
     "amputate": "a3dgen.api",
     "render": "a3dgen.api",
+    "recover": "a3dgen.api",
     "load_body": "a3dgen.api",
     "BuildResult": "a3dgen.builds",
     "Picture": "a3dgen.api",
@@ -54,6 +56,7 @@ _PUBLIC = {
     "Persons": "a3dgen.core.records",
     "Bodies": "a3dgen.core.records",
     "Plans": "a3dgen.core.records",
+    "Recovery": "a3dgen.recovery.person",
     "A3dgenError": "a3dgen.core.errors",
 }
 """Name -> module that defines it, imported when the name is first used."""
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from a3dgen.api import fit as fit
     from a3dgen.api import fit_sequence as fit_sequence
     from a3dgen.api import load_body as load_body
+    from a3dgen.api import recover as recover
     from a3dgen.api import render as render
     from a3dgen.appearance.look import Look as Look
     from a3dgen.builds import BuildResult as BuildResult
@@ -82,6 +86,7 @@ if TYPE_CHECKING:
     from a3dgen.geometry.regions import REGION_NAMES as REGION_NAMES
     from a3dgen.geometry.regions import Region as Region
     from a3dgen.learning.lifter import Lifter as Lifter
+    from a3dgen.recovery.person import Recovery as Recovery
 
 
 def public(name: str) -> Any:

@@ -29,6 +29,7 @@ from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.regions import NUM_REGIONS, find_region
 from a3dgen.geometry.skeleton import COCO_ROWS, NUM_ROWS
 from a3dgen.lighting.light import estimate_light
+from a3dgen.recovery.person import Recovery
 from a3dgen.renderers import flat_light, get_renderer
 
 _FLAT = 0.6
@@ -203,6 +204,28 @@ def amputate(
         at_joint = geometry == COLLAPSE or not region.cuttable or through is False
         at[region.index] = 1.0 if at_joint else value
     return rebuild(body, _one(fit), Cut(removed, at, geometry))
+
+
+def recover(image: UInt8[ndarray, "h w 3"] | str | Path, geometry: str = RESIDUAL) -> list[Recovery]:
+    """Say which limbs the people of a photo have, and fit the bodies they have. Not a medical device.
+
+    Args:
+        image: RGB pixels, or the path of a photo.
+        geometry: ``residual`` (closed, rounded residual limbs) or ``collapse`` (A3D's joint collapse).
+
+    Returns:
+        One ``Recovery`` a person, from the left: presence of each limb, regions, residual lengths with standard
+        deviations, pose, betas, mesh; where no body can be fitted, ``reason`` says why.
+
+    Raises:
+        DataError: if the photo cannot be read. MissingDependency: without the pose networks.
+    """
+    from a3dgen.engine.recover import recover_people
+    from a3dgen.io.images import read_rgb
+
+    pixels = image if isinstance(image, ndarray) else read_rgb(image)
+    name = "photo" if isinstance(image, ndarray) else Path(image).stem
+    return [recovery for recovery, _ in recover_people(pixels, name, geometry=geometry)]
 
 
 def _one(fit: Bodies | BodyFit | Mapping[str, Any]) -> BodyFit:

@@ -135,6 +135,14 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
     )
     _add_custom(add("custom", "build a dataset from a folder of your own photos", _help("custom", asked)))
+    _add_recover(add("recover", "say which limbs people in photos lack, and fit the bodies they have"))
+    train = add("train", "train a model of a3dgen's own: 'absence' says which limbs a person lacks")
+    train.add_argument("what", choices=("absence",), help="which model")
+    train.add_argument("--config", default="absence", metavar="NAME|FILE", help="the recipe (absence)")
+    train.add_argument("--data", metavar="DIR", help="folder of real photographs with labels, ${data} in the recipe")
+    train.add_argument("--out", default="build/absence", metavar="DIR", help="builds, tables, weights (build/absence)")
+    train.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
+    train.add_argument("--quiet", action="store_true", help="show nothing but errors and remarks")
     published = add("smplify3d", "fit SMPLify-3D's data (images, keypoints, point clouds) and write its result files")
     published.add_argument("--data", required=True, metavar="DIR", help="folder of data.pkl, or of HumanM3's test")
     published.add_argument("--config", required=True, metavar="FILE", help="its demo.yaml or humanm3.yaml")
@@ -247,6 +255,14 @@ def _add_custom(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="processes; 0 = in this one (one a core)")
     command.add_argument("--quiet", action="store_true", help="show nothing but errors and remarks")
     _add_consent(command)
+
+
+def _add_recover(command: argparse.ArgumentParser) -> None:
+    command.add_argument("photos", metavar="PATH", help="photo, video, or a folder of them")
+    command.add_argument("--out", default="build/recovered", metavar="DIR", help="where to (build/recovered)")
+    command.add_argument("--glb", action="store_true", help="write the cut, closed mesh of everybody")
+    command.add_argument("--json", action="store_true", help="print everything as JSON")
+    command.add_argument("--geometry", choices=("residual", "collapse"), default="residual", help="collapse: as in A3D")
 
 
 def _add_validate(command: argparse.ArgumentParser) -> None:

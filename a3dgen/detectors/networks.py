@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -55,11 +56,12 @@ Network = Callable[[ndarray], list[ndarray]]
 
 
 @cache
-def network(name: str) -> Network:
+def network(name: str, inner: tuple[int, ...] = ()) -> Network:
     """Load a network, fetching all of them first if they are not there; one of each in a process.
 
     Args:
         name: key of ``DIGESTS``.
+        inner: tensors within the network, by their index in the file, to be given after its outputs.
 
     Raises:
         MissingDependency: if LiteRT is missing, or the networks are and cannot be fetched.
@@ -69,11 +71,12 @@ def network(name: str) -> Network:
     except ImportError as error:
         raise MissingDependency("ai-edge-litert", "the detector mediapipe") from error
     path = folder() / Path(name).name
-    with _without_information():
-        interpreter = Interpreter(model_path=str(path), num_threads=1)
+    with _without_information(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that keeping inner tensors takes memory: 80 MB
+        interpreter = Interpreter(model_path=str(path), num_threads=1, experimental_preserve_all_tensors=bool(inner))
         interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    outputs = [detail["index"] for detail in interpreter.get_output_details()]
+    outputs = [*(detail["index"] for detail in interpreter.get_output_details()), *inner]
 
     def run(tensor: ndarray) -> list[ndarray]:
         interpreter.set_tensor(entry["index"], tensor)

@@ -1,0 +1,77 @@
+"""Recovered people as an A3D dataset: the photo itself is the picture, the recovered body its annotation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE, Bodies, Persons, Plans, Renders
+from a3dgen.core.stage import Context, Inputs
+from a3dgen.formats.names import sample_name
+from a3dgen.geometry.camera import inside_image, project
+from a3dgen.geometry.regions import label
+from a3dgen.io import rle
+from a3dgen.io.images import write_image, write_mask
+from a3dgen.recovery.person import Recovery
+from a3dgen.stages import annotate
+
+SKIN = 5
+"""Monk tone that is written: nobody measures it here."""
+
+
+def write_dataset(out: Path, people: list[tuple[Recovery, dict[str, Any], UInt8[ndarray, "h w 3"]]]) -> str:
+    """Write ``out/A3D_Dataset`` with everybody who has a body; return what to tell the user."""
+    usable = [p for p in people if p[0].amputee is not None]
+    if len(usable) < annotate.MIN_ROWS:
+        return f"no dataset: {len(usable)} of {len(people)} people have a body, and a dataset holds two at least"
+    persons, bodies, plans, renders = [], [], [], []
+    for recovery, row, rgb in usable:
+        persons.append(row)
+        bodies.append({**recovery.fitted, "key": recovery.key})  # type: ignore[dict-item]
+        key = f"{recovery.key}/{'full' if not recovery.removed.any() else f'amp_{label(recovery.removed)}'}_v0"
+        plans.append({
+            "key": key, "parent": recovery.key, "removed": recovery.removed,
+            "residual": recovery.residual.astype(np.float32), "geometry": recovery.amputee.cut.geometry,
+            "skin": SKIN, "garments": "[]",
+        })  # fmt: skip
+        renders.append({"key": key, **_drawn(out, recovery, row, rgb)})
+    width = len(bodies[0]["betas"])
+    inputs = Inputs(
+        Persons.from_rows(persons), Bodies.from_rows(bodies, B=width), plans=Plans.from_rows(plans),
+        renders=Renders.from_rows(renders),
+    )  # fmt: skip
+    settings = {"recovered": True, "render": {"mode": "erase"}, "amputate": {}}
+    annotate.run(annotate.Config(), Context(0, BodyConfig(), out, out / "scratch", settings=settings), [inputs])
+    return f"dataset: {out / 'A3D_Dataset'} ({len(usable)} people)"
+
+
+def _drawn(out: Path, recovery: Recovery, row: dict[str, Any], rgb: UInt8[ndarray, "h w 3"]) -> dict[str, Any]:
+    """Write the picture and the person's mask; return their row of Renders, measured on the recovered body."""
+    amputee, fitted = recovery.amputee, recovery.fitted
+    assert amputee is not None
+    assert fitted is not None
+    height, width = rgb.shape[:2]
+    name = sample_name(recovery.removed, row["stem"], row["person_id"], 0, "jpg")
+    image, mask = f"scratch/Images/{name}", f"scratch/Masks/{Path(name).stem}.png"
+    write_image(out / image, rgb)
+    person = rle.from_json(row["mask"])
+    person = np.zeros((height, width), bool) if person is None else person
+    write_mask(out / mask, person)
+    pixels = np.nan_to_num(project(amputee.keypoints, fitted["K"]), nan=-1e6)
+    state = np.where(inside_image(pixels, width, height), VISIBLE, OUTSIDE).astype(np.uint8)
+    state[~amputee.present] = AMPUTATED
+    there = amputee.ends[:, 3] > 0
+    tips = np.nan_to_num(project(np.where(there[:, None], amputee.ends[:, :3], 1.0), fitted["K"]), nan=-1e6)
+    ends = np.where(inside_image(tips, width, height), VISIBLE, OUTSIDE).astype(np.uint8)
+    ends[~there] = AMPUTATED
+    return {
+        "image": image, "mask": mask, "state": state, "keypoints": amputee.keypoints, "visible": np.ones(12),
+        "residual_ends": amputee.ends, "residual_end_state": ends, "height": amputee.height,
+        "segment": amputee.segment, "stump_length": amputee.stump_length, "stump_girth": amputee.stump_girth,
+        "mode": "erase", "registered_pose": fitted["pose"],
+    }  # fmt: skip
