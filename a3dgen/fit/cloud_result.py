@@ -21,7 +21,7 @@ class CloudOptions:
         steps: trial steps of the final solve. solved: minima that get it.
     """
 
-    robust: float = 2.0
+    robust: float = 1.6
     min_points: int = 20
     max_points: int = 1000
     rough_points: int = 120
