@@ -16,6 +16,7 @@ from scipy.io import savemat
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons
 from a3dgen.geometry.skeleton import MPII_ROWS, ROW
+from a3dgen.io import rle
 from a3dgen.io.orientation import upright_points
 from a3dgen.sources.mpii import Config, fingerprint, read
 
@@ -382,3 +383,20 @@ def test_labels_follow_the_pixels_they_are_in(root, orientation, setting, caplog
     wanted = upright_points(wide, orientation, stored) if turned else wide
     assert np.allclose(next(iter(rows.values()))["keypoints"][list(MPII_ROWS), :2], wanted)
     assert bool(caplog.text) == (setting == "auto")
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_outlines_of_the_others_follow_their_labels(root, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(root / "images" / "000000001.jpg") as image:
+        stored = image.size
+        image.save(root / "images" / "000000001.jpg", exif=exif)
+    places = np.array([(10 + i, 4 + i / 2) for i in range(16)], float)
+    _write(root, [_record(), _record(joints=(places + 1).tolist())])
+    rows, _ = _read(root, exif="stored")
+    (others,) = (json.loads(row["others"]) for row in rows.values() if row["key"].endswith("/0"))
+    mask = rle.decode(others[0])
+    assert mask.shape == rows["mpii/000000001/0"]["image_size"][::-1]
+    middle = np.argwhere(mask).mean(0)[::-1]
+    assert np.linalg.norm(middle - upright_points(places, orientation, stored).mean(0)) < 3
