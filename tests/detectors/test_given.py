@@ -314,3 +314,29 @@ def test_what_is_left_out_is_said(tmp_path, caplog, data, says):
     except DataError as error:
         said = str(error)
     assert says in said + caplog.text
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [
+        [{"id": 0, "name": "Person", "keypoints": NAMES}],
+        [{"id": 3, "name": "dog", "keypoints": NAMES[:9]}, {"id": 0, "name": "person", "keypoints": NAMES}],
+        [{"id": 0, "name": "skater", "keypoints": NAMES}, {"id": 3, "name": "ball"}],
+        [{"id": 3, "name": "dog", "keypoints": NAMES}, {"id": 0, "name": "Pedestrians", "keypoints": NAMES}],
+    ],
+)
+def test_the_category_of_people_whatever_its_id_and_name(tmp_path, categories):
+    people = [{"image_id": 3, "category_id": 0, "keypoints": flags(14)}]
+    others = [(c["id"], len(c.get("keypoints", []))) for c in categories if c["id"]]
+    people += [{"image_id": 3, "category_id": k, "bbox": [0, 0, 5, 5], "keypoints": flags(n)} for k, n in others]
+    data = coco_of([]) | {"categories": categories, "annotations": people}
+    (person,) = detector(written(tmp_path / "d.json", data)).detect(RGB, "x.jpg")
+    assert person.keypoints[ROW["extra_left_ankle"], 0] == points(14)[10, 0]
+
+
+def test_without_a_category_of_people_the_file_says_what_it_has(tmp_path):
+    categories = [{"id": 1, "name": "cup"}, {"id": 2, "name": "ball"}]
+    people = [{"image_id": 3, "category_id": k, "bbox": [0, 0, 5, 5]} for k in (1, 2)]
+    data = coco_of([]) | {"categories": categories, "annotations": people}
+    with pytest.raises(DataError, match=r"cup.*ball"):
+        detector(written(tmp_path / "d.json", data)).detect(RGB, "x.jpg")

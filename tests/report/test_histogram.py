@@ -22,6 +22,7 @@ def test_bars_are_as_high_as_their_counts(values):
     heights = np.array([float(bar.get("height")) for bar in svg.iter(f"{space}rect")])
     counts, _ = np.histogram(values, bins=len(heights))
     np.testing.assert_allclose(heights / heights.max(), counts / counts.max(), atol=1e-2)
+    assert heights.max() > 150, "the highest bar fills the picture"
     texts = [t.text for t in svg.iter(f"{space}text")]
     assert texts[0] == "truth < mpjpe & mm"
     assert str(counts.max()) in texts
