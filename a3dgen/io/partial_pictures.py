@@ -82,7 +82,9 @@ def read_photo(path: str | Path, limit: int = MAX_PIXELS, enough: int = 0) -> UI
 
 
 def _left(path: str | Path, limit: int, error: Truncated) -> Salvage:
-    left = salvage(read_bytes(path), limit) if Path(path).stat().st_size < MAX_DECODED // 4 else None
+    # what is left is decoded several times, whole: however large a photo may be, that takes memory
+    bearable = Path(path).stat().st_size < MAX_DECODED // 4
+    left = salvage(read_bytes(path), min(limit, MAX_PIXELS)) if bearable else None
     if left is None or left.rows < min(SMALLEST, left.height):
         raise error
     return left

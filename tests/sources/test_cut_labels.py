@@ -16,8 +16,9 @@ from raw_trees import COCO_POINTS, coco_file, coco_person, split_found
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_ROWS, MPII_ROWS
 from a3dgen.io import rle
-from a3dgen.io.images import read_rgb
+from a3dgen.io.images import LARGEST, read_rgb
 from a3dgen.io.partial_pictures import decodable, read_photo
+from a3dgen.io.truncation import Truncated
 from a3dgen.sources import coco, h36m, mpii
 
 SIZE = (WIDTH, HEIGHT)
@@ -188,3 +189,12 @@ def test_human36m(tmp_path, rows_left, kept, caplog):
     np.testing.assert_array_equal(row["keypoints"], before["keypoints"])
     np.testing.assert_array_equal(row["K"], before["K"])
     assert any(path.name in r.getMessage() for r in caplog.records)
+
+
+def test_a_huge_photo_that_is_cut_short_is_not_decoded_over_and_over(tmp_path, monkeypatch):
+    picture(tmp_path / "x.jpg")
+    cut(tmp_path / "x.jpg", 120)
+    assert decodable(tmp_path / "x.jpg", LARGEST).lost == "bottom"
+    monkeypatch.setattr("a3dgen.io.partial_pictures.MAX_PIXELS", WIDTH * HEIGHT - 1)
+    with pytest.raises(Truncated):
+        decodable(tmp_path / "x.jpg", LARGEST)
