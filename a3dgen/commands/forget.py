@@ -8,6 +8,7 @@ from typing import Any
 
 from a3dgen.commands.build import digest_of_body, executor_for
 from a3dgen.config import BuildConfig
+from a3dgen.core.errors import NobodyThere
 from a3dgen.core.user_paths import user_path
 from a3dgen.engine.build import Build
 from a3dgen.engine.forget import drop_results, forget
@@ -31,7 +32,11 @@ def run(args: argparse.Namespace) -> int:
                 consent=Consent(given=True),
             ).run()
 
-        ledger = one("ingest")
+        try:
+            ledger = one("ingest")
+        except NobodyThere:  # it was the only photo
+            drop_results(out, read=True)
+            return None
         if not ledger.stages["ingest"].rows["Persons"]:
             drop_results(out)
             return ledger

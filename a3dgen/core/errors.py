@@ -32,6 +32,10 @@ class DataError(A3dgenError):
     """An input or intermediate file cannot be used as it is."""
 
 
+class NobodyThere(ConfigError):
+    """The sources name no person at all, not even one who was refused."""
+
+
 class MissingDependency(ConfigError):
     """An optional package is needed for what was asked; the message names the install command."""
 

@@ -188,10 +188,14 @@ def drop_dataset(out: Path) -> None:
         remove(out / stage / DONE)
 
 
-def drop_results(out: Path) -> None:
-    """Delete everything that was made of people, dataset and report included: nobody is left."""
+def drop_results(out: Path, read: bool = False) -> None:
+    """Delete everything that was made of people, dataset and report included: nobody is left.
+
+    Args:
+        out: the build folder. read: also what was read of them.
+    """
     with held(out, STAGE_TABLE, False, log.warning):
-        for stage in [name for name in STAGE_TABLE if name != "ingest"]:
+        for stage in [name for name in STAGE_TABLE if read or name != "ingest"]:
             remove_shards_from(out / stage, 0)
             remove_orphans(out, stage, 0)
         remove_shard(shape_path(out))

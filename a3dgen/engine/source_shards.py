@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from a3dgen.core.errors import ConfigError
+from a3dgen.core.errors import NobodyThere
 from a3dgen.core.files import TEMPORARY, append_names, move_over, remove, remove_temporary
 from a3dgen.core.stage import Output
 from a3dgen.engine.build_folder import remove_shards_from
@@ -37,7 +37,7 @@ class SourceShards:
         """Write shards and yield the facts of each, with the ``seconds`` that it took.
 
         Raises:
-            ConfigError: if there is nobody.
+            NobodyThere: if there is nobody.
         """
         start = time.perf_counter()
         for output in outputs:
@@ -51,7 +51,7 @@ class SourceShards:
             yield {**written, "seconds": time.perf_counter() - start}
             start = time.perf_counter()
         if not self.count:
-            raise ConfigError(
+            raise NobodyThere(
                 "the sources hold no people that can be read (what was left out is said above): check "
                 "sources.<name>.root and its filters; what was built is untouched"
             )

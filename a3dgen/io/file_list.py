@@ -26,7 +26,10 @@ def list_path(path: Path) -> Path:
 
 
 def read_list(path: Path) -> dict[str, int | None]:
-    """Return name -> mtime of what is listed, None where it is not known; empty if there is no list."""
+    """Return name -> mtime of what is listed, None where it is not known; empty if there is no list.
+
+    A line may say more of its file (``dataset_folder``: size and SHA-256).
+    """
     found: dict[str, int | None] = {}
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -34,7 +37,7 @@ def read_list(path: Path) -> dict[str, int | None]:
         return found
     for line in lines:
         try:
-            time, name = json.loads(line)
+            time, name, *_ = json.loads(line)
         except (ValueError, TypeError):
             continue
         if isinstance(name, str) and (time is None or isinstance(time, int)):
