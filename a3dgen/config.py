@@ -175,6 +175,9 @@ class BuildConfig:
         devices = facts.get(DEVICES_STAGE, {}).get("devices")
         if devices == plain(DevicesConfig()):  # what was built before there were devices is built the same now
             del facts[DEVICES_STAGE]["devices"]
+        for source in facts["sources"].values():
+            if source.get("only") == "":
+                del source["only"]
         if not self.temporal:  # as before there were sequences
             for stage, name in (("fit", "temporal"), ("fit", "lifter"), ("amputate", "per_track"),
                                 ("background", "clips")):  # fmt: skip
