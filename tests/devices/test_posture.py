@@ -147,6 +147,10 @@ def test_sitting_in_a_wheelchair(body):
         hand = skin[owner == JOINT[f"{side}_hand"]]
         rim = np.concatenate(local["hand rim"])
         assert np.linalg.norm(hand[:, None] - rim[None], axis=2).min() < 0.005
+        k = JOINT[f"{side}_hand"]
+        middle = amputee.posed.joints[k] + amputee.posed.rotations[k] @ closed_hands(body).handle(side)
+        away = np.linalg.norm((middle - at) @ turn - rim, axis=1).min()
+        assert away < 0.009  # the rim runs through the closed hand, at the palm
     hips = skin[np.isin(owner, [JOINT["pelvis"], JOINT["left_hip"], JOINT["right_hip"]])]
     (rear, back), (front, ahead) = chair.frame["rear"], chair.frame["front"]
     on = hips[(hips[:, 2] > back) & (hips[:, 2] < ahead)]
