@@ -10,25 +10,35 @@ import numpy as np
 from a3dgen.amputation import measurements
 from a3dgen.appearance.look import Look
 from a3dgen.core.errors import Rejected
+from a3dgen.core.records import OCCLUDED, UNLABELLED
 from a3dgen.core.rng import generator_for
 from a3dgen.devices.device import Device, devices_to_json
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn, draw_devices
 from a3dgen.devices.sitting import sit
-from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
+from a3dgen.geometry.camera import inside_image, project
+from a3dgen.geometry.rotations import rotvec_to_matrix
+from a3dgen.geometry.skeleton import JOINT, ROW
 
 DRAWN = "overlay"
 """Mode of the samples whose person is drawn."""
 
 
 def equip(
-    config: DevicesConfig, seed: int, body: BodyData, fit: Mapping[str, Any], rows: list[dict[str, Any]]
+    config: DevicesConfig,
+    seed: int,
+    body: BodyData,
+    fit: Mapping[str, Any],
+    rows: list[dict[str, Any]],
+    on_view: bool = True,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the Plans rows of one person with devices and posture, and why some of them are left out.
 
     Args:
-        fit: the person's row of Bodies. rows: amputees, and intact twins that name them.
+        fit: the person's row of Bodies. rows: amputees, and intact twins that name them. on_view: the photo shows what
+            the person stands on; where it does not, nobody has an aid.
 
     A twin carries the same aids in the same posture. Where several amputees share one twin, all of the person's
     samples have the aid that was drawn first.
@@ -48,7 +58,7 @@ def equip(
         first = next((d for row, d in zip(group, drawn, strict=True) if row["removed"].any()), drawn[0])
         aids: tuple[Device, ...] = ()
         posture: dict[str, Any] = {}
-        if first.aid != "none":
+        if first.aid != "none" and on_view:
             try:
                 posture, aids = posture_of(config, body, fit, first)
             except Rejected as error:
@@ -60,6 +70,22 @@ def equip(
     if rows and not out:
         raise Rejected(f"no posture with the drawn devices ({'; '.join(skipped)})")
     return out, skipped
+
+
+def feet_on_view(body: BodyData, person: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:
+    """Return whether the photo shows what the person stands on: not if both ankles are inside the image and something
+    hides them. A wheelchair would stand before the table that the person sits at.
+
+    Args:
+        person: a row of Persons. fit: their row of Bodies.
+    """
+    rest = rest_joints(body, np.asarray(fit["betas"], np.float64))
+    joints = forward_kinematics(rotvec_to_matrix(np.asarray(fit["pose"], np.float64)), rest)[1] + fit["transl"]
+    sides = ("left", "right")
+    pixels = project(joints[[JOINT[f"{s}_ankle"] for s in sides]], np.asarray(fit["K"], np.float64))
+    inside = inside_image(pixels, *(int(v) for v in person["image_size"]))
+    hidden = np.isin([person["state"][ROW[f"extra_{s}_ankle"]] for s in sides], (UNLABELLED, OCCLUDED))
+    return not bool((inside & hidden).all())
 
 
 def posture_of(

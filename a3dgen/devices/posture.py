@@ -40,8 +40,8 @@ UNDERARM_SPREADS = ((-0.02, 0.11), (0.03, 0.14), (-0.05, 0.08), (0.07, 0.18))
 AXILLA_BELOW, PAD_SOFT_M = 0.40, 0.015
 """How far the axilla lies below the shoulder's centre, by the upper arm's length; how deep an underarm pad may lie in
 the body, m."""
-ARM_INSIDE_M = 0.010
-"""The arm may lie so much deeper in the body than in the fit."""
+ARM_INSIDE_M = 0.006
+"""The arm may lie so deep in the body."""
 
 
 @dataclass
@@ -132,7 +132,7 @@ def _rows(body: BodyData) -> _Rows:
         trunk = np.flatnonzero(~np.isin(owner, other) & seen)
         return _Rows(
             {s: rows(f"{s}_ankle", f"{s}_foot")[::2] for s in sides},
-            {s: rows(f"{s}_elbow", f"{s}_wrist", f"{s}_hand")[::9] for s in sides},
+            {s: rows(f"{s}_elbow", f"{s}_wrist", f"{s}_hand")[::3] for s in sides},
             {s: rows(f"{s}_shoulder", f"{s}_collar")[::2] for s in sides},
             trunk[::2],
         )
@@ -215,7 +215,7 @@ def _held(config: DevicesConfig, person: Person, grip: Grip, device: Device, tru
     """Bring one hand to its handle, the elbow bent by ``flexion`` (rad); return the device with its place in the
     camera's frame."""
     start, name, side = person.pose.copy(), device.type.replace("_", " "), device.side
-    before, why, underarm = trunk.arm_depth(person, side), "", device.type == "axillary_crutch"
+    why, underarm = "", device.type == "axillary_crutch"
     for spread, aside in UNDERARM_SPREADS if underarm else [(s, TIP_ASIDE_M) for s in SPREADS]:
         person.pose = start.copy()
         off, tip = _reach(person, grip, side, (spread, aside), flexion, underarm)
@@ -224,12 +224,12 @@ def _held(config: DevicesConfig, person: Person, grip: Grip, device: Device, tru
         rod = trunk.rod_depth(middle, tip)
         if underarm:
             rod = max(rod, _underarm_depth(config, person, trunk, side, middle, tip, pad))
-        arm = trunk.arm_depth(person, side) - before
+        arm = trunk.arm_depth(person, side)
         if off > _HANDLE_TURN:
             why = f"the arm does not reach: the handle is turned {np.degrees(off):.0f} degrees in the hand"
         elif rod > 1e-3 * config.penetration_mm:
             why = f"it lies {1e3 * rod:.0f} mm in the body"
-        elif arm > ARM_INSIDE_M:
+        elif arm > (ARM_INSIDE_M / 3 if underarm else ARM_INSIDE_M):
             why = f"the arm lies {1e3 * arm:.0f} mm in the body"
         else:
             place, up = person.frame @ tip + person.place, person.frame[:, 1]

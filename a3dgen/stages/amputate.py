@@ -23,7 +23,7 @@ from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.typed import DERIVED
 from a3dgen.core.user_paths import user_path
-from a3dgen.devices.plan import equip
+from a3dgen.devices.plan import equip, feet_on_view
 from a3dgen.devices.sampling import DevicesConfig
 from a3dgen.erasure.config import ERASE, OVERLAY, REJECT, Erasing
 from a3dgen.erasure.erase import survey
@@ -199,7 +199,8 @@ class _Planner:
         if not rows:  # intact samples only, or somebody who lacks a limb and can lose no other
             rows = [self._control(person, why_not, eraser)]
         if not config.devices.off:
-            rows, without = equip(config.devices, self.context.seed, self.body, fit, rows)
+            on_view = feet_on_view(self.body, person, fit)
+            rows, without = equip(config.devices, self.context.seed, self.body, fit, rows, on_view)
             skipped += without
         if skipped:
             rows[0]["_remark"] = f"skipped {'; '.join(skipped)}"

@@ -9,13 +9,14 @@ from people import LOOK, fit_of
 from a3dgen.appearance.look import LINER, Garment, Look, garments_from_json
 from a3dgen.config import build_config
 from a3dgen.core.errors import ConfigError, DataError
-from a3dgen.core.records import Plans
+from a3dgen.core.records import OCCLUDED, VISIBLE, Plans
 from a3dgen.core.typed import plain
 from a3dgen.devices.device import Device, devices_from_json, devices_to_json, is_prosthesis
 from a3dgen.devices.dressing import over_prostheses
-from a3dgen.devices.plan import equip
+from a3dgen.devices.plan import equip, feet_on_view
 from a3dgen.devices.sampling import DevicesConfig, device_use, draw_devices
 from a3dgen.geometry.regions import NUM_REGIONS, REGION_NAMES
+from a3dgen.geometry.skeleton import ROW
 
 CLINICAL = DevicesConfig(use="clinical")
 LONG = np.full(NUM_REGIONS, 0.42)
@@ -64,6 +65,21 @@ def test_twins_carry_the_same_aids_in_the_same_posture(body) -> None:
         pairs, with_aid = pairs + 1, with_aid + bool(intact)
     assert pairs == 6
     assert with_aid > 0
+
+
+def test_who_sits_at_a_table_gets_no_wheelchair(body) -> None:
+    fit = {**fit_of(body, 0, 80, 1), "K": np.array([[600.0, 0, 400], [0, 600.0, 400], [0, 0, 1]])}
+    rows, always = rows_of("p", "left_foot"), DevicesConfig(use="balanced", aid=1.0, exclude=("cane", "crutch"))
+    state = np.full(44, VISIBLE)
+    person = {"state": state, "image_size": np.array([800, 900])}
+    assert feet_on_view(body, person, fit)
+    state[[ROW["extra_left_ankle"], ROW["extra_right_ankle"]]] = OCCLUDED
+    assert not feet_on_view(body, person, fit)
+    assert feet_on_view(body, {**person, "image_size": np.array([800, 450])}, fit)  # the picture ends above them
+    for on_view in (True, False):
+        found = [equip(always, n, body, fit, rows, on_view)[0] for n in range(8)]
+        aids = {d.type for out in found for r in out for d in devices_from_json(r["devices"]) if not is_prosthesis(d)}
+        assert aids == ({"wheelchair"} if on_view else set())
 
 
 def test_the_same_seed_gives_the_same_rows(body) -> None:

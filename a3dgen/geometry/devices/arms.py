@@ -42,7 +42,7 @@ def forearm(level: str, start: Float[ndarray, "3"], frame: ArmFrame, look: Look,
         start: the socket's end, m. wide: radius of the socket above its end, m.
     """
     fore = unit(frame.wrist - frame.elbow)
-    above = start - 0.028 * fore if level == "transradial" else frame.elbow + 0.012 * fore
+    above = start - 0.010 * fore if level == "transradial" else frame.elbow + 0.012 * fore
     end = frame.wrist - 0.012 * fore
     wide = max(wide, 0.028) if level == "transradial" else _SHELL_M
     path = np.linspace(above, end, 6)
