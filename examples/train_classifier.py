@@ -2,7 +2,9 @@
 
     python examples/train_classifier.py build/demo/A3D_Dataset
 
-A few minutes on a CPU. With the demo's two dozen people it learns little; it shows how the pieces fit.
+A few minutes on a CPU. From pixels and the demo's two dozen people it learns little, as its recall shows: it shows how
+the pieces of ``A3DDataset`` fit. What does learn from so few people stands on a pose network: ``a3dgen train absence``
+(docs/recover.md).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from a3dgen.data import A3DDataset
 from a3dgen.formats.dataset_rows import find_subsets
 
 EVALUATION = ("COCO_val", "H36M/S11")
+LIMBS = ("right arm", "left arm", "left leg", "right leg")
 
 
 class LimbClassifier(nn.Module):
@@ -39,16 +42,17 @@ class LimbClassifier(nn.Module):
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, data: A3DDataset) -> tuple[float, float]:
-    """Return the share of limbs and of whole samples classified right."""
+def told_of(model: nn.Module, data: A3DDataset) -> list[str]:
+    """Return a line a limb: how many of the absent ones are called absent, and how many of the others."""
     model.eval()
-    limbs = samples = count = 0
-    for batch in DataLoader(data, batch_size=32):
-        right = model(batch["image"]).argmax(-1) == batch["heads"]
-        limbs += right.float().mean(1).sum().item()
-        samples += right.all(1).sum().item()
-        count += len(right)
-    return limbs / count, samples / count
+    batches = [(model(b["image"]).argmax(-1) > 0, b["heads"] > 0) for b in DataLoader(data, batch_size=32)]
+    said, truth = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    lines = []
+    for k, limb in enumerate(LIMBS):
+        gone, called = truth[:, k], said[:, k]
+        found, alarms = int((gone & called).sum()), int((~gone & called).sum())
+        lines.append(f"{limb}: recall {found} of {int(gone.sum())}, false alarms {alarms} of {int((~gone).sum())}")
+    return lines
 
 
 def main() -> None:
@@ -75,8 +79,8 @@ def main() -> None:
         print(f"epoch {epoch + 1}: loss {total / len(train):.3f}", flush=True)
     for name in EVALUATION:
         if name in subsets:
-            limbs, samples = accuracy(model, A3DDataset(args.dataset, [name], size=args.size))
-            print(f"{name}: {limbs:.1%} of limbs, {samples:.1%} of samples right")
+            for line in told_of(model, A3DDataset(args.dataset, [name], size=args.size)):
+                print(f"{name}: {line}")
 
 
 if __name__ == "__main__":

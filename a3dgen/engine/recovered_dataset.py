@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.files import TEMPORARY, remove_temporary
 from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE, Bodies, Persons, Plans, Renders
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.formats.names import sample_name
@@ -20,6 +21,7 @@ from a3dgen.io.images import write_image, write_mask
 from a3dgen.recovery.person import Recovery
 from a3dgen.stages import annotate
 
+SCRATCH = f".pictures{TEMPORARY}"
 SKIN = 5
 """Monk tone that is written: nobody measures it here."""
 
@@ -46,7 +48,8 @@ def write_dataset(out: Path, people: list[tuple[Recovery, dict[str, Any], UInt8[
         renders=Renders.from_rows(renders),
     )  # fmt: skip
     settings = {"recovered": True, "render": {"mode": "erase"}, "amputate": {}}
-    annotate.run(annotate.Config(), Context(0, BodyConfig(), out, out / "scratch", settings=settings), [inputs])
+    annotate.run(annotate.Config(), Context(0, BodyConfig(), out, out / SCRATCH, settings=settings), [inputs])
+    remove_temporary(out / SCRATCH)
     return f"dataset: {out / 'A3D_Dataset'} ({len(usable)} people)"
 
 
@@ -57,7 +60,7 @@ def _drawn(out: Path, recovery: Recovery, row: dict[str, Any], rgb: UInt8[ndarra
     assert fitted is not None
     height, width = rgb.shape[:2]
     name = sample_name(recovery.removed, row["stem"], row["person_id"], 0, "jpg")
-    image, mask = f"scratch/Images/{name}", f"scratch/Masks/{Path(name).stem}.png"
+    image, mask = f"{SCRATCH}/Images/{name}", f"{SCRATCH}/Masks/{Path(name).stem}.png"
     write_image(out / image, rgb)
     person = rle.from_json(row["mask"])
     person = np.zeros((height, width), bool) if person is None else person
