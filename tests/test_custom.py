@@ -27,6 +27,7 @@ from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import ROW
 from a3dgen.io.forgotten import add_forgotten, facts_of, read_forgotten, shot_of
 from a3dgen.io.npz import read
+from a3dgen.io.shards import read_shard
 
 
 @pytest.fixture
@@ -62,6 +63,21 @@ def test_people_are_looked_for_once(tmp_path, photos, monkeypatch):
     monkeypatch.setattr("a3dgen.engine.photo_build.write_review", lambda out, table: 2)
     done = build_photos(configure_photos(str(photos), {}, out=str(tmp_path / "out")), str(photos), "", run)
     assert (len(runs), done.people) == (1, 2)
+
+
+def test_forgetting_the_only_person_leaves_nobody(tmp_path, photos, capsys):
+    points = [v for k in range(17) for v in (60 + 2 * (k % 4), 20 + 5 * k, 0.9)]
+    (tmp_path / "one.json").write_text(json.dumps([{"image_id": "wall.png", "keypoints": points, "score": 0.9}]))
+    out, keys = tmp_path / "out", (f"root={photos}", f"keypoints={tmp_path / 'one.json'}")
+    sets = [word for key in keys for word in ("--set", f"sources.photos.{key}")]
+    assert main(["ingest", "--only", "--config", "custom", *sets, "--out", str(out), "--workers", "0", "--quiet"]) == 0
+    (shard,) = (out / "ingest").glob("*.h5")
+    (key,) = read_shard(shard)["Persons"].key
+    words = Traces(frozenset({key.split("/")[2]}))
+    assert traces(out, words)
+    assert main(["forget", str(out), key, "--workers", "0", "--quiet"]) == 0
+    assert not list(out.rglob("*.h5"))
+    assert traces(out, words) == []
 
 
 def test_a_missing_folder_is_a_usage_error(tmp_path, capsys):
