@@ -21,7 +21,7 @@ from a3dgen.core.records import UNLABELLED, VISIBLE
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.skeleton import COCO_ROWS
 from a3dgen.sources import Found, Source
-from a3dgen.sources.common import box_of, checked_size, digest_files, place
+from a3dgen.sources.common import box_of, checked_picture, digest_files, place
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def read(config: Config) -> Iterator[Found]:
 
 def person(line: dict[str, str], photo: Path) -> dict[str, object]:
     """Return the columns of Persons for one line; what is left out takes its default."""
-    size = checked_size(photo)
+    size = checked_picture(photo).size
     texts = [[line[f"x{i}"], line[f"y{i}"]] for i in range(17)]
     try:
         points = np.array([[float(x or "nan"), float(y or "nan")] for x, y in texts])
