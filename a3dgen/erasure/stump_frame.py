@@ -18,8 +18,8 @@ from a3dgen.geometry.camera import project
 _TILT = 0.25
 """The photo's centre line may turn the frame by at most this slope."""
 SLANT = 0.5
-"""How much of what a slanted dome shows beyond its tip is drawn. On the demo, all of it leaves limb where the fit's tip
-is too far out (p90 1.8 %), none of it cuts what stays (p90 8.9 %); half: 1.0 and 7.7 %."""
+"""How much of what a slanted dome shows beyond its tip is drawn. On the demo, all of it left limb where the fit's tip
+is too far out, none of it cut into what stays; half is between (three runs of `bench erase` that differed in more)."""
 _ALONG = 0.02
 """Half the piece of bone whose projection gives the direction, m."""
 

@@ -100,7 +100,9 @@ def test_two_limbs_leave_at_once(subject) -> None:
     shown = amputated(result)
     for end in result.ends:
         core = end.limb.pixels & ~dilate(shown.drawn, 2.0)
+        assert core.sum() > 30
         assert not (shown.mask & core).any()
+        assert result.hole.mask[core].all()
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ def test_no_label_of_a_removed_part_is_left_and_the_twin_has_them(name, subject)
     amputee = _part_labels(found, amputated(found).mask, False)
     twin = _part_labels(found, restored(found).mask, True)
     assert not np.isin(amputee[amputee > 0] - 1, removed).any()
+    anywhere = _part_labels(found, np.ones_like(found.hole.mask), False)  # also where only the intact body is drawn
+    assert not np.isin(anywhere[anywhere > 0] - 1, removed).any()
     assert np.isin(twin[twin > 0] - 1, removed).sum() > 100
     end = np.rint(subject.keypoints[LIMB_ROWS[found.ends[0].limb.limb][2]]).astype(int)
     assert amputee[end[1], end[0]] == 0
