@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from a3dgen.core.files import write_whole
 from a3dgen.detectors.blazepose import SIDE, Square
 from a3dgen.detectors.pose_features import PoseTensors, from_square, person_square, pose_tensors, square_pixels
 from a3dgen.geometry.regions import LIMBS, REGIONS
+from a3dgen.io import npz
 from a3dgen.learning.head import Head, arrays, softmax
 from a3dgen.learning.limb_features import ARM, CHAINS, LEG, limb_features, torso, width
 
@@ -118,30 +118,30 @@ def from_tensors(square: Square, looks: dict[bool, PoseTensors], model: AbsenceM
 @cache
 def packaged_model() -> AbsenceModel:
     """Return the model that comes with the package."""
-    return read_model(files("a3dgen.learning").joinpath("absence.npz").read_bytes(), "absence.npz")
+    return read_model(Path(__file__).with_name("absence.npz"))
 
 
-def read_model(data: bytes, name: str) -> AbsenceModel:
+def read_model(path: Path) -> AbsenceModel:
     """Read a model; nothing in the file is executed.
 
     Raises:
         DataError: if it is not a model of this version.
     """
+    found = npz.read(path)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            if int(file["format"]) != FORMAT:
-                raise DataError(f"{name}: a model of format {int(file['format'])}; this version reads {FORMAT}")
-            heads = {
-                kind: Head(**{k: file[f"{kind}_{k}"].astype(np.float32) for k in Head.__dataclass_fields__})
-                for kind in KINDS
-            }
-            numbers = {n: {k: float(file[f"{k}_{n}"]) for k in KINDS} for n in NUMBERS}
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise DataError(f"{name}: not a model of 'a3dgen train absence' ({error})") from None
+        if int(found["format"]) != FORMAT:
+            raise DataError(f"{path}: a model of format {int(found['format'])}; this version reads {FORMAT}")
+        heads = {
+            kind: Head(**{k: found[f"{kind}_{k}"].astype(np.float32) for k in Head.__dataclass_fields__})
+            for kind in KINDS
+        }
+        numbers = {n: {k: float(found[f"{k}_{n}"]) for k in KINDS} for n in NUMBERS}
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not a model of 'a3dgen train absence' ({error})") from None
     for kind, head in heads.items():
         if head.mean.shape != (width(kind),):
             raise DataError(
-                f"{name}: the {kind} head takes {head.mean.size} features; this version makes {width(kind)}"
+                f"{path}: the {kind} head takes {head.mean.size} features; this version makes {width(kind)}"
             )
     return AbsenceModel(heads, **numbers)
 

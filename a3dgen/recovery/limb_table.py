@@ -11,12 +11,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.core.errors import DataError
 from a3dgen.core.files import write_whole
 from a3dgen.core.rng import generator_for
 from a3dgen.detectors.blazepose import SIDE, Square
 from a3dgen.detectors.pose_features import person_square, pose_tensors, square_pixels, to_square
 from a3dgen.geometry.regions import LIMBS, REGIONS
 from a3dgen.geometry.skeleton import ROW_JOINT
+from a3dgen.io import npz
 from a3dgen.io.images import read_rgb
 from a3dgen.learning.augment import cut_off, hidden, jittered, spoiled
 from a3dgen.learning.head import Targets
@@ -196,9 +198,16 @@ def save_table(path: Path, table: LimbTable) -> None:
 
 
 def load_table(path: Path) -> LimbTable:
-    """Read a table that ``save_table`` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return LimbTable(**{k: file[k] for k in LimbTable.__dataclass_fields__})
+    """Read a table that ``save_table`` wrote.
+
+    Raises:
+        DataError: if it is damaged, or none.
+    """
+    found = npz.read(path)
+    missing = [k for k in LimbTable.__dataclass_fields__ if k not in found]
+    if missing:
+        raise DataError(f"{path}: not a table of limbs: lacks {', '.join(missing)}")
+    return LimbTable(**{k: found[k] for k in LimbTable.__dataclass_fields__})
 
 
 __all__ = ("ARM", "LEG", "LimbTable", "joined", "load_table", "make_table", "save_table")
