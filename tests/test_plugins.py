@@ -20,6 +20,8 @@ from a3dgen.stages import render
 
 MODULE = '''
 from dataclasses import dataclass
+import numpy as np
+from a3dgen.renderers import Frame
 from a3dgen.sources import Source
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def create(path):
 
 class Renderer:
     def render(self, items, K, width, height, light, crop=None, supersample=2):
-        raise NotImplementedError
+        size = (height, width)
+        return Frame(np.zeros((*size, 4), np.float32), np.full(size, np.inf, np.float32), np.zeros(size, np.uint8))
     def close(self):
         pass
 

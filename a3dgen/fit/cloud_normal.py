@@ -17,7 +17,7 @@ from a3dgen.core.compiled import kernel
 from a3dgen.fit.cloud_skin import BONES, SLOTS, CloudSpace, Skin
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.model import FitModel
-from a3dgen.fit.normal import ERROR, assemble, clear, first_lane, flush
+from a3dgen.fit.normal import ERROR, assemble, clear, common_joint, first_lane, flush
 from a3dgen.fit.simd import LANES, add_along, add_down, set_along
 
 SINGULAR = 1e-9
@@ -165,13 +165,7 @@ def _add_lines(skin: Skin, begin: int, slots: int, shape: bool, w: Workspace, s:
 @kernel(inline=True)
 def _add_pair(model: FitModel, one: int, two: int, cross: ndarray, w: Workspace, s: CloudSpace) -> None:
     """Add the products of twists of two bones; joints above both get them through the sums."""
-    a, b = one, two
-    while a != b:  # a parent's number is less than its child's
-        if a > b:
-            a = model.parents[a]
-        else:
-            b = model.parents[b]
-    common = a
+    common = common_joint(model, one, two)
     w.touched[common] = True
     for r in range(6):
         for c in range(6):

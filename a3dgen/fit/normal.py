@@ -112,6 +112,17 @@ def _along(w: Workspace, j: int, axis: int, share: ndarray) -> float:
     return value
 
 
+@kernel(inline=True)
+def common_joint(model: FitModel, a: int, b: int) -> int:
+    """Return the lowest joint that is above both joints, or one of them."""
+    while a != b:  # a parent's number is less than its child's
+        if a > b:
+            a = model.parents[a]
+        else:
+            b = model.parents[b]
+    return a
+
+
 @kernel
 def _cross(model: FitModel, w: Workspace, m: int, n: int, line: ndarray) -> None:
     """Add the products of two pairs of one keypoint; joints above both get them through the sums."""
@@ -121,13 +132,7 @@ def _cross(model: FitModel, w: Workspace, m: int, n: int, line: ndarray) -> None
         one[c], two[c] = line[c], line[c]
     put_twist(one, w.terms[m], model.weight[m], nb)
     put_twist(two, w.terms[n], model.weight[n], nb)
-    a, b = model.joint[m], model.joint[n]
-    while a != b:  # a parent's number is less than its child's
-        if a > b:
-            a = model.parents[a]
-        else:
-            b = model.parents[b]
-    common = a
+    common = common_joint(model, model.joint[m], model.joint[n])
     for r in range(6):
         for c in range(6):
             w.sums[common, r, c] += one[r] * two[c] + two[r] * one[c]

@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from a3dgen.core.pool import Cache
 from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.limbs import smoothstep
 from a3dgen.geometry.skeleton import JOINT
 
 REACH_M = 0.0874
@@ -149,11 +150,6 @@ def _share_out(points: Float[ndarray, "n 3"], fingers: list[_Finger]) -> list[_F
     return [_Finger(np.flatnonzero(branch == k), f.knuckle, f.along, f.length) for k, f in enumerate(fingers)]
 
 
-def _smooth(x: ndarray) -> ndarray:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def _bent(
     points: Float[ndarray, "n 3"], finger: _Finger, aside: float, bend: Float[ndarray, "3"]
 ) -> Float[ndarray, "n 3"]:
@@ -167,7 +163,7 @@ def _bent(
 
     line = np.arange(-0.002, finger.length + 0.02, 0.0005)
     places = finger.length * np.array(_PHALANGES)
-    turns = _smooth((line[:, None] - places) / _BEND_M + (0.0, 0.5, 0.5)) @ bend
+    turns = smoothstep((line[:, None] - places) / _BEND_M + (0.0, 0.5, 0.5)) @ bend
     ahead = np.concatenate([[0.0], np.cumsum(np.cos(turns[:-1]) * 0.0005)]) + line[0]
     down = np.concatenate([[0.0], np.cumsum(-np.sin(turns[:-1]) * 0.0005)])
     theta = np.interp(s, line, turns)
@@ -175,7 +171,7 @@ def _bent(
     y = np.interp(s, line, down) + h * np.cos(theta)
 
     bent = x[:, None] * finger.along + y[:, None] * normal + side[:, None] * across
-    return finger.knuckle + _about(bent, normal, aside * _smooth(s / 0.02))
+    return finger.knuckle + _about(bent, normal, aside * smoothstep(s / 0.02))
 
 
 def _thumb(points: Float[ndarray, "n 3"], free: Bool[ndarray, " n"], share: float) -> Float[ndarray, "n 3"]:
@@ -187,7 +183,7 @@ def _thumb(points: Float[ndarray, "n 3"], free: Bool[ndarray, " n"], share: floa
     away = points - _THUMB_ROOT
     s = away @ along
     distance = np.linalg.norm(away - s[:, None] * along, axis=1)
-    weight = _smooth(s / (0.45 * length)) * (1 - _smooth((distance - 0.014) / 0.014)) * free
+    weight = smoothstep(s / (0.45 * length)) * (1 - smoothstep((distance - 0.014) / 0.014)) * free
     turn = share * weight
     out = _about(away, np.array([0.0, 1.0, 0.0]), turn * _THUMB[0])
     out = _about(out, np.array([1.0, 0.0, 0.0]), turn * _THUMB[1])

@@ -144,22 +144,29 @@ def _look(
         }  # fmt: skip
 
 
-def _joint(points: ndarray, said: ndarray, limb: int, step: int) -> ndarray | None:
+def _joint(points: ndarray, limb: int, step: int) -> ndarray | None:
     """Return a joint of a limb (0 end, 1 middle, 2 root), px, None where it is not known."""
     rows = [row for row, joint in ROW_JOINT.items() if joint == REGIONS[LIMBS[limb][step]].joint]
     found = [points[r] for r in rows if np.abs(points[r]).max() < 4 * SIDE]
     return found[-1] if found else None
 
 
-def _covered(part: ndarray, points: ndarray, said: ndarray, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Hide the far half of one limb that is there: nothing can be said of it."""
+def _draw_limb(points: ndarray, said: ndarray, rng: np.random.Generator) -> tuple[int, ndarray, ndarray] | None:
+    """Return one limb that is there, drawn, with its middle and end joint, px; None where they are not known."""
     limbs = [i for i in range(len(LIMBS)) if said[i] == PRESENT]
     if not limbs:
-        return part, said
+        return None
     limb = int(rng.choice(limbs))
-    middle, end = (_joint(points, said, limb, step) for step in (1, 0))
-    if middle is None or end is None:
+    middle, end = (_joint(points, limb, step) for step in (1, 0))
+    return None if middle is None or end is None else (limb, middle, end)
+
+
+def _covered(part: ndarray, points: ndarray, said: ndarray, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """Hide the far half of one limb that is there: nothing can be said of it."""
+    drawn = _draw_limb(points, said, rng)
+    if drawn is None:
         return part, said
+    limb, middle, end = drawn
     said = said.copy()
     said[limb] = UNSURE
     return hidden(part, middle, end + 0.25 * (end - middle), rng), said
@@ -167,13 +174,10 @@ def _covered(part: ndarray, points: ndarray, said: ndarray, rng: np.random.Gener
 
 def _cut(part: ndarray, points: ndarray, said: ndarray, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
     """Let the picture end within a limb: nothing can be said of limbs whose ends, or residual ends, are beyond."""
-    limbs = [i for i in range(len(LIMBS)) if said[i] == PRESENT]
-    if not limbs:
+    drawn = _draw_limb(points, said, rng)
+    if drawn is None:
         return part, said
-    limb = int(rng.choice(limbs))
-    middle, end = (_joint(points, said, limb, step) for step in (1, 0))
-    if middle is None or end is None:
-        return part, said
+    limb, middle, end = drawn
     axis = 1 if KIND[limb] == LEG else int(rng.integers(2))
     at = middle + rng.uniform(0.0, 0.7) * (end - middle)
     if abs(end[axis] - at[axis]) < 4 or not 8 < at[axis] < SIDE - 9:
@@ -181,9 +185,7 @@ def _cut(part: ndarray, points: ndarray, said: ndarray, rng: np.random.Generator
     beyond = np.sign(at[axis] - SIDE / 2 + 1e-6)
     said = said.copy()
     for i in range(len(LIMBS)):
-        ends = [
-            p for step in ((0,) if said[i] == PRESENT else (1, 2)) if (p := _joint(points, said, i, step)) is not None
-        ]
+        ends = [p for step in ((0,) if said[i] == PRESENT else (1, 2)) if (p := _joint(points, i, step)) is not None]
         if said[i] in (PRESENT, ABSENT) and any((p[axis] - at[axis]) * beyond > 0 for p in ends):
             said[i] = UNSURE
     return cut_off(part, at, axis), said
