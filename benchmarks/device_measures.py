@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.devices.attach import Devices, hand_offsets
 from a3dgen.devices.device import GRIPPED, Device, is_prosthesis
+from a3dgen.devices.person import Person, elbow_flexion
 from a3dgen.devices.place import Attached
-from a3dgen.devices.posture import Person, elbow_flexion
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.grip import HANDLE_M
 from a3dgen.geometry.devices.sweep import Part

@@ -24,8 +24,9 @@ from a3dgen.core.rng import generator_for
 from a3dgen.devices.attach import Devices, attach, hand_offsets
 from a3dgen.devices.device import PROSTHESES, Device, devices_from_json, is_prosthesis
 from a3dgen.devices.dressing import over_prostheses
+from a3dgen.devices.person import Person
 from a3dgen.devices.plan import equip, posture_of
-from a3dgen.devices.posture import Person, stands
+from a3dgen.devices.posture import stands
 from a3dgen.devices.sampling import ELBOW, LEAST_BUILD_M, DevicesConfig, Drawn
 from a3dgen.formats.dataset_rows import find_subsets, load_subset
 from a3dgen.geometry.body import BodyData

@@ -13,8 +13,10 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import Device
-from a3dgen.devices.posture import ARM_INSIDE_M, Person, Trunk, handle_of
+from a3dgen.devices.person import Person, handle_of
+from a3dgen.devices.posture import ARM_INSIDE_M
 from a3dgen.devices.sampling import DevicesConfig, Drawn
+from a3dgen.devices.trunk import Trunk
 from a3dgen.fit.chain import Goals
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.grip import HANDLE_M, closed_hands
@@ -62,7 +64,8 @@ def sit(
     if not on_rims:
         for side in ("left", "right"):
             _rest_hand(person, trunk, side)
-    deep = max(trunk.arm_depth(person, side) for side in ("left", "right"))
+    closed = closed_hands(body).of(drawn.hands) if on_rims else None
+    deep = max(trunk.arm_depth(person, side, closed) for side in ("left", "right"))
     if deep > ARM_INSIDE_M:
         raise Rejected(f"no posture in a wheelchair: the arm lies {1e3 * deep:.0f} mm in the body")
     person.frame = person.frame @ Rotation.from_euler("y", drawn.turn, degrees=True).as_matrix()

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import trimesh
 from people import LOOK, amputee_of, fit_of
+from scipy.spatial import cKDTree
 
 from a3dgen.core.errors import Rejected
 from a3dgen.devices import posture as posture_module
 from a3dgen.devices import sitting
 from a3dgen.devices.attach import attach
-from a3dgen.devices.posture import Person, Trunk, elbow_flexion, plant, pose_with_aids
+from a3dgen.devices.person import Person, body_rows, elbow_flexion
+from a3dgen.devices.posture import plant, pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn
 from a3dgen.devices.sitting import sit
+from a3dgen.devices.trunk import Trunk
 from a3dgen.fit.chain import Goals, solve
 from a3dgen.geometry.body import rest_joints
 from a3dgen.geometry.devices.grip import closed_hands
@@ -70,6 +73,22 @@ def test_who_has_no_room_below_the_arms_gets_forearm_crutches(body, monkeypatch)
     monkeypatch.setattr(posture_module, "_underarm_depth", lambda *a: 0.05)
     _, devices = pose_with_aids(CONFIG, body, fit_of(body, 20, 12, seed=1), Drawn((), "axillary"))
     assert [d.type for d in devices] == ["forearm_crutch"] * 2
+
+
+def test_a_closed_hand_reaches_further_into_the_body_than_a_flat_one(body):
+    """Fingers round a handle come out below the palm: they would lie in a thigh that the flat hand only touches."""
+    person = Person.of(body, fit_of(body, 20, 12, seed=1))
+    world, joints = person.kinematics()
+    palm = -world[JOINT["left_hand"]][:, 1]
+    flat = person.vertices(body_rows(body).arms["left"])
+    side = np.array(np.meshgrid(np.linspace(-0.2, 0.2, 41), np.linspace(-0.2, 0.2, 41))).reshape(2, -1).T
+    across = world[JOINT["left_hand"]][:, [0, 2]]
+    wall = joints[JOINT["left_hand"]] + side @ across.T
+    wall = wall + (((flat @ palm).max() + 0.002) - wall @ palm)[:, None] * palm
+    trunk = Trunk(wall, np.broadcast_to(-palm, wall.shape), cKDTree(wall))
+    hand = {k: trunk.arm_depth(person, "left", v) for k, v in (("flat", None), ("closed", closed_hands(body).offsets))}
+    assert hand["flat"] == 0
+    assert hand["closed"] > 0.002
 
 
 def test_tips_stand_on_the_photos_ground(held, body):
