@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.devices.attach import Devices, hand_offsets
-from a3dgen.devices.device import GRIPPED, Device, is_prosthesis
+from a3dgen.devices.device import GRIPPED, Device, is_worn
 from a3dgen.devices.person import Person, elbow_flexion
 from a3dgen.devices.place import Attached
 from a3dgen.geometry.body import BodyData
@@ -26,7 +26,7 @@ HOLDING = ("elbow", "wrist", "hand")
 TRUNK = owners_of(
     "pelvis", "spine1", "spine2", "spine3", *(f"{s}_{n}" for s in SIDES for n in ("hip", "knee", "ankle", "foot"))
 )
-_ON_LIMB = ("socket", "cover")
+_ON_LIMB = ("socket", "cover", "sleeve")
 """Parts that hold the residual limb."""
 
 
@@ -124,15 +124,23 @@ def measure(placed: Placed, tally: Tally) -> None:
     """Measure everything that has to do with the posture and the devices' places."""
     flesh = placed.flesh()
     for a in placed.attached.attached:
-        if is_prosthesis(a.device):
+        if is_worn(a.device):
             _prosthesis(placed, a, tally)
         elif a.device.type == "wheelchair":
             _chair(placed, a, flesh, tally)
+        elif a.device.type == "walker":
+            _walker(placed, a, flesh, tally)
+        elif a.device.doffed:
+            lowest = min(float((p.vertices @ placed.up).min()) for p in a.parts)
+            lowest = min([lowest, *(float((i.vertices @ placed.up).min()) for i in a.extra)])
+            ground = float(np.array(a.device.frame["at"]) @ placed.up)
+            tally.note("doffed prosthesis off the ground, mm", 1e3 * abs(lowest - ground))
+            tally.note("rigid aid in the body, mm", *depth_of(list(a.parts), flesh, []))
         else:
             _held(placed, a, flesh, tally)
     if placed.aids:
         _arms(placed, tally)
-    if any(d.type in GRIPPED for d in placed.aids):
+    if any(d.type in (*GRIPPED, "walker") for d in placed.aids):
         _soles(placed, tally)
 
 
@@ -166,6 +174,25 @@ def _held(placed: Placed, a: Attached, flesh: Flesh, tally: Tally) -> None:
     tally.note(f"elbow {kind}, degrees", np.degrees(elbow_flexion(placed.whole.posed.joints, side)))
 
 
+def _walker(placed: Placed, a: Attached, flesh: Flesh, tally: Tally) -> None:
+    ground = float(np.array(a.device.frame["at"]) @ placed.up)
+    for side in SIDES:
+        grip = min((p for p in a.parts if p.name == "grip"),
+                   key=lambda p: float(np.linalg.norm(p.vertices.mean(0) - a.points[f"{side}_grip"])))  # fmt: skip
+        hand, middle = placed.skin(f"{side}_hand", f"{side}_wrist"), a.points[f"{side}_grip"]
+        tally.note("grip: hand to handle, mm", 1e3 * nearest(hand, grip))
+        axis = np.reshape(a.device.frame["turn"], (3, 3))[:, 2]
+        off = hand - middle
+        radial = np.linalg.norm(off - np.outer(off @ axis, axis), axis=1)[np.abs(off @ axis) < 0.03]
+        tally.note("grip: hand inside the handle, mm", 1e3 * max(0.0, HANDLE_M - float(radial.min())))
+        tally.note("elbow on a cane or walker, degrees", np.degrees(elbow_flexion(placed.whole.posed.joints, side)))
+    feet = [float((p.vertices @ placed.up).min()) - ground for p in a.parts if p.name == "foot"]
+    tally.note("tip off the ground, mm", 1e3 * max(abs(f) for f in feet))
+    own = owners_of(*(f"{s}_{n}" for s in SIDES for n in HOLDING))
+    depth, name = depth_of([p for p in a.parts if p.name != "grip"], flesh, own)
+    tally.note("rigid aid in the body, mm", depth, f"walker {name}")
+
+
 def _arms(placed: Placed, tally: Tally) -> None:
     """Arms in trunk and legs, against the fit's own."""
     original = rebuild(placed.body, BodyFit.of(placed.fit), Cut(), None)
@@ -183,7 +210,8 @@ def _arms(placed: Placed, tally: Tally) -> None:
 
 def _soles(placed: Placed, tally: Tally) -> None:
     """Feet that were planted; somebody's raised foot stays in the air."""
-    ground = float(np.array(placed.aids[0].tip) @ placed.up)
+    aid = placed.aids[0]
+    ground = float(np.array(aid.tip or aid.frame["at"]) @ placed.up)
     for side in SIDES:
         sole = float((placed.foot(side) @ placed.up).min()) - ground - 0.016
         if abs(sole) < 0.03:

@@ -10,7 +10,7 @@ from benchmarks.device_measures import Tally
 
 _CONTACT = ("grip: hand to handle, mm", "grip: hand inside the handle, mm", "tip off the ground, mm",
             "planted sole off the ground, mm", "sole off the footplate, mm", "grip: hand to rim, mm",
-            "wheels off the ground, mm", "cuff off the forearm, mm")  # fmt: skip
+            "wheels off the ground, mm", "doffed prosthesis off the ground, mm")  # fmt: skip
 _RIGID = ("rigid aid in the body, mm", "rigid chair in the body, mm", "prosthesis beyond the socket in the body, mm")
 _ARMS = tuple(f"arm in own body beyond the fit's, {w}, mm" for w in ("standing", "wheelchair"))
 LEAST_HIDDEN = 500

@@ -25,7 +25,7 @@ from a3dgen.devices.attach import Devices, attach, hand_offsets
 from a3dgen.devices.device import PROSTHESES, Device, devices_from_json, is_prosthesis
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.person import Person
-from a3dgen.devices.plan import equip, posture_of
+from a3dgen.devices.plan import equip, lay_down, posture_of
 from a3dgen.devices.posture import stands
 from a3dgen.devices.sampling import ELBOW, LEAST_BUILD_M, DevicesConfig, Drawn
 from a3dgen.formats.dataset_rows import find_subsets, load_subset
@@ -42,10 +42,14 @@ KINDS = (
     ("transtibial", "none"), ("transtibial", "cane"), ("transfemoral", "none"), ("transfemoral", "crutch"),
     ("", "crutches"), ("blade", "none"), ("bilateral", "none"), ("", "cane"), ("", "wheelchair"),
     ("transtibial", "wheelchair"), ("transradial", "none"), ("transhumeral", "none"), ("hook", "none"),
-    ("", "axillary"),
+    ("", "axillary"), ("transtibial", "walker"), ("c_blade", "none"), ("myoelectric", "none"), ("", "folding"),
+    ("doffed", "crutches"),
 )  # fmt: skip
 """What is placed, in turn: prosthesis, aid."""
-ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook"}
+ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook", "c_blade": "c_blade",
+           "myoelectric": "myoelectric"}  # fmt: skip
+TYPE_OF = {"blade": "transtibial", "bilateral": "transtibial", "hook": "transradial", "c_blade": "transfemoral",
+           "myoelectric": "transradial", "doffed": "transtibial"}  # fmt: skip
 CONFIG = DevicesConfig(use="balanced")
 SIDE = 520
 VIEWS = (0.0, 65.0, 130.0, 195.0, 260.0)
@@ -75,16 +79,26 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
         removed, residual, devices = np.zeros(12, bool), np.ones(12), []
         segment = measurements.segment_lengths(body, np.asarray(fit["betas"], float))
         for s in ("left", "right") if worn == "bilateral" else (side,) if worn else ():
-            kind = {"blade": "transtibial", "bilateral": "transtibial", "hook": "transradial"}.get(worn, worn)
+            kind = TYPE_OF.get(worn, worn)
             name = f"{s}_{PROSTHESES[kind]}"
             k = REGION_NAMES.index(name)
             most = 1 - LEAST_BUILD_M[kind] / segment[k]
             removed[k], residual[k] = True, rng.uniform(0.45 if kind == "transhumeral" else 0.35, most)
-            devices.append(Device(kind, s, name, end=ENDS_OF.get(worn, "foot")))
+            device = Device(
+                kind,
+                s,
+                name,
+                end=ENDS_OF.get(worn, "foot"),
+                doffed=worn == "doffed",
+                sleeve=kind == "transtibial" and n % 2 == 0,
+            )
+            devices.append(lay_down(Person.of(body, fit), device, rng) if device.doffed else device)
         other = "right" if side == "left" else "left"
         posture = ("rims", "lap")[int(rng.integers(2))]
         elbow = float(rng.uniform(*ELBOW))
-        yield fit, Drawn(tuple(devices), aid, other, posture=posture, turn=35.0, elbow=elbow), removed, residual
+        chair, aid = ("folding", "wheelchair") if aid == "folding" else ("active", aid)
+        how = Drawn(tuple(devices), aid, other, chair=chair, posture=posture, turn=35.0, elbow=elbow)
+        yield fit, how, removed, residual
 
 
 def place(

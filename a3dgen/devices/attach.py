@@ -11,12 +11,13 @@ from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
 from a3dgen.appearance.look import Look
-from a3dgen.devices.device import AID_POINTS, GRIPPED, LEGS, NUM_POINTS, POINTS, Device, is_prosthesis
+from a3dgen.devices.device import AID_POINTS, FRAMED, GRIPPED, LEGS, NUM_POINTS, POINTS, Device, is_prosthesis, is_worn
 from a3dgen.devices.materials import FIRST_LABEL
 from a3dgen.devices.place import Attached, Place
 from a3dgen.devices.prostheses import arm, leg
 from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.devices import crutches, legs, wheelchair
+from a3dgen.geometry.devices import crutches, legs, walker, wheelchair
+from a3dgen.geometry.devices.chairs import chair_of
 from a3dgen.geometry.devices.grip import closed_hands
 from a3dgen.geometry.devices.hull import Hull
 from a3dgen.geometry.hands import relaxed_hands
@@ -47,7 +48,7 @@ class Devices:
         """Return the prosthetic keypoints, camera frame m and 1 where there is one; limb by limb, ``POINTS`` each."""
         out = np.zeros((NUM_POINTS, 4))
         for a in self.attached:
-            if is_prosthesis(a.device):
+            if is_worn(a.device):
                 for k, name in enumerate(POINTS):
                     if name in a.points:
                         out[a.device.limb * len(POINTS) + k] = (*a.points[name], 1)
@@ -85,14 +86,14 @@ def attach(body: BodyData, amputee: Amputee, look: Look, devices: Sequence[Devic
 def _maker(device: Device) -> Callable[[Place], Attached]:
     if is_prosthesis(device):
         return leg if device.type in LEGS else arm
-    return _chair if device.type == "wheelchair" else _held
+    return _framed if device.type in FRAMED else _held
 
 
 def hand_offsets(body: BodyData, devices: Sequence[Device], curl: float = 0.0) -> Float[ndarray, "v 3"] | None:
     """Return the offsets of the skin's rest vertices, m: hands that hold something close round it, others are bent by
     ``curl`` (``geometry.hands``); None if all are flat."""
     sides = tuple(d.side for d in devices if d.type in GRIPPED)
-    sides += tuple(s for d in devices if d.type == "wheelchair" for s in d.frame["hands"])
+    sides += tuple(s for d in devices if d.type in FRAMED for s in d.frame["hands"])
     relaxed = relaxed_hands(body, curl) if curl > 0 else None
     if not sides or relaxed is None:
         return closed_hands(body).of(sides) if sides else relaxed
@@ -118,12 +119,16 @@ def _held(place: Place) -> Attached:
     return Attached(device, place.label, tuple(parts), points)
 
 
-def _chair(place: Place) -> Attached:
-    facts = place.device.frame
+def _framed(place: Place) -> Attached:
+    """A wheelchair or walker, made in its own frame and put to its place."""
+    device, facts = place.device, place.device.frame
     turn, at = np.reshape(facts["turn"], (3, 3)), np.array(facts["at"])
-    parts, points = wheelchair.wheelchair(wheelchair.Seat.of(facts), place.device.colours[0])
+    if device.type == "walker":
+        parts, points = walker.walker(walker.Frame.of(facts), device.colours[0])
+    else:
+        parts, points = chair_of(wheelchair.Seat.of(facts), device.colours[0])
     moved = {name: turn @ point + at for name, point in points.items()}
-    return Attached(place.device, place.label, tuple(p.moved(turn, at) for p in parts), moved)
+    return Attached(device, place.label, tuple(p.moved(turn, at) for p in parts), moved)
 
 
 def _cleared(item: Item, hull: Hull) -> Item:

@@ -17,11 +17,15 @@ PROSTHESES = {"transtibial": "foot", "transfemoral": "knee", "transradial": "han
 LEGS = ("transtibial", "transfemoral")
 DISTAL = ("transtibial", "transradial")
 """Prostheses whose socket is on the second segment of the limb, shank or forearm."""
-AIDS = ("forearm_crutch", "axillary_crutch", "cane", "wheelchair")
+AIDS = ("forearm_crutch", "axillary_crutch", "cane", "wheelchair", "walker")
 TYPES = (*PROSTHESES, *AIDS)
 GRIPPED = ("forearm_crutch", "axillary_crutch", "cane")
 """Aids that a hand holds."""
-ENDS = ("foot", "blade", "hook", "hand")
+FRAMED = ("wheelchair", "walker")
+"""Aids made in a frame of their own, whose place the plan says."""
+ENDS = ("foot", "blade", "c_blade", "hook", "hand", "myoelectric")
+BLADES = ("blade", "c_blade")
+"""Running blades: J-shaped, bolted behind the socket; C-shaped, below a pylon."""
 COVERS = ("bare", "rolled", "trousers")
 """What cloth does over a prosthesis: shortened, rolled up, or worn down to the shoe."""
 NO_LIMB_LOST, NOTHING_WORN, WORN, UNDER_CLOTH, DOFFED = 0, 1, 2, 3, 4
@@ -46,10 +50,11 @@ class Device:
         region: AJAHR name of the removed region that a prosthesis replaces.
         end: what a prosthesis ends in, one of ``ENDS``. cover: one of ``COVERS``.
         finish: of a socket: ``carbon``, ``skin``, or a fabric laminated into it. colours: sRGB of frame or finish.
-        cosmetic: the prosthesis has a cover in the form of the sound limb.
+        cosmetic: the prosthesis has a cover in the form of the sound limb. sleeve: a suspension sleeve holds it.
+        doffed: it lies on the ground beside the person.
         tip: camera frame, m: where a crutch or cane stands. up: against gravity there.
-        frame: measures of a wheelchair, m, and ``turn`` (9,) and ``at`` (3,), its place in the camera frame; of an
-            axillary crutch ``pad``, height of its pad above its tip, m.
+        frame: measures of a wheelchair or walker, m, and ``turn`` (9,) and ``at`` (3,), its place in the camera
+            frame, as of a doffed prosthesis; of an axillary crutch ``pad``, height of its pad above its tip, m.
     """
 
     type: str
@@ -60,6 +65,8 @@ class Device:
     finish: str = "carbon"
     colours: tuple[RGB, ...] = ()
     cosmetic: bool = False
+    sleeve: bool = False
+    doffed: bool = False
     tip: tuple[float, ...] = ()
     up: tuple[float, ...] = ()
     frame: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -90,6 +97,11 @@ def _default(field: Any) -> Any:
 def is_prosthesis(device: Device) -> bool:
     """Whether a device replaces a limb."""
     return device.type in PROSTHESES
+
+
+def is_worn(device: Device) -> bool:
+    """Whether a device is a prosthesis on its limb."""
+    return device.type in PROSTHESES and not device.doffed
 
 
 def devices_to_json(devices: Sequence[Device]) -> str:

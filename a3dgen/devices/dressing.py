@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from a3dgen.appearance.look import LINER, Look
-from a3dgen.devices.device import Device, is_prosthesis
+from a3dgen.devices.device import Device, is_worn
 
 
 def over_prostheses(look: Look, devices: Sequence[Device]) -> Look:
@@ -14,7 +14,7 @@ def over_prostheses(look: Look, devices: Sequence[Device]) -> Look:
 
     Only ``ending`` and the liners change, as over a residual limb without a prosthesis: twins stay alike.
     """
-    worn = {d.limb_name: d.cover for d in devices if is_prosthesis(d)}
+    worn = {d.limb_name: d.cover for d in devices if is_worn(d)}
     if not worn:
         return look
     garments = []

@@ -122,6 +122,11 @@ def rounded(v: ndarray) -> tuple[float, ...]:
     return tuple(round(float(x), 6) for x in v)
 
 
+def numbers(v: ndarray) -> list[float]:
+    """Return an array as plain numbers for JSON, rounded to a micrometre."""
+    return [round(float(x), 6) for x in np.ravel(v)]
+
+
 def handle_of(person: Person, grip: Grip, side: str) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
     """Return the middle and the axis of a handle in a closed hand."""
     world, joints = person.kinematics()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from a3dgen.amputation import measurements
 from a3dgen.appearance.look import Look
@@ -14,6 +16,7 @@ from a3dgen.core.records import OCCLUDED, UNLABELLED
 from a3dgen.core.rng import generator_for
 from a3dgen.devices.device import Device, devices_to_json
 from a3dgen.devices.dressing import over_prostheses
+from a3dgen.devices.person import Person, numbers
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn, draw_devices
 from a3dgen.devices.sitting import sit
@@ -64,12 +67,28 @@ def equip(
             except Rejected as error:
                 skipped.append(str(error))
                 continue
+        person = Person.of(body, fit) if any(d.doffed for own in drawn for d in own.prostheses) and on_view else None
         for row, own in zip(group, drawn, strict=True):
-            look = over_prostheses(Look.from_columns(row), own.prostheses)
-            out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*own.prostheses, *aids])})
+            prostheses = [lay_down(person, d, rng) if d.doffed else d for d in own.prostheses if person or not d.doffed]
+            look = over_prostheses(Look.from_columns(row), prostheses)
+            out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*prostheses, *aids])})
     if rows and not out:
         raise Rejected(f"no posture with the drawn devices ({'; '.join(skipped)})")
     return out, skipped
+
+
+def lay_down(person: Person, device: Device, rng: np.random.Generator) -> Device:
+    """Return a doffed prosthesis with a place on the ground beside somebody, on the side of the missing leg.
+
+    Args:
+        person: as in the photo.
+    """
+    aside, ahead, turn = rng.uniform((0.75, -0.15, -25), (0.95, 0.3, 35))
+    sign = 1.0 if device.side == "left" else -1.0
+    hips = person.kinematics()[1][0]
+    at = person.frame @ np.array([hips[0] + sign * aside, 0.0, hips[2] + ahead]) + person.place
+    lies = person.frame @ Rotation.from_euler("y", 90 + sign * turn, degrees=True).as_matrix()
+    return replace(device, frame={"turn": numbers(lies), "at": numbers(at)})
 
 
 def feet_on_view(body: BodyData, person: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:

@@ -15,7 +15,8 @@ from a3dgen.devices.device import Device
 from a3dgen.devices.person import Person, body_rows, handle_of, rounded
 from a3dgen.devices.reach import HANDLE_TURN, TIP_ASIDE_M, reach
 from a3dgen.devices.sampling import DevicesConfig, Drawn
-from a3dgen.devices.trunk import Trunk
+from a3dgen.devices.trunk import ARM_INSIDE_M, Trunk
+from a3dgen.devices.walking import walk
 from a3dgen.fit.chain import Goals
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.crutches import Hold, axillary_crutch, pad_at
@@ -36,8 +37,6 @@ UNDERARM_SPREADS = ((-0.02, 0.11), (0.03, 0.14), (-0.05, 0.08), (0.07, 0.18))
 AXILLA_BELOW, PAD_SOFT_M = 0.40, 0.015
 """How far the axilla lies below the shoulder's centre, by the upper arm's length; how deep an underarm pad may lie in
 the body, m."""
-ARM_INSIDE_M = 0.006
-"""The arm may lie so deep in the body."""
 
 
 def stands(fit: Mapping[str, Any], person: Person) -> bool:
@@ -101,6 +100,8 @@ def pose_with_aids(
 def _all_held(config: DevicesConfig, person: Person, grip: Grip, trunk: Trunk, drawn: Drawn) -> tuple[Device, ...]:
     """Bring the hands to what was drawn; where a body leaves no room below its arms for axillary crutches, to forearm
     crutches."""
+    if drawn.aid == "walker":
+        return walk(config, person, grip, trunk, drawn)
     planted, bend = person.pose.copy(), np.radians(drawn.elbow)
     try:
         return tuple(_held(config, person, grip, device, trunk, bend) for device in drawn.aids())

@@ -24,6 +24,9 @@ from a3dgen.renderers import Item
 LINER_M = 0.035
 """A liner shows above the brim by about so much."""
 LINER_COLOUR = (205, 200, 190)
+SLEEVE_M, SLEEVE_COLOUR = 0.085, (52, 50, 54)
+"""A suspension sleeve shows above the brim by about so much."""
+_SLEEVE = Surface("cloth", ("weave", SLEEVE_COLOUR), soft=True)
 _LINER_THICK_M = {"transtibial": 0.003, "transfemoral": 0.003, "transradial": 0.0015}
 SHOE_SOLE_M = 0.016
 
@@ -45,8 +48,10 @@ def leg(place: Place) -> Attached:
     top, bottom = (frame.knee, frame.ankle) if level == "transtibial" else (frame.hip, frame.knee)
     hull = _stump_hull(place, top, bottom, frame.fore if level == "transtibial" else place.turn("hip")[:, 2])
     shell = Surface(*_socket_finish(device), tile=0.16)
-    part, points = legs.socket(hull, level, frame.outer, shell)
+    part, points = legs.socket(hull, level, frame.outer, shell, device.doffed)
     parts, start, points = [part], points["end"], dict(points)
+    if device.sleeve and not device.doffed:
+        parts.append(legs.sleeve(hull, level, frame.outer, _SLEEVE))
     if level == "transfemoral":
         knee, start = legs.knee_unit(start, frame)
         parts += knee
@@ -54,6 +59,9 @@ def leg(place: Place) -> Attached:
     extra: tuple[Item, ...] = ()
     if device.end == "blade":
         more, ends = legs.running_blade(start, np.concatenate([p.vertices for p in parts]), frame)
+        parts += more
+    elif device.end == "c_blade":
+        more, ends = legs.c_blade(start, frame)
         parts += more
     else:
         foot, ends = legs.foot_shell(frame, _foot_finish(device))
@@ -64,7 +72,34 @@ def leg(place: Place) -> Attached:
             extra = (replace(shoe, labels=np.full(len(shoe.faces), place.label, np.uint8)),)
     if device.cosmetic and level == "transtibial":
         parts.append(_cosmetic(place, frame, hull, shell))
+    if device.doffed:
+        return _lying(place, parts, extra, frame)
     return _worn(place, parts, {**points, **ends}, hull, frame.outer, extra)
+
+
+def _lying(place: Place, parts: list[Part], extra: tuple[Item, ...], frame: legs.LegFrame) -> Attached:
+    """A prosthesis that lies on its side on the ground, socket and foot touching it; it has no keypoints."""
+    facts = place.device.frame
+    ground, at = np.reshape(facts["turn"], (3, 3)), np.array(facts["at"])
+    ahead = unit(frame.foot[:, 2])
+    long = unit(parts[0].vertices.mean(0) - frame.ankle)
+    long, side = unit(long - (long @ ahead) * ahead), unit(np.cross(ahead, long))
+    own = np.stack([long, side, ahead], 1)  # to x, up, and z of the ground's frame
+    middle = (parts[0].vertices.mean(0) + frame.ankle) / 2
+    local = [(p.vertices - middle) @ own for p in parts]
+    heel = np.concatenate([local[-1], *((i.vertices - middle) @ own for i in extra)])
+    low = [v[v[:, 1].argmin()] for v in (local[0], heel)]
+    lean = float(np.arctan2(low[0][1] - low[1][1], low[0][0] - low[1][0]))
+    tilt = np.array([[np.cos(lean), np.sin(lean), 0], [-np.sin(lean), np.cos(lean), 0], [0, 0, 1.0]])
+    everything = np.concatenate([*local, heel]) @ tilt.T
+    drop = np.array([0.0, -float(everything[:, 1].min()), 0.0])
+
+    def moved(vertices: ndarray) -> ndarray:
+        return (((vertices.astype(np.float64) - middle) @ own @ tilt.T) + drop) @ ground.T + at
+
+    laid = tuple(replace(p, vertices=moved(p.vertices)) for p in parts)
+    shoes = tuple(replace(i, vertices=moved(i.vertices).astype(np.float32)) for i in extra)
+    return Attached(place.device, place.label, laid, {}, shoes)
 
 
 def arm(place: Place) -> Attached:
@@ -90,6 +125,9 @@ def arm(place: Place) -> Attached:
         cuff = behind + 0.058 * out if level == "transhumeral" else frame.elbow + 0.3 * (
             frame.shoulder - frame.elbow) + 0.056 * out  # fmt: skip
         parts += [*more, arms.cable(lever, frame, cuff, out)]
+    elif device.end == "myoelectric":
+        more, points["toe"] = arms.myoelectric_hand(frame)
+        parts += more
     else:
         glove = _glove(place)
         parts.append(glove)
@@ -180,9 +218,10 @@ def _liner(place: Place, brim: Float[ndarray, " s"], hull: Hull) -> tuple[Item, 
     coordinate = _limb_coordinate(place)
     stump = find_stumps(amputee)[place.device.limb_name]
     joint = 1.0 if place.device.type in DISTAL else 0.0
-    start = joint + (float(brim.mean()) - LINER_M) / stump.length
+    above, colour = (SLEEVE_M, SLEEVE_COLOUR) if place.device.sleeve else (LINER_M, LINER_COLOUR)
+    start = joint + (float(brim.mean()) - above) / stump.length
     piece = sock(amputee.mesh, amputee.vertices, coordinate, stump, max(start, 0.12), _LINER_THICK_M[place.device.type])
-    texture = pool.fabric("knit", (LINER_COLOUR,), 0)
+    texture = pool.fabric("knit", (colour,), 0)
     labels = (piece.part + 1).astype(np.uint8)
     vertices = np.ascontiguousarray(piece.vertices, np.float32)
     return (Item(vertices, piece.faces, piece.uv, piece.face_uv, labels, texture, "cloth", None, True),)

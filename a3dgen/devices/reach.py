@@ -31,15 +31,13 @@ def reach(
 
     The elbow is then bent to ``flexion`` and the others follow: how high the handle is follows from the arm.
     """
-    sign, names = (1.0 if side == "left" else -1.0), tuple(f"{side}_{n}" for n in _ARM)
-    for name, turn in zip(names, ((0, 0, 0), (0, 0, -sign * HANGING), (0, -0.4 * sign, 0), (0, 0, 0)), strict=True):
-        person.pose[JOINT[name]] = turn
+    sign, names = hang(person, side)
     _, joints = person.kinematics()
     shoulder, elbow, wrist, hand = (joints[JOINT[f"{side}_{n}"]] for n in ("shoulder", "elbow", "wrist", "hand"))
     upper, fore = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
     fingers = unit(np.array([sign * (0.15 if underarm else 0.5), -0.87, 0.12]))
     spread, aside = place
-    at = shoulder + _arm_reach(upper, fore, flexion) * unit(np.array([spread * sign, -1.0, 0.13]))
+    at = shoulder + arm_reach(upper, fore, flexion) * unit(np.array([spread * sign, -1.0, 0.13]))
     handle = at + np.linalg.norm(hand - wrist) * fingers + 0.03 * np.cross((0.0, 0.0, sign), fingers)
     foot = min(joints[JOINT[f"{s}_foot"]][2] for s in ("left", "right"))
     out, near_back = (1.0, 0.1) if underarm else (0.3, 0.6)  # a crutch below the arm needs room beside the trunk
@@ -59,6 +57,29 @@ def reach(
     return float(np.arccos(np.clip(held @ axis, -1, 1))), tip
 
 
+def hang(person: Person, side: str) -> tuple[float, tuple[str, ...]]:
+    """Let an arm hang beside the body; return 1.0 for the left one and -1.0 for the right one, and its joints."""
+    sign, names = (1.0 if side == "left" else -1.0), tuple(f"{side}_{n}" for n in _ARM)
+    for name, turn in zip(names, ((0, 0, 0), (0, 0, -sign * HANGING), (0, -0.4 * sign, 0), (0, 0, 0)), strict=True):
+        person.pose[JOINT[name]] = turn
+    return sign, names
+
+
+def hold(
+    person: Person, grip: Grip, side: str, handle: tuple[ndarray, ndarray], fingers: ndarray, elbow: ndarray
+) -> None:
+    """Turn collar, shoulder, elbow and wrist so that the hand holds a handle.
+
+    Args:
+        handle: its middle (m) and axis. fingers: direction of the hand. elbow: where that should be, roughly, m.
+    """
+    sign, names = (1.0 if side == "left" else -1.0), tuple(f"{side}_{n}" for n in _ARM)
+    k = JOINT[f"{side}_hand"]
+    goals = Goals().point(k, grip.handle(side), handle[0], 0.0015).direction(k, np.array([0, 0, 1.0]), handle[1], 10.0)
+    goals.direction(k, np.array([sign, 0, 0]), fingers, 0.6).point(JOINT[f"{side}_elbow"], np.zeros(3), elbow, 0.6)
+    person.turn(names, goals, (0.64, 0.08, 0.08, 0.08))
+
+
 def _bend_elbow(person: Person, side: str, flexion: float) -> None:
     """Bend an elbow further, or less far, about the axis that it is bent by."""
     world, joints = person.kinematics()
@@ -69,5 +90,6 @@ def _bend_elbow(person: Person, side: str, flexion: float) -> None:
     person.pose[k] = matrix_to_rotvec(world[JOINT[f"{side}_shoulder"]].T @ turn @ world[k])
 
 
-def _arm_reach(upper: float, fore: float, flexion: float) -> float:
+def arm_reach(upper: float, fore: float, flexion: float) -> float:
+    """Return how far the wrist is from the shoulder, m, with an elbow that is bent by ``flexion`` rad."""
     return float(np.sqrt(upper**2 + fore**2 + 2 * upper * fore * np.cos(flexion)))

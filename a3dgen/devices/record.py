@@ -11,7 +11,7 @@ from numpy import ndarray
 from a3dgen.amputation.rebuild import Amputee
 from a3dgen.core.records import canonical
 from a3dgen.devices.attach import Devices
-from a3dgen.devices.device import WORN, is_prosthesis
+from a3dgen.devices.device import WORN, is_worn
 from a3dgen.devices.seen import device_ids, hidden_by, limb_status, prosthetic_states, seen_of
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.visibility import Buffers
@@ -54,6 +54,6 @@ def device_columns(
 def why_prosthesis_hidden(region: int, devices: Devices, seen: Mapping[str, Any]) -> str | None:
     """Return why the prosthesis on a removed region cannot be told, "" if it can, None if none is worn there."""
     for a in devices.attached:
-        if is_prosthesis(a.device) and REGION_NAMES.index(a.device.region) == region:
+        if is_worn(a.device) and REGION_NAMES.index(a.device.region) == region:
             return "" if seen["prosthesis"][a.device.limb] == WORN else HIDDEN
     return None

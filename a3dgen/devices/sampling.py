@@ -16,16 +16,30 @@ from numpy.random import Generator
 from a3dgen.appearance.palette import palette
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.package_files import data_folder
-from a3dgen.devices.device import COVERS, LEGS, PROSTHESES, Device
+from a3dgen.devices.device import BLADES, COVERS, LEGS, PROSTHESES, Device
 from a3dgen.geometry.devices import arms, legs
 from a3dgen.geometry.regions import REGIONS, absent_joints
 from a3dgen.geometry.skeleton import JOINT
 
 USES = ("none", "balanced", "clinical")
-AID_NAMES = ("none", "cane", "crutch", "crutches", "axillary", "wheelchair")
+AID_NAMES = ("none", "cane", "crutch", "crutches", "axillary", "walker", "wheelchair")
 """Kinds of aid: nothing; a cane or one forearm crutch, in the hand away from a removed leg; two forearm crutches;
-two axillary crutches; a wheelchair."""
-KINDS = (*PROSTHESES, "blade", "hook", "cosmetic", "cane", "crutch", "crutches", "axillary", "wheelchair")
+two axillary crutches; a walking frame; a wheelchair."""
+KINDS = (
+    *PROSTHESES,
+    "blade",
+    "hook",
+    "myoelectric",
+    "cosmetic",
+    "doffed",
+    "cane",
+    "crutch",
+    "crutches",
+    "axillary",
+    "walker",
+    "wheelchair",
+    "folding",
+)
 LEAST_BUILD_M = legs.LEAST_BUILD_M | arms.LEAST_BUILD_M
 LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35, "hand": 0.35, "elbow": 0.45}
 """Shorter residual limbs hold no socket here."""
@@ -48,7 +62,7 @@ class DevicesConfig:
         prosthesis: share of removed legs with a prosthesis where one fits; below 0 = as ``use`` says.
         aid: share of people with a walking aid; below 0 = as ``use`` says.
         exclude: devices that are not drawn, of transtibial, transfemoral, transradial, transhumeral, blade, hook,
-            cosmetic, cane, crutch, crutches, axillary, wheelchair.
+            myoelectric, cosmetic, doffed, cane, crutch, crutches, axillary, walker, wheelchair, folding.
         cover: weight of what cloth does that would reach over a prosthesis: ``bare`` (shortened), ``rolled``, or
             ``trousers`` (worn down to the shoe; most of such samples are rejected because nothing shows).
         contact_mm: most that a grip may be off the hand, or a tip or sole off the ground.
@@ -97,8 +111,9 @@ class Drawn:
     """What one pair of twins has.
 
     Attributes:
-        prostheses: of the amputee. aid: of both, one of ``AID_NAMES``; side: of the hand that holds it.
-        colour: of its frame. posture: in a wheelchair, hands on the ``rims`` or in the ``lap``.
+        prostheses: of the amputee, worn or doffed. aid: of both, one of ``AID_NAMES``; side: of the hand that holds it.
+        colour: of its frame. chair: ``active`` or ``folding``.
+        posture: in a wheelchair, hands on the ``rims`` or in the ``lap``.
         turn: of the wheelchair about the vertical, degrees. elbow: how far it is bent on a crutch or cane, degrees.
         handless: sides whose hand is gone.
     """
@@ -107,6 +122,7 @@ class Drawn:
     aid: str = "none"
     side: str = "left"
     colour: tuple[int, int, int] = _FRAMES[0]
+    chair: str = "active"
     posture: str = "rims"
     turn: float = 0.0
     elbow: float = 23.0
@@ -117,7 +133,7 @@ class Drawn:
         """The sides whose hands hold something."""
         if self.aid == "none":
             return ()
-        if self.aid in ("crutches", "axillary", "wheelchair"):
+        if self.aid in ("crutches", "axillary", "walker", "wheelchair"):
             return tuple(s for s in ("left", "right") if s not in self.handless)
         return (self.side,)
 
@@ -145,7 +161,7 @@ def draw_devices(
     that is gone holds none.
     """
     preset = device_use()["presets"]["clinical" if config.off else config.use]
-    prostheses = []
+    prostheses, doffed = [], preset["doffed"]["share"]
     for region in REGIONS:
         level = region.name.split("_")[1]
         numbers = rng.random(5)
@@ -153,20 +169,25 @@ def draw_devices(
             continue
         kind = next(k for k, v in PROSTHESES.items() if v == level)
         share = preset["worn"][level]["share"] if config.prosthesis < 0 else config.prosthesis
-        if removed[region.index] and kind not in config.exclude and numbers[0] < share:
-            room = (1 - float(residual[region.index])) * float(segment[region.index])
-            if room >= LEAST_BUILD_M[kind] and residual[region.index] >= LEAST_RESIDUAL[level]:
-                prostheses.append(_prosthesis(kind, region.name, region.side, config, preset, numbers, tone))
-    worn = {d.side for d in prostheses if d.type in LEGS}
-    side, aid, colour = _aid(rng, config, preset, removed, worn)
+        room = (1 - float(residual[region.index])) * float(segment[region.index])
+        fits = room >= LEAST_BUILD_M[kind] and residual[region.index] >= LEAST_RESIDUAL[level]
+        if not (removed[region.index] and kind not in config.exclude and fits):
+            continue
+        if numbers[0] < share:
+            prostheses.append(_prosthesis(kind, region.name, region.side, config, preset, numbers, tone))
+        elif kind in LEGS and "doffed" not in config.exclude and numbers[0] < share + (1 - share) * doffed:
+            off = _prosthesis(kind, region.name, region.side, config, preset, numbers, tone)
+            prostheses.append(replace(off, end="foot", cover="bare", cosmetic=False, sleeve=False, doffed=True))
+    worn = {d.side for d in prostheses if d.type in LEGS and not d.doffed}
+    side, aid, colour, chair = _aid(rng, config, preset, removed, worn)
     if aid != "none":  # nobody walks on a running blade with an aid, or sits with one in a wheelchair
-        prostheses = [replace(d, end="foot") if d.end == "blade" else d for d in prostheses]
+        prostheses = [replace(d, end="foot") if d.end in BLADES else d for d in prostheses]
     how = rng.random(3)
     gone = absent_joints(removed)
     handless = tuple(s for s in ("left", "right") if gone[JOINT[f"{s}_wrist"]])
     posture, turn = ("rims" if how[0] < RIMS_SHARE else "lap"), round(float(TURN * (2 * how[1] - 1)), 1)
     elbow = round(float(np.interp(how[2], (0, 1), ELBOW)), 1)
-    return Drawn(tuple(prostheses), aid, side, colour, posture, turn, elbow, handless)
+    return Drawn(tuple(prostheses), aid, side, colour, chair, posture, turn, elbow, handless)
 
 
 def _prosthesis(
@@ -179,13 +200,19 @@ def _prosthesis(
     weights = np.cumsum([config.cover[c] for c in covers])
     cover = covers[int(np.searchsorted(weights, u[3] * weights[-1], side="right"))]
     finish, colours = _finish(u[4], tone, cosmetic)
-    return Device(kind, side, region, end, cover, finish, colours, cosmetic)
+    sleeve = kind == "transtibial" and not cosmetic and u[2] > 1 - preset["sleeve"]["share"]
+    return Device(kind, side, region, end, cover, finish, colours, cosmetic, bool(sleeve))
 
 
 def _end(kind: str, config: DevicesConfig, preset: Any, u: float) -> str:
-    leg = kind in LEGS
-    special, other = ("blade", "foot") if leg else ("hook", "hand")
-    return special if u < preset[special]["share"] and special not in config.exclude else other
+    if kind in LEGS:
+        share = preset["blade"]["share"]
+        blade = "c_blade" if u < preset["blade"]["c_shaped"] * share else "blade"
+        return blade if u < share and "blade" not in config.exclude else "foot"
+    hook, motor = (preset[name]["share"] for name in ("hook", "myoelectric"))
+    if u < hook:
+        return "hook" if "hook" not in config.exclude else "hand"
+    return "myoelectric" if u < hook + motor and "myoelectric" not in config.exclude else "hand"
 
 
 def _finish(u: float, tone: int, cosmetic: bool) -> tuple[str, tuple[tuple[int, int, int], ...]]:
@@ -205,7 +232,7 @@ def _finish(u: float, tone: int, cosmetic: bool) -> tuple[str, tuple[tuple[int, 
 
 def _aid(
     rng: Generator, config: DevicesConfig, preset: Any, removed: ndarray, worn: set[str]
-) -> tuple[str, str, tuple[int, int, int]]:
+) -> tuple[str, str, tuple[int, int, int], str]:
     gone = absent_joints(removed)
     legs = [bool(gone[JOINT[f"{s}_ankle"]]) for s in ("left", "right")]
     arms = [bool(gone[JOINT[f"{s}_wrist"]]) for s in ("left", "right")]
@@ -215,7 +242,8 @@ def _aid(
     side = "left" if (legs[1] if legs[0] != legs[1] else numbers[0] < 0.5) else "right"
     if arms[0 if side == "left" else 1]:
         side = "right" if side == "left" else "left"
-    free = {"none": True, "crutches": not any(arms), "axillary": not any(arms), "wheelchair": True}
+    free = {"none": True, "crutches": not any(arms), "axillary": not any(arms), "walker": not any(arms),
+            "wheelchair": True}  # fmt: skip
     some = {a: w for a, w in table.items() if a not in config.exclude and free.get(a, not all(arms))}
     if len(lost) == 2 and not worn >= set(lost):  # nobody stands on no leg, or on one prosthesis alone
         some = {a: w for a, w in some.items() if a in ("none", "wheelchair")}
@@ -226,4 +254,5 @@ def _aid(
     names = [a for a in AID_NAMES if some.get(a, 0) > 0] or ["none"]
     cumulative = np.cumsum([some.get(a, 1.0) for a in names])
     aid = names[min(int(np.searchsorted(cumulative, numbers[1] * cumulative[-1], side="right")), len(names) - 1)]
-    return side, aid, _FRAMES[int(numbers[2] * len(_FRAMES))]
+    folding = numbers[3] < preset["folding"]["share"] and "folding" not in config.exclude
+    return side, aid, _FRAMES[int(numbers[2] * len(_FRAMES))], "folding" if folding else "active"

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE
 from a3dgen.devices.attach import Devices
-from a3dgen.devices.device import NO_LIMB_LOST, NOTHING_WORN, POINTS, UNDER_CLOTH, WORN, is_prosthesis
+from a3dgen.devices.device import DOFFED, NO_LIMB_LOST, NOTHING_WORN, POINTS, UNDER_CLOTH, WORN, is_worn
 from a3dgen.devices.materials import FIRST_LABEL
 from a3dgen.devices.place import Attached
 from a3dgen.geometry.camera import inside_image, project
@@ -41,7 +41,7 @@ def sockets_as_limbs(buffers: Buffers, part: UInt8[ndarray, "h w"], devices: Dev
     its own cloth does."""
     out = buffers.part.copy()
     for a in devices.attached:
-        if is_prosthesis(a.device):
+        if is_worn(a.device):
             carrier = REGIONS[REGION_NAMES.index(a.device.region)].segment[0]
             out[part == a.label] = carrier + 1
     return replace(buffers, part=out)
@@ -57,7 +57,7 @@ def prosthetic_states(
     """
     out = np.full(len(points), AMPUTATED, np.uint8)
     for a in devices.attached:
-        if not is_prosthesis(a.device):
+        if not is_worn(a.device):
             continue
         rows = np.arange(len(POINTS)) + a.device.limb * len(POINTS)
         rows = rows[points[rows, 3] > 0]
@@ -130,6 +130,8 @@ def limb_status(removed: ndarray, devices: Devices, seen: Sequence[Seen], share:
     else, hides for the most part counts as worn under cloth."""
     out = np.array([NOTHING_WORN if removed[list(limb)].any() else NO_LIMB_LOST for limb in LIMBS], np.uint8)
     for a, s in zip(devices.attached, seen, strict=True):
-        if is_prosthesis(a.device):
+        if is_worn(a.device):
             out[a.device.limb] = WORN if s.enough(share) else UNDER_CLOTH
+        elif a.device.doffed and s.visible >= MIN_PIXELS:
+            out[a.device.limb] = DOFFED
     return out

@@ -13,15 +13,16 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import Device
-from a3dgen.devices.person import Person, handle_of
-from a3dgen.devices.posture import ARM_INSIDE_M
+from a3dgen.devices.person import Person, body_rows, handle_of, numbers
 from a3dgen.devices.sampling import DevicesConfig, Drawn
-from a3dgen.devices.trunk import Trunk
+from a3dgen.devices.trunk import ARM_INSIDE_M, Trunk
 from a3dgen.fit.chain import Goals
 from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.devices.chairs import chair_of, wheels_of
+from a3dgen.geometry.devices.folding_chair import armrest
 from a3dgen.geometry.devices.grip import HANDLE_M, closed_hands
-from a3dgen.geometry.devices.sweep import unit
-from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, Seat, wheelchair, wheels
+from a3dgen.geometry.devices.sweep import Look, unit
+from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, Seat
 from a3dgen.geometry.skeleton import JOINT
 
 PLATE_M = 0.10
@@ -55,7 +56,7 @@ def sit(
     person = Person.of(body, fit)
     _bend(person)
     _feet(person)
-    seat = _measure(person)
+    seat = replace(_measure(person), kind=drawn.chair)
     trunk = Trunk.of(person)
     seat = _wide_enough(config, trunk, seat)
     on_rims = drawn.posture == "rims"
@@ -68,19 +69,17 @@ def sit(
     deep = max(trunk.arm_depth(person, side, closed) for side in ("left", "right"))
     if deep > ARM_INSIDE_M:
         raise Rejected(f"no posture in a wheelchair: the arm lies {1e3 * deep:.0f} mm in the body")
+    if seat.kind == "folding":
+        seat = _with_armrests(config, person, seat)
     person.frame = person.frame @ Rotation.from_euler("y", drawn.turn, degrees=True).as_matrix()
     pose, transl = person.camera()
-    facts = {**seat.facts(), "turn": _rounded(person.frame), "at": _rounded(person.place),
+    facts = {**seat.facts(), "turn": numbers(person.frame), "at": numbers(person.place),
              "hands": list(drawn.hands) if on_rims else []}  # fmt: skip
     chair = Device("wheelchair", colours=(drawn.colour,), frame=facts)
     reposed = np.ones(24, bool)
     reposed[[JOINT["neck"], JOINT["head"]]] = False
     pose[~reposed] = np.asarray(fit["pose"], np.float64)[~reposed]
     return {"pose": pose, "transl": transl, "reposed": reposed}, (chair,)
-
-
-def _rounded(v: ndarray) -> list[float]:
-    return [round(float(x), 6) for x in np.ravel(v)]
 
 
 def _turn(axis: str, degrees: float | int) -> Rotation:
@@ -155,16 +154,25 @@ def _wide_enough(config: DevicesConfig, trunk: Trunk, seat: Seat) -> Seat:
     deep, name = 0.0, ""
     for wider in _WIDER_M:
         tried = replace(seat, width=round(seat.width + wider, 5))
-        rigid = [p for p in wheelchair(tried, (0, 0, 0))[0] if not p.soft and p.name not in _THIN]
+        rigid = [p for p in chair_of(tried, (0, 0, 0))[0] if not p.soft and p.name not in _THIN]
         deep, name = max((trunk.depth(p.vertices), p.name) for p in rigid)
         if deep <= 1e-3 * config.penetration_mm:
             return tried
     raise Rejected(f"no posture in a wheelchair: its {name} lies {1e3 * deep:.0f} mm in the body")
 
 
+def _with_armrests(config: DevicesConfig, person: Person, seat: Seat) -> Seat:
+    """Return a folding chair with its armrests; they are swung away if they would lie in the arms or the trunk."""
+    points = np.concatenate([p.vertices for s in (1.0, -1.0) for p in armrest(seat, s, Look())])
+    rows = body_rows(person.body)
+    everything = np.concatenate([*rows.arms.values(), *rows.upper.values(), rows.trunk])
+    deep = Trunk.of(person, everything).depth(points)
+    return replace(seat, armrests=True) if deep <= 1e-3 * config.penetration_mm else seat
+
+
 def _hold_rim(config: DevicesConfig, person: Person, seat: Seat, side: str) -> None:
     sign, grip = (1.0 if side == "left" else -1.0), closed_hands(person.body)
-    wheel = wheels(seat)[side]
+    wheel = wheels_of(seat)[side]
     target, along = wheel.rim(np.radians(20))
     target = target - (HANDLE_M - HAND_RIM_TUBE_M - 0.001) * wheel.axle  # the palm rests on the thinner rim
     k = JOINT[f"{side}_hand"]

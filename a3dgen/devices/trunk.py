@@ -13,6 +13,8 @@ from a3dgen.devices.person import Person, body_rows
 from a3dgen.geometry.devices.crutches import SHAFT_M
 from a3dgen.geometry.mesh import vertex_normals
 
+ARM_INSIDE_M = 0.006
+"""The arm may lie so deep in the body."""
 _PLANES, _REACH_M = 4, 0.09
 """What lies further from any vertex is not in the body."""
 

@@ -19,7 +19,7 @@ from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context
 from a3dgen.devices.attach import Devices, attach, hand_offsets
-from a3dgen.devices.device import devices_from_json
+from a3dgen.devices.device import devices_from_json, devices_to_json, is_prosthesis
 from a3dgen.geometry.body import BodyData
 
 _TWINS = 2
@@ -69,7 +69,8 @@ def intact(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan of the same person with nothing removed: that of the intact twin, but for its name."""
     look = Look.from_columns(plan)
     garments = tuple(replace(g, ending={}) for g in look.garments if g.kind != LINER)
-    whole = {"removed": np.zeros_like(plan["removed"]), "residual": np.ones_like(plan["residual"])}
+    aids = plan["devices"] and devices_to_json([d for d in devices_from_json(plan["devices"]) if not is_prosthesis(d)])
+    whole = {"devices": aids, "removed": np.zeros_like(plan["removed"]), "residual": np.ones_like(plan["residual"])}
     return {**plan, **replace(look, garments=garments).columns(), **whole}
 
 

@@ -24,7 +24,7 @@ from a3dgen.core.registry import available
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.typed import DERIVED
 from a3dgen.devices.attach import Devices
-from a3dgen.devices.device import is_prosthesis
+from a3dgen.devices.device import is_worn
 from a3dgen.devices.record import device_columns, why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, device_ids, sockets_as_limbs
 from a3dgen.devices.twins import LONELY, Pairs
@@ -190,7 +190,7 @@ def render_sample(
                            config.min_visible)  # fmt: skip
     if config.reject_invisible:
         _check_stumps(config, amputee, plan, scene, picture, seen, devices)
-        if config.min_told > 0 and plan["removed"].any() and not any(is_prosthesis(a.device) for a in devices.attached):
+        if config.min_told > 0 and plan["removed"].any() and not any(is_worn(a.device) for a in devices.attached):
             _check_told(config, sample, brush.draw(fitted, intact(plan), scene), plan, scene)
     files = _write(config, person, plan, picture, labels, brush.context)
     return {"key": str(plan["key"]), **files, **seen, **_sizes(amputee)}

@@ -11,8 +11,9 @@ from a3dgen.config import build_config
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, VISIBLE, Plans
 from a3dgen.core.typed import plain
-from a3dgen.devices.device import Device, devices_from_json, devices_to_json, is_prosthesis
+from a3dgen.devices.device import BLADES, Device, devices_from_json, devices_to_json, is_prosthesis, is_worn
 from a3dgen.devices.dressing import over_prostheses
+from a3dgen.devices.person import Person
 from a3dgen.devices.plan import equip, feet_on_view
 from a3dgen.devices.sampling import DevicesConfig, device_use, draw_devices
 from a3dgen.geometry.regions import NUM_REGIONS, REGION_NAMES
@@ -98,7 +99,7 @@ def test_a_prosthesis_needs_room_and_a_limb_that_is_gone() -> None:
     assert draw(always, 0, "left_hip", "right_shoulder").prostheses == ()
     assert [d.type for d in draw(always, 0, "left_hip", "right_hand").prostheses] == ["transradial"]
     ends = {d.end for n in range(40) for d in draw(always, n, "left_elbow").prostheses}
-    assert ends == {"hook", "hand"}
+    assert ends == {"hook", "myoelectric", "hand"}
     assert draw(DevicesConfig(use="balanced", prosthesis=0.0), 0, "left_foot").prostheses == ()
     none = DevicesConfig(use="balanced", prosthesis=1.0, exclude=("transtibial",))
     assert draw(none, 0, "left_foot").prostheses == ()
@@ -118,11 +119,31 @@ def test_shares_follow_the_table_and_hands_that_are_gone_hold_nothing() -> None:
     assert {draw(nobody, n, "left_knee").aid for n in range(50)} == {"none"}
 
 
+def test_a_doffed_prosthesis_lies_on_the_ground_and_is_worn_by_nobody(body) -> None:
+    config = DevicesConfig(use="balanced", prosthesis=0.0, aid=0.0)
+    fit, seen = fit_of(body, 0, 8, 1), set()
+    for n in range(12):
+        amputee, intact = (
+            devices_from_json(r["devices"]) for r in equip(config, n, body, fit, rows_of("p", "left_foot"))[0]
+        )
+        assert intact == ()
+        seen.add(len(amputee))
+        for device in amputee:
+            assert device.doffed
+            assert not is_worn(device)
+            person = Person.of(body, fit)
+            at = person.frame.T @ (np.array(device.frame["at"]) - person.place)
+            assert at[1] == pytest.approx(0, abs=1e-5)
+            assert at[0] > 0.6  # beside the crutch, on the missing leg's side
+        assert equip(config, n, body, fit, rows_of("p", "left_foot"), on_view=False)[0][0]["devices"] == "[]"
+    assert seen == {0, 1}
+
+
 def test_running_blades_come_without_aids() -> None:
     always = DevicesConfig(use="balanced", prosthesis=1.0)
     drawn = [draw(always, n, "left_foot") for n in range(120)]
-    blades = [d for d in drawn if d.prostheses[0].end == "blade"]
-    assert blades
+    blades = [d for d in drawn if d.prostheses[0].end in BLADES]
+    assert {d.prostheses[0].end for d in blades} == set(BLADES)
     assert {d.aid for d in blades} == {"none"}
 
 

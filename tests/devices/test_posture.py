@@ -91,6 +91,24 @@ def test_a_closed_hand_reaches_further_into_the_body_than_a_flat_one(body):
     assert hand["closed"] > 0.002
 
 
+def test_a_walker_is_held_by_both_hands_and_stands_on_its_feet(body):
+    fit = fit_of(body, 40, 8, seed=2)
+    posture, (device,) = pose_with_aids(CONFIG, body, fit, Drawn((), "walker"))
+    amputee = amputee_of(body, fit | posture, devices=(device,))
+    attached = attach(body, amputee, LOOK, [device]).attached[0]
+    up, at = np.reshape(device.frame["turn"], (3, 3))[:, 1], np.array(device.frame["at"])
+    for part in attached.parts:
+        low = float(((part.vertices - at) @ up).min())
+        assert low == pytest.approx(0, abs=1e-5) if part.name == "foot" else low > 0
+    for side in ("left", "right"):
+        hand = amputee.vertices[body.mesh.weights.argmax(1) == JOINT[f"{side}_hand"]]
+        grips = np.concatenate([p.vertices for p in attached.parts if p.name == "grip"])
+        assert cKDTree(grips).query(hand)[0].min() < 0.003
+        assert 10 <= np.degrees(elbow_flexion(amputee.posed.joints, side)) <= 40
+    person = Person.of(body, fit)
+    assert (at - person.place) @ person.frame[:, 1] == pytest.approx(0, abs=1e-4)
+
+
 def test_tips_stand_on_the_photos_ground(held, body):
     fit, _, devices = held
     person = Person.of(body, fit)

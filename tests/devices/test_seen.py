@@ -9,14 +9,16 @@ from people import LOOK, amputee_of, fit_of
 
 from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE
 from a3dgen.devices.attach import Devices, attach
-from a3dgen.devices.device import AID_POINTS, GRIPPED, UNDER_CLOTH, WORN, Device
+from a3dgen.devices.device import AID_POINTS, DOFFED, GRIPPED, NOTHING_WORN, UNDER_CLOTH, WORN, Device
+from a3dgen.devices.place import Attached
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.record import device_columns
 from a3dgen.devices.sampling import DevicesConfig, Drawn
-from a3dgen.devices.seen import body_part, device_ids, hidden_by, seen_of
+from a3dgen.devices.seen import MIN_PIXELS, Seen, body_part, device_ids, hidden_by, limb_status, seen_of
 from a3dgen.devices.sitting import sit
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import visibility_reach
+from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.geometry.visibility import Buffers, keypoint_states
 from a3dgen.renderers import flat_light, get_renderer
@@ -116,6 +118,13 @@ def test_a_prosthesis_that_does_not_show_counts_as_covered(scenes):
     nothing = seen_of(devices.attached[0], np.zeros((H, W), np.uint8), K)
     assert nothing.silhouette == seen.silhouette
     assert not nothing.enough(0.35)
+
+
+def test_a_doffed_prosthesis_counts_as_such_where_it_shows():
+    off = Attached(Device("transtibial", "left", "left_foot", doffed=True), 64, (), {})
+    for pixels, status in ((MIN_PIXELS, DOFFED), (MIN_PIXELS - 1, NOTHING_WORN)):
+        found = limb_status(np.isin(REGION_NAMES, ["left_foot"]), Devices((off,)), [Seen(400, pixels)], 0.35)
+        assert found.tolist() == [0, 0, status, 0]
 
 
 def test_dressed_people_have_all_of_their_devices(scenes):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import trimesh
 from people import LEVELS, LOOK, amputee_of, fit_of
 
 from a3dgen.devices.attach import attach
-from a3dgen.devices.device import DISTAL, LEGS, Device
+from a3dgen.devices.device import BLADES, DISTAL, LEGS, Device
+from a3dgen.geometry.devices.chairs import chair_of
 from a3dgen.geometry.devices.hull import limb_hull, widened
 from a3dgen.geometry.devices.legs import brim_line
 from a3dgen.geometry.devices.sweep import arc, bezier, ring, sweep
+from a3dgen.geometry.devices.walker import Frame, walker
+from a3dgen.geometry.devices.wheelchair import Seat
 from a3dgen.geometry.limbs import limb_coordinate
 from a3dgen.geometry.skeleton import JOINT
 
@@ -51,10 +56,45 @@ def test_prostheses_are_closed_parts_of_positive_volume(worn, body):
         assert solid(part).volume > 0, part.name
     again = attach(body, amputee, LOOK, [device]).attached[0]
     assert all((a.vertices == b.vertices).all() for a, b in zip(attached.parts, again.parts, strict=True))
-    other = "blade" if device.side + "_" + device.region.split("_")[1] in ("left_foot", "right_knee") else "hook"
-    blade = attach(body, amputee, LOOK, [Device(device.type, device.side, device.region, end=other)]).attached[0]
-    assert all(solid(p).is_watertight for p in blade.parts)
-    assert not blade.extra
+    for end in BLADES if device.type in LEGS else ("hook", "myoelectric"):
+        other = attach(body, amputee, LOOK, [dataclasses.replace(device, end=end, sleeve=True)]).attached[0]
+        assert all(solid(p).is_watertight and solid(p).volume > 0 for p in other.parts)
+        assert not other.extra
+
+
+def test_a_doffed_prosthesis_lies_on_the_ground_hollow(worn, body):
+    device, amputee, attached = worn
+    if device.type not in LEGS:
+        return
+    turn = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) @ np.diag([1, -1, -1])
+    frame = {"turn": turn.ravel().tolist(), "at": [0.7, 1.1, 3.0]}
+    lying = attach(body, amputee, LOOK, [dataclasses.replace(device, doffed=True, frame=frame)]).attached[0]
+    everything = np.concatenate([*(p.vertices for p in lying.parts), *(i.vertices for i in lying.extra)])
+    assert ((everything - frame["at"]) @ turn)[:, 1].min() == pytest.approx(0, abs=1e-5)
+    socket, full = solid(lying.parts[0]), solid(attached.parts[0])
+    assert socket.is_watertight
+    assert 0 < socket.volume < 0.5 * full.volume
+    assert lying.points == {}
+    assert len(lying.parts) == len(attached.parts)
+
+
+@pytest.mark.parametrize("make", ["active", "folding", "walker"])
+def test_frames_are_closed_and_stand_on_the_ground(make):
+    if make == "walker":
+        parts, points = walker(Frame(0.5, 0.85), (40, 60, 160))
+        feet = [p for p in parts if p.name == "foot"]
+        assert len(feet) == 4
+        assert points["left_grip"][1] == pytest.approx(0.85)
+    else:
+        seat = Seat(0.42, (0.5, -0.1), (0.53, 0.3), (0.1, 0.4), kind=make, armrests=make == "folding")
+        parts, points = chair_of(seat, (40, 60, 160))
+        feet = [p for p in parts if p.name in ("tyre", "caster")]
+        assert len(feet) == 4
+        assert ("armrest" in {p.name for p in parts}) == (make == "folding")
+    assert all(solid(p).is_watertight and solid(p).volume > 0 for p in parts)
+    assert max(abs(float(p.vertices[:, 1].min())) for p in feet) < 0.001
+    left, right = (p for name, p in points.items() if name in ("left_tip", "right_tip", "left_hub", "right_hub"))
+    assert left == pytest.approx(right * (-1, 1, 1))
 
 
 def test_a_hook_and_a_cosmetic_hand_reach_about_as_far_as_the_hand(body):

@@ -26,14 +26,24 @@ from a3dgen.devices.device import (
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.camera import project
+from a3dgen.geometry.devices.wheelchair import WHEEL_M
 from a3dgen.geometry.regions import LIMBS, REGION_NAMES
 from a3dgen.io.images import open_picture
 from a3dgen.io.regular import leaves
 
+_STANDING = {
+    "wheelchair": {"left_hub": WHEEL_M, "right_hub": WHEEL_M},
+    "walker": {"left_tip": 0.0, "right_tip": 0.0},
+}
+"""Points of aids with their height above the ground, m."""
 PROJECTION_PX = 0.5
 GROUND_M = 0.005
 """Tips stand on one plane to this."""
-_HAND_POINTS = dict.fromkeys(GRIPPED, ("grip", "tip"))
+_POINTS = {
+    "wheelchair": ("left_hub", "right_hub", "footplate", "seat"),
+    "walker": ("left_grip", "left_tip", "right_grip", "right_tip"),
+}
+"""Points of aids that no single hand holds."""
 
 
 def check_devices(c: Columns, keeps_occluded: bool, found: Findings) -> None:
@@ -72,16 +82,17 @@ def _status(c: Columns, devices: list[list[tuple[Device, dict[str, Any]]]], foun
     lost = np.stack([c.removed[:, list(limb)].any(1) for limb in LIMBS], 1)
     found.rows("prosthesis", c.file, (status == NO_LIMB_LOST) == lost, c.names,
                "a limb is lost and its prosthesis status is 0, or the other way round")  # fmt: skip
-    worn, region = np.zeros_like(lost), np.zeros(len(lost), bool)
+    worn, doffed, region = np.zeros_like(lost), np.zeros_like(lost), np.zeros(len(lost), bool)
     for i, row in enumerate(devices):
         for device, _ in row:
             if device.type in PROSTHESES:
-                worn[i, device.limb] = True
+                (doffed if device.doffed else worn)[i, device.limb] = True
                 region[i] |= not c.removed[i, REGION_NAMES.index(device.region)]
                 region[i] |= not device.region.endswith(PROSTHESES[device.type])
     found.rows("prosthesis", c.file, region, c.names, "a prosthesis replaces a region that is not removed")
     found.rows("prosthesis", c.file, np.isin(status, (WORN, UNDER_CLOTH)) != worn, c.names,
                "a prosthesis is worn that is not listed, or the other way round")  # fmt: skip
+    found.rows("prosthesis", c.file, (status == DOFFED) & ~doffed, c.names, "a doffed prosthesis is not listed")
 
 
 def _points(c: Columns, keeps_occluded: bool, found: Findings) -> None:
@@ -118,10 +129,11 @@ def _aids(c: Columns, devices: list[list[tuple[Device, dict[str, Any]]]], found:
     for i, row in enumerate(devices):
         heights = []
         for device, _ in row:
-            for name in _HAND_POINTS.get(device.type, ()):
-                wanted[i, AID_POINTS.index(f"{device.side}_{name}")] = True
-            if device.type == "wheelchair":
-                wanted[i, 4:] = True
+            held = tuple(f"{device.side}_{n}" for n in ("grip", "tip")) if device.type in GRIPPED else ()
+            for name in _POINTS.get(device.type, held):
+                wanted[i, AID_POINTS.index(name)] = True
+            if device.type in _STANDING:
+                uneven[i] |= _above_ground(device, points[i, :, :3] + c.extra["root"][i]) > GROUND_M
             if device.tip:
                 at = points[i, AID_POINTS.index(f"{device.side}_tip"), :3] + c.extra["root"][i]
                 heights.append(float(at @ device.up))
@@ -132,6 +144,13 @@ def _aids(c: Columns, devices: list[list[tuple[Device, dict[str, Any]]]], found:
     found.rows("aids", c.file, wanted != there, c.names, "points of aids are not those of the aids listed")
     found.rows("ground", c.file, uneven, c.names, "tips do not stand where the devices say, on one plane")
     found.rows("aids", c.file, inside, c.names, "a grip is not above its tip")
+
+
+def _above_ground(device: Device, points: np.ndarray) -> float:
+    """Return how far off their height some points of a wheelchair or walker are, m."""
+    up, at = np.reshape(device.frame["turn"], (3, 3))[:, 1], np.array(device.frame["at"])
+    return max(abs(float((points[AID_POINTS.index(n)] - at) @ up) - height)
+               for n, height in _STANDING[device.type].items())  # fmt: skip
 
 
 def _hidden(c: Columns, found: Findings) -> None:

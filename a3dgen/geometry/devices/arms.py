@@ -89,6 +89,37 @@ def hook(frame: ArmFrame) -> tuple[list[Part], ndarray]:
     return parts, base + _HOOK_M * along - 0.016 * thumb
 
 
+def myoelectric_hand(frame: ArmFrame) -> tuple[list[Part], ndarray]:
+    """Return a motor-driven hand without a glove, half closed: palm, thumb and four fingers of three phalanges; and the
+    middle finger's tip."""
+    along, back, thumb = frame.hand.T
+    base = frame.wrist + 0.006 * along
+    shell, dark, steel = Look("plastic", ("solid", (58, 60, 66))), Look("plastic", BLACK), Look("metal", STEEL)
+    palm = np.stack([base + d * along + 0.002 * back for d in (0.0, 0.02, 0.05, 0.078)])
+    parts = [sweep("palm", palm, np.array([0.0235, 0.033, 0.040, 0.039]), np.array([0.022, 0.019, 0.016, 0.0135]),
+                   shell, 3.2, 24, back)]  # fmt: skip
+    tip = base
+    for off, length in ((0.0285, 0.072), (0.0095, 0.080), (-0.0095, 0.074), (-0.0285, 0.060)):
+        at, angle = base + 0.079 * along + off * thumb, np.radians(16)
+        for k, (share, bend) in enumerate(((0.45, 0), (0.31, 30), (0.24, 22))):
+            angle += np.radians(bend)
+            way = np.cos(angle) * along - np.sin(angle) * back
+            end = at + share * length * way
+            radius = 0.0088 - 0.0009 * k
+            parts += [
+                sweep("phalanx", np.array([at + 0.002 * way, end - 0.001 * way]), np.array([radius, 0.92 * radius]),
+                      look=dark if k < 2 else Look("rubber", RUBBER), corners=14),
+                sweep("joint", at + (radius - 0.0005) * np.outer([-1, 1], thumb), 0.0058, look=steel, corners=12),
+            ]  # fmt: skip
+            at = end
+        tip = at if off == 0.0095 else tip
+    thumb_path = bezier(base + 0.018 * along + 0.026 * thumb, base + 0.036 * along + 0.056 * thumb - 0.012 * back,
+                        base + 0.064 * along + 0.058 * thumb - 0.036 * back,
+                        base + 0.088 * along + 0.044 * thumb - 0.050 * back, n=10)  # fmt: skip
+    parts.append(sweep("thumb", thumb_path, np.linspace(0.0125, 0.0075, 10), look=dark, corners=14))
+    return parts, tip
+
+
 def cable(lever: Float[ndarray, "3"], frame: ArmFrame, cuff: Float[ndarray, "3"], out: Float[ndarray, "3"]) -> Part:
     """Return the control cable in its housing, from a hook's lever along the forearm to the back of the upper arm.
 

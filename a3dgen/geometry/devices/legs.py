@@ -79,11 +79,12 @@ def brim_line(hull: Hull, level: str, outer: int) -> Float[ndarray, " s"]:
     return hull.levels[0] + max(TRIM_M[level]) - rise
 
 
-def socket(hull: Hull, level: str, outer: int, look: Look) -> tuple[Part, Points]:
+def socket(hull: Hull, level: str, outer: int, look: Look, hollow: bool = False) -> tuple[Part, Points]:
     """Return a laminated socket: the limb's hull and a wall, domed to its adapter, and its brim and end.
 
     Args:
         hull: of the residual limb, from ``max(TRIM_M)`` proximal of the brim on. level: key of ``WALL_M``.
+        hollow: one sees into it; else the limb fills it.
     """
     a, adapter = sectors(), ADAPTER_M[level]
     brim = brim_line(hull, level, outer)
@@ -98,9 +99,26 @@ def socket(hull: Hull, level: str, outer: int, look: Look) -> tuple[Part, Points
     dome_r = adapter + (r[-1] - adapter) * np.sqrt(np.maximum(0, 1 - u**2.2))
     t, r = np.concatenate([t, dome_t]), np.concatenate([r, dome_r])
     across = np.cos(a)[:, None] * hull.x + np.sin(a)[:, None] * hull.y
+    if hollow:  # from inside at the bottom up to the brim, and down again outside
+        wall = WALL_M[level] * np.ones(len(r))
+        wall[0], floor = 0.004, END_M[level] - 0.006
+        t = np.concatenate([np.minimum(t, hull.tip + END_M[level] - floor)[:0:-1], t])
+        r = np.concatenate([np.maximum(r - wall[:, None], 0.5 * r)[:0:-1], r])
     rings = hull.origin + t[..., None] * hull.axis + r[..., None] * across
     end = hull.origin + (hull.tip + END_M[level]) * hull.axis
-    return tube("socket", rings, look, bevel=0.002), {"brim": rings[0].mean(0), "end": end}
+    brim_ring = rings[len(rings) // 2 if hollow else 0]
+    return tube("socket", rings, look, bevel=0.0 if hollow else 0.002), {"brim": brim_ring.mean(0), "end": end}
+
+
+def sleeve(hull: Hull, level: str, outer: int, look: Look) -> Part:
+    """Return the part of a suspension sleeve that lies over a socket: from its brim 70 mm down."""
+    line = brim_line(hull, level, outer)
+    t = line + np.linspace(-0.002, min(0.07, 0.6 * (hull.levels[-1] - float(line.max()))), 8)[:, None]
+    angle = np.broadcast_to(sectors(), t.shape)
+    r = hull.radius(t.ravel(), angle.ravel()).reshape(t.shape) + WALL_M[level] + 0.0025
+    r[0] += 0.003
+    across = np.cos(sectors())[:, None] * hull.x + np.sin(sectors())[:, None] * hull.y
+    return tube("sleeve", hull.origin + t[..., None] * hull.axis + r[..., None] * across, look, bevel=0.0015)
 
 
 def cover(hull: Hull, look: Look) -> Part:
@@ -196,3 +214,36 @@ def running_blade(end: Float[ndarray, "3"], wall: Float[ndarray, "v 3"], frame: 
         sweep("bolt", np.array([bolt + 0.01 * fore, bolt - 0.012 * fore]), 0.010),
     ]
     return parts, {"toe": path[-1], "heel": path[12]}
+
+
+def c_blade(start: Float[ndarray, "3"], frame: LegFrame) -> tuple[list[Part], Points]:
+    """Return a C-shaped running blade below a pylon, with clamp, rubber sole and bolt.
+
+    Args:
+        start: the socket's or the knee unit's end, m.
+    """
+    up, ahead, side = frame.foot[:, 1], frame.foot[:, 2], frame.foot[:, 0]
+    down = frame.sole + frame.shoe
+    ground = frame.ankle - down * up
+    height = min(0.21, 0.75 * float((start - ground) @ up))
+    top = frame.ankle + (height - down) * up
+    path = bezier(
+        top + 0.035 * ahead, top - 0.03 * ahead, top - 0.14 * ahead + 0.02 * up, top - 0.20 * ahead - 0.4 * height * up,
+        ground - 0.17 * ahead - 0.02 * up, ground - 0.04 * ahead - 0.02 * up, ground + 0.10 * ahead,
+        ground + 0.55 * frame.length * ahead + 0.012 * up, n=38,
+    )  # fmt: skip
+    path = path + np.maximum(0, 0.011 - (path - ground) @ up)[:, None] * up
+    half = np.interp(np.linspace(0, 1, 38), [0, 0.3, 1], [0.031, 0.035, 0.033])
+    across = unit(side - (tangents(path) @ side)[:, None] * tangents(path))
+    normal = np.cross(tangents(path), across)
+    to = unit(top - start)
+    parts = [
+        sweep("clamp", np.array([start - 0.012 * to, start + 0.03 * to]), 0.0195),
+        sweep("pylon", np.array([start, top + 0.004 * to]), 0.015, look=Look("metal", _PYLON)),
+        sweep("adapter", np.array([top - 0.034 * to, top - 0.002 * to]), np.array([0.0195, 0.024])),
+        sweep("blade", path, half, 0.0055, Look("carbon", CARBON, 0.06), 6, 24, (across, normal)),
+        sweep("tread", path[27:] - 0.0075 * up, half[27:] + 0.0005, 0.002, Look("rubber", RUBBER), 6, 20,
+              (across[27:], normal[27:])),
+        sweep("bolt", np.array([top + 0.010 * up, top - 0.014 * up]), 0.010),
+    ]  # fmt: skip
+    return parts, {"toe": path[-1], "heel": path[19]}

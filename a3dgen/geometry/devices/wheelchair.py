@@ -29,6 +29,7 @@ class Seat:
     Attributes:
         width: of the seat. rear, front: (y, z) of the cushion's top at its edges. foot: (y, z) of the footplate's top
             below the heels. back: height of the backrest above the cushion.
+        kind: of ``chairs.CHAIRS``. armrests: of a folding chair.
     """
 
     width: float
@@ -36,12 +37,15 @@ class Seat:
     front: tuple[float, float]
     foot: tuple[float, float]
     back: float = 0.34
+    kind: str = "active"
+    armrests: bool = False
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Seat:
         """Return the seat of plain JSON values."""
         pairs = {k: (float(facts[k][0]), float(facts[k][1])) for k in ("rear", "front", "foot")}
-        return cls(float(facts["width"]), **pairs, back=float(facts["back"]))
+        more = {"kind": str(facts.get("kind", "active")), "armrests": bool(facts.get("armrests", False))}
+        return cls(float(facts["width"]), **pairs, back=float(facts["back"]), **more)
 
     def facts(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -64,11 +68,11 @@ class Wheel:
         return self.hub + RIM_ASIDE_M * self.axle + RIM_M * out, along
 
 
-def wheels(seat: Seat) -> dict[str, Wheel]:
+def wheels(seat: Seat, camber: float = CAMBER) -> dict[str, Wheel]:
     """Return the drive wheels by side; they stand closer together at the top than on the ground."""
     out = {}
     for side, s in (("left", 1.0), ("right", -1.0)):
-        axle = unit(np.array([s * np.cos(CAMBER), np.sin(CAMBER), 0]))
+        axle = unit(np.array([s * np.cos(camber), np.sin(camber), 0]))
         up = unit(_Y - (_Y @ axle) * axle)
         hub = np.array([s * (seat.width / 2 + 0.045), WHEEL_M, seat.rear[1] + 0.055])
         out[side] = Wheel(hub, axle, up, _Z)
@@ -82,7 +86,7 @@ def wheelchair(seat: Seat, colour: tuple[int, int, int]) -> tuple[list[Part], di
     points: dict[str, ndarray] = {}
     for side, wheel in wheels(seat).items():
         s = 1.0 if side == "left" else -1.0
-        parts += [*_side_frame(seat, s, frame), *_drive_wheel(seat, wheel, s, frame), *_caster(seat, s, frame)]
+        parts += [*_side_frame(seat, s, frame), *drive_wheel(seat, wheel, s, frame), *_caster(seat, s, frame)]
         points[f"{side}_hub"] = wheel.hub
     parts += _middle(seat, frame)
     points["footplate"] = np.array([0, *seat.foot])
@@ -111,7 +115,8 @@ def _side_frame(seat: Seat, s: float, frame: Look) -> list[Part]:
     ]
 
 
-def _drive_wheel(seat: Seat, wheel: Wheel, s: float, frame: Look) -> list[Part]:
+def drive_wheel(seat: Seat, wheel: Wheel, s: float, frame: Look) -> list[Part]:
+    """Return a drive wheel with its axle and the plate that holds that; ``s``: 1 on the left, -1 on the right."""
     turn = np.stack([wheel.axle, wheel.up, np.cross(wheel.axle, wheel.up)], 1)
     yb, x, hub = seat.rear[0], s * (seat.width / 2 - 0.005), wheel.hub
     axle = np.array([hub - wheel.axle * 0.03, [s * (seat.width / 2 - 0.03), WHEEL_M + 0.002, hub[2]]])
