@@ -67,14 +67,23 @@ def equip(
             except Rejected as error:
                 skipped.append(str(error))
                 continue
-        person = Person.of(body, fit) if any(d.doffed for own in drawn for d in own.prostheses) and on_view else None
         for row, own in zip(group, drawn, strict=True):
-            prostheses = [lay_down(person, d, rng) if d.doffed else d for d in own.prostheses if person or not d.doffed]
+            prostheses = _with_places(own.prostheses, body, fit, rng, on_view)
             look = over_prostheses(Look.from_columns(row), prostheses)
             out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*prostheses, *aids])})
     if rows and not out:
         raise Rejected(f"no posture with the drawn devices ({'; '.join(skipped)})")
     return out, skipped
+
+
+def _with_places(
+    prostheses: tuple[Device, ...], body: BodyData, fit: Mapping[str, Any], rng: np.random.Generator, on_view: bool
+) -> list[Device]:
+    """Return prostheses with a place for those that are doffed; none of these where the photo shows no ground."""
+    worn = [d for d in prostheses if not d.doffed]
+    off = [d for d in prostheses if d.doffed and on_view]
+    person = Person.of(body, fit) if off else None
+    return worn + [lay_down(person, d, rng) for d in off if person]
 
 
 def lay_down(person: Person, device: Device, rng: np.random.Generator) -> Device:

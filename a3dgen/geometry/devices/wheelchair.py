@@ -44,8 +44,8 @@ class Seat:
     def of(cls, facts: Mapping[str, Any]) -> Seat:
         """Return the seat of plain JSON values."""
         pairs = {k: (float(facts[k][0]), float(facts[k][1])) for k in ("rear", "front", "foot")}
-        more = {"kind": str(facts.get("kind", "active")), "armrests": bool(facts.get("armrests", False))}
-        return cls(float(facts["width"]), **pairs, back=float(facts["back"]), **more)
+        kind, armrests = str(facts.get("kind", "active")), bool(facts.get("armrests", False))
+        return cls(float(facts["width"]), **pairs, back=float(facts["back"]), kind=kind, armrests=armrests)
 
     def facts(self) -> dict[str, Any]:
         """Return plain JSON values."""
