@@ -9,8 +9,9 @@ measures beside their bars.
 - ``worse``: samples less like the truth than the untouched photo.
 - ``left``: limb pixels that still are the photo's. ``harm``: kept pixels of the person changed, of the limb's area.
 - ``iou``: of the written mask with the true one near the limb. ``tip``: projected tip off the truth, of the height.
-- ``leak_auc``: amputee or intact twin, told from the filled background alone (0.5 = cannot be told); ``photo_auc``: the
-  same classifier on amputee or untouched photo, to show that it can see a fill.
+- ``leak_auc``: amputee or intact twin, told from the filled background alone (0.5 = cannot be told); ``leak_choice``:
+  with both pictures of a pair in sight. ``photo_auc``, ``photo_choice``: the same classifiers on amputee or untouched
+  photo, to show that they see a fill.
 - ``admitted``: pairs of person and region; ``people``: with one or more. ``cpu_ms``: of an amputee; twins share it.
 """
 
@@ -156,10 +157,12 @@ class _Leaks:
 
     def add(self, key: str, subject: Subject, erasure: Erasure, amputee: Shown, twin: Shown) -> None:
         """Describe one pair and the untouched photo at the same places."""
-        where = leak.visible_background(erasure.hole.mask, amputee.drawn | twin.drawn | subject.mine)
+        drawn = amputee.drawn | twin.drawn | subject.mine
+        for end in erasure.ends:
+            drawn[end.skin.crop] |= end.skin.alpha > 0
+        where = leak.visible_background(erasure.hole.mask, drawn)
         pictures = {"amputee": amputee.rgb, "twin": twin.rgb, "photo": subject.rgb}
-        name = f"{key}/{len(self.people)}"
-        found = {k: leak.describe(rgb, where, generator_for(0, "leak", name)) for k, rgb in pictures.items()}
+        found = {k: leak.describe(rgb, *where) for k, rgb in pictures.items()}
         if all(v is not None for v in found.values()):
             self.people.append(key)
             for k, v in found.items():
@@ -169,9 +172,14 @@ class _Leaks:
         """Return the classifier's figures; empty for too few pairs."""
         if len(set(self.people)) < leak.FOLDS:
             return {}
-        amputee = self.seen["amputee"]
-        return {"leak_pairs": len(amputee), "leak_auc": leak.auc(amputee, self.seen["twin"], self.people),
-                "photo_auc": leak.auc(amputee, self.seen["photo"], self.people)}  # fmt: skip
+        amputee, twin, photo = (self.seen[k] for k in ("amputee", "twin", "photo"))
+        return {
+            "leak_pairs": len(amputee),
+            "leak_auc": leak.auc(amputee, twin, self.people),
+            "leak_choice": leak.choice(amputee, twin, self.people),
+            "photo_auc": leak.auc(amputee, photo, self.people),
+            "photo_choice": leak.choice(amputee, photo, self.people),
+        }
 
 
 def save(path: Path, pictures: tuple[Any, ...], erasure: Erasure, row: dict[str, Any]) -> None:

@@ -303,6 +303,8 @@ class Renders(Record):
         "f8", 24, 3, unit="rad", doc="erase: the fit moved onto the photo", fill=np.nan
     )
     registered_error: np.ndarray = column("f4", doc="erase: clicks off that fit, largest, of the height", fill=np.nan)
+    erased_frame: np.ndarray = column("f4", 12, 6, unit="px", doc="erase: of each residual limb in the photo the cut's "
+                                      "x, y, the direction to its end, half width, height", fill=np.nan)  # fmt: skip
     prosthesis: np.ndarray = column("u1", 4, doc="limb in AJAHR order: 0 intact, 1 none worn, 2 worn, 3 under cloth, 4 "
                                     "doffed", fill=0)  # fmt: skip
     devices: np.ndarray = column("str", doc="JSON list: the plan's devices, mask ids and visible pixels", fill="[]")

@@ -22,6 +22,8 @@ from a3dgen.removal.mask_ops import dilate
 
 _PAD = 200
 """What of a limb outside the photo is counted, px."""
+WIDER = 0.01
+"""The drawn limb may be this much wider than the outline, share of the height: the fit's shape, not its place."""
 BARE_WIDTH = (0.7, 1.3)
 """Width of a bare limb at the cut as a share of the fit's: there is no cloth to explain more."""
 
@@ -55,7 +57,8 @@ def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admi
     admission.least("limb_px", float(whole), 30.0, "limb too small, px")
     admission.least("visible", own.sum() / max(whole, 1), bars.visible, "limb hardly visible")
     admission.most("covered", (own & hidden).sum() / seen, bars.covered, "covered by others")
-    admission.least("recall", (subject.outline & own).sum() / seen, bars.recall, "fit outside the mask")
+    near = dilate(subject.outline, WIDER * subject.height)
+    admission.least("recall", (near & own).sum() / seen, bars.recall, "fit outside the mask")
 
 
 def check_pixels(limb: LimbPixels, bars: Bars, admission: Admission) -> None:

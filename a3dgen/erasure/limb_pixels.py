@@ -20,6 +20,8 @@ TORSO_LEVEL = 0.05
 """Level beyond which a limb is erased that closes over the torso."""
 REACH, SOURCE_REACH = 0.07, 0.25
 """How far from the drawn limb its pixels may lie, shares of the height: of any outline, and of a source's mask."""
+TRUSTED = 0.015
+"""A source's mask may be this much too small, share of the height."""
 _SMOOTHING = 0.012
 _BAND = 0.022
 """How far the border to other own parts may move to where the colours change, share of the height."""
@@ -85,6 +87,8 @@ def select(subject: Subject, region: int, residual: float, cut: DrawnCut) -> Lim
     beyond = level > tip
     own = drawn.body & beyond
     body = subject.mine | drawn.body
+    if subject.has_mask:  # what is drawn farther outside is the fit's error
+        body = subject.mine | (drawn.body & dilate(subject.mine, TRUSTED * height))
     reach = SOURCE_REACH if subject.has_mask else REACH
     found = (body & (drawn.away <= REACH * height)) | (subject.outline & (drawn.away <= reach * height))
     pixels = joined(found & beyond & ~subject.others, own)

@@ -31,6 +31,8 @@ class ErasedSample:
         picture: the whole photo; depth and part of the registered body over the window.
         labels: (h, w) u1 part labels (0, else 1 + SMPL joint) of the person's visible pixels, whole photo.
         amputee: the registered body, cut as the sample is. pose: its (24, 3) pose. error: clicks off it, of the height.
+        frames: of each residual limb, in the photo, px: cut (x, y), direction to its end (x, y), half width, height;
+            NaN for other regions. With the body's depth this is what a prosthesis is drawn onto.
     """
 
     picture: Picture
@@ -38,6 +40,7 @@ class ErasedSample:
     amputee: Amputee
     pose: Float[ndarray, "24 3"]
     error: float
+    frames: Float[ndarray, "12 6"]
 
 
 def draw_erased(config: Any, subject: Subject, plan: Mapping[str, Any], seed: int) -> ErasedSample | str:
@@ -65,7 +68,17 @@ def draw_erased(config: Any, subject: Subject, plan: Mapping[str, Any], seed: in
     )
     picture = Picture(rgb, depth, (part + 1).astype(np.uint8), subject.window)
     error = max(subject.clicks[e.limb.limb] for e in erasure.ends)
-    return ErasedSample(picture, labels, amputee, np.asarray(subject.fit.pose, np.float64), error)
+    frames = np.full((12, 6), np.nan) if intact else _frames(erasure)
+    return ErasedSample(picture, labels, amputee, np.asarray(subject.fit.pose, np.float64), error, frames)
+
+
+def _frames(erasure: Erasure) -> Float[ndarray, "12 6"]:
+    out = np.full((12, 6), np.nan)
+    for end in erasure.ends:
+        frame = end.frame
+        at = frame.origin + frame.middle * frame.across + erasure.subject.window[:2]
+        out[end.limb.region.index] = [*at, *frame.along, frame.half, frame.height]
+    return out
 
 
 def _shared(config: Any, subject: Subject, hole: Cut, name: str, seed: int) -> Erasure | str:

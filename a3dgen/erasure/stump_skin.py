@@ -9,19 +9,21 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from a3dgen.erasure.empty_cloth import MOST_OVER as CLOTH_OVER
+from a3dgen.erasure.empty_cloth import cloth_length, folds, hang, over_own_body
 from a3dgen.erasure.limb_pixels import LimbPixels
 from a3dgen.erasure.stump_frame import StumpFrame
 from a3dgen.erasure.subject import LUMINANCE, Subject
 from a3dgen.geometry.limbs import smoothstep
 
-BARE, CLOTH, PINNED, ROLLED = "bare", "cloth", "pinned", "rolled"
+BARE, CLOTH, PINNED, ROLLED, HANGING = "bare", "cloth", "pinned", "rolled", "hanging"
 EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0, ROLLED: 6.0}
 """Superellipse exponent of the outline by what covers the end."""
 JUMP = 16.0
 """Colours on both sides of the cut that differ more (Lab) are two materials: the end is then mirrored from above."""
 SKIN_SHARE = 0.55
-PINNED_SHARE, ROLLED_SHARE = 0.3, 0.2
-"""Of ends in cloth, where any cover may be drawn."""
+PINNED_SHARE, ROLLED_SHARE, HANGING_SHARE = 0.3, 0.2, 0.15
+"""Of ends in cloth, where any cover may be drawn; what cannot hang is closed cloth."""
 CUFF = 0.5
 """Height of a rolled cuff, shares of the limb's half width."""
 THICKEST = 0.5
@@ -63,16 +65,17 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
     """Draw the end of the residual limb; nothing where the torso's own pixels close it (Shoulder, Hip).
 
     Args:
-        cover: bare, cloth, pinned or rolled; ``auto``: bare or cloth by the colours at the cut; ``any``: cloth may be
-            pinned or rolled.
+        cover: bare, cloth, pinned, rolled or hanging (closed cloth where none can hang); ``auto``: bare or cloth by the
+            colours at the cut; ``any``: cloth may be pinned, rolled or hang empty.
     """
     grid = _Grid.of(subject, limb, frame)
-    if cover in ("auto", "any"):
-        skin = grid.here & (grid.t > -frame.half)
-        share = float(is_skin(subject.rgb[grid.crop][skin]).mean()) if skin.any() else 0.0
-        drawn = rng.random() if cover == "any" else 1.0
-        cloth = PINNED if drawn < PINNED_SHARE else ROLLED if drawn < PINNED_SHARE + ROLLED_SHARE else CLOTH
-        cover = BARE if share > SKIN_SHARE else cloth
+    if cover in ("auto", "any", HANGING):
+        cover = _drawn_cover(subject, grid, frame, cover, rng)
+    if cover == HANGING:
+        empty = _empty(subject, limb, frame, rng)
+        if empty is not None:
+            return empty
+        cover = CLOTH
     if cover != BARE:  # cloth closes over the tip with the thickness it has at the sides
         thick = float(np.clip(frame.half - frame.mesh_half, 0, THICKEST * frame.mesh_half))
         frame = replace(frame, height=frame.height + thick)
@@ -91,6 +94,34 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
     return StumpSkin(grid.crop, outline.alpha, color.astype(np.float32), cover, grid.t, grid.zone, step)
 
 
+def _drawn_cover(subject: Subject, grid: _Grid, frame: StumpFrame, cover: str, rng: np.random.Generator) -> str:
+    """Return what covers the end: nothing where the colours at the cut are skin's."""
+    skin = grid.here & (grid.t > -frame.half)
+    share = float(is_skin(subject.rgb[grid.crop][skin]).mean()) if skin.any() else 0.0
+    drawn = rng.random() if cover == "any" else 1.0
+    if share > SKIN_SHARE:
+        return BARE
+    ends = np.cumsum([PINNED_SHARE, ROLLED_SHARE, HANGING_SHARE])
+    cloth = (PINNED, ROLLED, HANGING, CLOTH)[int(np.searchsorted(ends, drawn, side="right"))]
+    return HANGING if cover == HANGING else cloth
+
+
+def _empty(subject: Subject, limb: LimbPixels, frame: StumpFrame, rng: np.random.Generator) -> StumpSkin | None:
+    """Return empty cloth that hangs from the limb; None where none would."""
+    length = cloth_length(subject, limb, frame)
+    if length < frame.height + frame.half:
+        return None
+    grid = _Grid.of(subject, limb, frame, length + 2 * frame.half)
+    cloth = hang(frame, length, grid.t.shape, (grid.crop[1].start, grid.crop[0].start), rng)
+    if over_own_body(cloth, limb.keep[grid.crop] & (limb.level[grid.crop] < -0.5)) > CLOTH_OVER:
+        return None
+    step, _ = _colour_steps(subject, grid, frame, frame.height)
+    color = cv2.remap(subject.linear, cloth.x.astype(np.float32), cloth.y.astype(np.float32), cv2.INTER_CUBIC,
+                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    color = np.clip(color, 0, 1) * folds(cloth, frame, length, rng)[..., None]
+    return StumpSkin(grid.crop, cloth.alpha, color.astype(np.float32), HANGING, grid.t, grid.zone, step)
+
+
 @dataclass(frozen=True)
 class _Grid:
     """A crop, (t, s) of its pixels, where it is reworked, the limb's pixels before the cut, and how far back."""
@@ -104,9 +135,10 @@ class _Grid:
     back: float
 
     @classmethod
-    def of(cls, subject: Subject, limb: LimbPixels, frame: StumpFrame) -> _Grid:
+    def of(cls, subject: Subject, limb: LimbPixels, frame: StumpFrame, reach: float = 0.0) -> _Grid:
+        """``reach``: how far around the cut there must be room, px."""
         h, w = subject.outline.shape
-        reach = 2.6 * frame.height + 2.5 * frame.half + 6
+        reach = max(reach, 2.6 * frame.height + 2.5 * frame.half + 6)
         x0, y0 = (int(np.clip(frame.origin[k] - reach, 0, (w, h)[k] - 1)) for k in (0, 1))
         x1, y1 = (int(np.clip(frame.origin[k] + reach + 1, 1, (w, h)[k])) for k in (0, 1))
         crop = (slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1)))

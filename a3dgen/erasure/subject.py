@@ -133,20 +133,25 @@ def prepare(
     height = float(np.ptp(pixels, axis=0).max()) if np.isfinite(pixels).all() else float("nan")
     if not height >= _MIN_HEIGHT:
         raise Rejected("erasure: the person is too small in the photo, or reaches behind the camera")
-    fit = refit(body, fit, scene.keypoints, scene.state, K, height)
-    posed = pose_body(body, np.asarray(fit.pose, np.float64), fit.betas, fit.transl)
-    vertices = posed.vertices(body.mesh, fit.betas)
+    everyone = union(scene.others, scene.own.shape)
+    given, fit = (
+        fit,
+        refit(body, fit, scene.keypoints, scene.state, K, height, scene.own | everyone if scene.own.any() else None),
+    )
     window = _window(scene.own | scene.body, height)
     x0, y0, x1, y1 = window
     crop = np.s_[y0:y1, x0:x1]
     inner_K = np.array(K, np.float64)
     inner_K[:2, 2] -= (x0, y0)
     rgb = np.ascontiguousarray(scene.rgb[crop])
-    own, everyone = scene.own[crop], union(scene.others, scene.own.shape)[crop]
-    drawn = draw_body(body, vertices, inner_K, x1 - x0, y1 - y0)
+    own, everyone = scene.own[crop], everyone[crop]
+    posed, drawn = _drawn(body, fit, inner_K, x1 - x0, y1 - y0)
     others = everyone & ~own
     outline = find_outline(rgb, own, drawn.body, others, height)
     keypoints = scene.keypoints - (x0, y0)
+    if not own.any() and outline.any():  # the detector needed the fit to tell whose outline it is
+        fit = refit(body, given, keypoints, scene.state, inner_K, height, outline | everyone)
+        posed, drawn = _drawn(body, fit, inner_K, x1 - x0, y1 - y0)
     seen = keypoints[scene.state == VISIBLE]
     things = [np.asarray(m[crop]) for m in [*scene.others, *scene.objects] if m[crop].any()]
     front = in_front(things, drawn.body, own, seen, 8.0, 0.03 * height)
@@ -183,6 +188,11 @@ def prepare(
         plate=None if plate is None else np.ascontiguousarray(plate[crop]),
         plate_hole=None if plate_hole is None else plate_hole[crop],
     )
+
+
+def _drawn(body: BodyData, fit: BodyFit, K: Float[ndarray, "3 3"], w: int, h: int) -> tuple[PosedBody, Drawn]:
+    posed = pose_body(body, np.asarray(fit.pose, np.float64), fit.betas, fit.transl)
+    return posed, draw_body(body, posed.vertices(body.mesh, fit.betas), K, w, h)
 
 
 def _window(mask: Bool[ndarray, "h w"], height: float) -> tuple[int, int, int, int]:

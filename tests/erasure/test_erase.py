@@ -139,6 +139,24 @@ def test_a_fit_off_its_clicks_is_moved_onto_them_and_else_refused(stage, body) -
     assert "off its keypoints" in str(found)
 
 
+def test_a_hand_that_clicks_do_not_tell_turns_into_the_outline(stage, body) -> None:
+    bent = np.array(stage.fit.pose, float)
+    bent[20, 2] += 0.7  # the left hand sticks out of the outline
+    fit, outline = replace(stage.fit, pose=bent), stage.scene.own
+
+    def outside(of: BodyFit) -> float:
+        posed = pose_body(body, of.pose, of.betas, of.transl)
+        x, y = np.rint(project(posed.vertices(body.mesh, of.betas)[_hand].astype(float), stage.K)).astype(int).T
+        return float((~dilate(outline, 1.5)[y, x]).mean())
+
+    _hand = np.flatnonzero(np.isin(body.mesh.weights.argmax(1), (20, 22)))
+    known = refit(body, fit, stage.scene.keypoints, stage.scene.state, stage.K, 330.0, outline)
+    clicks = refit(body, fit, stage.scene.keypoints, stage.scene.state, stage.K, 330.0)
+    assert outside(clicks) > 0.3
+    assert outside(known) < 0.3 * outside(clicks)
+    assert np.abs(known.pose - stage.fit.pose)[[18, 19, 4, 5]].max() < 0.1
+
+
 def test_refit_without_clicks_changes_nothing(stage, body) -> None:
     fit = BodyFit(stage.fit.pose, stage.fit.betas, stage.fit.transl)
     assert refit(body, fit, stage.scene.keypoints, np.zeros(44, np.uint8), stage.K, 330.0) is fit

@@ -12,6 +12,7 @@ from a3dgen.core.rng import generator_for
 from a3dgen.erasure import limb_shadow
 from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
+from a3dgen.erasure.empty_cloth import cloth_length
 from a3dgen.erasure.erase import Erasure, amputated, erase, restored
 from a3dgen.erasure.picture import _part_labels
 from a3dgen.erasure.refit import LIMB_ROWS
@@ -102,6 +103,26 @@ def test_covers_differ_and_a_cuff_ends_flat(subject) -> None:
     assert ends["rolled"].drawn.sum() > 1.03 * ends["cloth"].drawn.sum()
     both = ends["rolled"].drawn & ends["pinned"].drawn
     assert np.abs(ends["rolled"].rgb.astype(int) - ends["pinned"].rgb)[both].mean() > 4
+
+
+def test_an_empty_trouser_leg_hangs_where_cloth_and_limb_allow_it(subject) -> None:
+    shorts = erased(subject, "right_knee", cover="hanging").ends[0]
+    assert shorts.skin.cover == "cloth"
+    leg = subject.outline & (subject.drawn.level("right_leg") > 0.4)
+    rgb = subject.rgb.copy()
+    rgb[leg] = (rgb[leg] // 16) + (40, 40, 46)
+    trousers = replace(subject, rgb=rgb, notes={})
+    found = erased(trousers, "right_knee", cover="hanging")
+    end = found.ends[0]
+    assert end.skin.cover == "hanging"
+    cut, ankle = end.frame.origin[1], subject.keypoints[LIMB_ROWS["right_leg"][2]][1]
+    rows = np.flatnonzero(amputated(found).drawn.any(1))
+    assert abs(rows[-1] - (cut + 0.93 * (ankle - cut))) < 0.08 * (ankle - cut)
+    assert rows[0] > cut - 0.5 * end.frame.half
+    level = replace(end.frame, along=np.array([1.0, 0.0]), across=np.array([0.0, 1.0]))
+    assert cloth_length(trousers, end.limb, end.frame) > 2 * end.frame.half
+    assert cloth_length(trousers, end.limb, level) == 0
+    assert erased(subject, "left_hand", cover="hanging").ends[0].skin.cover == "bare"
 
 
 def test_the_rim_that_is_plainly_background_stays_the_photos(subject) -> None:

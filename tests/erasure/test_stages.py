@@ -84,6 +84,13 @@ def test_a_pair_keeps_the_photos_person(world, stage) -> None:
     assert amputee["mode"] == twin["mode"] == "erase"
     assert amputee["registered_error"] < 0.01
     assert np.abs(amputee["registered_pose"] - stage.fit.pose).max() < 0.02
+    assert np.array_equal(np.isfinite(amputee["erased_frame"]).all(1), rows[0]["removed"])
+    assert np.isnan(twin["erased_frame"]).all()
+    region = int(np.flatnonzero(rows[0]["removed"])[0])
+    x, y, dx, dy, half, tall = amputee["erased_frame"][region]
+    gone, kept = (masks[0][int(y + s * dy), int(x + s * dx)] for s in (tall + 0.3 * half + 4, -0.5 * half))
+    assert not gone
+    assert kept
 
 
 def test_what_the_photo_does_not_admit_is_drawn_or_left_out(world) -> None:
