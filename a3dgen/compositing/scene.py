@@ -101,7 +101,7 @@ def load_scene(
         K=fitted["K"],
         front=None if hidden is None else soft_edge(hidden, 0.8),
         hidden=hidden,
-        ground=_ground(posed, vertices),
+        ground=_ground(posed, vertices, fitted),
         shading=shading,
         brightness=brightness,
         black=black_level(filled).astype(np.float64),
@@ -110,8 +110,11 @@ def load_scene(
     )
 
 
-def _ground(posed: PosedBody, vertices: ndarray) -> Ground:
-    return estimate_ground(vertices, estimate_up(posed.joints))
+def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any]) -> Ground:
+    """Return the ground below the feet, across the photo's gravity where that was estimated."""
+    down = fitted.get("down")
+    known = down is not None and np.any(down)
+    return estimate_ground(vertices, -np.asarray(down) if known else estimate_up(posed.joints))
 
 
 def _read_person(

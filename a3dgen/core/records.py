@@ -18,7 +18,7 @@ import numpy as np
 
 from a3dgen.core.errors import DataError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 UNLABELLED, OCCLUDED, VISIBLE, AMPUTATED, OUTSIDE = 0, 1, 2, 3, 4
 """Keypoint states. They are never merged before the last writer."""
@@ -205,6 +205,10 @@ class Persons(Record):
     track: np.ndarray = column("str", doc="the same person over the frames of a recording; empty if unknown", fill="")
     seconds: np.ndarray = column("f8", unit="s", doc="time of the frame in its recording", fill=0.0)
     clip: np.ndarray = column("str", doc="frames that may be fitted together; then never split over shards", fill="")
+    company: np.ndarray = column(
+        "f4", None, 44, 4, unit="px", doc="everybody labelled on the photo: x, y, confidence, state; 0 = not used",
+        fill=np.zeros((0, 44, 4)),
+    )  # fmt: skip
     cloud: np.ndarray = column("f4", None, 3, unit="m", doc="point cloud, camera frame", fill=np.zeros((0, 3)))
     cloud_origin: np.ndarray = column("f4", 3, unit="m", doc="where its sensor is; NaN = fused from several", fill=0.0)
     cloud_sd: np.ndarray = column("f4", unit="m", doc="noise of its points; 0 = as fit.cloud_sd says", fill=0.0)
@@ -225,6 +229,9 @@ class Bodies(Record):
     alt_betas: np.ndarray = column("f8", 3, "B", doc="their betas")
     alt_transl: np.ndarray = column("f8", 3, 3, unit="m", doc="their translations", fill=0.0)
     alt_cost: np.ndarray = column("f8", 3, doc="their costs; inf = no such alternative", fill=np.inf)
+    down: np.ndarray = column("f8", 3, doc="direction of gravity, camera frame; 0 = not estimated", fill=0.0)
+    down_sd: np.ndarray = column("f4", unit="rad", doc="standard deviation of its pitch", fill=0.0)
+    camera_height: np.ndarray = column("f4", unit="m", doc="of the camera above the ground; 0 = unknown", fill=0.0)
     cloud_points: np.ndarray = column("i4", doc="points of the cloud that the fit rests on; 0 = none", fill=0)
     cloud_mm: np.ndarray = column("f4", unit="mm", doc="median distance of these points from the skin", fill=0.0)
     cloud_inliers: np.ndarray = column("f4", doc="share of these points that lie on the skin", fill=0.0)

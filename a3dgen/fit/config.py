@@ -32,6 +32,8 @@ class Config:
         occluded: factor of it for a keypoint labelled as occluded.
         noise_3d: standard deviation (m) of 3D joints that are defined as the body's own are.
         focal_sd: standard deviation of the logarithm of an unknown focal length about its guess; 0 keeps the guess.
+        ground: ``on`` estimates gravity and ground of a photo from everybody labelled on it and holds fits to them;
+            ``off`` takes gravity to be straight down in the picture.
         cloud: whether point clouds are used: ``off``, ``on`` (where they fit the person, else the fit without them) or
             ``require`` (people without a usable one are rejected).
         cloud_sd: noise (m) of points whose file does not say it.
@@ -66,6 +68,7 @@ class Config:
     occluded: float = 2.0
     noise_3d: float = 0.006
     focal_sd: float = FitOptions.focal_sd
+    ground: Literal["off", "on"] = "on"
     cloud: Literal["off", "on", "require"] = "off"
     cloud_sd: float = 0.02
     cloud_robust: float = CloudOptions.robust

@@ -14,6 +14,10 @@ NEAR = 0.3
 NEAR_COST = 1e6
 
 
+CONTACT_ROBUST = 1.5
+"""Geman-McClure scale of points above the ground, in sigmas: a lifted foot costs 1.1 at most."""
+
+
 class PriorArrays(NamedTuple):
     """Pose prior in compiled form.
 
@@ -65,6 +69,8 @@ class Evidence(NamedTuple):
         anchor: (D,) expected variables. anchor_weight: (D,) 1 / variance; 0 = none.
         free: (D,) bool: the variable may move.
         prior_weight: factor of the pose prior.
+        ground: (4,) direction of gravity g and level: g . X = level (m) on the ground, X in the camera frame.
+        contact_weight: (44,) 1 / sigma m of how close to the ground a point is; 0 = not known to touch it.
         views: further cameras of the same instant.
     """
 
@@ -79,4 +85,6 @@ class Evidence(NamedTuple):
     anchor_weight: ndarray
     free: ndarray
     prior_weight: float
+    ground: ndarray
+    contact_weight: ndarray
     views: Views

@@ -14,7 +14,7 @@ from numpy import ndarray
 from a3dgen.core.errors import Rejected
 from a3dgen.fit.cloud_result import CloudFit, CloudOptions
 from a3dgen.fit.evidence import Evidence, Views, no_views
-from a3dgen.fit.initial import Starts, make_starts, place, place_points
+from a3dgen.fit.initial import Starts, make_starts, place, place_points, turned
 from a3dgen.fit.kinematics import Workspace, workspace
 from a3dgen.fit.mixture import Mixture, load_mixture
 from a3dgen.fit.model import num_betas, num_variables, pack
@@ -75,6 +75,20 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class Support:
+    """What a person stands on.
+
+    Attributes:
+        down: (3,) unit, direction of gravity in the camera frame. level: m, down . X on the ground.
+        sd: (44,) m, how close to the ground a point is; inf = it is not known to touch it.
+    """
+
+    down: Float[ndarray, "3"]
+    level: float
+    sd: Float[ndarray, "44"]
+
+
+@dataclass(frozen=True)
 class View:
     """The same person at the same instant in another calibrated camera.
 
@@ -103,6 +117,7 @@ class Observation:
             noise. cloud_origin: (3,) m, where the sensor was; None = in the camera, NaN = several sensors.
         removed, residual: (12,) limbs the person lacks, and where their stumps end; they matter for clouds only.
         others: what further cameras saw at the same instant; only where the focal length is known.
+        support: gravity and ground, where they are known; else gravity is ``DOWN``.
         inverted: the person stands on their head or hands: starts and prior take gravity the other way.
     """
 
@@ -120,6 +135,7 @@ class Observation:
     removed: Bool[ndarray, "12"] | None = None
     residual: Float[ndarray, "12"] | None = None
     inverted: bool = False
+    support: Support | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +195,7 @@ class Fitter:
         else:
             free[-1] = False
         flat = lambda a: np.ascontiguousarray(a, np.float64)  # noqa: E731
+        down, ground, contact = _support(seen)
         return Evidence(
             pixels=flat(np.nan_to_num(seen.pixels)),
             pixel_weight=flat(1 / seen.pixel_sd),
@@ -186,11 +203,13 @@ class Fitter:
             points=flat(np.nan_to_num(seen.points)),
             point_weight=flat(1 / seen.point_sd),
             robust=float(self.options.robust),
-            down=-DOWN if seen.inverted else DOWN,
+            down=down,
             anchor=anchor,
             anchor_weight=weight,
             free=free,
             prior_weight=float(self.options.prior_weight),
+            ground=ground,
+            contact_weight=contact,
             views=_views(seen.others),
         )
 
@@ -226,8 +245,9 @@ class Fitter:
         return found if seen.cloud is None or quick else self.clouds.fit(seen, found, first)
 
     def starts_for(self, seen: Observation) -> Starts:
-        """Return the headings to search from: upright, or upside down."""
-        return self._inverted_starts if seen.inverted else self.starts
+        """Return the headings to search from: upright, or upside down, in the gravity that is known."""
+        starts = self._inverted_starts if seen.inverted else self.starts
+        return starts if seen.support is None else turned(starts, self.model, DOWN, seen.support.down)
 
     @functools.cached_property
     def _inverted_starts(self) -> Starts:
@@ -307,6 +327,15 @@ class Fitter:
         x[72 : 72 + min(b, len(betas))] = betas[:b]
         x[72 + b : 75 + b] = transl
         return x
+
+
+def _support(seen: Observation) -> tuple[ndarray, ndarray, ndarray]:
+    """Return gravity (3,), the ground (4,) and the weights (44,) of what touches it, as ``Evidence`` has them."""
+    known = seen.support or Support(DOWN, 0.0, np.full(44, np.inf))
+    down = np.asarray(known.down, np.float64)
+    if seen.inverted:
+        return -down, np.array([*down, known.level]), np.zeros(44)
+    return down, np.array([*down, known.level]), 1 / known.sd
 
 
 def _camera(K: Float[ndarray, "3 3"]) -> Float[ndarray, "4"]:

@@ -80,6 +80,14 @@ def make_starts(model: FitModel, prior: PriorArrays, down: ndarray | None = None
     return Starts(np.array(variables), np.array(points), np.array(energies, np.float64), np.array(yaws), row_weights())
 
 
+def turned(starts: Starts, model: FitModel, old: ndarray, new: ndarray) -> Starts:
+    """Return the candidates turned about their pelvis, so that gravity points along ``new`` where it was ``old``."""
+    turn, pelvis = _shortest(old, new), model.joints[0]
+    variables = starts.variables.copy()
+    variables[:, :3] = matrix_to_rotvec(turn @ rotvec_to_matrix(variables[:, :3]))
+    return starts._replace(variables=variables, points=(starts.points - pelvis) @ turn.T + pelvis)
+
+
 def _shortest(source: ndarray, target: ndarray) -> ndarray:
     """Return the rotation matrix that takes one unit vector to another by the shortest way."""
     axis, cosine = np.cross(source, target), float(source @ target)

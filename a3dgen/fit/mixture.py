@@ -13,13 +13,15 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.rng import generator_for
 from a3dgen.fit.evidence import PriorArrays
 from a3dgen.fit.limits import joint_limits
-from a3dgen.fit.pose_distribution import mirror_features, sample_poses
+from a3dgen.fit.pose_distribution import CAMERA_TILT, mirror_features, sample_poses
 from a3dgen.io.npz import read
 
 DEFAULT_PRIOR = Path(__file__).parent / "pose_prior.npz"
 FLOOR = 3e-3
 """Added to every variance (rad^2, about 3 degrees squared): the width of what a mixture cannot know."""
 LIMIT_STIFFNESS = 200.0
+KNOWN_GRAVITY = np.radians(3.5)
+"""Standard deviation of gravity estimated from a photo's people."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,21 @@ class Mixture:
             upper=upper,
             stiffness=LIMIT_STIFFNESS,
         )
+
+    def in_known_gravity(self, sd: float = KNOWN_GRAVITY) -> Mixture:
+        """Return the mixture with the camera's tilt taken out again, as far as gravity is known (``sd``, radians).
+
+        Poses are learnt in cameras tilted by ``CAMERA_TILT``, independent noise across gravity: its variance is
+        subtracted there, and what would become negative is held at the floor.
+        """
+        surplus = np.radians(CAMERA_TILT) ** 2 - sd**2
+        covariances = self.covariances.copy()
+        for k, mean in enumerate(self.means[:, :3]):
+            unit = mean / max(np.linalg.norm(mean), 1e-9)
+            covariances[k, :3, :3] -= surplus * (np.eye(3) - np.outer(unit, unit))
+            values, axes = np.linalg.eigh(covariances[k])
+            covariances[k] = (axes * np.maximum(values, FLOOR)) @ axes.T
+        return Mixture(self.weights, self.means, covariances)
 
     def save(self, path: str | Path) -> None:
         """Write the mixture as a compressed npz."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
@@ -21,9 +21,15 @@ from a3dgen.geometry.regions import absent_rows
 
 def usable_rows(persons: Persons, i: int) -> Bool[ndarray, "44"]:
     """Return the rows of a person that are labelled, on the image and of limbs the person has."""
-    state = persons.state[i]
-    labelled = ((state == OCCLUDED) | (state == VISIBLE)) & ~(persons.keypoints[i, :, 2] <= 0)
-    return labelled & ~absent_rows(persons.present_removed[i])
+    return usable_labels(persons.keypoints[i], persons.state[i], persons.present_removed[i])
+
+
+def usable_labels(
+    keypoints: Float[ndarray, "44 3"], state: Integer[ndarray, "44"], removed: Bool[ndarray, "12"]
+) -> Bool[ndarray, "44"]:
+    """Return the rows that are labelled, on the image and of limbs that are there."""
+    labelled = ((state == OCCLUDED) | (state == VISIBLE)) & ~(keypoints[:, 2] <= 0)
+    return labelled & ~absent_rows(removed)
 
 
 def person_size(bbox: Float[ndarray, "4"], pixels: Float[ndarray, "n 2"]) -> float:

@@ -3,8 +3,8 @@
 Maximum a posteriori in units of standard deviations. Blocks, each optional by its weights: 2D keypoints in one camera
 or several, and 3D points (Geman-McClure, Black & Rangarajan 1996); the pose prior (mixture of full-covariance
 Gaussians over the pose and the direction of gravity seen from the pelvis; the cheapest component counts) and joint
-limits; and one diagonal Gaussian on every variable (``anchor``): the shape prior, a known shape, a focal guess, an
-outside prediction.
+limits; points that touch the ground, which it is cheap to be above and dear to be below; and one diagonal Gaussian on
+every variable (``anchor``): the shape prior, a known shape, a focal guess, an outside prediction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
-from a3dgen.fit.evidence import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
+from a3dgen.fit.evidence import CONTACT_ROBUST, MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.kinematics import Workspace, differentiate, forward, keypoint, keypoint_betas
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.normal import add_blend, assemble, clear, flush, put_line, put_twist
@@ -36,12 +36,12 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
     views, room = ev.views.R.shape[0], w.lines.shape[0]
     line, scale = 0, np.exp(x[d - 1])
     for row in range(44):
-        used = ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0
+        used = ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0 or ev.contact_weight[row] > 0
         for v in range(views):
             used = used or ev.views.pixel_weight[v, row] > 0
         if not used:
             continue
-        if line + 5 + 2 * views > room:
+        if line + 6 + 2 * views > room:
             flush(w, line, shape)
             line = 0
         keypoint(model, x, row, w)
@@ -56,6 +56,9 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
         if ev.point_weight[row] > 0:
             cost += _point(ev, x, row, joint, line, shape, w)
             line += 3
+        if ev.contact_weight[row] > 0:
+            cost += _contact(ev, x, row, joint, line, shape, w)
+            line += 1
         for v in range(views):
             if ev.views.pixel_weight[v, row] > 0:
                 cost += _other_pixel(ev, x, v, row, joint, line, shape, w)
@@ -128,6 +131,19 @@ def _point(ev: Evidence, x: ndarray, row: int, joint: int, line: int, shape: boo
     put_line(w, line + 1, joint, 0.0, a, 0.0, 0.0, ratio * e1, shape)
     put_line(w, line + 2, joint, 0.0, 0.0, a, 0.0, ratio * e2, shape)
     return 0.5 * r2 * ratio
+
+
+@kernel(inline=True)
+def _contact(ev: Evidence, x: ndarray, row: int, joint: int, line: int, shape: bool, w: Workspace) -> float:
+    d = x.shape[0]
+    g, s = ev.ground, ev.contact_weight[row]
+    below = g[0] * (w.points[row, 0] + x[d - 4]) + g[1] * (w.points[row, 1] + x[d - 3])
+    e = (below + g[2] * (w.points[row, 2] + x[d - 2]) - g[3]) * s
+    scale = ev.robust if e > 0 else CONTACT_ROBUST
+    ratio = scale * scale / (scale * scale + e * e)
+    a = ratio * s
+    put_line(w, line, joint, a * g[0], a * g[1], a * g[2], 0.0, ratio * e, shape)
+    return 0.5 * e * e * ratio
 
 
 @kernel(inline=True)

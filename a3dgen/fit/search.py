@@ -167,7 +167,7 @@ def _held(ev: Evidence, robust: float) -> Evidence:
             free[3 * joint + c] = False
     return Evidence(
         ev.pixels, ev.pixel_weight, ev.camera, ev.points, ev.point_weight, robust, ev.down, ev.anchor,
-        ev.anchor_weight, free, ev.prior_weight, ev.views,
+        ev.anchor_weight, free, ev.prior_weight, ev.ground, ev.contact_weight, ev.views,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from a3dgen.core.errors import MissingDependency
-from a3dgen.fit.evidence import MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
+from a3dgen.fit.evidence import CONTACT_ROBUST, MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.fitter import Fit, Fitter, Observation
 from a3dgen.fit.lm import EASE, FIRST_DAMPING, FLOOR, LEAST_DAMPING, MOST_DAMPING, SETTLE, TIGHTEN
 from a3dgen.fit.model import FitModel
@@ -44,6 +44,8 @@ class Batch:
     anchor_weight: Tensor
     free: Tensor
     prior_weight: Tensor
+    ground: Tensor
+    contact_weight: Tensor
 
     def take(self, rows: Tensor) -> Batch:
         """Return the people with these numbers."""
@@ -102,9 +104,20 @@ class TorchObjective:
         parts = [self._robust(miss, rows, e.robust)]
         miss3 = (points - e.points) * e.point_weight[..., None]
         parts.append(self._robust(miss3, jacobian * e.point_weight[..., None, None], e.robust))
+        parts.append(self._contact(points, jacobian, e))
         for c, n, g in parts:
             cost, normal, gradient = cost + c, normal + n, gradient + g
         return cost, normal, gradient
+
+    def _contact(self, points: Tensor, jacobian: Tensor, e: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        down = e.ground[:, None, :3]
+        miss = ((points * down).sum(-1) - e.ground[:, 3:]) * e.contact_weight
+        rows = (jacobian * down[..., None]).sum(2) * e.contact_weight[..., None]
+        scale = torch.where(miss > 0, e.robust[:, None], torch.full_like(miss, CONTACT_ROBUST))
+        ratio = scale**2 / (scale**2 + miss**2)
+        weighted = rows * (ratio**2)[..., None]
+        cost = 0.5 * (miss**2 * ratio).sum(1)
+        return cost, weighted.transpose(1, 2) @ rows, (weighted * miss[..., None]).sum(1)
 
     def _robust(self, miss: Tensor, rows: Tensor, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         square, c2 = (miss**2).sum(-1), (scale**2)[:, None]
@@ -239,7 +252,9 @@ class TorchFitter:
         """Fit people; the same search as ``Fitter.fit``, step by step for all of them together."""
         own, how = self.fitter, self.fitter.settings
         searches = [Search(own.model, own.prior, own.evidence(s), how, own.workspace()) for s in seen]
-        placed = [(n, x) for n, s in enumerate(searches) for x in s.placed(own.starts, float(seen[n].size))]
+        placed = [
+            (n, x) for n, s in enumerate(searches) for x in s.placed(own.starts_for(seen[n]), float(seen[n].size))
+        ]
         wide = [rougher(s.ev, s.ev.robust * how.wide) for s in searches]
         rough = self._solve([x for _, x in placed], [wide[n] for n, _ in placed], how.rough_steps, ROUGH)
         full: list[int] = []

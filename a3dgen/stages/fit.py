@@ -21,6 +21,7 @@ from a3dgen.fit.checks import Gate, check_fit
 from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config, cloud_options, solver_options
 from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
+from a3dgen.fit.ground import Ground
 from a3dgen.fit.inverted import fit_upright_or_inverted
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
@@ -28,10 +29,11 @@ from a3dgen.fit.observe import observe, reprojection
 from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.fit.swaps import face_seen, refuse_swapped
 from a3dgen.geometry.regions import NUM_REGIONS
+from a3dgen.stages.fit_ground import Grounds
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import NONE, Fits, track_fits
 
-VERSION = 7
+VERSION = 8
 
 
 def user_files(config: Config) -> list[Path]:
@@ -52,6 +54,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     body, persons = load_body(context.body), inputs.persons
     index = persons.index()
     shapes = {} if inputs.shapes is None else dict(zip(inputs.shapes.key, inputs.shapes.betas, strict=True))
+    grounds = _grounds(config, context.body, persons)
     anchors = {i: _known_shape(persons, i, shapes) for i in range(len(persons))}
     groups, fits = find_groups(config, persons), _none
     if config.temporal == "on":
@@ -59,15 +62,21 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         fits = track_fits(config, persons, fitter_of, groups, anchors)
     shared = _shared_fits(config, context.body, persons, anchors, groups, fits)
     alone = [i for i in range(len(persons)) if i not in shared]
-    batch = fit_batch(config, context.body, persons, alone, anchors) if config.engine == "torch" else {}
+    batch = fit_batch(config, context.body, persons, alone, anchors, grounds) if config.engine == "torch" else {}
 
     def work(key: str) -> dict[str, Any]:
         i = index[key]
         if i in shared:
             return shared[i]()
-        return fit_row(config, context.body, persons, i, anchors[i], batch.get(i) or fits(i))
+        return fit_row(config, context.body, persons, i, anchors[i], batch.get(i) or fits(i), grounds)
 
     return each(persons.key.tolist(), work, Bodies, B=body.num_betas)
+
+
+def _grounds(config: Config, body: BodyConfig, persons: Persons) -> Grounds:
+    """Return the grounds of the persons' photos; frames of a recording are fitted together without."""
+    settings = config if config.temporal == "off" else replace(config, ground="off")
+    return Grounds(settings, persons, lambda known: get_fitter(config, body, known, gravity=True))
 
 
 def _none(row: int) -> Fit | None:
@@ -132,22 +141,28 @@ def _member_row(
 
 
 def fit_batch(
-    config: Config, body: BodyConfig, persons: Persons, rows: list[int], anchors: dict[int, Anchor | None]
+    config: Config,
+    body: BodyConfig,
+    persons: Persons,
+    rows: list[int],
+    anchors: dict[int, Anchor | None],
+    grounds: Grounds,
 ) -> dict[int, Fit]:
     """Fit all people whose labels can be used at once, with the torch engine; row -> result."""
     from a3dgen.fit.torch_engine import TorchFitter
 
+    kinds: dict[tuple[bool, bool], dict[int, Observation]] = {}
+    for i in rows:
+        try:
+            seen = grounds.standing(i, replace(observe(config, persons, i), anchor=anchors[i]))
+        except Rejected:
+            continue  # fit_row finds the same reason again and reports it
+        kinds.setdefault((bool(persons.K_known[i]), seen.support is not None), {})[i] = seen
     out: dict[int, Fit] = {}
-    for known in (True, False):
-        seen: dict[int, Observation] = {}
-        for i in [i for i in rows if persons.K_known[i] == known]:
-            try:
-                seen[i] = replace(observe(config, persons, i), anchor=anchors[i])
-            except Rejected:
-                continue  # fit_row finds the same reason again and reports it
-        if seen:
-            found = TorchFitter(get_fitter(config, body, known), config.device).fit(list(seen.values()))
-            out.update(zip(seen, found, strict=True))
+    for (known, gravity), some in kinds.items():
+        fitter = get_fitter(config, body, known, gravity=gravity)
+        found = TorchFitter(fitter, config.device).fit(list(some.values()))
+        out.update(zip(some, found, strict=True))
     return out
 
 
@@ -177,39 +192,61 @@ def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int,
     return fitter.placed(seen, pose, betas)[None]
 
 
-def get_fitter(config: Config, body: BodyConfig, known_camera: bool = True, cloud: bool = False) -> Fitter:
-    """Return the fitter of a configuration; one per process, as long as its prior's file stays the same."""
-    return _fitter(config, body, known_camera, cloud and not known_camera and config.focal_sd == 0, _stamps(config))
-
-
-@functools.lru_cache(maxsize=4)
-def _fitter(
-    config: Config, body: BodyConfig, known_camera: bool, cloud: bool, stamps: tuple[tuple[int, int], ...]
+def get_fitter(
+    config: Config, body: BodyConfig, known_camera: bool = True, cloud: bool = False, gravity: bool = False
 ) -> Fitter:
-    prior = load_mixture(user_path(config.prior)) if config.prior else None
+    """Return the fitter of a configuration; one per process, as long as its prior's file stays the same.
+
+    Args:
+        known_camera: the focal length is known. cloud: for point clouds. gravity: the direction of gravity is known.
+    """
+    cloud = cloud and not known_camera and config.focal_sd == 0
+    return _fitter(config, body, (known_camera, cloud, gravity), _stamps(config))
+
+
+@functools.lru_cache(maxsize=8)
+def _fitter(
+    config: Config, body: BodyConfig, kind: tuple[bool, bool, bool], stamps: tuple[tuple[int, int], ...]
+) -> Fitter:
+    known_camera, cloud, gravity = kind
+    prior = load_mixture(user_path(config.prior)) if config.prior else load_mixture()
+    prior = prior.in_known_gravity() if gravity else prior
     return Fitter(load_body(body), prior, solver_options(config, known_camera, cloud), cloud_options(config))
 
 
 def fit_row(
-    config: Config, body: BodyConfig, persons: Persons, i: int, anchor: Anchor | None = None, fit: Fit | None = None
+    config: Config,
+    body: BodyConfig,
+    persons: Persons,
+    i: int,
+    anchor: Anchor | None = None,
+    fit: Fit | None = None,
+    grounds: Grounds | None = None,
 ) -> dict[str, Any]:
     """Fit one person and return its row of Bodies.
 
     Args:
         anchor: an outside prediction or the known shape of the subject.
-        fit: the result, if another engine has found it already.
+        fit: the result, if another engine has found it already. grounds: of the photos; found here if None.
 
     Raises:
         Rejected: if the labels cannot be used or the fit is bad.
     """
-    fitter = get_fitter(config, body, bool(persons.K_known[i]))
-    seen = replace(observe(config, persons, i), anchor=anchor)
+    grounds = grounds or _grounds(config, body, persons)
+    seen = grounds.standing(i, replace(observe(config, persons, i), anchor=anchor))
+    fitter = get_fitter(config, body, bool(persons.K_known[i]), gravity=seen.support is not None)
     if fit is None:
         start, labels = start_from_outside(config, fitter, persons, i, seen), replace(seen, cloud=None)
         labels, fit = fit_upright_or_inverted(fitter, labels, start)
         seen = replace(seen, inverted=labels.inverted)
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
-    return row_of(config, fitter, persons, i, seen, fit)
+    return {**row_of(config, fitter, persons, i, seen, fit), **_ground_columns(grounds.ground(i))}
+
+
+def _ground_columns(ground: Ground | None) -> dict[str, Any]:
+    if ground is None:
+        return {}
+    return {"down": ground.down, "down_sd": ground.pitch_sd, "camera_height": ground.height}
 
 
 def _fit_checked(
@@ -229,7 +266,8 @@ def _fit_checked(
     refuse_swapped(fitter, labels, fit, face)
     if seen.cloud is None:
         return fit
-    return _with_cloud(config, get_fitter(config, body, bool(persons.K_known[i]), True), seen, fit, start)
+    gravity = seen.support is not None
+    return _with_cloud(config, get_fitter(config, body, bool(persons.K_known[i]), True, gravity), seen, fit, start)
 
 
 def _with_cloud(config: Config, fitter: Fitter, seen: Observation, fit: Fit, start: ndarray | None) -> Fit:

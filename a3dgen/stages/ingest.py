@@ -14,12 +14,14 @@ from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.core.stage import Context
-from a3dgen.geometry.skeleton import ANATOMICAL
+from a3dgen.fit.observe import usable_labels
+from a3dgen.geometry.regions import NUM_REGIONS
+from a3dgen.geometry.skeleton import ANATOMICAL, NUM_ROWS
 from a3dgen.io.forgotten import fact, facts_of, read_forgotten
 from a3dgen.io.portable import portable
 from a3dgen.sources import Found, open_source
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def run(config: Config, context: Context) -> Iterator[Found]:
     seen: dict[bytes, int] = {}
     forgotten = read_forgotten(context.out)
     for source, own in opened:
-        for row in source.read(own):
+        for row in with_company(source.read(own)):
             found = {**row, "image": portable(str(row["image"]), context.out)} if isinstance(row, dict) else row
             if forgotten and _is_forgotten(found, forgotten):
                 continue
@@ -93,6 +95,37 @@ def run(config: Config, context: Context) -> Iterator[Found]:
                 yield _checked(config, found)
             else:
                 yield found
+
+
+def with_company(rows: Iterator[Found]) -> Iterator[Found]:
+    """Yield rows as they come, those of one photo with the labels of everybody on it, which tell its ground.
+
+    A photo is a run of rows with the same image; refused people between them do not end it.
+    """
+    here: list[Found] = []
+    image = ""
+    for row in rows:
+        if isinstance(row, dict):
+            if str(row["image"]) != image or "joints3d" in row:
+                yield from _together(here)
+                here = []
+            image = str(row["image"])
+        here.append(row)
+    yield from _together(here)
+
+
+def _together(here: list[Found]) -> Iterator[Found]:
+    people = [row for row in here if isinstance(row, dict) and "joints3d" not in row and not row.get("dropped")]
+    company = np.stack([_labels(row) for row in people]) if people else np.zeros((0, NUM_ROWS, 4), np.float32)
+    yield from ({**row, "company": company} if isinstance(row, dict) else row for row in here)
+
+
+def _labels(row: dict[str, Any]) -> Float[ndarray, "44 4"]:
+    """Return x, y, confidence and state of a person's keypoints, zero where they cannot be used."""
+    keypoints, state = np.asarray(row["keypoints"]), np.asarray(row["state"])
+    removed = np.asarray(row.get("present_removed", np.zeros(NUM_REGIONS)), bool)
+    used = usable_labels(keypoints, state, removed)
+    return np.where(used[:, None], np.column_stack([keypoints, state]), 0.0).astype(np.float32)
 
 
 def _is_forgotten(found: Found, forgotten: frozenset[str]) -> bool:

@@ -47,6 +47,8 @@ def scene():
         points=posed.keypoints + rng.normal(0, 0.03, (44, 3)), point_weight=rng.uniform(10, 30, 44), robust=8.0,
         down=np.array([0.0, 1, 0]), anchor=rng.normal(size=d), anchor_weight=rng.uniform(0, 2, d),
         free=np.ones(d, bool), prior_weight=0.7, views=views,
+        ground=np.array([0.1, 0.97, 0.22, np.median(posed.keypoints @ (0.1, 0.97, 0.22))]),
+        contact_weight=rng.uniform(2, 10, 44) * (np.arange(44) % 3 == 0),
     )  # fmt: skip
     return body, model, prior, ev, x, posed
 
@@ -78,7 +80,8 @@ def test_normal_matrix_is_that_of_the_jacobian(scene):
     """Against J'J from differences of the residuals of a scene without priors; blends, views and 3D points included."""
     _, model, prior, ev, x, _ = scene
     w, d = workspace(model), len(x)
-    plain = ev._replace(robust=1e9, anchor_weight=np.zeros(d), prior_weight=0.0)
+    sunk = np.append(ev.ground[:3], -9.0)  # all below the ground, where the robust scale is that of the labels
+    plain = ev._replace(robust=1e9, anchor_weight=np.zeros(d), prior_weight=0.0, ground=sunk)
     inside = np.clip(x, np.r_[[-9] * 3, prior.lower, [-9] * (d - 72)], np.r_[[9] * 3, prior.upper, [9] * (d - 72)])
     evaluate(model, prior, plain, inside, w)
     found = np.triu(w.normal[:, :d].astype(float))
@@ -91,7 +94,8 @@ def test_normal_matrix_is_that_of_the_jacobian(scene):
         pixel = p[:, :2] / p[:, 2:] * ev.camera[:2] * np.exp(y[-1]) * ev.pixel_weight[:, None]
         there = p @ ev.views.R[0].T + ev.views.t[0]
         other = there[:, :2] / there[:, 2:] * ev.views.cameras[0, :2] * ev.views.pixel_weight[0][:, None]
-        return np.concatenate([a.ravel() for a in (pixel, p * ev.point_weight[:, None], other)])
+        deep = (p @ sunk[:3] - sunk[3]) * ev.contact_weight
+        return np.concatenate([a.ravel() for a in (pixel, p * ev.point_weight[:, None], other, deep)])
 
     jacobian = np.stack([(residuals(inside + e) - residuals(inside - e)) / 2e-6 for e in 1e-6 * np.eye(d)], 1)
     wanted = np.triu(jacobian.T @ jacobian)

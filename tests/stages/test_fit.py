@@ -21,6 +21,7 @@ from a3dgen.geometry.camera import project, project_distorted
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import ROW, ROW_FLIP
 from a3dgen.stages import fit
+from a3dgen.stages.ingest import with_company
 
 K = np.array([[1100.0, 0, 400], [0, 1100, 300], [0, 0, 1]])
 DIST = np.array([-0.2, 0.24, -0.0007, 0.0014, -0.008])
@@ -167,7 +168,9 @@ def test_bad_input_is_refused_with_the_reason(people, change, reason):
 
 
 def test_torch_engine_agrees(people):
-    persons = people[0].take([0, 3, 5])
+    rows = [people[0].row(i) for i in (0, 3, 5)]
+    rows = list(with_company(iter(rows[:2]))) + rows[2:]  # two with the ground of their photo, one without
+    persons = Persons.from_rows(rows)
     compiled, batched = run(persons), run(persons, engine="torch")
     assert batched.outcome.counts()["ok"] == 3
     np.testing.assert_allclose(batched.record.cost, compiled.record.cost, atol=0.1)
