@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from a3dgen.amputation.rebuild import Amputee
 from a3dgen.core.records import AMPUTATED, OCCLUDED, VISIBLE
 from a3dgen.devices.attach import Devices
-from a3dgen.devices.device import DISTAL, is_prosthesis
+from a3dgen.devices.device import DISTAL, HIP, is_prosthesis
 from a3dgen.devices.place import Attached
 from a3dgen.devices.seen import body_part, hidden_by
 from a3dgen.geometry.body import BodyData
@@ -20,8 +20,10 @@ from a3dgen.geometry.camera import project
 from a3dgen.geometry.devices.legs import brim_line
 from a3dgen.geometry.limbs import limb_coordinate
 from a3dgen.geometry.reach import Reach
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.geometry.visibility import Buffers, keypoint_states
 from a3dgen.renderers import Item, flat_light, get_renderer
+from benchmarks.device_flesh import Flesh
 
 TIE_M = 1e-4
 """Surfaces nearer to one another than this may swap."""
@@ -126,11 +128,25 @@ def open_parts(devices: Devices) -> int:
     return sum(not s.is_watertight or s.volume <= 0 for s in solids)
 
 
+def _hip_outside(attached: Attached, amputee: Amputee) -> tuple[int, int]:
+    """As ``skin_outside`` for a bucket: the pelvis's skin on the side of the missing leg, by rays to either side."""
+    down, side = -amputee.posed.rotations[0][:, 1], 1.0 if attached.device.side == "left" else -1.0
+    owner = amputee.mesh.weights.argmax(1)
+    local = (amputee.vertices.astype(float) - amputee.posed.joints[0]) @ amputee.posed.rotations[0]
+    pelvis = np.isin(owner, [0, JOINT[f"{attached.device.side}_hip"]])
+    skin = amputee.vertices[pelvis & (side * local[:, 0] > 0.02) & (local[:, 1] < 0.01)].astype(float)
+    socket = trimesh.Trimesh(attached.parts[0].vertices, attached.parts[0].faces, process=False)
+    inside = Flesh(socket, np.zeros(len(socket.faces), np.int64), down).inside(skin)
+    return len(skin), int((~inside).sum())
+
+
 def skin_outside(attached: Attached, amputee: Amputee, body: BodyData) -> tuple[int, int]:
     """Return how many vertices of the residual limb lie below the brim of its socket, and how many of them outside:
     rays from the limb's axis through them meet the socket before them, or not at all."""
     device, hull = attached.device, attached.hull
     assert hull is not None  # a prosthesis
+    if device.type == HIP:
+        return _hip_outside(attached, amputee)
     assert is_prosthesis(device)
     coordinate = amputee.origin.apply(limb_coordinate(body.mesh, body.joints_template, device.limb_name))
     skin = amputee.vertices[coordinate > (1.02 if device.type in DISTAL else 0.1)].astype(float)

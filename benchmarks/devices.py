@@ -22,7 +22,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, Rejected
 from a3dgen.core.rng import generator_for
 from a3dgen.devices.attach import Devices, attach, hand_offsets
-from a3dgen.devices.device import PROSTHESES, Device, devices_from_json, is_prosthesis
+from a3dgen.devices.device import HIP, PROSTHESES, Device, devices_from_json, is_prosthesis
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.person import Person
 from a3dgen.devices.plan import equip, lay_down, posture_of
@@ -43,7 +43,7 @@ KINDS = (
     ("", "crutches"), ("blade", "none"), ("bilateral", "none"), ("", "cane"), ("", "wheelchair"),
     ("transtibial", "wheelchair"), ("transradial", "none"), ("transhumeral", "none"), ("hook", "none"),
     ("", "axillary"), ("transtibial", "walker"), ("c_blade", "none"), ("myoelectric", "none"), ("", "folding"),
-    ("doffed", "crutches"),
+    ("doffed", "crutches"), ("hip_disarticulation", "none"),
 )  # fmt: skip
 """What is placed, in turn: prosthesis, aid."""
 ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook", "c_blade": "c_blade",
@@ -83,7 +83,8 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
             name = f"{s}_{PROSTHESES[kind]}"
             k = REGION_NAMES.index(name)
             most = 1 - LEAST_BUILD_M[kind] / segment[k]
-            removed[k], residual[k] = True, rng.uniform(0.45 if kind == "transhumeral" else 0.35, most)
+            residual[k] = 1.0 if kind == HIP else rng.uniform(0.45 if kind == "transhumeral" else 0.35, most)
+            removed[k] = True
             device = Device(
                 kind,
                 s,

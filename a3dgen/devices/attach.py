@@ -11,10 +11,21 @@ from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
 from a3dgen.appearance.look import Look
-from a3dgen.devices.device import AID_POINTS, FRAMED, GRIPPED, LEGS, NUM_POINTS, POINTS, Device, is_prosthesis, is_worn
+from a3dgen.devices.device import (
+    AID_POINTS,
+    FRAMED,
+    GRIPPED,
+    HIP,
+    LEGS,
+    NUM_POINTS,
+    POINTS,
+    Device,
+    is_prosthesis,
+    is_worn,
+)
 from a3dgen.devices.materials import FIRST_LABEL
 from a3dgen.devices.place import Attached, Place
-from a3dgen.devices.prostheses import arm, leg
+from a3dgen.devices.prostheses import arm, hip_leg, leg
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices import crutches, legs, walker, wheelchair
 from a3dgen.geometry.devices.chairs import chair_of
@@ -26,6 +37,8 @@ from a3dgen.renderers import Item
 
 _CLEAR_M = 0.004
 """Cloth lies so far outside of a socket."""
+_LAYERS, _LAYERED_M = 0.35, 0.03
+"""Over a bucket about the pelvis shirt and trousers lie one on the other, from this deep inside of it on."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,7 @@ class Devices:
         out = list(items)
         for a in self.attached:
             if a.hull is not None:
-                out = [_cleared(item, a.hull) for item in out]
+                out = [_cleared(item, a.hull, _LAYERS if a.device.type == HIP else 0.0) for item in out]
         for a in self.attached:
             out += [*a.liner, *a.items()]
         return out
@@ -85,7 +98,7 @@ def attach(body: BodyData, amputee: Amputee, look: Look, devices: Sequence[Devic
 
 def _maker(device: Device) -> Callable[[Place], Attached]:
     if is_prosthesis(device):
-        return leg if device.type in LEGS else arm
+        return hip_leg if device.type == HIP else leg if device.type in LEGS else arm
     return _framed if device.type in FRAMED else _held
 
 
@@ -131,8 +144,9 @@ def _framed(place: Place) -> Attached:
     return Attached(device, place.label, tuple(p.moved(turn, at) for p in parts), moved)
 
 
-def _cleared(item: Item, hull: Hull) -> Item:
-    """Move cloth that lies inside a socket to just outside of it."""
+def _cleared(item: Item, hull: Hull, layers: float = 0.0) -> Item:
+    """Move cloth that lies inside a socket to just outside of it; ``layers``: share of the distance between layers of
+    cloth that they keep."""
     if item.material != "cloth" or not item.double_sided:
         return item
     t, angle, r = hull.cylindrical(item.vertices)
@@ -140,6 +154,7 @@ def _cleared(item: Item, hull: Hull) -> Item:
     if not near.any():
         return item
     wanted = hull.radius(t[near], angle[near]) + _CLEAR_M
+    wanted = wanted + layers * np.maximum(0, r[near] - (wanted - _LAYERED_M))
     close = (r[near] < wanted) & (r[near] > 0.25 * wanted)
     rows = np.flatnonzero(near)[close]
     if not len(rows):

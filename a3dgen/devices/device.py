@@ -12,9 +12,12 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.records import canonical
 from a3dgen.geometry.regions import LIMBS, REGION_NAMES, REGIONS
 
-PROSTHESES = {"transtibial": "foot", "transfemoral": "knee", "transradial": "hand", "transhumeral": "elbow"}
+HIP = "hip_disarticulation"
+PROSTHESES = {
+    "transtibial": "foot", "transfemoral": "knee", "transradial": "hand", "transhumeral": "elbow", HIP: "hip",
+}  # fmt: skip
 """Type of prosthesis -> level of the region it replaces."""
-LEGS = ("transtibial", "transfemoral")
+LEGS = ("transtibial", "transfemoral", HIP)
 DISTAL = ("transtibial", "transradial")
 """Prostheses whose socket is on the second segment of the limb, shank or forearm."""
 AIDS = ("forearm_crutch", "axillary_crutch", "cane", "wheelchair", "walker")

@@ -14,7 +14,7 @@ from a3dgen.appearance.texture import pool
 from a3dgen.appearance.wardrobe import find_stumps, shared_parts
 from a3dgen.devices.device import DISTAL, LEGS, Device
 from a3dgen.devices.place import Attached, Place
-from a3dgen.geometry.devices import arms, legs
+from a3dgen.geometry.devices import arms, hip, legs
 from a3dgen.geometry.devices.hull import Hull, limb_hull, widened
 from a3dgen.geometry.devices.sweep import CARBON, Finish, Part, unit
 from a3dgen.geometry.devices.sweep import Look as Surface
@@ -75,6 +75,26 @@ def leg(place: Place) -> Attached:
     if device.doffed:
         return _lying(place, parts, extra, frame)
     return _worn(place, parts, {**points, **ends}, hull, frame.outer, extra)
+
+
+def hip_leg(place: Place) -> Attached:
+    """A prosthesis for a hip disarticulation: its bucket goes about the pelvis."""
+    device, amputee, frame = place.device, place.amputee, leg_frame(place)
+    owner = amputee.mesh.weights.argmax(1)
+    skin = amputee.vertices[np.isin(owner, [0, JOINT["spine1"], JOINT[f"{device.side}_hip"]])].astype(np.float64)
+    turn, origin = amputee.posed.rotations[0], amputee.posed.joints[0]
+    pelvis = hip.Pelvis(origin, turn, frame.outer, frame.hip, skin)
+    hull = hip.pelvis_hull(pelvis)
+    part, points = hip.bucket(pelvis, hull, Surface(*_socket_finish(device), tile=0.16))
+    parts, end = hip.thigh(points["end"], frame.knee, pelvis)
+    knee, start = legs.knee_unit(end, replace(frame, hip=points["end"]))
+    foot, ends = legs.foot_shell(frame, _foot_finish(device))
+    shoe = shoe_item(place.body, amputee, place.look, device.side)
+    labels = () if shoe is None else (replace(shoe, labels=np.full(len(shoe.faces), place.label, np.uint8)),)
+    everything = (part, *parts, *knee, *legs.pylon(start, frame), foot)
+    points = {**points, "joint": frame.knee, "ankle": frame.ankle, **ends}
+    wall = replace(hull, radii=hull.radii + hip.WALL_M + 0.003)
+    return Attached(device, place.label, everything, points, labels, (), wall)
 
 
 def _lying(place: Place, parts: list[Part], extra: tuple[Item, ...], frame: legs.LegFrame) -> Attached:

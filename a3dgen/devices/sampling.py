@@ -16,7 +16,7 @@ from numpy.random import Generator
 from a3dgen.appearance.palette import palette
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.package_files import data_folder
-from a3dgen.devices.device import BLADES, COVERS, LEGS, PROSTHESES, Device
+from a3dgen.devices.device import BLADES, COVERS, HIP, LEGS, PROSTHESES, Device
 from a3dgen.geometry.devices import arms, legs
 from a3dgen.geometry.regions import REGIONS, absent_joints
 from a3dgen.geometry.skeleton import JOINT
@@ -41,7 +41,7 @@ KINDS = (
     "folding",
 )
 LEAST_BUILD_M = legs.LEAST_BUILD_M | arms.LEAST_BUILD_M
-LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35, "hand": 0.35, "elbow": 0.45}
+LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35, "hand": 0.35, "elbow": 0.45, "hip": 0.0}
 """Shorter residual limbs hold no socket here."""
 ELBOW = (17.0, 29.0)
 """Flexion of the elbow on a crutch or cane, degrees: fitting guides say 15 to 30."""
@@ -61,8 +61,9 @@ class DevicesConfig:
             ``balanced`` (even shares, for training).
         prosthesis: share of removed legs with a prosthesis where one fits; below 0 = as ``use`` says.
         aid: share of people with a walking aid; below 0 = as ``use`` says.
-        exclude: devices that are not drawn, of transtibial, transfemoral, transradial, transhumeral, blade, hook,
-            myoelectric, cosmetic, doffed, cane, crutch, crutches, axillary, walker, wheelchair, folding.
+        exclude: devices that are not drawn, of transtibial, transfemoral, transradial, transhumeral,
+            hip_disarticulation, blade, hook, myoelectric, cosmetic, doffed, cane, crutch, crutches, axillary, walker,
+            wheelchair, folding.
         cover: weight of what cloth does that would reach over a prosthesis: ``bare`` (shortened), ``rolled``, or
             ``trousers`` (worn down to the shoe; most of such samples are rejected because nothing shows).
         contact_mm: most that a grip may be off the hand, or a tip or sole off the ground.
@@ -161,7 +162,7 @@ def draw_devices(
     that is gone holds none.
     """
     preset = device_use()["presets"]["clinical" if config.off else config.use]
-    prostheses, doffed = [], preset["doffed"]["share"]
+    prostheses, doffed = [], 0.0 if "doffed" in config.exclude else preset["doffed"]["share"]
     for region in REGIONS:
         level = region.name.split("_")[1]
         numbers = rng.random(5)
@@ -175,7 +176,7 @@ def draw_devices(
             continue
         if numbers[0] < share:
             prostheses.append(_prosthesis(kind, region.name, region.side, config, preset, numbers, tone))
-        elif kind in LEGS and "doffed" not in config.exclude and numbers[0] < share + (1 - share) * doffed:
+        elif kind in LEGS and kind != HIP and numbers[0] < share + (1 - share) * doffed:
             off = _prosthesis(kind, region.name, region.side, config, preset, numbers, tone)
             prostheses.append(replace(off, end="foot", cover="bare", cosmetic=False, sleeve=False, doffed=True))
     worn = {d.side for d in prostheses if d.type in LEGS and not d.doffed}
@@ -205,6 +206,8 @@ def _prosthesis(
 
 
 def _end(kind: str, config: DevicesConfig, preset: Any, u: float) -> str:
+    if kind == HIP:
+        return "foot"
     if kind in LEGS:
         share = preset["blade"]["share"]
         blade = "c_blade" if u < preset["blade"]["c_shaped"] * share else "blade"

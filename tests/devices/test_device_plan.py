@@ -96,8 +96,9 @@ def test_a_prosthesis_needs_room_and_a_limb_that_is_gone() -> None:
     assert [d.type for d in draw(always, 0, "left_foot", "right_knee").prostheses] == ["transtibial", "transfemoral"]
     assert draw(always, 0, "left_foot", residual=0.9).prostheses == ()
     assert draw(always, 0, "left_foot", residual=0.2).prostheses == ()
-    assert draw(always, 0, "left_hip", "right_shoulder").prostheses == ()
-    assert [d.type for d in draw(always, 0, "left_hip", "right_hand").prostheses] == ["transradial"]
+    assert draw(always, 0, "right_shoulder").prostheses == ()
+    found = draw(always, 0, "left_hip", "right_hand", residual=0.5).prostheses
+    assert [d.type for d in found] == ["transradial", "hip_disarticulation"]
     ends = {d.end for n in range(40) for d in draw(always, n, "left_elbow").prostheses}
     assert ends == {"hook", "myoelectric", "hand"}
     assert draw(DevicesConfig(use="balanced", prosthesis=0.0), 0, "left_foot").prostheses == ()

@@ -62,6 +62,23 @@ def test_prostheses_are_closed_parts_of_positive_volume(worn, body):
         assert not other.extra
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_bucket_holds_the_pelvis_and_its_leg_reaches_the_ankle(body, side):
+    device = Device("hip_disarticulation", side, f"{side}_hip")
+    amputee = amputee_of(body, fit_of(body, 30, 25, seed=3), device.region)
+    attached = attach(body, amputee, LOOK, [device]).attached[0]
+    assert all(solid(p).is_watertight and solid(p).volume > 0 for p in attached.parts)
+    sign, owner = (1 if side == "left" else -1), amputee.mesh.weights.argmax(1)
+    local = (amputee.vertices - amputee.posed.joints[0]) @ amputee.posed.rotations[0]
+    own = np.isin(owner, [0, JOINT[f"{side}_hip"]]) & (sign * local[:, 0] > 0.03) & (local[:, 1] < 0.01)
+    assert own.sum() > 100
+    assert solid(attached.parts[0]).contains(amputee.vertices[own].astype(float)).all()
+    ankle = amputee.posed.joints[JOINT[f"{side}_ankle"]]
+    assert np.linalg.norm(attached.points["ankle"] - ankle) < 1e-9
+    names = [p.name for p in attached.parts]
+    assert {"socket", "hip joint", "thigh tube", "knee", "pylon", "foot"} <= set(names)
+
+
 def test_a_doffed_prosthesis_lies_on_the_ground_hollow(worn, body):
     device, amputee, attached = worn
     if device.type not in LEGS:

@@ -34,7 +34,7 @@ TRIM_M = {
 """How much further proximal the brim lies in front, at the outer side, behind, at the inner side, m."""
 END_M = {"transtibial": 0.030, "transfemoral": 0.030, "transradial": 0.014, "transhumeral": 0.016}
 """From the tip of the limb to the socket's end."""
-LEAST_BUILD_M = {"transtibial": 0.125, "transfemoral": 0.075}
+LEAST_BUILD_M = {"transtibial": 0.125, "transfemoral": 0.075, "hip_disarticulation": 0.0}
 """Room needed from the limb's tip to the ankle's or knee's centre: socket's end, adapters, pylon."""
 _PYLON = ("metal", (150, 153, 160))
 _KNEE = ("solid", (52, 54, 60))
