@@ -156,12 +156,14 @@ class Solution:
 @dataclass(frozen=True)
 class Fit:
     """The best minimum with sigma widened by the spread of its near-ties, those near-ties (at most 3, cheapest
-    first), the number of evaluations of the objective, and what became of the point cloud if there was one."""
+    first), the number of evaluations of the objective, what became of the point cloud if there was one, and, where
+    the best is not the cheapest (frames fitted together), what the cheapest minimum of the frame alone costs."""
 
     best: Solution
     alternatives: tuple[Solution, ...]
     evaluations: int
     cloud: CloudFit | None = None
+    least: float | None = None
 
 
 class Fitter:

@@ -1,16 +1,17 @@
 """Fits one person in consecutive frames together: among near-tied minima the consistent ones, then smoothed.
 
-Each frame keeps its near-tied minima, and those that a lifter leads to if there is one. A shortest path (Viterbi) takes
-the one of each frame that costs least together with the turns between frames, so that a lifter only adds what may be
-taken. Then each frame is solved again, anchored to the mean of its neighbours, its betas to the median of the sequence
-(block Gauss-Newton, all frames of a sweep from the last sweep's). The result depends on the observations alone.
+Only key frames, about an eighth of a second apart, are searched; they keep their near-tied minima, and those that a
+lifter leads to if there is one. Several paths are laid through them (Viterbi: costs, and turns from frame to frame),
+each is smoothed, and the best way through the smoothed ones is taken, so that a lifter only adds what may be taken:
+minima of single frames compare badly, because each bends to its own noise; over a second the wrong depth costs more.
+Then limbs are reflected in depth over all key frames and compared likewise, and all frames are smoothed from there.
+The result depends on the observations alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -18,47 +19,41 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
-from a3dgen.fit.fitter import DIFFERENT, Anchor, Fit, Fitter, Observation, Solution, widened
+from a3dgen.fit.fitter import DIFFERENT, Fit, Fitter, Observation, Solution, widened
 from a3dgen.fit.lifted import Lift, lift, lifted_minima
-from a3dgen.fit.lm import minimise
-from a3dgen.fit.model import num_betas
-
-FPS = 25.0
-"""Frame rate that the standard deviations below were measured at."""
+from a3dgen.fit.search import FLIPS
+from a3dgen.fit.smoothing import FPS, Frames, Map, Ties, between
 
 
 @dataclass(frozen=True)
 class SequenceOptions:
-    """How frames are tied together; standard deviations at 25 fps, scaled to other rates.
+    """How a sequence is fitted; standard deviations at 25 fps, scaled to other rates.
 
     Attributes:
+        key_seconds: from one key frame to the next.
         margin: minima that cost at most this much more than a frame's best may be taken. kept: headings solved in full.
-        turn_sd: of a joint's turn between frames, rad; a turn counts as 1 rad at most.
-        sweeps: how often every frame is solved again. steps: trial steps of each.
-        prior_weight: of the pose prior in the sweeps. About seven frames of 25 fps share a pose, and its prior counts
-            once for them all: with weight 1 a clip is drawn towards the prior's mean by what is no evidence.
-        anchor_sd: of a joint's rotation about the mean of its neighbours, rad.
+        near_steps: trial steps of the frames between, from the minima of the nearest key frame.
         lifted_steps: trial steps from what a lifter says, held to it; free_steps: from there on, without it.
-        betas_sd: of the betas about their median.
-        place_sd: of the translation about the mean of the neighbours, m, along the camera's axes.
-        weights: of the neighbours one, two and three frames away.
+        turn_sd: of a joint's turn between frames, rad; a turn counts as 1 rad at most.
+        path_sweeps: how often the frames of a path are solved before it is compared; flip_sweeps: after a limb was
+            reflected, merged_sweeps: of the best way through several. flips: rounds of reflections.
+        sweeps: of all frames in the end.
+        ties: between neighbours in a sweep.
     """
 
+    key_seconds: float = 0.12
     margin: float = 12.0
     kept: int = 3
-    turn_sd: float = 0.10
-    sweeps: int = 5
-    steps: int = 4
-    prior_weight: float = 0.15
-    anchor_sd: float = 0.06
-    betas_sd: float = 0.15
-    place_sd: tuple[float, float, float] = (0.03, 0.03, 0.15)
-    weights: tuple[float, ...] = (0.8, 0.4, 0.15)
+    near_steps: int = 8
     lifted_steps: int = 12
     free_steps: int = 8
-
-
-Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+    turn_sd: float = 0.10
+    path_sweeps: int = 3
+    flip_sweeps: int = 2
+    merged_sweeps: int = 2
+    flips: int = 2
+    sweeps: int = 3
+    ties: Ties = field(default_factory=Ties)
 
 
 def fit_sequence(
@@ -76,7 +71,7 @@ def fit_sequence(
             the person was not seen.
         fps: frame rate.
         run: ``map``, or one of a thread pool: frames are independent within a sweep, so that it changes no number.
-        lifter: e.g. ``learning.lifter.Lifter.load()``; what it says is solved and added to the minima of each frame.
+        lifter: e.g. ``learning.lifter.Lifter.load()``; what it says is solved and added to the minima of key frames.
 
     Returns:
         The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone, its
@@ -90,152 +85,158 @@ def fit_sequence(
         raise ValueError(f"a frame rate is above 0, not {fps}")
     options = options or SequenceOptions()
     wide = fitter.with_options(margin=max(options.margin, fitter.options.margin), kept=options.kept)
-    found = list(run(lambda seen: _cold(wide, seen), observations))
-    there = [i for i, fit in enumerate(found) if fit is not None]
-    if not there:
-        return found
-    fits = [fit for fit in found if fit is not None]
-    seen = [s for s, fit in zip(observations, found, strict=True) if s is not None and fit is not None]
-    pools = [[fit.best, *fit.alternatives] for fit in fits]
+    stride = max(1, round(options.key_seconds * fps))
+    seen = {n: s for n, s in enumerate(observations) if s is not None and _says_something(s)}
+    found = _searched(wide, seen, stride, run)
+    there, keys = np.array(sorted(seen)), np.array(sorted(found))
+    out: list[Fit | None] = [None] * len(observations)
+    if not found:
+        return out
+    pools = [[found[n].best, *found[n].alternatives] for n in keys]
+    lifted: list[list[Solution]] = []
     if lifter is not None:
-        lifted = lift(lifter, observations, fps)
-        steps = options.lifted_steps, options.free_steps
-        more = run(lambda n: lifted_minima(fitter, seen[n], lifted, there[n], *steps), range(len(there)))
-        pools = [[*pool, *extra] for pool, extra in zip(pools, more, strict=True)]
-    gaps = np.diff(there).astype(np.float64)
-    x = consistent(pools, gaps, options.turn_sd * FPS / fps)
-    x = smoothed(fitter, seen, np.array(there), x, fps, options, run)
-    made = run(lambda n: _finished(fitter, seen[n], fits[n], pools[n], x[n]), range(len(there)))
-    out: list[Fit | None] = [None] * len(found)
-    for i, fit in zip(there, made, strict=True):
-        out[i] = fit
+        said, steps = lift(lifter, observations, fps), (options.lifted_steps, options.free_steps)
+        lifted = list(run(lambda n: lifted_minima(fitter, seen[n], said, n, *steps), keys.tolist()))
+    places = np.cumsum([0, *np.maximum(1, -(-np.diff(keys) // stride))])
+    key_frames = Frames(fitter, [seen[n] for n in keys], places, fps / stride, options.ties, run)
+    x = _best_path(key_frames, keys, pools, lifted, options, options.turn_sd * FPS / fps)
+    frames = Frames(fitter, [seen[n] for n in there], there, fps, options.ties, run)
+    x = frames.smooth(between(x, keys, there), options.sweeps)
+    if lifted:
+        pools = [[*pool, *extra] for pool, extra in zip(pools, lifted, strict=True)]
+    of_key = dict(zip(keys.tolist(), pools, strict=True))
+    near = wide.with_options(starts=0, flip_steps=0, steps=options.near_steps)
+
+    def finished(i: int) -> Fit:
+        n = int(there[i])
+        if n in found:
+            return _finished(fitter, seen[n], found[n], of_key[n], x[i])
+        key = found[int(keys[np.abs(keys - n).argmin()])]
+        own = _beside(near, seen[n], [key.best, *key.alternatives])
+        return _finished(fitter, seen[n], own, [own.best, *own.alternatives] if own else [], x[i])
+
+    for n, fit in zip(there.tolist(), run(finished, range(len(there))), strict=True):
+        out[n] = fit
     return out
 
 
-def _cold(fitter: Fitter, seen: Observation | None) -> Fit | None:
-    try:
-        return None if seen is None else fitter.fit(seen)
-    except Rejected:
-        return None
+def _says_something(seen: Observation) -> bool:
+    return bool(np.isfinite(seen.pixel_sd).any() or np.isfinite(seen.point_sd).any())
+
+
+def key_frames(frames: Sequence[int], stride: int) -> list[int]:
+    """Return the frames that are searched: the first, the last, and between them as few as leave no step longer than
+    ``stride`` where there are frames to choose from."""
+    keys = list(frames[:1])
+    for frame, following in zip(frames[1:], [*frames[2:], None], strict=False):
+        if following is None or following - keys[-1] > stride:
+            keys.append(frame)
+    return keys
+
+
+def _searched(fitter: Fitter, seen: dict[int, Observation], stride: int, run: Map) -> dict[int, Fit]:
+    """Return the fits of the key frames, each on its own; a frame without one is removed from ``seen``."""
+
+    def searched(n: int) -> Fit | None:
+        try:
+            return fitter.fit(seen[n])
+        except Rejected:
+            return None
+
+    found: dict[int, Fit | None] = {}
+    while True:
+        keys = key_frames(sorted(seen), stride)
+        new = [n for n in keys if n not in found]
+        found |= dict(zip(new, run(searched, new), strict=True))
+        failed = [n for n in new if found[n] is None]
+        for n in failed:
+            del seen[n]
+        if not failed:
+            return {n: fit for n in keys if (fit := found[n]) is not None}
+
+
+def _best_path(
+    frames: Frames,
+    keys: ndarray,
+    pools: Sequence[Sequence[Solution]],
+    lifted: Sequence[Sequence[Solution]],
+    options: SequenceOptions,
+    turn_sd: float,
+) -> Float[ndarray, "n d"]:
+    """Return the variables of the key frames.
+
+    Args:
+        pools: minima of each frame. lifted: those that a lifter leads to, held to it and let go; no rows without one.
+    """
+    gaps = np.diff(keys).astype(np.float64)
+
+    def way(candidates: Sequence[Sequence[ndarray]]) -> ndarray:
+        costs = [np.array([frames.cost(n, x) for x in some]) for n, some in enumerate(candidates)]
+        return consistent([np.stack(some) for some in candidates], costs, gaps, turn_sd)
+
+    own = [[s.x for s in pool] for pool in pools]
+    sets = [own]
+    if lifted:
+        led = [[s.x for s in some] or mine for some, mine in zip(lifted, own, strict=True)]
+        sets = [[[*a, *b] for a, b in zip(own, led, strict=True)], own, [v[:1] for v in led], [v[-1:] for v in led]]
+    paths = [frames.smooth(way(some), options.path_sweeps) for some in sets]
+    best = paths[0]
+    if len(paths) > 1:
+        best = frames.smooth(way([*zip(*paths, strict=True)]), options.merged_sweeps)
+    for _ in range(options.flips):
+        turned = [frames.smooth(frames.reflected(best, int(a), int(b)), options.flip_sweeps) for a, b in FLIPS]
+        best = frames.smooth(way([*zip(best, *turned, strict=True)]), options.merged_sweeps)
+    return best
 
 
 def consistent(
-    pools: Sequence[Sequence[Solution]], gaps: Float[ndarray, " g"], turn_sd: float
+    candidates: Sequence[Float[ndarray, "_ d"]],
+    costs: Sequence[Float[ndarray, " _"]],
+    gaps: Float[ndarray, " g"],
+    turn_sd: float,
 ) -> Float[ndarray, "n d"]:
-    """Return the variables of one minimum a frame: least sum of costs and squared turns between frames (Viterbi).
+    """Return the variables of one candidate a frame: least sum of costs and squared turns between frames (Viterbi).
 
     Args:
-        pools: the minima of each frame.
-        gaps: frames between one pool and the next, 1 if none is missing. turn_sd: of a joint's turn in one frame, rad.
+        candidates: variables (M, D) of each frame's. costs: (M,) of each frame's.
+        gaps: frames between one and the next, 1 if none is missing. turn_sd: of a joint's turn in one frame, rad.
     """
-    turns = [np.stack([Rotation.from_rotvec(s.pose).as_quat() for s in pool]) for pool in pools]
-    total = np.array([s.cost for s in pools[0]])
+    turns = [Rotation.from_rotvec(x[:, :72].reshape(-1, 3)).as_quat().reshape(len(x), 24, 4) for x in candidates]
+    total = costs[0]
     came_from: list[ndarray] = []
-    for n in range(1, len(pools)):
+    for n in range(1, len(candidates)):
         cosine = np.abs(np.einsum("ajk,bjk->abj", turns[n - 1], turns[n]))
         angle = np.minimum(2 * np.arccos(np.clip(cosine, 0, 1)), 1.0)
         step = total[:, None] + 0.5 * (angle**2).sum(-1) / (turn_sd * gaps[n - 1]) ** 2
         came_from.append(step.argmin(0))
-        total = step.min(0) + np.array([s.cost for s in pools[n]])
+        total = step.min(0) + costs[n]
     path = [int(total.argmin())]
     for back in reversed(came_from):
         path.append(int(back[path[-1]]))
-    return np.stack([pool[i].x for pool, i in zip(pools, reversed(path), strict=True)])
+    return np.stack([x[i] for x, i in zip(candidates, reversed(path), strict=True)])
 
 
-def smoothed(
-    fitter: Fitter,
-    seen: Sequence[Observation],
-    frames: ndarray,
-    x: Float[ndarray, "n d"],
-    fps: float,
-    options: SequenceOptions,
-    run: Map = map,
-) -> Float[ndarray, "n d"]:
-    """Return the variables after the sweeps.
+def _beside(fitter: Fitter, seen: Observation, minima: Sequence[Solution]) -> Fit | None:
+    """Return the minima of a frame that those of a frame beside it lead to; None if they lead nowhere."""
+    try:
+        return fitter.fit(seen, first=np.stack([s.x for s in minima]))
+    except Rejected:
+        return None
+
+
+def _finished(fitter: Fitter, seen: Observation, alone: Fit | None, pool: Sequence[Solution], x: ndarray) -> Fit:
+    """Return the fit of a frame; its near-ties count by what they cost more than the minimum it has moved from.
 
     Args:
-        seen: (N) observations. frames: (N,) their numbers, ascending. x: their variables.
+        alone: the frame on its own. pool: all its minima. x: its variables after the sweeps.
     """
-    betas = slice(72, 72 + num_betas(fitter.model))
-    weak = fitter.with_options(prior_weight=fitter.options.prior_weight * min(1.0, options.prior_weight * FPS / fps))
-    for _ in range(options.sweeps):
-        anchors = neighbours(x, frames, options.weights)
-        shape = np.median(x[:, betas], axis=0)
-        x = np.stack(list(run(lambda n: _solved((fitter, weak), seen[n], x[n], anchors, n, shape, fps, options),  # noqa: B023
-                              range(len(x)))))  # fmt: skip
-    return x
-
-
-def neighbours(
-    x: Float[ndarray, "n d"], frames: ndarray, weights: Sequence[float]
-) -> tuple[Float[ndarray, "n 24 3"], Float[ndarray, "n 3"], ndarray]:
-    """Return the mean rotations (rotation vectors) and translations of the frames around each, itself left out, and
-    whether there are any (N,) bool."""
-    count = len(x)
-    quaternions = Rotation.from_rotvec(x[:, :72].reshape(-1, 3)).as_quat().reshape(count, 24, 4)
-    turn, place, mass = np.zeros_like(quaternions), np.zeros((count, 3)), np.zeros(count)
-    for distance, weight in enumerate(weights, 1):
-        for offset in (-distance, distance):
-            other = np.searchsorted(frames, frames + offset)
-            other = np.minimum(other, count - 1)
-            w = weight * (frames[other] == frames + offset)
-            sign = np.sign((quaternions[other] * quaternions).sum(-1, keepdims=True))
-            turn += w[:, None, None] * sign * quaternions[other]
-            place += w[:, None] * x[other, -4:-1]
-            mass += w
-    alone = mass == 0
-    turn[alone], place[alone], mass[alone] = quaternions[alone], x[alone, -4:-1], 1
-    return Rotation.from_quat(turn.reshape(-1, 4)).as_rotvec().reshape(count, 24, 3), place / mass[:, None], ~alone
-
-
-def _solved(
-    fitters: tuple[Fitter, Fitter],
-    seen: Observation,
-    x: ndarray,
-    anchors: tuple[ndarray, ndarray, ndarray],
-    n: int,
-    shape: ndarray,
-    fps: float,
-    options: SequenceOptions,
-) -> ndarray:
-    turns, places, known = (part[n] for part in anchors)
-    fitter = fitters[int(known)]  # a frame without neighbours has its prior for itself
-    scale = FPS / fps if known else np.inf
-    pose = next_branch(turns, x[:72].reshape(24, 3))
-    anchor = Anchor(
-        pose, np.full((24, 3), options.anchor_sd * scale), shape, options.betas_sd, places,
-        np.array(options.place_sd) * scale,
-    )  # fmt: skip
-    ev, x = fitter.evidence(replace(seen, anchor=_both(anchor, seen.anchor))), x.copy()
-    minimise(
-        fitter.model, fitter.prior, ev, np.flatnonzero(ev.free), x, options.steps, 1e-3, np.inf, fitter.workspace()
-    )
-    return x
-
-
-def _both(neighbours: Anchor, own: Anchor | None) -> Anchor:
-    """Return the neighbours' anchor, with the shape that is known beforehand if there is one."""
-    if own is None or own.betas is None:
-        return neighbours
-    return replace(neighbours, betas=own.betas, betas_sd=own.betas_sd)
-
-
-def next_branch(turns: Float[ndarray, "*n 3"], near: Float[ndarray, "*n 3"]) -> Float[ndarray, "*n 3"]:
-    """Return rotation vectors of the same rotations that lie next to others: v, or v on the other branch of 2 pi."""
-    angle = np.linalg.norm(turns, axis=-1, keepdims=True)
-    other = turns * (1 - 2 * np.pi / np.maximum(angle, 1e-9))
-    closer = ((other - near) ** 2).sum(-1, keepdims=True) < ((turns - near) ** 2).sum(-1, keepdims=True)
-    return np.where(closer & (angle > 1e-9), other, turns)
-
-
-def _finished(fitter: Fitter, seen: Observation, cold: Fit, pool: Sequence[Solution], x: ndarray) -> Fit:
-    """Return the fit of a frame; its near-ties count by what they cost more than the minimum it has moved from."""
     made = fitter.solution(fitter.evidence(seen), x, fitter.workspace())
-    others = tuple(s for s in (cold.best, *cold.alternatives) if _different(s, made))[:3]
+    minima = () if alone is None else (alone.best, *alone.alternatives)
+    others = tuple(s for s in minima if _different(s, made))[:3]
     own = min([made.cost, *(s.cost for s in pool if not _different(s, made))])
     wider = widened(made, [replace(made, cost=own), *others])
-    return Fit(wider, others, cold.evaluations)
+    least = min([made.cost, *(s.cost for s in pool)])
+    return Fit(wider, others, 0 if alone is None else alone.evaluations, least=least)
 
 
 def _different(a: Solution, b: Solution) -> bool:

@@ -49,7 +49,7 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | Non
     Raises:
         Rejected: with what contradicts the labels.
     """
-    cost = fit.best.cost
+    cost = fit.best.cost if fit.least is None else fit.least
     if face is not None and _looks_away(fitter, fit.best) == face:
         other = fitter.fit(swapped(seen, SWAPS["labels"])).best
         if other.cost < cost + SWAP_GAIN and _looks_away(fitter, other) != face:

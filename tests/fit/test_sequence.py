@@ -11,8 +11,11 @@ from scipy.spatial.transform import Rotation
 
 import a3dgen
 from a3dgen.core.errors import DataError
-from a3dgen.fit.fitter import Fitter, Solution
-from a3dgen.fit.sequence import SequenceOptions, consistent, fit_sequence, neighbours, next_branch
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.search import FLIPS
+from a3dgen.fit.sequence import SequenceOptions, consistent, fit_sequence, key_frames
+from a3dgen.fit.smoothing import Frames, Ties, between, neighbours, next_branch
+from a3dgen.geometry.body import pose_body
 from benchmarks.uplift import FPS, errors, make_clips, one_by_one
 
 FRAMES = 12
@@ -60,22 +63,52 @@ def test_a_frame_without_a_body_is_left_out_and_its_neighbours_are_not(fitter, c
     assert fit_sequence(fitter, [behind, None], FPS) == [None, None]
 
 
-def solution(angle, cost):
-    pose = np.zeros((24, 3))
-    pose[0, 1] = angle
-    none = np.zeros(0)
-    return Solution(pose, none, np.zeros(3), 1.0, cost, np.zeros((24, 3)), np.zeros(24), np.append(pose, cost))
-
-
-def pools(*frames):
-    return [[solution(*s) for s in f] for f in frames]
+def path(*frames):
+    """The turns that are taken: of each frame (angle about y, cost) of its candidates."""
+    x = [np.zeros((len(f), 86)) for f in frames]
+    for rows, frame in zip(x, frames, strict=True):
+        rows[:, 1] = [angle for angle, _ in frame]
+    costs = [np.array([cost for _, cost in frame]) for frame in frames]
+    return consistent(x, costs, np.ones(len(frames) - 1), 0.15)[:, 1]
 
 
 def test_one_frame_that_turned_round_is_taken_as_its_neighbours_are():
-    fits = pools([(0.0, 1.0), (3.0, 2.0)], [(3.1, 1.0), (0.05, 3.0)], [(0.1, 1.0), (3.0, 2.0)])
-    np.testing.assert_allclose(consistent(fits, np.ones(2), 0.15)[:, 1], [0, 0.05, 0.1])
-    dear = pools([(0.0, 1.0)], [(3.1, 1.0), (0.05, 99.0)], [(0.1, 1.0)])  # unless that costs more than the turns
-    np.testing.assert_allclose(consistent(dear, np.ones(2), 0.15)[:, 1], [0, 3.1, 0.1])
+    near = path([(0.0, 1.0), (3.0, 2.0)], [(3.1, 1.0), (0.05, 3.0)], [(0.1, 1.0), (3.0, 2.0)])
+    np.testing.assert_allclose(near, [0, 0.05, 0.1])
+    dear = path([(0.0, 1.0)], [(3.1, 1.0), (0.05, 99.0)], [(0.1, 1.0)])  # unless that costs more than the turns
+    np.testing.assert_allclose(dear, [0, 3.1, 0.1])
+
+
+def test_key_frames_leave_no_long_step_where_there_are_frames():
+    assert key_frames(list(range(8)), 3) == [0, 3, 6, 7]
+    assert key_frames([0, 1, 5, 6, 7, 20], 3) == [0, 1, 5, 7, 20]
+    assert key_frames([4], 3) == [4]
+    assert key_frames([2, 3, 4], 1) == [2, 3, 4]
+
+
+def test_frames_between_turn_evenly_over_the_branch_and_key_frames_stay_as_they_are():
+    x = np.zeros((3, 86))
+    x[:, 1], x[:, -4] = [3.1, 2 * np.pi - 3.1, 3.1], [0.0, 3.0, 3.0]  # 3.1 and -3.1: 0.083 rad apart
+    x[1, 1] -= 2 * np.pi
+    made = between(x, np.array([0, 3, 4]), np.array([0, 1, 2, 3, 4, 6]))
+    np.testing.assert_allclose(made[:3, 1], 3.1 + np.arange(3) * (2 * np.pi - 6.2) / 3)
+    np.testing.assert_allclose(made[:3, -4], [0, 1, 2])
+    assert made[[0, 3, 4, 5]].tobytes() == x[[0, 1, 2, 2]].tobytes()
+
+
+def test_a_limb_in_the_wrong_depth_costs_more_once_it_is_smoothed(fitter, clip, found):
+    x = np.stack([f.best.x for f in found])
+    frames = Frames(fitter, clip.seen, np.arange(FRAMES), FPS, Ties())
+    posed = lambda v: pose_body(fitter.body, v[:72].reshape(24, 3), v[72:-4], v[-4:-1]).joints  # noqa: E731
+    turned = [(frames.reflected(x, joint, child), joint, child) for joint, child in FLIPS.tolist()]
+    wrong, joint, child = max(turned, key=lambda t: np.abs(posed(t[0][0]) - posed(x[0])).max())
+    bones = [j[child] - j[joint] for j in (posed(x[0]), posed(wrong[0]))]
+    assert np.linalg.norm(bones[0]) == pytest.approx(np.linalg.norm(bones[1]))
+    assert np.linalg.norm(bones[0] - bones[1]) > 0.05
+    ray = posed(x[0])[joint] / np.linalg.norm(posed(x[0])[joint])
+    assert bones[0] @ ray == pytest.approx(-(bones[1] @ ray))
+    costs = [sum(frames.cost(n, v) for n, v in enumerate(frames.smooth(some, 2))) for some in (x, wrong)]
+    assert costs[0] < costs[1]
 
 
 def test_neighbours_are_those_in_time_and_a_frame_alone_has_none():
