@@ -21,8 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from a3dgen.core.stage import Context, Inputs
 from a3dgen.io.images import read_mask, read_rgb
 from a3dgen.io.portable import with_paths
 from a3dgen.io.shards import read_shard, write_shard
+from a3dgen.removal.config import PlateBars
 from a3dgen.stages import background, fit, ingest
 from benchmarks import plate_composites, plate_demo
 from benchmarks import plate_measures as measures
@@ -70,16 +72,24 @@ def plans_of(bodies: Bodies) -> Plans:
 
 
 def run_set(
-    folder: Path, sources: dict[str, object], truths: Truths, config: background.Config, sheet: Path | None
+    folder: Path,
+    sources: dict[str, object],
+    truths: Truths,
+    config: background.Config,
+    sheet: Path | None,
+    limit: int = 0,
 ) -> tuple[list[dict[str, Any]], dict[str, str], float]:
     """Make every plate of one set anew and measure it; return rows, key -> reason of those refused, CPU seconds."""
     persons, bodies = people_of(folder, sources)
+    plans = plans_of(bodies)
+    if limit:
+        plans = plans.take(np.unique(np.linspace(0, len(plans) - 1, limit).round().astype(int)))
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
         start = time.process_time()
-        made = background.run(
-            config, Inputs(persons, bodies, plans_of(bodies)), Context(0, BodyConfig(), out, out / "background")
-        )
+        with facts_of_plates() as facts:
+            context = Context(0, BodyConfig(), out, out / "background")
+            made = background.run(config, Inputs(persons, bodies, plans), context)
         seconds = time.process_time() - start
         refused = {
             str(k): str(r)
@@ -91,10 +101,29 @@ def run_set(
             row, truth = made.record.row(i), truths[str(key)]
             plate, hole = read_rgb(out / row["image"]), read_mask(out / row["mask"])
             front = read_mask(out / row["occluders"]) if row["occluders"] else np.zeros_like(hole)
-            rows.append({"key": str(key), "method": row["method"], **measures.measure(truth, plate, hole, front)})
+            found = measures.measure(truth, plate, hole, front)
+            rows.append({"key": str(key), "method": row["method"], **facts[i], **found})
             if sheet is not None:
                 save_sheet(sheet, str(key), truth, plate, hole, front, rows[-1])
     return rows, refused, seconds
+
+
+@contextmanager
+def facts_of_plates() -> Iterator[list[dict[str, float]]]:
+    """Note what the gate measures of every plate it lets pass, in order."""
+    found: list[dict[str, float]] = []
+    plain = background.judge
+
+    def noted(*arguments: Any) -> Any:
+        facts = plain(*arguments)
+        found.append(asdict(facts))
+        return facts
+
+    background.judge = noted
+    try:
+        yield found
+    finally:
+        background.judge = plain
 
 
 def save_sheet(
@@ -143,7 +172,7 @@ def run(folder: Path, options: argparse.Namespace, config: background.Config) ->
         if options.only and not name.startswith(options.only):
             continue
         sheet = options.sheet / name.replace(" ", "-") if options.sheet is not None else None
-        made, refused, seconds = run_set(place, sources, truths, config, sheet)
+        made, refused, seconds = run_set(place, sources, truths, config, sheet, options.limit)
         rows[name], every[name] = made, refused
         found[name] = {
             **measures.summary(made, counted(refused)),
@@ -188,12 +217,15 @@ def main(parse: Callable[[argparse.ArgumentParser], argparse.Namespace]) -> None
     parser.add_argument("--samples", type=Path, help="folder with COCO trees, for composites of real photos")
     parser.add_argument("--composites", type=int, default=COMPOSITES)
     parser.add_argument("--only", default="", help="sets whose names begin so")
+    parser.add_argument("--limit", type=int, default=0, help="plates of each set, evenly chosen")
     parser.add_argument("--build", type=Path, help="folder that keeps pictures and fits")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of background")
+    parser.add_argument("--open", action="store_true", help="no plate is rejected by its bars")
     parser.add_argument("--sheet", type=Path, help="folder for pictures")
     parser.add_argument("--details", action="store_true", help="every plate's figures (with --json)")
     options = parse(parser)
-    config = changed(background.Config(), options.set)
+    bars = PlateBars(*[float("inf")] * len(fields(PlateBars))) if options.open else PlateBars()
+    config = changed(background.Config(bars=bars), options.set)
     with tempfile.TemporaryDirectory() as scratch:
         found = run(options.build or Path(scratch), options, config)
     sys.stdout.write((json_text.dumps(found, indent=1) if options.json else table(found)) + "\n")

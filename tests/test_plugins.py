@@ -15,8 +15,9 @@ from a3dgen.detectors import DetectorConfig, get_detector
 from a3dgen.formats.exports import EXPORTS
 from a3dgen.inpainters import get_inpainter
 from a3dgen.renderers import get_renderer
+from a3dgen.segmenters import SegmenterConfig, get_segmenter
 from a3dgen.sources import SOURCES, open_source
-from a3dgen.stages import render
+from a3dgen.stages import background, render
 
 MODULE = '''
 from dataclasses import dataclass
@@ -45,6 +46,16 @@ class Detector:
     def detect(self, rgb, name=""):
         return []
 
+class Segmenter:
+    def __init__(self, config):
+        self.config = config
+    def people(self, rgb, asked):
+        return [None for _ in asked]
+    def anybody(self, rgb):
+        return np.zeros(rgb.shape[:2], bool)
+    def things(self, rgb):
+        return []
+
 def create(path):
     return lambda rgb, hole, forbidden, rng: rgb
 
@@ -61,6 +72,7 @@ def export(folder, out, subsets=None, force=False):
 ENTRIES = {
     "a3dgen.sources": "toys = toybox:SOURCE",
     "a3dgen.detectors": "nobody = toybox:Detector",
+    "a3dgen.segmenters": "blind = toybox:Segmenter",
     "a3dgen.inpainters": "nothing = toybox:create",
     "a3dgen.renderers": "blank = toybox:Renderer",
     "a3dgen.exports": "void = toybox:export",
@@ -91,6 +103,8 @@ def test_every_family_finds_its_plugin(install: Install) -> None:
     source, config = open_source("mine", {"kind": "toys", "count": 3})
     assert [key for key, _ in source.read(config)] == ["toy/0", "toy/1", "toy/2"]
     assert get_detector(DetectorConfig(name="nobody")).detect(np.zeros((4, 4, 3), np.uint8)) == []
+    assert get_segmenter(SegmenterConfig("blind")).people(np.zeros((4, 4, 3), np.uint8), []) == []
+    assert background.Config(segmenter="blind").segmenter == "blind"
     assert get_inpainter("nothing") is not None
     assert type(get_renderer("blank")).__module__ == "toybox"
     assert registry.resolve("export", EXPORTS, "void")(None, None) == []

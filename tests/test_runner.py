@@ -264,9 +264,9 @@ def test_groups_are_never_split(tmp_path):
 
 
 def test_cutting():
-    def row(i, group="", clip=""):
+    def row(i, group="", clip="", image=""):
         return {
-            "key": str(i), "group": group, "clip": clip, "subset": "MPII", "stem": "", "image": "",
+            "key": str(i), "group": group, "clip": clip, "subset": "MPII", "stem": "", "image": image,
             "image_size": (1, 1), "bbox": [0] * 4, "keypoints": [[0] * 3] * 44, "state": [0] * 44, "K": [[0] * 3] * 3,
         }  # fmt: skip
 
@@ -275,6 +275,8 @@ def test_cutting():
         list(cut_shards([row(1), row(1)], 4))
     with pytest.raises(DataError, match="group 'a' is not read in one piece"):
         list(cut_shards([row(1, "a"), row(2, "b"), row(3, "a")], 4))
+    crowd = [row(i, image="crowd.jpg") for i in range(3)] + [row(i, image=f"{i}.jpg") for i in range(3, 6)]
+    assert [len(s.record) for s in cut_shards(crowd, 2)] == [3, 2, 1], "people of one photo stay together"
     clips = [row(1, "a", "x"), row(2, "b", "x"), row(3, "c", "x"), row(4, "d", "y"), row(5)]
     assert [len(s.record) for s in cut_shards(clips, 2)] == [2, 2, 1]
     assert [len(s.record) for s in cut_shards(clips, 2, clips=True)] == [3, 2]

@@ -287,6 +287,7 @@ class Plates(Record):
     occluders: np.ndarray = column("str", doc="path of the mask of what stays in front of the person; may be empty")
     filled: np.ndarray = column("f4", doc="share of the image that was filled")
     method: np.ndarray = column("str", doc="inpainter, and what the mask came from")
+    refused: np.ndarray = column("str", doc="why nobody may be drawn over it, only erased; or empty", fill="")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from a3dgen.core.errors import ConfigError, nearest
 GROUPS = {
     "source": "a3dgen.sources",
     "detector": "a3dgen.detectors",
+    "segmenter": "a3dgen.segmenters",
     "inpainter": "a3dgen.inpainters",
     "renderer": "a3dgen.renderers",
     "export": "a3dgen.exports",

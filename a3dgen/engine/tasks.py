@@ -261,8 +261,8 @@ def count_regions(inputs: Inputs, renders: Record) -> dict[str, int]:
 def cut_shards(rows: Iterable[Any], size: int, clips: bool = False) -> Iterator[Output]:
     """Cut the stream of an ingest into shards of at least one and about ``size`` people.
 
-    A run of rows with the same ``group`` is never split; with ``clips`` none with the same ``clip``. Refused people
-    travel with the shard they were read in.
+    A run of rows with the same ``group`` is never split, nor are people of one photo who follow each other; with
+    ``clips`` none with the same ``clip``. Refused people travel with the shard they were read in.
 
     Raises:
         DataError: if a key comes twice, or a group comes back after it ended.
@@ -277,7 +277,8 @@ def cut_shards(rows: Iterable[Any], size: int, clips: bool = False) -> Iterator[
         key = str(person["key"] if person is not None else row[0])
         group = last if person is None else str((clips and person.get("clip")) or person.get("group", ""))
         full = len(people) + len(refused) >= 16 * size or (person is not None and len(people) >= size)
-        if full and not (group and group == last):
+        beside = person is not None and bool(people) and bool(person.get("image")) and same_photo(person, people[-1])
+        if full and not (group and group == last) and not beside:
             yield _shard(people, refused)
             people, refused = [], []
         _once(seen, key, f"two people are both called '{key}': give each source its own name, or remove one copy")
@@ -290,6 +291,11 @@ def cut_shards(rows: Iterable[Any], size: int, clips: bool = False) -> Iterator[
         last = group
     if people or refused:
         yield _shard(people, refused)
+
+
+def same_photo(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two people are in one photo: their plates are made with knowledge of each other."""
+    return str(a.get("image")) == str(b.get("image"))
 
 
 def _once(seen: set[int], name: str, problem: str) -> None:

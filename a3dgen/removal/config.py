@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from a3dgen.core.errors import ConfigError
+from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.registry import available
+from a3dgen.segmenters import SEGMENTERS
+
+
+@dataclass(frozen=True)
+class PlateBars:
+    """Limits of a plate; beyond them the person is rejected, with the reason.
+
+    Attributes:
+        crossing: most of another person that the hole may take.
+        structure: most structure beside the hole (mean grey steps a px) times the root of the hole's share of the
+            photo: lines that would have to be invented. ghost: most of the removed person's place in which a segmenter
+            still sees somebody.
+    """
+
+    crossing: float = 0.01
+    structure: float = 2.0
+    ghost: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("crossing", "structure", "ghost"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"background.bars.{name} is {getattr(self, name)}; it must not be negative")
 
 
 @dataclass(frozen=True)
@@ -15,8 +38,10 @@ class Config:
         inpainter: ``exemplar`` (default), ``opencv`` or ``lama``.
         inpainter_path: the TorchScript file for ``lama``; ``telea`` or ``ns`` for ``opencv``.
         fallback: inpainter used where the photo shows too little background to copy from; empty = reject.
-        segmenter: who outlines a person without a mask in the source, besides the fitted body: ``auto`` (mediapipe
-            if it is installed), ``mediapipe`` (required) or ``none``.
+        segmenter: who outlines people without a mask in the source, besides the fitted bodies: ``auto`` (mediapipe if
+            its networks are here), ``given`` or ``none`` (nobody: the source's masks only), ``mediapipe`` (required),
+            ``transformers``, or one of another package.
+        segmenter_path: the local folder of weights for ``transformers``.
         refine: fit an estimated outline to the photo's colours.
         dilate: growth of the mask, share of the person's height in the image.
         dilate_fitted: the same where the mask is the fitted body, which wears no clothes.
@@ -30,12 +55,14 @@ class Config:
         studio_least: fewer frames than this are not enough.
         clips: also videos show an empty studio, wherever their frames agree: plates of a fixed camera do not flicker.
         max_filled: reject people who would leave a larger share of the photo to be invented.
+        bars: further limits of a plate; who exceeds one is rejected, with the reason.
     """
 
     inpainter: str = "exemplar"
     inpainter_path: str = ""
     fallback: str = "opencv"
     segmenter: str = "auto"
+    segmenter_path: str = ""
     refine: bool = True
     dilate: float = 0.035
     dilate_fitted: float = 0.05
@@ -48,10 +75,12 @@ class Config:
     studio_least: int = 9
     clips: bool = False
     max_filled: float = 0.7
+    bars: PlateBars = field(default_factory=PlateBars)
 
     def __post_init__(self) -> None:
-        if self.segmenter not in ("auto", "mediapipe", "none"):
-            raise ConfigError(f"background.segmenter '{self.segmenter}': use auto, mediapipe or none")
+        names = ("auto", "none", *available("segmenter", SEGMENTERS))
+        if self.segmenter not in names:
+            raise ConfigError(f"background.segmenter '{self.segmenter}'{nearest(self.segmenter, names)}")
         if not 0 <= self.studio_frames <= 500:
             raise ConfigError(f"background.studio_frames is {self.studio_frames}; it must be between 0 and 500")
         if self.studio_least < 3:

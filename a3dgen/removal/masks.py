@@ -30,7 +30,7 @@ from a3dgen.removal.mask_ops import (
     union,
 )
 from a3dgen.removal.neighbours import RIM, Removed, detections, neighbours, possible
-from a3dgen.removal.overlap import EDGE, contested, hidden, islands
+from a3dgen.removal.overlap import EDGE, beyond_masks, contested, hidden, islands
 from a3dgen.removal.photo import RemovalScene
 from a3dgen.removal.segment import refine, segment_everybody, usable
 
@@ -38,6 +38,9 @@ OWN_REACH = 0.06
 """Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
 FOOT_SEEN = 0.15
 """A foot covers more than this share of the disc that holds it."""
+RIVAL, CLAIMED, SEEN, DOUBT = 0.25, 0.3, 0.4, 0.1
+"""A pixel is another's if they claim so much of it, and more than the person; the person's if they claim so much and
+nobody claims more by the last; and surely seen to be the person's."""
 COPIED = 0.02
 """What borders on other people, within this share of the height, is not copied."""
 
@@ -80,7 +83,10 @@ class Claim:
 def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     """Decide which pixels are filled, which are never copied and which stay in front."""
     shape = scene.own.shape
-    claim = _drawn(config, scene) if scene.own.any() else _estimated(config, scene)
+    if scene.own.any():
+        claim = _drawn(config, scene)
+    else:
+        claim = _estimated(config, scene) if scene.mine is None else _labelled(config, scene)
     held = _held(config, scene)
     person, core, source = claim.person, claim.core, claim.source
     others = union(claim.others, shape)
@@ -101,6 +107,9 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     if held:
         source += f", {len(held)} held"
     hole &= ~others | core  # other people are never erased
+    hole &= ~beyond_masks(scene, person, core, claim.others, hole)
+    things = union([m for i, m in enumerate(scene.objects) if i not in held], shape)
+    hole &= ~things | person  # a seat stays where it is seen
     seen = scene.keypoints[scene.state == VISIBLE]
     stay = claim.others + [m for i, m in enumerate(scene.objects) if i not in held]
     front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
@@ -171,6 +180,28 @@ def _estimated(config: Config, scene: RemovalScene) -> Claim:
     person = outline | (union([reach, *soles], shape) & ~everyone)
     if strangers.any():
         others = [*others, strangers]
+    return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
+
+
+def _labelled(config: Config, scene: RemovalScene) -> Claim:
+    """Outline a person without a mask by the photo's label map: what they claim more than anybody else does."""
+    shape, height = scene.own.shape, scene.height
+    labelled = scene.state != UNLABELLED
+    core = scene.body | limb_capsules(scene.keypoints, labelled, height, shape)
+    reach = hands(scene.keypoints, labelled, height, shape)
+    theirs = (scene.rival > RIVAL) & (scene.rival > scene.mine + DOUBT)
+    outline = ((scene.mine > CLAIMED) | core) & ~theirs
+    source = scene.source
+    if config.refine and outline.any():
+        outline = _coloured(scene, outline, core & ~theirs, reach & ~theirs, theirs)
+        outline = dilate(outline & ~theirs, EDGE) & (outline | theirs)
+        source += ", refined"
+    seen = scene.mine > SEEN
+    soles = [f & seen if _seen(f, seen) else f for f in feet(scene.keypoints, labelled, height, shape)]
+    person = outline | (union([reach, *soles], shape) & ~theirs)
+    strangers = scene.strangers & ~dilate(outline | core, 0.05 * height) & ~theirs
+    others = [(m | (theirs & dilate(m, RIM * height + 2.0))) & ~outline for m in scene.others]
+    others += [strangers] if strangers.any() else []
     return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
 
 

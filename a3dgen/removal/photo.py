@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from a3dgen.geometry.camera import inside_image, undistort_image, undistort_mask
 from a3dgen.geometry.raster import silhouette
 from a3dgen.io import rle as masks
 from a3dgen.io.partial_pictures import read_photo
+from a3dgen.removal.label_map import Figure, LabelMap
+from a3dgen.removal.mask_ops import limb_capsules
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class RemovalScene:
         others: masks of other people. objects: masks of things. body: outline of the fitted intact body.
         keypoints: (44, 2) px. state: (44,). height: standing height of the person, px.
         alone: nobody else can be in the photo (a studio's recording of one subject).
+        mine, rival: where the photo has a label map: the person's claim on every pixel, and the strongest of others.
+        strangers: people nobody annotated, by the label map. source: what the claim came from.
     """
 
     rgb: UInt8[ndarray, "h w 3"]
@@ -42,6 +46,10 @@ class RemovalScene:
     state: ndarray
     height: float
     alone: bool = False
+    mine: Any = None
+    rival: Any = None
+    strangers: Any = None
+    source: str = ""
 
 
 def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -> RemovalScene:
@@ -76,6 +84,42 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         state=person["state"],
         height=_stature(own | outline, keypoints, person["state"]),
         alone=bool(person.get("subject")),
+    )
+
+
+def figure_of(person: dict[str, Any], body: dict[str, Any] | None, context: Context) -> Figure:
+    """Return what is known of somebody in a photo: their mask, or fitted body and lines between keypoints.
+
+    Args:
+        person: row of Persons. body: row of Bodies; None if they could not be fitted.
+
+    Raises:
+        Rejected: if the mask is of another size than the photo.
+    """
+    width, height = (int(v) for v in person["image_size"])
+    K, dist, state = person["K"], person["dist"], person["state"]
+    mask = undistort_mask(_decode(person["mask"], (height, width)), K, dist)
+    points = undistort_points(np.ascontiguousarray(person["keypoints"][:, :2]), K, dist)
+    labelled = (state != UNLABELLED) & (state != AMPUTATED)
+    rough = _outline(body, context, width, height) if body is not None else np.zeros((height, width), bool)
+    tall = _stature(mask | rough, points, state)
+    if not mask.any():
+        rough = rough | limb_capsules(points, labelled, tall, (height, width))
+    keypoints = np.column_stack([points, np.where(labelled, np.maximum(person["keypoints"][:, 2], 0.01), 0)])
+    return Figure(mask if mask.any() else None, rough, keypoints, state, tall)
+
+
+def with_labels(scene: RemovalScene, found: LabelMap, index: int) -> RemovalScene:
+    """Return a scene whose people are those of the photo's label map; ``index`` is the removed person's there."""
+    others = [found.mask(j) for j in range(len(found.shares)) if j != index]
+    return replace(
+        scene,
+        others=[m for m in others if m.any()],
+        objects=[*scene.objects, *found.furniture()],
+        mine=found.mine(index),
+        rival=found.rival(index),
+        strangers=found.strangers,
+        source=found.sources[index],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,29 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
-from a3dgen.core.records import Plates
+from a3dgen.core.records import UNLABELLED, Plates
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.user_paths import user_path
+from a3dgen.erasure.config import ERASE
 from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
 from a3dgen.removal.config import Config
+from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
+from a3dgen.removal.label_map import box_of, label_map
 from a3dgen.removal.masks import Removal, plan_removal
-from a3dgen.removal.photo import RemovalScene, load_scene
+from a3dgen.removal.people import left_over_masks, unnamed, usable_segmenter
+from a3dgen.removal.photo import RemovalScene, figure_of, load_scene, with_labels
 from a3dgen.removal.segment import segmenter_name
 from a3dgen.removal.studio import EmptyStudio, frames_digest, from_studio, pick_frames, studio
+from a3dgen.segmenters import Asked
 from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe_name, store_row, write_plate
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 9
+VERSION = 10
 
 
 def user_files(config: Config) -> list[Path]:
@@ -43,44 +49,112 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         raise DataError("stage background: needs the results of the stages fit and amputate")
     person_row, body_row = persons.index(), bodies.index()
     keys = list(dict.fromkeys(str(p) for p in plans.parent))
+    kept = {str(p) for p, mode in zip(plans.parent, plans.mode, strict=True) if mode == ERASE}
+    photos: dict[str, list[str]] = {}
+    for key, image in zip(persons.key, persons.image, strict=True):
+        photos.setdefault(str(image), []).append(str(key))
+
+    def known(key: str) -> Known:
+        return persons.row(person_row[key]), bodies.row(body_row[key]) if key in body_row else None
 
     def work(key: str) -> dict[str, Any]:
-        return make_plate(config, persons.row(person_row[key]), bodies.row(body_row[key]), context)
+        person = persons.row(person_row[key])
+        beside = [known(k) for k in photos[str(person["image"])] if k != key]
+        return make_plate(config, person, bodies.row(body_row[key]), context, beside, key in kept)
 
     return each(keys, work, Plates)
 
 
-def make_plate(config: Config, person: dict[str, Any], body: dict[str, Any], context: Context) -> dict[str, Any]:
+Known = tuple[dict[str, Any], dict[str, Any] | None]
+"""Somebody's rows of Persons and, if they could be fitted, of Bodies."""
+
+
+def make_plate(
+    config: Config,
+    person: dict[str, Any],
+    body: dict[str, Any],
+    context: Context,
+    beside: Sequence[Known] = (),
+    kept: bool = False,
+) -> dict[str, Any]:
     """Return the Plates row of one person, made anew or taken from the cache.
 
+    Args:
+        person, body: rows of Persons and Bodies. beside: everybody else of the photo. kept: some samples keep the
+            photo's person (erasure): a plate that fails a bar is made all the same, and says why nobody may be drawn
+            over it.
+
     Raises:
-        Rejected: the photo cannot be read, contradicts its annotation, or leaves nothing to fill from.
+        Rejected: the photo cannot be read, contradicts its annotation, leaves nothing to fill from, or the plate fails
+            a bar.
     """
     key = str(person["key"])
     facts = facts_path(context, key)
     recording = _recording(config, person, context.seed)
     settings = [VERSION, context.seed, asdict(config), asdict(context.body), segmenter_name(), frames_digest(recording)]
-    settings += contents(user_files(config))
-    digest = plate_digest(settings, person, body)
+    settings += [*contents(user_files(config)), kept]
+    digest = plate_digest(settings, person, body, beside)
     row = cached_row(facts, digest, context.out)
     if row is not None:
         return row
-    scene = load_scene(person, body, context)
+    scene = _with_people(config, load_scene(person, body, context), (person, body), beside, context)
     removal = plan_removal(config, scene)
     share = float(removal.hole.mean())
     if share == 0:
         raise Rejected("neither a mask, nor the fitted body, nor a keypoint lies inside the photo")
     if share > config.max_filled:
         raise Rejected(f"removing the person would leave {share:.0%} of the photo to be invented")
+    if not kept:
+        require_whole(crossing(scene, removal), config.bars)  # before the filling, which takes long
     empty = studio(recording, config.studio_least) if recording else None
     rng = generator_for(context.seed, "plate", key)
     if empty is None:
         plate, method = _fill(config, scene.rgb, removal, rng)
     else:
         plate, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
-    row = write_plate(context, key, plate, removal, f"{method}; {removal.source}")
+    refused = ""
+    try:
+        judge(config, scene, removal, plate)
+    except Rejected as error:
+        if not kept:
+            raise
+        refused = str(error)
+    row = {**write_plate(context, key, plate, removal, f"{method}; {removal.source}"), "refused": refused}
     store_row(facts, digest, row, context.out)
     return row
+
+
+def judge(config: Config, scene: RemovalScene, removal: Removal, plate: UInt8[ndarray, "h w 3"]) -> PlateFacts:
+    """Return what is measured on a finished plate.
+
+    Raises:
+        Rejected: if it fails a bar.
+    """
+    segmenter, _ = usable_segmenter(config.segmenter, config.segmenter_path)
+    seen = None
+    if segmenter is not None:
+        keypoints = np.column_stack([scene.keypoints, scene.state != UNLABELLED])
+        (seen,) = segmenter.people(plate, [Asked(box_of(removal.person), keypoints, removal.person)])
+    facts = measure(scene, removal, plate, seen)
+    require(facts, config.bars)
+    return facts
+
+
+def _with_people(
+    config: Config, scene: RemovalScene, own: Known, beside: Sequence[Known], context: Context
+) -> RemovalScene:
+    """Return the scene with the photo's label map, where anybody in it has no mask; else as it is."""
+    rows = sorted([own, *beside], key=lambda known: str(known[0]["key"]))
+    if all(person["mask"] for person, _ in rows):
+        return scene
+    segmenter, name = usable_segmenter(config.segmenter, config.segmenter_path)
+    if segmenter is None and len(rows) == 1:
+        return scene  # nothing to solve together
+    figures = [figure_of(person, body, context) for person, body in rows]
+    index = next(i for i, (person, _) in enumerate(rows) if person["key"] == own[0]["key"])
+    figures += [unnamed(mask, scene) for mask in left_over_masks(scene, figures, index)]
+    found = label_map(scene.rgb, figures, segmenter, not scene.alone, name)
+    return with_labels(scene, found, index)
 
 
 def _recording(config: Config, person: dict[str, Any], seed: int) -> list[Path]:

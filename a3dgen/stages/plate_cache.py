@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,20 @@ def facts_path(context: Context, key: str) -> Path:
     return context.folder / "images" / f"{safe_name(key)}.json"
 
 
-def plate_digest(facts: list[Any], person: dict[str, Any], body: dict[str, Any]) -> str:
-    """Return a digest of everything a plate depends on: settings, both rows, the photo's bytes.
+def plate_digest(
+    facts: list[Any],
+    person: dict[str, Any],
+    body: dict[str, Any],
+    beside: Sequence[tuple[dict[str, Any], dict[str, Any] | None]] = (),
+) -> str:
+    """Return a digest of everything a plate depends on: settings, rows, those of others in the photo, its bytes.
 
     Raises:
         Rejected: if the photo cannot be read.
     """
     mix = hashlib.blake2b(digest_size=16)
     mix.update(json.dumps(facts).encode())
-    for row in (person, body):
+    for row in (person, body, *(r for known in beside for r in known if r is not None)):
         for column in sorted(row.keys() - {"image"}):  # where a photo lies does not matter, only what it holds
             value = row[column]
             mix.update(column.encode())

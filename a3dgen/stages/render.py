@@ -161,6 +161,8 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
             if plan["otherwise"] == REJECT:
                 raise Rejected(f"erasure: {found}")
             remark = f"overlay instead of erasure: {found}"
+        if plate["refused"]:
+            raise Rejected(str(plate["refused"]))
         row = render_sample(config, person, fitted, plan, scene, reach, brush)
         return {**row, "_remark": remark}
 

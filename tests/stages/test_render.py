@@ -226,6 +226,9 @@ def test_a_person_without_a_plate_is_accounted_for(world) -> None:
     result = render.run(render.Config(), replace(inputs, plates=Plates.from_rows([])), context)
     assert set(result.outcome.status) == {REJECTED}
     assert "plate" in result.outcome.reason[0]
+    spoilt = Plates.from_rows([{**inputs.plates.row(0), "refused": "would cut 5.0% off somebody"}])
+    result = render.run(render.Config(), replace(inputs, plates=spoilt), context)
+    assert set(result.outcome.reason) == {"would cut 5.0% off somebody"}, "kept for erasure: nobody is drawn over it"
 
 
 def test_a_dead_context_is_replaced_once(world, monkeypatch) -> None:
