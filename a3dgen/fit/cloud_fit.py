@@ -83,15 +83,15 @@ class CloudFitter:
             return replace(plain, cloud=left_aside("the body cannot be moved to the point cloud"))
         return min(results, key=lambda r: r[0])[1]
 
-    def again(self, seen: Observation, fit: Fit) -> Fit:
-        """Return a fit solved once more from where it is, with what is known of stumps by now."""
+    def again(self, seen: Observation, fit: Fit, steps: int | None = None) -> Fit:
+        """Return a fit solved once more from where it is, with what is known of stumps by now, in so many steps."""
         assert fit.cloud is not None
         f, w, points = self.fitter, self.fitter.workspace(), fit.cloud.points
         block, x = self.block(seen, points, self.fine, self.fine_vertices), fit.best.x.copy()
         space = cloud_space(self.fine, len(points))
         cost, _ = minimise_cloud(
-            f.model, f.prior, f.evidence(seen), self.fine, block, x, self.options.steps, f.settings.tolerance, np.inf,
-            w, space,
+            f.model, f.prior, f.evidence(seen), self.fine, block, x, steps or self.options.steps, f.settings.tolerance,
+            np.inf, w, space,
         )  # fmt: skip
         if not np.isfinite(cost):
             return fit
