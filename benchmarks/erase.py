@@ -1,9 +1,9 @@
 """Benchmark of photo-preserving erasure: ``a3dgen bench erase [--json] [--people N] [--build DIR] [--sheet DIR]``
 with ``--calibrate`` for what each bar of admission costs and ``--csv FILE`` for one line a pair.
 
-Erases the eight cuttable regions (``--torso``: all twelve) of every person of a demo build where a residual is
-admitted, and compares each with the truth: the same person rendered without the limb in the same scene. Prints the
-measures beside their bars.
+Erases the eight cuttable regions (``--torso``: all twelve; ``--several``: two limbs at once) of every person of a demo
+build where a residual is admitted, and compares each with the truth: the same person rendered without the limb in the
+same scene. Prints the measures beside their bars.
 
 - ``psnr``, ``ssim``, ``gradient``: median in the zone of the limb (its true pixels and 6 px around).
 - ``worse``: samples less like the truth than the untouched photo.
@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,17 +48,21 @@ from benchmarks import erase_leak as leak
 from benchmarks import erase_measures as measures
 from benchmarks.erase_truth import Truth, shots_of
 
-PEOPLE, RESIDUALS = 48, (0.55, 0.75, 0.4)
+PEOPLE, RESIDUALS = 48, (0.55, 0.75, 0.4, 0.9, 0.3)
+SEVERAL = (("left_hand", "right_hand"), ("left_foot", "right_foot"), ("left_hand", "left_knee"),
+           ("right_elbow", "right_foot"), ("left_knee", "right_foot"), ("right_elbow", "left_knee"))  # fmt: skip
+"""Limbs erased together with ``--several``."""
 RECORDS = {"Persons": "ingest", "Bodies": "fit", "Plates": "background"}
 BARS = {"psnr": 24.0, "ssim": 0.76, "gradient": 0.87, "worse": 0, "left_p90": 0.007, "left_max": 0.02, "harm_p90": 0.06,
         "iou": 0.82, "tip_max": 0.02, "admitted": 0.45, "cpu_ms": 200, "leak_auc": 0.6}  # fmt: skip
 Rows = dict[str, dict[str, dict[str, Any]]]
 
 
-def make_build(folder: Path, people: int) -> None:
+def make_build(folder: Path, people: int, seed: int) -> None:
     """Build the demo's plates (one sample a person)."""
     command = [sys.executable, "-m", "a3dgen", "build", "--quiet", "--out", str(folder), "--workers", "0"]
-    options = ["--set", f"demo.people={people}", "--set", "amputate.per_person=1", "--set", "amputate.twins=none"]
+    settings = (f"demo.people={people}", f"seed={seed}", "amputate.per_person=1", "amputate.twins=none")
+    options = [word for setting in settings for word in ("--set", setting)]
     subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -90,20 +94,39 @@ def subjects(build: Path) -> Iterator[tuple[str, Subject, dict[str, Any], float]
 
 def single(region: int, residual: float) -> Cut:
     """Return the cut of one region."""
+    return cut_at((region,), residual)
+
+
+def cut_at(regions: tuple[int, ...], residual: float) -> Cut:
+    """Return the cut of regions at one residual; shoulders and hips close over the torso."""
     removed, at = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
-    removed[region], at[region] = True, residual
+    for region in regions:
+        removed[region], at[region] = True, residual if REGIONS[region].cuttable else 1.0
     return Cut(removed, at)
 
 
+def cases(torso: bool, several: bool) -> list[tuple[int, ...]]:
+    """Return the regions that are erased together."""
+    index = {r.name: r.index for r in REGIONS}
+    if several:
+        return [tuple(index[n] for n in names) for names in SEVERAL]
+    return [(r.index,) for r in REGIONS if torso or r.cuttable]
+
+
+def named(regions: tuple[int, ...]) -> str:
+    """Return the regions' names."""
+    return "+".join(REGIONS[r].name for r in regions)
+
+
 def first_admitted(
-    subject: Subject, key: str, region: int, bars: Bars, fill: str
+    subject: Subject, key: str, regions: tuple[int, ...], bars: Bars, fill: str
 ) -> tuple[Erasure | None, Cut, str, float]:
     """Return the erasure at the first residual that passes, its cut, the first reason against, and CPU seconds."""
-    why = ""
-    for residual in RESIDUALS if REGIONS[region].cuttable else (1.0,):
-        cut = single(region, residual)
+    why, name = "", "+".join(map(str, regions))
+    for residual in RESIDUALS if any(REGIONS[r].cuttable for r in regions) else (1.0,):
+        cut = cut_at(regions, residual)
         start = time.process_time()
-        found = erase(subject, cut, bars, generator_for(0, "erase", f"{key}/{region}"), fill=fill)
+        found = erase(subject, cut, bars, generator_for(0, "erase", f"{key}/{name}"), fill=fill)
         if isinstance(found, Erasure):
             return found, cut, "", time.process_time() - start
         why = why or str(found)
@@ -111,17 +134,27 @@ def first_admitted(
 
 
 def run(
-    build: Path, people: int, bars: Bars, fill: str = "auto", sheet: Path | None = None, torso: bool = False
+    build: Path,
+    people: int,
+    bars: Bars,
+    fill: str = "auto",
+    sheet: Path | None = None,
+    chosen: Sequence[tuple[int, ...]] | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Erase and score; return rows, reasons and the summary."""
-    shots, truth = shots_of(people), Truth(0)
+    """Erase and score; return rows, reasons and the summary.
+
+    Args:
+        chosen: what is erased together; the eight cuttable regions, one at a time, by default.
+    """
+    shots, truth = shots_of(people), Truth(seed)
     rows, why, tried, prepared, leaks = [], Counter[str](), 0, [], _Leaks()
     for key, subject, person, seconds in subjects(build):
         prepared.append(seconds)
         x0, y0, x1, y1 = subject.window
-        for region in (r.index for r in REGIONS if torso or r.cuttable):
+        for regions in cases(False, False) if chosen is None else chosen:
             tried += 1
-            erasure, cut, reason, cpu = first_admitted(subject, key, region, bars, fill)
+            erasure, cut, reason, cpu = first_admitted(subject, key, regions, bars, fill)
             if erasure is None:
                 why[reason.split(";")[0].split("(")[0].strip()] += 1
                 continue
@@ -140,10 +173,10 @@ def run(
             tip = project(at, subject.K)[0] + (x0, y0)
             row |= {"tip": float(np.linalg.norm(tip - pair.tip) / subject.height), "cpu": cpu}
             row |= {f"f_{k}": v for k, v in erasure.admission.facts.items()}
-            rows.append({"key": key, "region": REGIONS[region].name, "cover": erasure.ends[0].skin.cover, **row})
+            rows.append({"key": key, "region": named(regions), "cover": erasure.ends[0].skin.cover, **row})
             if sheet is not None:
                 pictures = subject.rgb, shown.rgb, pair.truth[window], twin.rgb
-                save(sheet / f"{key.replace('/', '_')}_{REGIONS[region].name}.npz", pictures, erasure, rows[-1])
+                save(sheet / f"{key.replace('/', '_')}_{named(regions)}.npz", pictures, erasure, rows[-1])
     facts = summary(rows, tried, prepared) | leaks.measure()
     return {"rows": rows, "refused": dict(why.most_common()), "summary": facts}
 
@@ -226,9 +259,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="a3dgen bench erase", description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--people", type=int, default=PEOPLE, help="of the demo")
+    parser.add_argument("--seed", type=int, default=0, help="of the demo: other people in other scenes")
     parser.add_argument("--build", type=Path, help="finished demo build of as many people")
     parser.add_argument("--fill", default="auto", choices=("auto", "plate", "local"))
     parser.add_argument("--torso", action="store_true", help="shoulders and hips, too")
+    parser.add_argument("--several", action="store_true", help="two limbs at once instead of one")
     parser.add_argument("--calibrate", action="store_true", help="open every bar; print its cost and the score's fit")
     parser.add_argument("--csv", type=Path, help="file for one line a pair")
     parser.add_argument("--sheet", type=Path, help="folder for the pictures")
@@ -236,9 +271,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         build = args.build or Path(scratch)
         if args.build is None:
-            make_build(build, args.people)
+            make_build(build, args.people, args.seed)
         bars = calibration.WIDE if args.calibrate else Bars()
-        found = run(build, args.people, bars, args.fill, args.sheet, args.torso)
+        found = run(build, args.people, bars, args.fill, args.sheet, cases(args.torso, args.several), args.seed)
     if args.csv:
         write_csv(args.csv, found["rows"])
     if args.json:

@@ -56,7 +56,7 @@ class Bars:
     colour_step: float = 30.0
     rim_gradient: float = 16.0
     gain: float = 0.0
-    score: float = 0.7
+    score: float = 0.65
 
     def __post_init__(self) -> None:
         for name in (

@@ -20,6 +20,7 @@ from a3dgen.erasure.gear import Gear, sort_bars
 from a3dgen.erasure.hole import Hole, limb_hole, whole_hole
 from a3dgen.erasure.limb_pixels import DrawnCut, LimbPixels, draw_cut, select
 from a3dgen.erasure.limb_shadow import limb_shadow
+from a3dgen.erasure.matting import Sides, border_seen, sides, unmixed
 from a3dgen.erasure.refit import LIMB_ROWS
 from a3dgen.erasure.stump_frame import StumpFrame, stump_frame
 from a3dgen.erasure.stump_skin import StumpSkin, draw_end
@@ -39,7 +40,7 @@ _UNLIKE = 26
 
 @dataclass(frozen=True)
 class LimbEnd:
-    """One limb of an erasure: its pixels, the frame at the cut, the new end, its gear, hole and shadow."""
+    """One limb of an erasure: pixels, frame at the cut, end, gear, hole, shadow, border to the person's other parts."""
 
     limb: LimbPixels
     frame: StumpFrame
@@ -47,6 +48,7 @@ class LimbEnd:
     gear: Gear
     hole: Bool[ndarray, "h w"]
     shadow: Bool[ndarray, "h w"]
+    border: Sides | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Erasure:
     Attributes:
         subject, amputee, ends, hole. base: the photo with its hole filled, linear light. admission: why, or why not.
         drawn: the cut body in the window. sigma: the photo's grain, 8-bit. box: the rows and columns that change.
-        grain: of the box, standard normal.
+        grain: of the box, standard normal. band: kept pixels out of which the limb's colour was taken.
     """
 
     subject: Subject
@@ -69,6 +71,7 @@ class Erasure:
     sigma: Float[ndarray, "3"]
     box: tuple[slice, slice]
     grain: Float[ndarray, "a b 3"]
+    band: Bool[ndarray, "h w"]
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,15 @@ def survey(
             break
         end = end_pixel(subject, limb)
         gear = sort_bars(subject, limb.pixels, end)
-        check_frame(subject, limb, frame, gear, bars, admission)
+        border = sides(subject, limb)
+        check_frame(subject, limb, frame, gear, border_seen(subject, border), bars, admission)
         if strict and not admission:
             break
         half = float(np.clip(frame.half, _WIDTHS[0] * frame.mesh_half, _WIDTHS[1] * frame.mesh_half))
         skin = draw_end(subject, limb, replace(frame, half=half), cover, rng)
         shadow = limb_shadow(subject, amputee, limb.pixels, limb.keep)
         hole = limb_hole(subject, limb, skin, gear, shadow, end)
-        ends.append(LimbEnd(limb, frame, skin, gear, hole, shadow))
+        ends.append(LimbEnd(limb, frame, skin, gear, hole, shadow, border))
     if not ends or (strict and not admission):
         return Survey(amputee, drawn, tuple(ends), None, admission)
     whole = whole_hole(subject, [(e.limb, e.skin, e.gear, e.hole) for e in ends])
@@ -178,6 +182,10 @@ def erase(
         found.admission.refuse(f"the hole cannot be filled: {error}")
         return found.admission
     box = _box(found)
+    base, band = mixed(subject, filled, found.hole.mask, box), np.zeros_like(subject.outline)
+    for end in found.ends:
+        base, own = unmixed(subject, end.limb, end.border, base, found.hole.mask)
+        band |= own
     if "grain" not in subject.notes:
         subject.notes["grain"] = noise_sigma(subject.rgb, subject.mine)
     return Erasure(
@@ -185,12 +193,13 @@ def erase(
         found.amputee,
         found.ends,
         found.hole,
-        mixed(subject, filled, found.hole.mask, box),
+        base,
         found.admission,
         found.drawn,
         subject.notes["grain"],
         box,
         rng.standard_normal(subject.rgb[box].shape, np.float32),
+        band,
     )
 
 
@@ -222,7 +231,7 @@ def restored(erasure: Erasure) -> Shown:
     """Return the window of the intact twin: the same filled hole, and over it, through the same edge, the limb, what it
     holds and its shadow."""
     subject, hole = erasure.subject, erasure.hole.mask
-    pasted = hole & subject.mine
+    pasted = (hole & subject.mine) | erasure.band
     for end in erasure.ends:
         pasted |= end.limb.pixels
         pasted |= hole & end.gear.leaves

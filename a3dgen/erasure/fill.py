@@ -15,8 +15,9 @@ from a3dgen.lighting.srgb import to_linear
 from a3dgen.removal.mask_ops import around, dilate
 
 PLATE, LOCAL, AUTO = "plate", "local", "auto"
-SEAM = 9.0
-"""A plate whose rim differs more than this from the photo's (grey steps) is not used."""
+SEAM = 2.0
+"""A plate whose rim differs more than this from the photo's (grey steps) is not used: filling this hole alone is nearer
+the truth on the demo, by 1.4 dB at 2 to 4 and 2.2 at 6 to 9, and equal below."""
 NEAR = 0.2
 """Own body behind is filled from own pixels this near, share of the height."""
 _BEHIND = 0.02

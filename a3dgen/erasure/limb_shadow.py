@@ -26,6 +26,10 @@ EXPLAINED = 0.5
 """A light whose cast overlaps the photo's shadow less than this (IoU) is not believed, and all of the shadow stays:
 part of one would end in a hard arc, and on the demo most of it is cast by what stays."""
 
+EXPLAINED_LIMB, LARGEST = 0.5, 1.5
+"""Of what the limb alone should cast, at least this share must be seen as shadow, and it is at most this many times as
+large as the limb: else it is somebody else's."""
+
 
 @dataclass(frozen=True)
 class _Light:
@@ -53,8 +57,11 @@ def limb_shadow(
     shown = amputee.mesh.faces[~amputee.mesh.hidden]
     rest = _cast(amputee.vertices, shown, ground, light.direction, subject.K, limb.shape)
     soft = 0.02 * subject.height  # the penumbra, and what the direction is off
-    gone = dilate(whole & ~rest, soft) & ~(rest & ~dilate(whole & ~rest, 2.0))
-    return shadow & gone
+    alone = whole & ~rest
+    expected = alone & ~keep & ~limb
+    gone = shadow & dilate(alone, soft) & ~(rest & ~dilate(alone, 2.0))
+    seen = (expected & shadow).sum() >= EXPLAINED_LIMB * max(int(expected.sum()), 1)
+    return gone if seen and gone.sum() <= LARGEST * limb.sum() else np.zeros_like(limb)
 
 
 def _scene(subject: Subject) -> tuple[Ground, _Light | None]:

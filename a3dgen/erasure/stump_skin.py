@@ -30,6 +30,8 @@ THICKEST = 0.5
 """Cloth reaches at most this far beyond the body, shares of its half width."""
 _SOFT = 1.3
 """The outline's edge is this soft, px: as soft as a lens makes it."""
+_STAYS = 0.4
+"""Share of the end, from its middle, whose pixels stay the photo's."""
 _EDGE = 2.2
 """Pixels this near to the limb's edge are not copied: the background shines through them."""
 
@@ -153,7 +155,8 @@ class _Grid:
 
 @dataclass(frozen=True)
 class _Outline:
-    """Half width and centre of the new limb at every pixel, opacity, share of the height, arc length along it."""
+    """Half width and centre of the new limb at every pixel, opacity, share of the height, level (0 in the middle of the
+    end, 1 at its outline), arc length along it."""
 
     exponent: float
     width: ndarray
@@ -162,6 +165,7 @@ class _Outline:
     radius: ndarray
     share: ndarray
     alpha: ndarray
+    level: ndarray
     arc: ndarray
     arc_at: ndarray
 
@@ -185,7 +189,7 @@ class _Outline:
         r = (1 - z**exponent) ** (1 / exponent)
         arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z) * tall, np.diff(r) * frame.half))])
         half = width * np.where(t > 0, radius, 1)
-        return cls(exponent, width, centre, half, radius, share, alpha, arc, np.interp(share, z, arc))
+        return cls(exponent, width, centre, half, radius, share, alpha, level, arc, np.interp(share, z, arc))
 
 
 def _colour_steps(subject: Subject, grid: _Grid, frame: StumpFrame, arc: float) -> tuple[float, bool]:
@@ -223,6 +227,11 @@ def _unrolled(
     source_half, source_centre = frame.at(source_t)
     width = np.maximum(outline.width, 1e-3)
     squeeze = (np.maximum(outline.half, 0.35 * width) / width) ** 0.5
+    if not mirror:  # well inside the end the limb's own pixels stay where they are: they face the camera on a dome, too
+        at_edge = smoothstep((outline.level - _STAYS) / (1 - _STAYS))
+        source_t = t + at_edge * (source_t - t)
+        squeeze = 1 + at_edge * (squeeze - 1)
+        source_half, source_centre = frame.at(source_t)
     u_source = (s - outline.centre) / np.maximum(np.where(t > 0, width * squeeze, width), 1e-3)
     limit = np.where(t > 0, 1 - _EDGE / np.maximum(source_half, 4), 1 + 3 / np.maximum(source_half, 3))
     u_source = np.clip(u_source, -limit, limit)

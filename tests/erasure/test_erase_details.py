@@ -1,4 +1,4 @@
-"""Erasure in detail: shadow, grain, part labels, what stands in front, covers of the end, rim, worst of limbs."""
+"""Erasure in detail: shadow, grain, part labels, what stands in front, covers, borders, rim, worst of limbs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.empty_cloth import cloth_length
 from a3dgen.erasure.erase import Erasure, amputated, erase, restored
+from a3dgen.erasure.matting import border_seen, sides, unmixed
 from a3dgen.erasure.picture import _part_labels
 from a3dgen.erasure.refit import LIMB_ROWS
 from a3dgen.erasure.score import WEIGHTS, Score, features
@@ -123,6 +124,30 @@ def test_an_empty_trouser_leg_hangs_where_cloth_and_limb_allow_it(subject) -> No
     assert cloth_length(trousers, end.limb, end.frame) > 2 * end.frame.half
     assert cloth_length(trousers, end.limb, level) == 0
     assert erased(subject, "left_hand", cover="hanging").ends[0].skin.cover == "bare"
+
+
+def test_a_border_seen_in_colour_is_unmixed_and_another_is_left_alone(subject) -> None:
+    limb = erased(subject, "left_hand").ends[0].limb
+    h, w = subject.outline.shape
+    x = np.arange(w) - w // 2 + 0.5
+    pixels = np.broadcast_to(x < 0, (h, w)) & (np.arange(h) > h // 2)[:, None]
+    keep = ~pixels & (np.arange(h) > h // 2)[:, None]
+    limb = replace(limb, pixels=pixels, keep=keep, level=np.where(keep, -1.0, 1.5).astype(np.float32))
+    share = np.broadcast_to((1 / (1 + np.exp(-2.2 * x)))[None, :, None], (h, w, 1)).astype(np.float32)
+    red, blue, green = (np.array(c, np.float32) for c in ([0.5, 0.1, 0.1], [0.05, 0.1, 0.5], [0.1, 0.4, 0.1]))
+    mixed = replace(subject, linear=(1 - share) * red + share * blue)
+    base = np.where(pixels[..., None], green, mixed.linear)
+    found = sides(mixed, limb)
+    assert border_seen(mixed, found)[h - 20, w // 2 - 1 : w // 2 + 1].all()
+    clean, band = unmixed(mixed, limb, found, base, pixels)
+    truth = (1 - share) * green + share * blue
+    near = band | (pixels & (np.abs(x) < 1.6))
+    inner = np.s_[h // 2 + 12 : h - 12]
+    before, after = (np.abs(v - truth)[inner][near[inner]].mean() for v in (base, clean))
+    assert after < 0.25 * before
+    assert np.array_equal(clean[~near], base[~near])
+    alike = replace(mixed, linear=np.full_like(mixed.linear, 0.3))
+    assert not border_seen(alike, sides(alike, limb)).any()
 
 
 def test_the_rim_that_is_plainly_background_stays_the_photos(subject) -> None:
