@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool
-from numpy import ndarray
 
 from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
@@ -74,11 +72,10 @@ def check_frame(
     limb: LimbPixels,
     frame: StumpFrame,
     gear: Gear,
-    seen: Bool[ndarray, "h w"],
     bars: Bars,
     admission: Admission,
 ) -> None:
-    """The limb at the cut, and what touches it without a border that can be seen (``seen``: where it can)."""
+    """The limb at the cut, and what touches it."""
     admission.least("flat", frame.flat, bars.flat, "foreshortened")
     admission.least("ring_px", 2 * frame.half, bars.ring_px, "residual limb too small, px")
     width = frame.half / frame.mesh_half
@@ -86,12 +83,12 @@ def check_frame(
     admission.facts["width"] = width if abs(np.log(width)) > abs(np.log(others)) else others
     if limb.region.cuttable and not bars.narrow < width < bars.wide:
         admission.refuse(f"width at the cut is {width:.2f} of the fit's")
-    admission.least("free", free_share(subject, limb, frame, seen), bars.free, "own body beside the limb")
+    admission.least("free", free_share(subject, limb, frame), bars.free, "own body beside the limb")
     y, x = np.mgrid[: limb.pixels.shape[0], : limb.pixels.shape[1]]
     away = np.hypot(x - frame.origin[0], y - frame.origin[1])
     far_limb = limb.pixels & (away >= 1.6 * frame.half)
     rim = dilate(limb.pixels, 2.0) & ~limb.pixels
-    touching = dilate(far_limb, 2.0) & limb.keep & rim & ~subject.others & (away > 1.8 * frame.half) & ~seen
+    touching = dilate(far_limb, 2.0) & limb.keep & rim & ~subject.others & (away > 1.8 * frame.half)
     admission.most("contact", touching.sum() / max(int(rim.sum()), 1), bars.contact, "touches own body")
     if gear.passes:
         admission.refuse("a thing held elsewhere passes in front of the limb")

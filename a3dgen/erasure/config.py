@@ -42,7 +42,7 @@ class Bars:
     clicks: float = 0.025
     visible: float = 0.4
     recall: float = 0.65
-    behind: float = 0.1
+    behind: float = 0.04
     covered: float = 0.06
     flat: float = 0.6
     ring_px: float = 8.0

@@ -20,7 +20,7 @@ from a3dgen.erasure.gear import Gear, sort_bars
 from a3dgen.erasure.hole import Hole, limb_hole, whole_hole
 from a3dgen.erasure.limb_pixels import DrawnCut, LimbPixels, draw_cut, select
 from a3dgen.erasure.limb_shadow import limb_shadow
-from a3dgen.erasure.matting import Sides, border_seen, sides, unmixed
+from a3dgen.erasure.matting import Sides, sides, unmixed
 from a3dgen.erasure.refit import LIMB_ROWS
 from a3dgen.erasure.stump_frame import StumpFrame, stump_frame
 from a3dgen.erasure.stump_skin import StumpSkin, draw_end
@@ -137,7 +137,7 @@ def survey(
         end = end_pixel(subject, limb)
         gear = sort_bars(subject, limb.pixels, end)
         border = sides(subject, limb)
-        check_frame(subject, limb, frame, gear, border_seen(subject, border), bars, admission)
+        check_frame(subject, limb, frame, gear, bars, admission)
         if strict and not admission:
             break
         half = float(np.clip(frame.half, _WIDTHS[0] * frame.mesh_half, _WIDTHS[1] * frame.mesh_half))

@@ -49,14 +49,6 @@ def sides(subject: Subject, limb: LimbPixels) -> Sides | None:
     return Sides(box, a, b, known_a & known_b & (np.linalg.norm(step, axis=-1) > APART))
 
 
-def border_seen(subject: Subject, found: Sides | None) -> Bool[ndarray, "h w"]:
-    """Return the pixels of the window where limb and kept body can be told by colour."""
-    out = np.zeros(subject.outline.shape, bool)
-    if found is not None:
-        out[found.box] = found.seen
-    return out
-
-
 def unmixed(
     subject: Subject, limb: LimbPixels, found: Sides | None, base: Float[ndarray, "h w 3"], hole: Bool[ndarray, "h w"]
 ) -> tuple[Float[ndarray, "h w 3"], Bool[ndarray, "h w"]]:

@@ -159,9 +159,8 @@ def _smooth(values: Float[ndarray, " n"]) -> Float[ndarray, " n"]:
     return cv2.GaussianBlur(middle[None].astype(np.float32), (0, 0), 1.5)[0].astype(np.float64)
 
 
-def free_share(subject: Subject, limb: LimbPixels, frame: StumpFrame, apart: Bool[ndarray, "h w"]) -> float:
-    """Return the share of both edges about the cut that border on something else than the person, or on parts that
-    can be told by colour (``apart``)."""
+def free_share(subject: Subject, limb: LimbPixels, frame: StumpFrame) -> float:
+    """Return the share of both edges about the cut that border on something else than the person."""
     rows = np.flatnonzero((frame.t > -0.8 * frame.half) & (frame.t < frame.height + 1.2 * frame.half) & frame.seen)
     h, w = subject.outline.shape
     free = []
@@ -170,6 +169,6 @@ def free_share(subject: Subject, limb: LimbPixels, frame: StumpFrame, apart: Boo
         x, y = np.rint(at).astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
         x, y = x[inside], y[inside]
-        free.append(~(subject.mine[y, x] & (limb.level[y, x] < 0)) | apart[y, x])
+        free.append(~(subject.mine[y, x] & (limb.level[y, x] < 0)))
     everything = np.concatenate(free)
     return float(everything.mean()) if len(everything) else 0.0

@@ -14,7 +14,7 @@ from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.empty_cloth import cloth_length
 from a3dgen.erasure.erase import Erasure, amputated, erase, restored
-from a3dgen.erasure.matting import border_seen, sides, unmixed
+from a3dgen.erasure.matting import sides, unmixed
 from a3dgen.erasure.picture import _part_labels
 from a3dgen.erasure.refit import LIMB_ROWS
 from a3dgen.erasure.score import WEIGHTS, Score, features
@@ -138,7 +138,6 @@ def test_a_border_seen_in_colour_is_unmixed_and_another_is_left_alone(subject) -
     mixed = replace(subject, linear=(1 - share) * red + share * blue)
     base = np.where(pixels[..., None], green, mixed.linear)
     found = sides(mixed, limb)
-    assert border_seen(mixed, found)[h - 20, w // 2 - 1 : w // 2 + 1].all()
     clean, band = unmixed(mixed, limb, found, base, pixels)
     truth = (1 - share) * green + share * blue
     near = band | (pixels & (np.abs(x) < 1.6))
@@ -147,7 +146,7 @@ def test_a_border_seen_in_colour_is_unmixed_and_another_is_left_alone(subject) -
     assert after < 0.25 * before
     assert np.array_equal(clean[~near], base[~near])
     alike = replace(mixed, linear=np.full_like(mixed.linear, 0.3))
-    assert not border_seen(alike, sides(alike, limb)).any()
+    assert not unmixed(alike, limb, sides(alike, limb), base, pixels)[1].any()
 
 
 def test_the_rim_that_is_plainly_background_stays_the_photos(subject) -> None:
