@@ -1,4 +1,4 @@
-"""Folds of worn cloth, as heights above its smooth shape: at elbows, knees and the waist, and stacked above a hem."""
+"""Folds of worn cloth, as heights above its smooth shape: at joints and waist, above hems, and hanging ones."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ HEIGHT_M = {"arm": 0.0050, "leg": 0.0068, "torso": 0.0060}
 """Height of the deepest folds of loose cloth, m."""
 WAVE_M = {"arm": 0.038, "leg": 0.058, "torso": 0.075}
 """Distance from fold to fold along a limb or the torso, m."""
+HANGING_M = {"trousers": 0.011, "skirt": 0.016}
+"""Height of folds that hang down a loose leg or a skirt, m, at the hem."""
+SKIRT_FLARE_M = 0.022
+"""How much further from the body the hem of a skirt is than its hips, m."""
 
 
 def fold_heights(
@@ -39,21 +43,48 @@ def fold_heights(
         length = np.where(coordinate < 1, np.linalg.norm(mid - root), np.linalg.norm(last - mid))
         bend = np.exp(-(((coordinate - 1.0) / 0.30) ** 2))
         hem = 0.8 * smoothstep((coordinate - end + 0.35) / 0.25) * (end > 1.3)
-        where = np.maximum(np.maximum(bend, hem), 0.22) * smoothstep((coordinate - 0.12) / 0.2)
+        where = np.maximum(np.maximum(bend, hem), 0.10) * smoothstep((coordinate - 0.12) / 0.2)
         out += where * _ridges(points, root, last - root, coordinate * length, limb.split("_")[1])
+        if limb.endswith("leg") and end > 1.3:
+            hang = smoothstep((coordinate - 0.45) / 1.0) * float(np.clip((fit - 0.1) / 0.6, 0, 1))
+            turn = _turn(points - root, last - root)
+            out += HANGING_M["trousers"] * hang * _hanging(turn, 3, 2.2 * coordinate + (0.9 if "left" in limb else 2.3))
     top = "left_arm" in ends
     torso = _torso(points, joints, np.max([limbs[k] for k in ends], axis=0), top)
     out += torso * smoothstep((points[:, 1] - flat_below) / 0.07) if top else torso
     return out * (0.35 + 0.65 * fit)
 
 
-def _ridges(points: ndarray, origin: ndarray, along: ndarray, distance: ndarray, limb: str) -> Float[ndarray, " v"]:
-    """Slanting ridges around a limb, m: no two meet all the way round."""
+def skirt_folds(points: Float[ndarray, "v 3"], joints: Float[ndarray, "24 3"], waist: float) -> Float[ndarray, " v"]:
+    """Return how far a skirt's flare and the folds that hang from the hips rise from it in the rest pose, m.
+
+    Args:
+        points: the skirt's vertices, m. joints: rest joints, m. waist: height of its band, m.
+    """
+    hem = float(points[:, 1].min())
+    low = np.clip((waist - 0.15 - points[:, 1]) / max(waist - 0.15 - hem, 0.05), 0, 1)
+    turn = _turn(points - joints[JOINT["pelvis"]], np.array([0.0, -1.0, 0.0]))
+    return SKIRT_FLARE_M * low + HANGING_M["skirt"] * low**1.3 * _hanging(turn, 7, 0.8 * low)
+
+
+def _hanging(turn: Float[ndarray, " v"], count: int, drift: Float[ndarray, " v"]) -> Float[ndarray, " v"]:
+    """Folds 0..1 along a limb or skirt, ``count`` of them around it, of uneven width and depth."""
+    uneven = turn + 0.35 * np.sin(2 * turn + 1.0) + 0.15 * np.sin(drift)
+    depth = 0.6 + 0.4 * np.sin(2 * turn + 3.1 * drift + 0.5)
+    return depth * np.clip(0.5 + 0.5 * np.sin(count * uneven + drift), 0, 1) ** 1.5
+
+
+def _turn(points: Float[ndarray, "v 3"], along: Float[ndarray, "3"]) -> Float[ndarray, " v"]:
+    """Return the angle (rad) about an axis."""
     axis = along / np.linalg.norm(along)
-    q = points - origin
     wide = np.cross(axis, [0.0, 0.0, 1.0])
     wide /= np.linalg.norm(wide)
-    turn = np.arctan2(q @ wide, q @ np.cross(wide, axis))
+    return np.arctan2(points @ wide, points @ np.cross(wide, axis))
+
+
+def _ridges(points: ndarray, origin: ndarray, along: ndarray, distance: ndarray, limb: str) -> Float[ndarray, " v"]:
+    """Slanting ridges around a limb, m: no two meet all the way round."""
+    turn = _turn(points - origin, along)
     phase = distance / WAVE_M[limb]
     slant = 0.55 * np.sin(turn + 0.7 + 0.8 * np.sin(0.8 * phase)) + 0.4 * np.sin(2 * turn + 1.9 * np.sin(0.9 * phase))
     wave = np.sin(2 * np.pi * (phase + slant))

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from a3dgen.appearance.folds import fold_heights
+from a3dgen.appearance.folds import fold_heights, skirt_folds
 from a3dgen.appearance.surfaces import boundary_loops, clear_of, cylinder_uv, drape, with_rings
 from a3dgen.core.pool import Cache
 from a3dgen.geometry.clip import clip
@@ -23,6 +23,8 @@ from a3dgen.geometry.skeleton import JOINT
 
 TILE = 0.32
 """Size of a fabric tile on the cloth, m."""
+LOOSE_LEG_M = 0.020
+"""How much further from the skin the loosest trousers are, from the knee down, m."""
 BASE = 0.003
 """Least distance of cloth from its shell, m."""
 SLACK = 0.0055
@@ -202,6 +204,10 @@ def build_garment(
         folds = fold_heights(mesh.vertices.astype(np.float64), coordinates, limbs, joints, spec.fit, low)
         lifted = mesh.vertices + folds[:, None] * vertex_normals(mesh.vertices, mesh.faces)
         mesh = replace(mesh, vertices=lifted.astype(np.float32))
+    if spec.kind == "skirt":
+        folds = skirt_folds(mesh.vertices.astype(np.float64), joints, waist_height(joints))
+        lifted = mesh.vertices + folds[:, None] * vertex_normals(mesh.vertices, mesh.faces)
+        mesh = replace(mesh, vertices=lifted.astype(np.float32))
     loops = boundary_loops(mesh.faces)
     normals = vertex_normals(mesh.vertices, mesh.faces)
     mesh, owner = with_rings(mesh, loops, [mesh.vertices[loop] - HEM * normals[loop] for loop in loops])
@@ -255,6 +261,7 @@ def _ease(
     hip = joints[JOINT["left_hip"], 1]
     below = 0.002 + 0.003 * spec.fit + (0.001 + 0.006 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
     below += (0.001 + 0.005 * spec.fit) * smoothstep((near + 0.5) / 0.5)
+    below += LOOSE_LEG_M * float(np.clip((spec.fit - 0.05) / 0.8, 0, 1)) * smoothstep((leg - 0.2) / 0.9)
     return out + 0.001 + below * smoothstep((hip - 0.02 - y) / 0.09)  # flat where a shirt may hang over it
 
 

@@ -1,4 +1,4 @@
-"""Hair as surfaces on the head: the scalp displaced, and for longer styles a curtain that falls from it."""
+"""Hair on the head: the scalp displaced, for longer styles a curtain that falls from it, and locks on both."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from a3dgen.appearance.locks import Locks, grow_locks
 from a3dgen.appearance.surfaces import subdivided
 from a3dgen.geometry.head import HeadFrame, head_frame
 from a3dgen.geometry.limbs import smoothstep
@@ -49,6 +50,23 @@ class Style:
     cropped: bool = False
 
 
+LOCKS = {
+    "crop": Locks(500, 0.006, 0.0030, 0.8, 0.5),
+    "fade": Locks(520, 0.016, 0.0050, 0.6, 0.35),
+    "short": Locks(620, 0.023, 0.0060, 0.40, 0.08),
+    "receding": Locks(360, 0.020, 0.0055, 0.5, 0.1),
+    "fringe": Locks(560, 0.036, 0.0065, 0.25, 0.03),
+    "curly": Locks(800, 0.011, 0.0075, 1.6, 0.5),
+    "afro": Locks(900, 0.0085, 0.0070, 1.6, 0.6),
+    "bob": Locks(420, 0.034, 0.0060, 0.12),
+    "long": Locks(420, 0.036, 0.0060, 0.12),
+    "bun": Locks(200, 0.012, 0.0016, 0.9, 0.15),
+    "ponytail": Locks(200, 0.014, 0.0018, 0.9, 0.15),
+}
+"""Style -> the locks that grow on its scalp."""
+HEM_LOCKS = Locks(260, 0.055, 0.0075, 0.12)
+"""Of a curtain, most of them along its lower edge."""
+
 STYLES = {
     "crop": Style(0.010, 12.0, 0.0024, start=4.0, cropped=True),
     "fade": Style(0.015, 27.0, 0.0042, start=3.0, locks=0.002, sides=0.5, above=12.0),
@@ -79,9 +97,11 @@ def build_hair(mesh: SkinnedMesh, style: str, length: float) -> list[SkinnedMesh
     if style not in STYLES or frame is None:
         return []
     look = STYLES[style]
-    pieces = [_scalp(mesh, frame, look, 0.6 + 0.4 * length)]
+    scalp, inside = _scalp(mesh, frame, look, 0.6 + 0.4 * length)
+    pieces = [scalp, _scalp_locks(scalp, inside, frame, style, 0.7 + 0.3 * length)]
     if look.curtain:
-        pieces.append(_curtain(mesh, frame, look, look.curtain * (0.7 + 0.3 * length)))
+        curtain = _curtain(mesh, frame, look, look.curtain * (0.7 + 0.3 * length))
+        pieces += [curtain, _hem_locks(curtain, style)]
     if look.bun:
         pieces.append(_bun(mesh, frame, look.bun * (0.8 + 0.3 * length)))
     if look.tail:
@@ -105,8 +125,33 @@ def _submesh(mesh: SkinnedMesh, faces: ndarray) -> SkinnedMesh:
     )
 
 
-def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> SkinnedMesh:
-    """The scalp lifted to the hair's surface; its edge dips into the skin, so that there is neither gap nor step."""
+def _scalp_locks(
+    scalp: SkinnedMesh, inside: Float[ndarray, " v"], frame: HeadFrame, style: str, scale: float
+) -> SkinnedMesh:
+    """Locks that fall from the crown, the more of them the nearer the hair's edge."""
+    locks = replace(LOCKS[style], length=LOCKS[style].length * scale)
+    centre = scalp.vertices[scalp.faces].astype(np.float64).mean(1)
+    crown = frame.centre + np.array([0.006, 0.10, -0.035]) * frame.scale
+    depth = inside[scalp.faces].min(1)
+    chance = smoothstep((depth - 0.5) / 2.0) * (1 + 1.5 * (1 - smoothstep((depth - 2) / 12)))
+    fall = centre - crown
+    if STYLES[style].curtain or STYLES[style].bun:  # combed out of the face
+        fall = fall + np.array([0.0, 0.0, -0.13]) * frame.scale
+    return grow_locks(scalp, chance, fall, locks, style)
+
+
+def _hem_locks(curtain: SkinnedMesh, style: str) -> SkinnedMesh:
+    """Locks that hang down a curtain and over its lower edge."""
+    centre = curtain.vertices[curtain.faces].astype(np.float64).mean(1)
+    low = (centre[:, 1] - centre[:, 1].min()) / np.ptp(centre[:, 1])
+    chance = 0.25 + 3 * (1 - smoothstep(low / 0.25))
+    down = np.tile([0.0, -1.0, 0.0], (len(centre), 1))
+    return grow_locks(curtain, chance, down, HEM_LOCKS, f"{style} hem")
+
+
+def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> tuple[SkinnedMesh, Float[ndarray, " v"]]:
+    """The scalp lifted to the hair's surface, and degrees inside its edge, which dips into the skin, so that there is
+    neither gap nor step."""
     above = frame.above_hairline(mesh.vertices.astype(np.float64), look.receded)
     part = subdivided(_submesh(mesh, np.flatnonzero((above[mesh.faces] > -6 - look.fringe).all(1) & ~mesh.hidden)))
     points = part.vertices.astype(np.float64)
@@ -124,7 +169,7 @@ def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> Sk
         ball = np.maximum(look.ball * (0.75 + 0.25 * scale) * frame.scale - reach, 0) * smoothstep((inside + 2) / 45)
         lifted = lifted + out / reach[:, None] * ball[:, None]
     part = replace(part, vertices=lifted.astype(np.float32))
-    return replace(part, uv=_hair_uv(lifted, frame, look.cropped), face_uv=part.faces)
+    return replace(part, uv=_hair_uv(lifted, frame, look.cropped), face_uv=part.faces), inside
 
 
 def _inside(points: Float[ndarray, "v 3"], frame: HeadFrame, look: Style) -> Float[ndarray, " v"]:

@@ -138,7 +138,7 @@ def test_every_style_is_one_that_looks_know():
 def test_edge_of_cropped_hair_lies_on_painted_hair(body):
     frame = head_frame(body.mesh)
     for style in ("crop", "short", "fade", "receding"):
-        (shell,) = build_hair(body.mesh, style, 0.8)
+        shell, _ = build_hair(body.mesh, style, 0.8)
         points = shell.vertices.astype(np.float64)
         seen = outside(points, body) > 0.001
         lowest = frame.above_hairline(points[seen], STYLES[style].receded)

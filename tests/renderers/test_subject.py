@@ -59,7 +59,7 @@ def test_dressed_person_has_skin_clothes_shoes_and_hair(body):
     amputee, look = person(body, worn())
     items = build_subject(body, amputee, look)
     check(items)
-    assert [i.material for i in items] == ["skin", *["cloth"] * 4, "shoe", "shoe", "hair", "skin"]
+    assert [i.material for i in items] == ["skin", *["cloth"] * 4, "shoe", "shoe", "hair", "hair", "skin"]
     skin = items[0]
     kept = np.unique(skin.faces)
     below = kept[np.abs(amputee.mesh.vertices[kept, 1] - body.joints_template[JOINT["spine1"], 1]) < 0.05]
@@ -149,7 +149,7 @@ def test_clothes_add_little_to_the_outline(fit, body):
     amputee, look = person(body, [g | {"fit": fit} for g in worn()])
     K = np.array([[420.0, 0, 160], [0, 420, 160], [0, 0, 1]])
     added, whole = overhang(amputee, build_subject(body, amputee, look), K, (0, 0, 320, 320))
-    assert 0.02 < added / whole < (0.07 if fit < 0.5 else 0.09)
+    assert 0.02 < added / whole < (0.07 if fit < 0.5 else 0.12)
 
 
 def test_painted_texture_replaces_clothes(body, tmp_path):
@@ -172,5 +172,5 @@ def test_bodies_without_shells_are_dressed_from_their_skin(body, caplog):
     items = build_subject(bare, amputee, look)
     check(items)
     build_subject(bare, amputee, look)
-    assert len(items) == 9
+    assert len(items) == 10
     assert len([r for r in caplog.records if "shells" in r.message]) == 1
