@@ -69,6 +69,11 @@ def _tell(done: PhotoBuild, config: BuildConfig) -> None:
     print(
         f"review: {done.review} ({done.people} people: write 'no' under keep, or regions under removed, and run again)"
     )
+    if done.proposed:
+        print(
+            f"limbs that seem absent: of {done.proposed} people, under proposed. Look at them: what stands under "
+            "removed counts, 'none' there takes it back"
+        )
     if not ledger.stages["render"].rows["Renders"]:
         fit = ledger.stages["fit"]
         print(f"no sample could be made: the fit rejected {fit.counts['rejected']} of {fit.read} people; "

@@ -10,7 +10,7 @@ from a3dgen.config import BuildConfig, load_config, packaged_configs
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.user_paths import user_path
 from a3dgen.engine.ledger import Ledger, StageBook
-from a3dgen.engine.review_table import write_review
+from a3dgen.engine.review_table import count_proposed, write_review
 from a3dgen.formats.names import safe_stem
 from a3dgen.sources.photos.files import PHOTOS, VIDEOS, has_photos
 
@@ -40,13 +40,15 @@ class PhotoBuild:
 
     Attributes:
         ledger: of the build, None if nobody was found. nobody: then, why.
-        review: the table of everybody found. people: how many it lists.
+        review: the table of everybody found. people: how many it lists. proposed: of how many it proposes that they
+            lack a limb.
     """
 
     ledger: Ledger | None
     nobody: str = ""
     review: Path = Path()
     people: int = 0
+    proposed: int = 0
 
 
 def configure_photos(
@@ -126,7 +128,7 @@ def build_photos(config: BuildConfig, photos: str, review: str, run: Callable[[B
     if not found.rows["Persons"]:
         return PhotoBuild(None, f"no dataset made ({_most_frequent_reasons(found)})")
     table = user_path(review) if review else config.out / "review.csv"
-    return PhotoBuild(ledger, "", table, write_review(config.out, table))
+    return PhotoBuild(ledger, "", table, write_review(config.out, table), count_proposed(table))
 
 
 def _absolute(text: str) -> str:

@@ -20,46 +20,58 @@ from a3dgen.io import rle
 from a3dgen.io.images import write_image, write_mask
 from a3dgen.recovery.person import Recovery
 from a3dgen.stages import annotate
+from a3dgen.stages.table import DATASET_FOLDER
 
 SCRATCH = f".pictures{TEMPORARY}"
+LISTED = Path(f".{DATASET_FOLDER}.files")
+"""List of the dataset's files: what the next run may take away."""
 SKIN = 5
 """Monk tone that is written: nobody measures it here."""
 
 
 def write_dataset(out: Path, people: list[tuple[Recovery, dict[str, Any], UInt8[ndarray, "h w 3"]]]) -> str:
-    """Write ``out/A3D_Dataset`` with everybody who has a body; return what to tell the user."""
+    """Write ``out/A3D_Dataset`` with everybody who has a body; return what to tell the user.
+
+    A single person is written twice, for readers of this format fail on a file of one row.
+    """
     usable = [p for p in people if p[0].amputee is not None]
-    if len(usable) < annotate.MIN_ROWS:
-        return f"no dataset: {len(usable)} of {len(people)} people have a body, and a dataset holds two at least"
+    if not usable:
+        return f"no dataset: nobody of {len(people)} people has a body"
+    copies = annotate.MIN_ROWS if len(usable) == 1 else 1
     persons, bodies, plans, renders = [], [], [], []
     for recovery, row, rgb in usable:
         persons.append(row)
         bodies.append({**recovery.fitted, "key": recovery.key})  # type: ignore[dict-item]
-        key = f"{recovery.key}/{'full' if not recovery.removed.any() else f'amp_{label(recovery.removed)}'}_v0"
-        plans.append({
-            "key": key, "parent": recovery.key, "removed": recovery.removed,
-            "residual": recovery.residual.astype(np.float32), "geometry": recovery.amputee.cut.geometry,
-            "skin": SKIN, "garments": "[]",
-        })  # fmt: skip
-        renders.append({"key": key, **_drawn(out, recovery, row, rgb)})
+        kind = "full" if not recovery.removed.any() else f"amp_{label(recovery.removed)}"
+        for copy in range(copies):
+            key = f"{recovery.key}/{kind}_v{copy}"
+            plans.append({
+                "key": key, "parent": recovery.key, "removed": recovery.removed,
+                "residual": recovery.residual.astype(np.float32), "geometry": recovery.amputee.cut.geometry,
+                "skin": SKIN, "garments": "[]",
+            })  # fmt: skip
+            renders.append({"key": key, **_drawn(out, recovery, row, rgb, copy)})
     width = len(bodies[0]["betas"])
     inputs = Inputs(
         Persons.from_rows(persons), Bodies.from_rows(bodies, B=width), plans=Plans.from_rows(plans),
         renders=Renders.from_rows(renders),
     )  # fmt: skip
     settings = {"recovered": True, "render": {"mode": "erase"}, "amputate": {}}
-    annotate.run(annotate.Config(), Context(0, BodyConfig(), out, out / SCRATCH, settings=settings), [inputs])
+    annotate.run(annotate.Config(), Context(0, BodyConfig(), out, out / SCRATCH, settings=settings), [inputs], LISTED)
     remove_temporary(out / SCRATCH)
-    return f"dataset: {out / 'A3D_Dataset'} ({len(usable)} people)"
+    told = f"{len(usable)} people" if copies == 1 else "1 person, in two equal rows: readers fail on one"
+    return f"dataset: {out / DATASET_FOLDER} ({told})"
 
 
-def _drawn(out: Path, recovery: Recovery, row: dict[str, Any], rgb: UInt8[ndarray, "h w 3"]) -> dict[str, Any]:
+def _drawn(
+    out: Path, recovery: Recovery, row: dict[str, Any], rgb: UInt8[ndarray, "h w 3"], copy: int
+) -> dict[str, Any]:
     """Write the picture and the person's mask; return their row of Renders, measured on the recovered body."""
     amputee, fitted = recovery.amputee, recovery.fitted
     assert amputee is not None
     assert fitted is not None
     height, width = rgb.shape[:2]
-    name = sample_name(recovery.removed, row["stem"], row["person_id"], 0, "jpg")
+    name = sample_name(recovery.removed, row["stem"], row["person_id"], copy, "jpg")
     image, mask = f"{SCRATCH}/Images/{name}", f"{SCRATCH}/Masks/{Path(name).stem}.png"
     write_image(out / image, rgb)
     person = rle.from_json(row["mask"])

@@ -29,7 +29,7 @@ def write_review(out: Path, path: Path) -> int:
     Returns:
         The number of people.
     """
-    photos = _names(out)
+    photos, proposed = _names(out)
     before, stumps = _rows(path), _stumps(out)
     rows = []
     for person, status, reason in people(out):
@@ -43,11 +43,17 @@ def write_review(out: Path, path: Path) -> int:
             "keep": said.get("keep") or ("no" if person["dropped"] else "yes"),
             "removed": said.get("removed") or ";".join(removed),
             "residual": said.get("residual") or ";".join(residual),
+            "proposed": proposed.get((str(person["stem"]), str(person["person_id"])), ""),
             "found": _found(person, measured), "status": status, "reason": reason,
         }  # fmt: skip
         rows.append([cells[name] for name in COLUMNS])
     write_table(path, COLUMNS, rows)
     return len(rows)
+
+
+def count_proposed(path: Path) -> int:
+    """Return of how many people a review table proposes that they lack a limb."""
+    return sum(bool(row.get("proposed")) for row in read_table(path))
 
 
 def _stumps(out: Path) -> dict[str, dict[int, tuple[float, float]]]:
@@ -99,9 +105,16 @@ def people(out: Path) -> Iterator[tuple[dict[str, Any], str, str]]:
             yield persons.row(i), *verdict.get(str(key), (OK, ""))
 
 
-def _names(out: Path) -> dict[str, str]:
+def _names(out: Path) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
+    """Return stem -> photo, and (stem, number of the person) -> limbs that seem absent, with their probability."""
     rows = read_table(out / NAMES)
-    return {row["stem"]: row["photo"] for row in reversed(rows)}  # a copy comes after the photo it is one of
+    photos = {row["stem"]: row["photo"] for row in reversed(rows)}  # a copy comes after the photo it is one of
+    proposed: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for text in filter(None, (row.get("proposed") or "").split(";")):
+            number, _, limb = text.partition(" ")
+            proposed.setdefault((row["stem"], number), []).append(limb)
+    return photos, {k: "; ".join(limbs) for k, limbs in proposed.items()}
 
 
 def _rows(path: Path) -> dict[str, dict[str, str]]:

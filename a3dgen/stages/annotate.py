@@ -50,8 +50,12 @@ class Config:
     has_betas: bool | None = None
 
 
-def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str, Any]:
+def run(config: Config, context: Context, shards: Iterable[Inputs], listed: Path = DATASET_LIST) -> dict[str, Any]:
     """Write the dataset of all rendered samples.
+
+    Args:
+        config, context, shards: as of every gathering stage.
+        listed: below the build folder, where the list of the dataset's files is kept.
 
     Returns:
         Facts for run.json: rows and files per subset, samples dropped and why.
@@ -81,7 +85,7 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
     annotations = sorted(annotation_path(subset) for subset in writer.streams)
     write_manifest(fresh, writer.sums(), [*annotations, "dataset.json", "README.md"])
     writer.clear()
-    publish(fresh, target, context.out / DATASET_LIST)
+    publish(fresh, target, context.out / listed)
     return {"rows": dict(sorted(writer.tally.rows.items())), "dropped": dropped, "dataset": DATASET_FOLDER}
 
 

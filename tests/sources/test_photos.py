@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,15 +17,18 @@ from PIL import Image
 
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.records import UNLABELLED, Persons
+from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.geometry.skeleton import COCO_ROWS
 from a3dgen.io.forgotten import add_forgotten, fact
 from a3dgen.io.images import read_rgb
 from a3dgen.io.orientation import upright_points
 from a3dgen.io.shards import read_shard, write_shard
+from a3dgen.io.tables import read_table
 from a3dgen.sources import open_source
 from a3dgen.sources.photos import SOURCE
 from a3dgen.sources.photos.config import Config
 from a3dgen.sources.photos.files import PhotoFile, list_files
+from a3dgen.sources.photos.propose import Proposal
 from a3dgen.sources.photos.review import Verdicts
 
 COCO17 = [[100 + 6 * (k % 4), 60 + 10 * k, 0.9] for k in range(17)]
@@ -47,7 +51,7 @@ def detections(path, *names, points=COCO17, per_photo=1):
 
 def config(tmp_path, **more):
     given = {"root": str(tmp_path / "in"), "name": "clinic", "work": str(tmp_path / "out" / "ingest" / "photos")}
-    given["review"] = str(tmp_path / "out" / "review.csv")
+    given |= {"review": str(tmp_path / "out" / "review.csv"), "propose": False}
     return Config(**(given | {"detector": "given"} | more))
 
 
@@ -345,6 +349,24 @@ def test_the_user_drops_people_and_names_missing_limbs(tmp_path, folder, monkeyp
     (tmp_path / "out" / "review.csv").write_text("key,keep,removed\ncustom/clinic/b/1,yes,none\n")
     rows, _ = split(SOURCE.read(settings))
     assert not rows[2]["present_removed"].any()  # said to be whole, whatever person.csv says
+
+
+def test_a_limb_that_seems_absent_is_proposed_until_the_user_takes_it_back(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("a3dgen.sources.photos.detect._outline", lambda person, rgb: None)
+    foot = Proposal(REGION_NAMES.index("left_foot"), 0.83)
+    monkeypatch.setattr("a3dgen.sources.photos.detect.propose", lambda rgb, person: [foot])
+    Image.fromarray(picture()).save(folder / "a.png")
+    settings = config(tmp_path, keypoints=detections(tmp_path / "d.json", "a.png"), propose=True)
+    (row,), _ = split(SOURCE.read(settings))
+    assert np.flatnonzero(row["present_removed"]).tolist() == [foot.region]
+    assert read_table(tmp_path / "out" / "ingest" / "photos" / "names.csv")[0]["proposed"] == "1 left_foot 83 %"
+    said = "key,keep,removed,proposed\ncustom/clinic/a/1,yes,{},left_foot 83 %\n"
+    for removed, lacking in (("left_foot", {"left_foot"}), ("left_knee", {"left_knee"}), ("none", set()), ("", set())):
+        (tmp_path / "out" / "review.csv").write_text(said.format(removed))
+        (row,), _ = split(SOURCE.read(settings))
+        assert {REGION_NAMES[k] for k in np.flatnonzero(row["present_removed"])} == lacking
+    (row,), _ = split(SOURCE.read(replace(settings, propose=False, review="")))
+    assert not row["present_removed"].any()
 
 
 @pytest.mark.parametrize(

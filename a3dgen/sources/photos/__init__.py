@@ -24,6 +24,7 @@ from a3dgen.sources.common import box_of, digest_files, root_folder
 from a3dgen.sources.photos.config import Config
 from a3dgen.sources.photos.decode import can_read_heif
 from a3dgen.sources.photos.files import PhotoFile, list_files, no_pictures
+from a3dgen.sources.photos.propose import entry
 from a3dgen.sources.photos.review import Verdicts
 from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, ShotMaker, make_all
 
@@ -191,6 +192,8 @@ def _row(config: Config, shot: Shot, number: int, key: str, verdicts: Verdicts, 
     except Rejected as error:
         return key, str(error)
     verdict = verdicts.of(key, shot.name, number, len(shot.people))
+    if not (verdict.whole or verdict.drop or verdict.removed.any()):
+        verdict = entry(shot.proposals(number))
     row: dict[str, Any] = {
         "key": key,
         "subset": config.subset,

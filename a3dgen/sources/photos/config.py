@@ -34,6 +34,7 @@ class Config:
         video_frames: most frames taken from one video.
         present_regions: CSV (key, removed, residual) of people who have lost limbs.
         review: CSV that says whom to leave out and what to correct; need not be there.
+        propose: people of whom nothing is said lack the limbs that the model of limb absence calls absent.
         clouds: folder of point clouds and depth pictures, named as the photos are (see ``sources.clouds``).
         hash_names: name samples by a digest of the photo; the map lies in ``work``/names.csv.
         blur_bystanders: make the faces of everybody but the person unrecognisable.
@@ -56,6 +57,7 @@ class Config:
     video_frames: int = 300
     present_regions: str = ""
     review: str = "${out}/review.csv"
+    propose: bool = True
     clouds: str = ""
     hash_names: bool = False
     blur_bystanders: bool = False

@@ -21,6 +21,7 @@ from a3dgen.sources.photos.decode import DecodedPhoto, fit_size, load_photo
 from a3dgen.sources.photos.files import LOSSLESS, PhotoFile
 from a3dgen.sources.photos.given_pixels import given_people
 from a3dgen.sources.photos.kinds import suffix_lies
+from a3dgen.sources.photos.propose import propose
 from a3dgen.sources.photos.videos import sampled_frames
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class _Maker:
         return {
             "name": name, "stem": stem, "size": [w, h], "remark": remark,
             "images": self._pictures(rgb, people, stem, suffix, copied),
-            "people": [_plain(p) | _cut(p, photo) for p in people],
+            "people": [_plain(p) | self._proposed(rgb, p) | _cut(p, photo) for p in people],
         }  # fmt: skip
 
     def _people(self, rgb: UInt8[ndarray, "h w 3"], size: tuple[int, int], name: str) -> tuple[list[Person], str]:
@@ -115,6 +116,11 @@ class _Maker:
                 continue
             pictures.append(self._write(blur(rgb, circles), f"{stem}_{i + 1}_faces", suffix))
         return pictures
+
+    def _proposed(self, rgb: UInt8[ndarray, "h w 3"], person: Person) -> dict[str, Any]:
+        if not self._config.propose:
+            return {}
+        return {"proposed": [[p.region, p.probability] for p in propose(rgb, person)]}
 
     def _write(self, rgb: UInt8[ndarray, "h w 3"], name: str, suffix: str) -> str:
         """Write a copy; its name tells its content, so that later stages notice another one."""

@@ -17,7 +17,7 @@ from a3dgen.core.user_paths import user_path
 from a3dgen.geometry.regions import NUM_REGIONS, find_region, most_proximal
 from a3dgen.io.tables import read_table
 
-COLUMNS = ("key", "photo", "keep", "removed", "residual", "found", "status", "reason")
+COLUMNS = ("key", "photo", "keep", "removed", "residual", "proposed", "found", "status", "reason")
 """Columns of review.csv; only keep, removed and residual are the user's to change."""
 THROUGH, AT_JOINT = 0.6, 1.0
 UNSAID = (THROUGH, AT_JOINT)
@@ -30,7 +30,8 @@ _YES = ("", "yes", "y", "1", "true", "keep")
 class ReviewEntry:
     """What is said of one person: dropped, and the regions they lack with the place of the stump's tip (12,).
 
-    ``whole``: said to lack nothing (``none`` under removed), whatever another file says.
+    ``whole``: said to lack nothing (``none`` under removed, or what was proposed there taken away), whatever another
+    file says.
     """
 
     drop: bool = False
@@ -103,7 +104,8 @@ def _verdict(row: dict[str, str], where: str) -> ReviewEntry:
     if keep not in (*_YES, *_NO):
         raise ConfigError(f"{where}: keep is '{keep}'; write yes or no")
     names = [n.strip() for n in (row.get("removed") or "").replace("+", ";").replace(",", ";").split(";") if n.strip()]
-    whole = [n.lower() for n in names] == ["none"]
+    refused = not names and bool((row.get("proposed") or "").strip())
+    whole = refused or [n.lower() for n in names] == ["none"]
     regions = []
     for name in [] if whole else names:
         try:

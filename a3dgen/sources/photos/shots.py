@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,17 @@ from a3dgen.io.images import replace_file
 from a3dgen.io.tables import write_table
 from a3dgen.sources.photos.detect import make_facts
 from a3dgen.sources.photos.files import PhotoFile
+from a3dgen.sources.photos.propose import Proposal, model_digest
 
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
 
-VERSION = 8
+VERSION = 9
 """Of what is kept on disk: detections of another version are made anew."""
 MADE = "made.files"
 """In the work folder: the list of what was put there."""
+NAMES = ("stem", "photo", "people", "remark", "sha256", "proposed")
+"""Columns of names.csv; ``proposed`` holds ``<number> <region> <percent> %``, several with ``;``."""
 FEW = 3
 """So few photos are not worth handing out."""
 log = logging.getLogger("a3dgen")
@@ -50,6 +53,7 @@ class Shot:
         size: width, height px. images: for every person the picture to use. people: from the left.
         masks: their outlines as RLE, or None. remark: what was done to the photo.
         reasons: for every person why they cannot be used, or empty. seconds: time of a video's frame.
+        proposed: for every person the limbs that seem absent.
     """
 
     name: str
@@ -61,6 +65,11 @@ class Shot:
     remark: str
     reasons: list[str]
     seconds: float = 0.0
+    proposed: list[list[Proposal]] = field(default_factory=list)
+
+    def proposals(self, number: int) -> list[Proposal]:
+        """Return what is proposed of one person, numbered from 1."""
+        return self.proposed[number - 1] if self.proposed else []
 
 
 class ShotMaker:
@@ -72,7 +81,7 @@ class ShotMaker:
 
     def __init__(self, config: Config) -> None:
         self._config, self._detection, self._work = config, config.detection, Path(config.work)
-        self._names: list[tuple[str, str, int, str, str]] = []
+        self._names: list[tuple[str, str, int, str, str, str]] = []
         self._shown: list[str] = []
         self._kept: set[Path] = set()
 
@@ -118,7 +127,8 @@ class ShotMaker:
         for shot in shots:
             self._kept.update(shot.images)
             self._shown.append(shot.name)
-            self._names.append((shot.stem, shot.name, len(shot.people), shot.remark, file.sha))
+            told = ";".join(f"{n} {p.text()}" for n in range(1, len(shot.people) + 1) for p in shot.proposals(n))
+            self._names.append((shot.stem, shot.name, len(shot.people), shot.remark, file.sha, told))
             if shot.remark:
                 log.warning("%s: %s", shot.name, shot.remark)
         return shots
@@ -144,11 +154,11 @@ class ShotMaker:
 
     def note(self, name: str, stem: str, remark: str, sha: str = "") -> None:
         """Put a file of which there is no shot into the list of names: ``forget`` must know it."""
-        self._names.append((stem, name, 0, remark, sha))
+        self._names.append((stem, name, 0, remark, sha, ""))
 
     def finish(self) -> None:
         """Write the list of names, and delete copies and detections that belong to no photo any more."""
-        write_table(self._work / "names.csv", ("stem", "photo", "people", "remark", "sha256"), self._names)
+        write_table(self._work / "names.csv", NAMES, self._names)
         made = read_list(self._work / MADE)
         kept = {name: time for name, time in made.items() if self._work / name in self._kept}
         remove_listed(self._work, made.keys() - kept.keys())
@@ -178,7 +188,7 @@ class ShotMaker:
     def _digest(self, file: PhotoFile) -> str:
         c = self._config
         facts = [VERSION, file.sha, file.name, asdict(self._detection), c.max_side, c.video_fps, c.video_frames]
-        facts += [c.blur_bystanders, c.exif]
+        facts += [c.blur_bystanders, c.exif, model_digest() if c.propose else ""]
         facts += self._models
         return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
@@ -199,7 +209,10 @@ class ShotMaker:
         size = (int(facts["size"][0]), int(facts["size"][1]))
         outlines, reasons = [p["mask"] for p in facts["people"]], [p.get("reason", "") for p in facts["people"]]
         seconds = float(facts.get("seconds", 0.0))
-        return Shot(facts["name"], facts["stem"], size, images, people, outlines, facts["remark"], reasons, seconds)
+        proposed = [[Proposal(int(k), float(chance)) for k, chance in p.get("proposed", ())] for p in facts["people"]]
+        return Shot(
+            facts["name"], facts["stem"], size, images, people, outlines, facts["remark"], reasons, seconds, proposed
+        )  # fmt: skip
 
 
 def make_all(config: Config, files: list[PhotoFile], mapper: Mapper, report: Callable[[int, int], None]) -> None:
