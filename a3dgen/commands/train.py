@@ -21,7 +21,6 @@ from a3dgen.recovery.limb_table import (
     AS_IS,
     BORDER,
     COVERED,
-    SPOILED,
     LimbTable,
     joined,
     load_table,
@@ -31,7 +30,7 @@ from a3dgen.recovery.limb_table import (
 from a3dgen.recovery.training import fit_model
 
 DATA = "${data}"
-VERSIONS = (AS_IS, SPOILED, BORDER, COVERED)
+VERSIONS = (AS_IS, BORDER, COVERED)
 
 
 @dataclass(frozen=True)

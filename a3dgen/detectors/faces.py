@@ -3,10 +3,14 @@
 A face that shows is worse than a blurred bush, so whatever may be a face counts: the heads of all people found, the
 heads of poses that were seen but not believed, if something else speaks for them, and what two face detectors see. The
 near-range one sees faces that nothing else sees, and many that are none: it is believed where the pose network sees
-people, and at the size of heads. A face that none of them sees stays clear.
+people, and at the size of heads. What only a face detector sees, or a pose that was not believed, must be seen again
+on a close crop: else stumps, elbows and plants are blurred. A face that none of them sees stays clear. The limbs of
+the person whose photo it is stay as they are.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -16,8 +20,8 @@ from numpy import ndarray
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import Person
 from a3dgen.detectors.blazepose import find_faces
-from a3dgen.detectors.keypoint_rows import extent, windows
-from a3dgen.detectors.mediapipe import glance
+from a3dgen.detectors.keypoint_rows import extent, square_around, windows
+from a3dgen.detectors.mediapipe import CLOSE_UPS, HEAD_END, glance, look
 from a3dgen.detectors.networks import folder
 from a3dgen.geometry.skeleton import ROW
 
@@ -40,6 +44,14 @@ LARGER = 1.4
 """A face may be this much larger than the largest head found."""
 ERASED = 0.7
 """A circle with this share on the person's own outline is erased with them."""
+AGAIN = 0.3
+"""Score from which a face counts as seen again, on close crops."""
+CLOSE = (2.6, 4.5)
+"""Sides of these crops, in diameters of the circle."""
+LIMB = 0.05
+"""Half the width of a limb that is never blurred, in shares of the person's size."""
+_CHAINS = [[ROW[f"extra_{side}_{joint}"] for joint in joints] for side in ("left", "right")
+           for joints in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))]  # fmt: skip
 ROUND = 0.8
 """Radius of a face's circle in shares of the longer side of its box."""
 
@@ -112,9 +124,47 @@ def possible_faces(rgb: UInt8[ndarray, "h w 3"], people: list[Person]) -> Float[
     heads = head_circles(people)
     near = near[believed(near, region, heads[:, 2].max(initial=0.0))]
     seen = np.concatenate([far[:, :3], near[:, :3]])
+    seen = seen[[face_again(rgb, circle) for circle in seen]] if len(seen) else seen
     weak = head_circles(doubtful)
     once = np.array([person.score == 0 for person in doubtful], bool)
-    return np.concatenate([seen, weak[~once | supported(weak, seen)]])
+    backed = supported(weak, seen)
+    chosen = [backed[i] or (not once[i] and head_again(rgb, person)) for i, person in enumerate(doubtful)]
+    return np.concatenate([seen, weak[np.array(chosen, bool)]])
+
+
+def face_again(rgb: UInt8[ndarray, "h w 3"], circle: Float[ndarray, "3"]) -> bool:
+    """Tell whether a face detector sees a face of about this size in this place on a close crop.
+
+    Args:
+        rgb: the photo. circle: x, y, radius px.
+    """
+    x, y, radius = (float(v) for v in circle)
+    h, w = rgb.shape[:2]
+    for reach in (radius * c for c in CLOSE):
+        x0, y0 = max(0, int(x - reach)), max(0, int(y - reach))
+        part = np.ascontiguousarray(rgb[y0 : int(y + reach) + 1, x0 : int(x + reach) + 1])
+        if min(part.shape[:2]) < 12 or not (0 <= x < w and 0 <= y < h):
+            continue
+        size = np.array([part.shape[1], part.shape[0]] * 2)
+        for kind in (NEAR, FAR):
+            for face in find_faces(part, kind, AGAIN):
+                u0, v0, u1, v1 = face.box * size
+                away = np.hypot(x0 + (u0 + u1) / 2 - x, y0 + (v0 + v1) / 2 - y)
+                if away < radius and 0.4 < ROUND * max(u1 - u0, v1 - v0) / radius < 2.5:
+                    return True
+    return False
+
+
+def head_again(rgb: UInt8[ndarray, "h w 3"], person: Person) -> bool:
+    """Tell whether the pose network sees the person's head in the same place on a close crop."""
+    points = _known(person, _LIMBS, 0.1)
+    if len(points) < 2:
+        return False
+    again = look(rgb, square_around(points, CLOSE_UPS[0]))
+    if again is None or again.inside[:HEAD_END].mean() < 0.6:
+        return False
+    x, y, radius = _head(person)
+    return bool(np.hypot(*(again.landmarks[:HEAD_END, :2].mean(0) - (x, y))) < radius)
 
 
 def believed(near: Float[ndarray, "n 4"], region: Bool[ndarray, "h w"], largest: float) -> Bool[ndarray, " n"]:
@@ -155,8 +205,29 @@ def _share_on(mask: Bool[ndarray, "h w"], circle: Float[ndarray, "3"]) -> float:
     return float(mask[disc > 0].mean()) if disc.any() else 1.0
 
 
-def blur(rgb: UInt8[ndarray, "h w 3"], circles: Float[ndarray, "n 3"]) -> UInt8[ndarray, "h w 3"]:
-    """Return the photo with the circles (x, y, radius px) reduced to a few soft cells each."""
+def own_limbs(own: Person, height: int, width: int) -> Bool[ndarray, "h w"]:
+    """Return the pixels of a person's arms and legs that no circle may cover: about their bones, on their outline.
+
+    Residual limbs are among them, for detectors go on to where the joint would be.
+    """
+    limbs = np.zeros((height, width), np.uint8)
+    thick = max(2, round(2 * LIMB * extent(_known(own, _LIMBS, 0.3))))
+    for chain in _CHAINS:
+        for first, second in pairwise(own.keypoints[chain]):
+            if min(first[2], second[2]) > 0.1:
+                ends = [tuple(round(v) for v in np.clip(p[:2], -4 * width, 4 * width)) for p in (first, second)]
+                cv2.line(limbs, ends[0], ends[1], 1, thick)
+    return (limbs > 0) & own.mask if own.mask is not None and own.mask.shape == limbs.shape else limbs > 0
+
+
+def blur(
+    rgb: UInt8[ndarray, "h w 3"], circles: Float[ndarray, "n 3"], keep: Bool[ndarray, "h w"] | None = None
+) -> UInt8[ndarray, "h w 3"]:
+    """Return the photo with the circles (x, y, radius px) reduced to a few soft cells each.
+
+    Args:
+        rgb: the photo. circles: what to blur. keep: pixels that stay as they are.
+    """
     out = rgb.copy()
     h, w = rgb.shape[:2]
     for x, y, radius in circles:
@@ -169,5 +240,7 @@ def blur(rgb: UInt8[ndarray, "h w 3"], circles: Float[ndarray, "n 3"]) -> UInt8[
         soft = cv2.resize(small, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         yy, xx = np.mgrid[y0:y1, x0:x1]
         disc = (xx - x) ** 2 + (yy - y) ** 2 <= radius**2
+        if keep is not None:
+            disc &= ~keep[y0:y1, x0:x1]
         out[y0:y1, x0:x1] = np.where(disc[..., None], soft, part)
     return out

@@ -46,6 +46,9 @@ SHARES = (0.8, 0.55, 0.38, 0.26)
 """Sides of the windows."""
 CLOSE_UPS = (1.25, 1.5, 1.8)
 """Sides of the crops on which a pose must be found again, in shares of its extent."""
+HEADLESS = 0.35
+"""Share of the face's landmarks on the segmentation below which what has a head in the picture is no person: a frame of
+a racing chair has limbs for the network, and no head."""
 MIN_SIZE = 32.0
 """Smaller people (px) are not worth a fit."""
 
@@ -128,6 +131,13 @@ def plausible(hit: Hit) -> bool:
     return bool(hit.size >= MIN_SIZE and visible > 0.35 and covered > 0.15)
 
 
+def headless(hit: Hit) -> bool:
+    """Whether a pose has a head that lies in the window, and where its own segmentation shows nobody."""
+    face = hit.inside[:HEAD_END]
+    seen = face[face >= 0]
+    return bool(2 * len(seen) > HEAD_END and np.clip(seen, 0, 1).mean() < HEADLESS)
+
+
 def verify(rgb: UInt8[ndarray, "h w 3"], hit: Hit, votes: int) -> Person | None:
     """Look again at close crops of a pose; return the person, scored by how well the looks agree."""
     looks = []
@@ -136,7 +146,7 @@ def verify(rgb: UInt8[ndarray, "h w 3"], hit: Hit, votes: int) -> Person | None:
         if again is not None:
             looks.append((pose_distance(again.limbs, hit.limbs), again))
     near = [h for d, h in looks if d < 0.25]
-    if not near:
+    if not near or headless(max(near, key=lambda h: h.quality)):
         return None
     spread = [pose_distance(a.limbs, b.limbs) for i, a in enumerate(near) for b in near[:i]]
     steady = float(np.exp(-np.mean(spread) / 0.1)) if spread else 0.3

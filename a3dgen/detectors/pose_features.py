@@ -17,13 +17,17 @@ from a3dgen.detectors.blazepose import LANDMARKS, LEAST_POSE, POSES, SIDE, Squar
 from a3dgen.detectors.keypoint_rows import square_around
 from a3dgen.detectors.networks import network
 
-DETAIL, CONTEXT, SUMMARY = 279, 269, 335
-"""Tensors of ``pose_landmark_full``: the fused map before the heat maps (64 x 64 x 48), the end of the trunk
-(8 x 8 x 144), and what the landmarks are regressed from (2 x 2 x 288)."""
+DETAIL, MIDDLE, COARSE, CONTEXT, SUMMARY = 279, 277, 251, 269, 335
+"""Tensors of ``pose_landmark_full``: the fused maps before the heat maps (64 x 64 x 48, and the one it is made from,
+32 x 32 x 48), the trunk at 16 x 16 (88 channels) and its end (8 x 8 x 144), and what the landmarks are regressed from
+(2 x 2 x 288)."""
 ROOM = 1.5
 """Side of the window in which the person is looked for, in extents of their keypoints."""
 WITHOUT_HIPS = 1.4
 """Side of the square in extents of the keypoints, where the detector sees nobody."""
+SAME_PERSON = 0.3
+"""Overlap (intersection over union) of the boxes of landmarks and keypoints below which the network looked at a
+neighbour."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class PoseTensors:
         landmarks: (33, 5) x, y, z px, logits of visibility and of presence.
         presence: probability that there is a person.
         heat: (64, 64, 39) logits. segmentation: (256, 256) logits of the person.
-        detail, context, summary: (64, 64, 48), (8, 8, 144), (2, 2, 288) inner maps.
+        detail, middle, coarse, context, summary: (64, 64, 48), (32, 32, 48), (16, 16, 88), (8, 8, 144), (2, 2, 288)
+            inner maps.
     """
 
     square: Square
@@ -45,6 +50,8 @@ class PoseTensors:
     heat: Float[ndarray, "64 64 39"]
     segmentation: Float[ndarray, "256 256"]
     detail: Float[ndarray, "64 64 48"]
+    middle: Float[ndarray, "32 32 48"]
+    coarse: Float[ndarray, "16 16 88"]
     context: Float[ndarray, "8 8 144"]
     summary: Float[ndarray, "2 2 288"]
 
@@ -75,9 +82,44 @@ def person_square(rgb: UInt8[ndarray, "h w 3"], points: Float[ndarray, "n 2"]) -
                 best, nearest = Square((float(centre[0]), float(centre[1])), square.size, square.angle), away
         if best is not None:
             return best
+    return upright_square(points)
+
+
+def upright_square(points: Float[ndarray, "n 2"]) -> Square:
+    """Return the upright square around keypoints, px."""
     low, high = points.min(0), points.max(0)
     centre = (low + high) / 2 + 0.5
-    return Square((float(centre[0]), float(centre[1])), max(WITHOUT_HIPS * extent, 16.0), 0.0)
+    return Square((float(centre[0]), float(centre[1])), max(WITHOUT_HIPS * float((high - low).max()), 16.0), 0.0)
+
+
+def look_at_person(
+    rgb: UInt8[ndarray, "h w 3"], points: Float[ndarray, "n 2"]
+) -> tuple[Square, UInt8[ndarray, "256 256 3"], PoseTensors]:
+    """Return the square of a person, its pixels and what the network says of them.
+
+    Where the detector's square shows a neighbour, the upright one around the keypoints is taken if it does not.
+
+    Args:
+        rgb: the picture. points: px of at least two keypoints of the person.
+    """
+    best = None
+    for square in (person_square(rgb, points), upright_square(points)):
+        part = square_pixels(rgb, square)
+        tensors = pose_tensors(part, square)
+        agreement = _overlap(from_square(tensors.landmarks[:, :2].astype(np.float64), square), points)
+        if best is None or agreement > best[0] + SAME_PERSON:
+            best = agreement, (square, part, tensors)
+        if agreement >= SAME_PERSON:
+            break
+    assert best is not None
+    return best[1]
+
+
+def _overlap(a: Float[ndarray, "n 2"], b: Float[ndarray, "m 2"]) -> float:
+    """Return the intersection over union of two sets' boxes."""
+    low, high = np.maximum(a.min(0), b.min(0)), np.minimum(a.max(0), b.max(0))
+    shared = float(np.prod(np.maximum(high - low, 0)))
+    return shared / max(float(np.prod(np.ptp(a, axis=0)) + np.prod(np.ptp(b, axis=0))) - shared, 1e-9)
 
 
 def square_pixels(rgb: UInt8[ndarray, "h w 3"], square: Square) -> UInt8[ndarray, "256 256 3"]:
@@ -92,13 +134,13 @@ def pose_tensors(part: UInt8[ndarray, "256 256 3"], square: Square, mirrored: bo
         part: from ``square_pixels``. square: where it lies. mirrored: mirror it first.
     """
     pixels = part[:, ::-1] if mirrored else part
-    run = network(LANDMARKS, (DETAIL, CONTEXT, SUMMARY))
-    rows, presence, segmentation, heat, _, detail, context, summary = run(
+    run = network(LANDMARKS, (DETAIL, MIDDLE, COARSE, CONTEXT, SUMMARY))
+    rows, presence, segmentation, heat, _, detail, middle, coarse, context, summary = run(
         (pixels.astype(np.float32) * np.float32(1 / 255))[None]
     )
     return PoseTensors(
         square, mirrored, rows.reshape(-1, 5)[:33], float(presence[0, 0]), heat[0], segmentation[0, :, :, 0],
-        detail[0], context[0], summary[0],
+        detail[0], middle[0], coarse[0], context[0], summary[0],
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError
 from a3dgen.core.files import write_whole
 from a3dgen.detectors.blazepose import SIDE, Square
-from a3dgen.detectors.pose_features import PoseTensors, from_square, person_square, pose_tensors, square_pixels
+from a3dgen.detectors.pose_features import PoseTensors, from_square, look_at_person, pose_tensors
 from a3dgen.geometry.regions import LIMBS, REGIONS
 from a3dgen.io import npz
 from a3dgen.learning.head import Head, arrays, softmax
@@ -29,7 +29,7 @@ from a3dgen.learning.limb_features import ARM, CHAINS, LEG, limb_features, torso
 
 PRESENT, ABSENT, UNSURE = "present", "absent", "unsure"
 KINDS = (ARM, LEG)
-FORMAT = 1
+FORMAT = 2
 NUMBERS = ("temperature", "threshold", "end_sd")
 LEVEL_TEMPERATURE = 0.25
 """Of the scores of levels, which are shares: what is likeliest does not depend on it."""
@@ -92,9 +92,9 @@ def limb_presence(
     Raises:
         MissingDependency: without the pose network; see ``detectors.networks``.
     """
-    square = person_square(rgb, points)
-    part = square_pixels(rgb, square)
-    return from_tensors(square, {m: pose_tensors(part, square, m) for m in (False, True)}, model or packaged_model())
+    square, part, tensors = look_at_person(rgb, points)
+    looks = {False: tensors, True: pose_tensors(part, square, mirrored=True)}
+    return from_tensors(square, looks, model or packaged_model())
 
 
 def from_tensors(square: Square, looks: dict[bool, PoseTensors], model: AbsenceModel) -> LimbPresence:

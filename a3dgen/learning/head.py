@@ -48,15 +48,21 @@ class Training:
 
     Attributes:
         ridge: added to the diagonal of the standardised features' mean products.
-        absent: what a limb that is absent counts, others being 1: there are many more of these.
+        absent: what a limb that is absent counts, present ones being 1: there are many more of these.
+        unsure: what a limb of which nothing can be said counts.
+        worn: what an absent limb with a prosthesis counts as an absent one, of one without: it looks like a limb.
+        real: what limbs of the people in photographs count, of those of drawn people.
     """
 
     ridge: float = 3.0
     absent: float = 5.0
+    unsure: float = 1.0
+    worn: float = 0.2
+    real: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.ridge <= 0 or self.absent <= 0:
-            raise ConfigError("training.ridge and training.absent must be above 0")
+        if min(self.ridge, self.absent, self.unsure, self.real) <= 0 or self.worn < 0:
+            raise ConfigError("training: ridge, absent, unsure and real must be above 0, worn not below")
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,9 @@ def train_head(features: Float[ndarray, "n f"], targets: Targets, how: Training)
     x = _standard(features, mean, scale)
     gone = targets.said == 1
     placed = gone & np.isfinite(targets.end).all(1)
+    counts = np.array([1.0, how.absent, how.unsure])[targets.said] * np.where(gone & targets.worn, how.worn, 1.0)
     jobs = (
-        (np.eye(3)[targets.said], targets.weight * np.where(gone, how.absent, 1.0)),
+        (np.eye(3)[targets.said], targets.weight * counts),
         (np.eye(3)[targets.level], targets.weight * gone),
         (targets.worn[:, None].astype(float), targets.weight * gone),
         (np.where(placed[:, None], targets.end, 0.0), targets.weight * placed),
@@ -104,6 +111,11 @@ def _ridge(
         return np.zeros((x.shape[1], y.shape[1]), np.float32), np.zeros(y.shape[1], np.float32)
     x, y, w = x[used], y[used], weight[used, None].astype(np.float32)
     middle = (w * y).sum(0) / w.sum()
+    if len(used) < x.shape[1]:  # the same weights from the rows' products, which are fewer
+        products = x @ x.T
+        products[np.diag_indices(len(products))] += np.float32(ridge * w.sum()) / w[:, 0]
+        found = x.T @ np.linalg.solve(products, (y - middle).astype(np.float32))
+        return found.astype(np.float32), middle.astype(np.float32)
     products = (x * w).T @ x
     products[np.diag_indices(len(products))] += np.float32(ridge * w.sum())
     found = np.linalg.solve(products, (x * w).T @ (y - middle).astype(np.float32))

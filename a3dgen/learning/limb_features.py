@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.special import expit
 
 from a3dgen.detectors.blazepose import SIDE
 from a3dgen.detectors.pose_features import PoseTensors
@@ -22,8 +23,8 @@ PARTS = {ARM: (13, 15, 17, 19, 21), LEG: (25, 27, 29, 31)}
 """Landmarks of a left limb whose heat maps count."""
 ALONG = ((0, 0.0), (0, 0.25), (0, 0.5), (0, 0.75), (1, 0.0), (1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 1.0))
 """Where the limb is sampled: piece of its chain, share of that piece."""
-ACROSS = (4, 6, 8)
-"""Which of these are sampled on the opposite limb."""
+ACROSS = (-0.3, -0.15, 0.0, 0.15, 0.3)
+"""Where the network's segmentation is read across the limb, in extents of the torso."""
 TORSO = (11, 12, 23, 24)
 
 
@@ -35,21 +36,18 @@ def limb_features(tensors: PoseTensors, kind: str) -> Float[ndarray, "f"]:
     """
     marks = tensors.landmarks
     own, other = (path(marks, kind, side) for side in (0, 1))
-    points = np.concatenate([own, other[list(ACROSS)]])
-    detail = _sample(tensors.detail, points)
-    inside = np.clip(_sample(tensors.segmentation[..., None], points), -20, 20) / 10
-    context = _sample(tensors.context, own[[4, 8, 9]])
-    return np.concatenate([
-        detail.ravel(), inside.ravel(), context.ravel(), tensors.summary.mean((0, 1)), _geometry(marks),
-        _heat(tensors, kind),
-    ]).astype(np.float32)  # fmt: skip
+    parts = [_sample(field, own) for field in (tensors.detail, tensors.middle, tensors.coarse)]
+    parts += [_sample(tensors.detail, other), _sample(tensors.context, own[[4, 8, 9]]), tensors.summary.mean((0, 1))]
+    parts += [_profile(tensors, points) for points in (own, other)]
+    parts += [_geometry(marks), _lengths(marks), _heat(tensors, kind)]
+    return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
 
 
 @cache
 def width(kind: str) -> int:
     """Return the length of the vector."""
-    points = len(ALONG) + len(ACROSS)
-    return points * 48 + points + 3 * 144 + 288 + 33 * 5 + 4 * len(PARTS[kind])
+    points = len(ALONG)
+    return points * (2 * 48 + 88 + 48 + 2 * len(ACROSS)) + 3 * 144 + 288 + 33 * 5 + 2 * 40 + 4 * len(PARTS[kind])
 
 
 def path(marks: Float[ndarray, "33 5"], kind: str, side: int) -> Float[ndarray, "n 2"]:
@@ -68,6 +66,32 @@ def _geometry(marks: Float[ndarray, "33 5"]) -> Float[ndarray, "k"]:
     centre, size = torso(marks)
     places = np.column_stack([(marks[:, :2] - centre) / size, marks[:, 2:3] / size])
     return np.concatenate([np.clip(places, -5, 5).ravel(), np.clip(marks[:, 3:5], -8, 8).ravel() / 4])
+
+
+def _lengths(marks: Float[ndarray, "33 5"]) -> Float[ndarray, "k"]:
+    """Return what is not linear in the landmarks: lengths of segments, how they compare left to right, how far the two
+    sides are apart (a missing limb's landmarks often lie on the other limb), and how sure each landmark is."""
+    size, out = torso(marks)[1], []
+    for chain in CHAINS.values():
+        here, there = (marks[[k + side for k in chain]].astype(np.float64) for side in (0, 1))
+        flat = [np.maximum(np.linalg.norm(np.diff(m[:, :2], axis=0), axis=1), 2) for m in (here, there)]
+        deep = [np.maximum(np.linalg.norm(np.diff(m[:, :3], axis=0), axis=1), 2) for m in (here, there)]
+        apart = np.linalg.norm(here[:, :2] - there[:, :2], axis=1) / size
+        out += [np.log(flat[0] / size), np.log(flat[1] / size), np.log(flat[0] / flat[1]), np.log(deep[0] / deep[1])]
+        out += [np.minimum(apart, 2), np.exp(-((apart / 0.15) ** 2))]
+        out += [expit(m[:, column]) for column in (3, 4) for m in (here, there)]
+        out.append(np.clip(here[:, 3] - there[:, 3], -8, 8) / 4)
+    return np.concatenate(out)
+
+
+def _profile(tensors: PoseTensors, points: Float[ndarray, "n 2"]) -> Float[ndarray, "k"]:
+    """Return the segmentation across a limb at each of its points: a limb that is there is a ridge."""
+    along = np.gradient(points, axis=0)
+    normal = np.stack([-along[:, 1], along[:, 0]], 1)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-6
+    offsets = np.array(ACROSS) * torso(tensors.landmarks)[1]
+    places = (points[:, None] + offsets[None, :, None] * normal[:, None]).reshape(-1, 2)
+    return np.clip(_sample(tensors.segmentation[..., None], places), -20, 20).ravel() / 10
 
 
 def _heat(tensors: PoseTensors, kind: str) -> Float[ndarray, "k"]:

@@ -7,10 +7,9 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from a3dgen.learning.absence import KINDS
-from a3dgen.learning.head import softmax
-from a3dgen.recovery.examples import ABSENT, ERASED, PHOTO, TWIN, UNKNOWN
+from a3dgen.recovery.examples import ABSENT, ERASED, PHOTO, PRESENT, TWIN, UNKNOWN, UNSURE
 from a3dgen.recovery.limb_table import AS_IS, BORDER, COVERED, KIND, LimbTable
-from a3dgen.recovery.training import Answers, auc, called_absent, end_error
+from a3dgen.recovery.training import FALSE_ALARMS, Answers, auc, called_absent, end_error
 
 LIMB_NAMES = ("right arm", "left arm", "left leg", "right leg")
 
@@ -18,17 +17,23 @@ LIMB_NAMES = ("right arm", "left arm", "left leg", "right leg")
 def figures(table: LimbTable, answers: Answers) -> dict[str, object]:
     """Return counts and measures as plain JSON; every answer comes from heads that never saw the row's scene.
 
-    ``auc`` and ``recall`` are over limbs that are absent or not (present, or not to be told); ``false_alarms`` is the
-    share of the latter called absent, by a threshold set on other scenes.
+    ``auc``, ``recall_at_5`` (at 5 % false alarms within the group) and ``false_alarms`` are over limbs of which the
+    picture shows whether they are there; ``recall`` and ``false_alarms`` are by the model's rule with thresholds set on
+    other scenes; ``unsure_called`` is the share of limbs of which nothing can be told that are called absent. Limbs
+    with a worn prosthesis have a group of their own.
     """
     called, score = called_absent(table, answers), _score(answers)
     known = (table.said != UNKNOWN) & (table.version == AS_IS)
-    drawn, photo = known & ~table.real_scene, table.real & known & (table.kind == PHOTO)
+    bare = known & ~((table.said == ABSENT) & table.worn.astype(bool))
+    drawn, photo = bare & ~table.real_scene, table.real & known & (table.kind == PHOTO)
     spoiled = np.isin(table.version, (BORDER, COVERED)) & (table.kind == PHOTO) & (table.said != UNKNOWN)
     groups = {
-        "all": known,
+        "all": bare,
         "synthetic people in synthetic scenes": drawn,
-        "real scenes, drawn people": known & table.real_scene & ~table.real,
+        "real scenes, drawn people": bare & table.real_scene & ~table.real,
+        "a prosthesis worn, or limbs present": known
+        & (table.worn.astype(bool) | (table.said == PRESENT))
+        & ~table.real,
         "real people, untouched photos": photo,
         "real people, a limb erased": known & table.real & (table.kind == ERASED),
         "real people, erased and filled again (twins)": known & table.real & (table.kind == TWIN),
@@ -41,7 +46,7 @@ def figures(table: LimbTable, answers: Answers) -> dict[str, object]:
     }
     told["groups"] = {name: _group(table, rows, called, score) for name, rows in groups.items() if rows.any()}
     told["limbs"] = {name: _group(table, known & (table.limb == i), called, score) for i, name in enumerate(LIMB_NAMES)}
-    found = known & called & (table.said == ABSENT)
+    found = bare & called & (table.said == ABSENT)
     error = end_error(table, answers)[found]
     told["level_of_those_found"] = _share(answers.level[found] == table.level[found])
     told["end_median"], told["end_mean"] = _number(np.nanmedian(error)), _number(np.nanmean(error))
@@ -52,7 +57,8 @@ def figures(table: LimbTable, answers: Answers) -> dict[str, object]:
 
 
 def _score(answers: Answers) -> ndarray:
-    return np.asarray(softmax(answers.logits)[:, 1])
+    """Return how much likelier absent is than present, for limbs that are one of the two."""
+    return np.asarray(answers.logits[:, 1] - answers.logits[:, 0])
 
 
 def _of(table: LimbTable, kind: str) -> Bool[ndarray, "n"]:
@@ -60,12 +66,31 @@ def _of(table: LimbTable, kind: str) -> Bool[ndarray, "n"]:
 
 
 def _group(table: LimbTable, rows: ndarray, called: ndarray, score: ndarray) -> dict[str, object]:
-    gone = table.said[rows] == ABSENT
-    said = called[rows]
+    told = rows & (table.said != UNSURE)
+    gone, said, hidden = table.said[told] == ABSENT, called[told], rows & (table.said == UNSURE)
+    both = _group_scores(score[told], table.limb[told], gone)
     return {
-        "people": len(set(table.person[rows])), "absent": int(gone.sum()), "others": int((~gone).sum()),
-        "auc": _number(auc(score[rows], gone)), "recall": _share(said[gone]), "false_alarms": _share(said[~gone]),
+        "people": len(set(table.person[rows])), "absent": int(gone.sum()), "present": int((~gone).sum()),
+        "unsure": int(hidden.sum()), "auc": _number(auc(both, gone)), "recall_at_5": _recall_at(both, gone),
+        "recall": _share(said[gone]), "false_alarms": _share(said[~gone]), "unsure_called": _share(called[hidden]),
+        "called_of_all_not_absent": _share(called[rows & (table.said != ABSENT)]),
     }  # fmt: skip
+
+
+def _group_scores(score: ndarray, limb: ndarray, gone: Bool[ndarray, "n"]) -> ndarray:
+    """Return scores of arms and legs on one scale: each less its kind's score at 5 % false alarms."""
+    out = score.copy()
+    for kind in KINDS:
+        own = np.isin(limb, [i for i, k in enumerate(KIND) if k == kind])
+        if (own & ~gone).any():
+            out[own] -= np.quantile(score[own & ~gone], 1 - FALSE_ALARMS)
+    return out
+
+
+def _recall_at(score: ndarray, gone: Bool[ndarray, "n"]) -> float | None:
+    if gone.all() or not gone.any():
+        return None
+    return _share(score[gone] > np.quantile(score[~gone], 1 - FALSE_ALARMS))
 
 
 def _classes(table: LimbTable, answers: Answers, called: ndarray, rows: ndarray) -> dict[str, float | None]:

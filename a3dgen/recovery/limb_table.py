@@ -15,7 +15,7 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.files import write_whole
 from a3dgen.core.rng import generator_for
 from a3dgen.detectors.blazepose import SIDE, Square
-from a3dgen.detectors.pose_features import person_square, pose_tensors, square_pixels, to_square
+from a3dgen.detectors.pose_features import look_at_person, pose_tensors, square_pixels, to_square
 from a3dgen.geometry.regions import LIMBS, REGIONS
 from a3dgen.geometry.skeleton import ROW_JOINT
 from a3dgen.io import npz
@@ -29,7 +29,7 @@ KIND = tuple(REGIONS[limb[0]].limb for limb in LIMBS)
 MIRRORED = tuple(REGIONS[limb[0]].side == "right" for limb in LIMBS)
 """By limb in the order of ``LIMBS``: arm or leg; whether it is looked at in the mirrored picture."""
 AS_IS, SPOILED, BORDER, COVERED = 0, 1, 2, 3
-"""Versions of a picture: as it is; spoiled; cut by the border; a limb hidden behind something."""
+"""Versions of a picture: as it is; and spoiled: only that; cut by the border; a limb hidden behind something."""
 TEXTS = ("person", "scene", "kind", "source")
 
 
@@ -72,14 +72,17 @@ class LimbTable:
         """Return which rows the features of ``arm`` or ``leg`` belong to."""
         return np.flatnonzero(np.isin(self.limb, [i for i, k in enumerate(KIND) if k == kind]))
 
-    def targets(self, rows: ndarray) -> Targets:
-        """Return what a head is to say of some rows; weights are 0 where nothing is known."""
+    def targets(self, rows: ndarray, real: float = 1.0) -> Targets:
+        """Return what a head is to say of some rows; weights are 0 where nothing is known.
+
+        Args:
+            rows: which. real: weight of the people of photographs, others having 1.
+        """
         known = self.said[rows] != UNKNOWN
         said = np.where(known, self.said[rows], PRESENT).astype(np.int64)
         end = (self.end[rows] - self.root[rows]).astype(np.float64) / self.torso[rows, None]
-        return Targets(
-            said, self.level[rows].astype(np.int64), self.worn[rows].astype(bool), end, known.astype(np.float64)
-        )
+        worn, weight = self.worn[rows].astype(bool), known * np.where(self.real[rows], real, 1.0)
+        return Targets(said, self.level[rows].astype(np.int64), worn, end, weight)
 
 
 def joined(tables: list[LimbTable]) -> LimbTable:
@@ -97,7 +100,7 @@ def make_table(examples: list[Example], source: str, seed: int, versions: tuple[
     rows: dict[str, list] = {k: [] for k in LimbTable.__dataclass_fields__}
     for example in examples:
         rgb = read_rgb(example.image)
-        square = person_square(rgb, example.seen)
+        square = look_at_person(rgb, example.seen)[0]
         for version in versions:
             rng = generator_for(seed, f"version {version}", f"{source}/{example.kind}/{example.image}/{example.person}")
             for limb, row in enumerate(_look(rgb, square, example, version, rng)):

@@ -13,11 +13,13 @@ from scipy.stats import rankdata
 from a3dgen.core.rng import generator_for
 from a3dgen.learning.absence import KINDS, AbsenceModel
 from a3dgen.learning.head import Head, Targets, Training, softmax, train_head
-from a3dgen.recovery.examples import ABSENT, UNKNOWN
-from a3dgen.recovery.limb_table import AS_IS, LimbTable
+from a3dgen.recovery.examples import ABSENT, PHOTO, PRESENT, UNKNOWN
+from a3dgen.recovery.limb_table import AS_IS, BORDER, COVERED, LimbTable
 
 FALSE_ALARMS = 0.05
-"""Share of limbs that are not absent and may be called so."""
+"""Share of limbs that are not absent and may be called so, of each group of ``held_groups``."""
+LEAST_LIMBS = 20
+"""Smaller groups hold nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def cross_validate(table: LimbTable, how: Training, seed: int, folds: int) -> An
     answers = Answers(np.zeros((n, 3)), np.zeros(n, int), np.zeros((n, 2)), np.zeros(n), fold)
     for kind in KINDS:
         rows = table.rows_of(kind)
-        features, targets = getattr(table, kind), table.targets(rows)
+        features, targets = getattr(table, kind), table.targets(rows, how.real)
         for f in range(folds):
             out = np.flatnonzero(fold[rows] == f)
             if not len(out):
@@ -84,10 +86,10 @@ def fit_model(table: LimbTable, how: Training, seed: int, folds: int) -> Fitted:
     heads, temperature, threshold, end_sd = {}, {}, {}, {}
     for kind in KINDS:
         rows = table.rows_of(kind)
-        heads[kind] = _train(getattr(table, kind), table.targets(rows), np.ones(len(rows), bool), how)
+        heads[kind] = _train(getattr(table, kind), table.targets(rows, how.real), np.ones(len(rows), bool), how)
         known = rows[(table.said[rows] != UNKNOWN) & (table.version[rows] == AS_IS)]
         temperature[kind] = _temperature(answers.logits[known], table.said[known])
-        threshold[kind] = threshold_of(answers.logits[known], table.said[known], temperature[kind])
+        threshold[kind] = _held(table, rows, answers, temperature[kind])
         off = answers.end - table.targets(np.arange(len(table))).end
         end_sd[kind] = float(np.nan_to_num(np.nanmedian(np.abs(off[rows])), nan=0.3) / 0.6745)
     return Fitted(AbsenceModel(heads, temperature, threshold, end_sd), answers)
@@ -108,9 +110,27 @@ def _temperature(logits: Float[ndarray, "n 3"], said: ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.02), np.log(2)), method="bounded").x))
 
 
-def threshold_of(logits: Float[ndarray, "n 3"], said: ndarray, temperature: float) -> float:
-    """Return the probability of absence above which ``FALSE_ALARMS`` of the other limbs lie."""
-    return float(np.quantile(softmax(logits / temperature)[said != ABSENT, 1], 1 - FALSE_ALARMS))
+def threshold_of(chance: Float[ndarray, "n"], groups: list[Bool[ndarray, "n"]]) -> float:
+    """Return the probability of absence that at most ``FALSE_ALARMS`` of the limbs of every group exceed.
+
+    Args:
+        chance: of absence. groups: limbs that are not absent; those of fewer than ``LEAST_LIMBS`` do not count.
+    """
+    tops = [float(np.quantile(chance[g], 1 - FALSE_ALARMS)) for g in groups if g.sum() >= LEAST_LIMBS]
+    return max(tops, default=0.5)
+
+
+def held_groups(table: LimbTable, rows: ndarray) -> list[Bool[ndarray, "n"]]:
+    """Return the limbs among which false alarms are held down, for some rows: limbs that are seen to be there; all of
+    real intact people; all of intact people who are cut by the border or of whom a limb is covered."""
+    other, photo = ~np.isin(table.said[rows], (ABSENT, UNKNOWN)), table.kind[rows] == PHOTO
+    as_is = table.version[rows] == AS_IS
+    spoiled = np.isin(table.version[rows], (BORDER, COVERED))
+    return [as_is & (table.said[rows] == PRESENT), as_is & photo & table.real[rows] & other, spoiled & photo & other]
+
+
+def _held(table: LimbTable, rows: ndarray, answers: Answers, temperature: float) -> float:
+    return threshold_of(softmax(answers.logits[rows] / temperature)[:, 1], held_groups(table, rows))
 
 
 def auc(score: Float[ndarray, "n"], positive: Bool[ndarray, "n"]) -> float:
@@ -131,7 +151,7 @@ def called_absent(table: LimbTable, answers: Answers) -> Bool[ndarray, "n"]:
             others = rows[usable & (answers.fold[rows] != f)]
             own = rows[answers.fold[rows] == f]
             warmth = _temperature(answers.logits[others], table.said[others])
-            least = threshold_of(answers.logits[others], table.said[others], warmth)
+            least = _held(table, rows[answers.fold[rows] != f], answers, warmth)
             out[own] = softmax(answers.logits[own] / warmth)[:, 1] >= least
     return out
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import Person, faces
-from a3dgen.detectors.faces import believed, blur, head_circles, of_others
+from a3dgen.detectors.faces import believed, blur, head_circles, of_others, own_limbs
 from a3dgen.geometry.skeleton import ROW
 
 NONE = np.zeros((0, 3))
@@ -83,6 +85,28 @@ def test_blurring_goes_on_at_the_border():
     out = blur(rgb, np.array([[0.0, 0, 20], [59, 49, 8], [-40, 10, 5]]))
     assert out[:10, :10].std() < 0.4 * rgb[:10, :10].std()
     np.testing.assert_array_equal(out[25:35, 25:35], rgb[25:35, 25:35])
+
+
+def test_the_persons_own_limbs_are_never_blurred():
+    own = standing(100)
+    own.keypoints[ROW["extra_left_elbow"]] = (150, 90, 0.9)
+    limbs = own_limbs(own, 220, 300)
+    assert limbs[72, 135]
+    assert not limbs[30, 100]
+    rgb = np.random.default_rng(0).integers(0, 255, (220, 300, 3), np.uint8)
+    out = blur(rgb, np.array([[140.0, 75, 30]]), limbs)
+    assert (out[limbs] == rgb[limbs]).all()
+    assert (out[60:70, 150:160] != rgb[60:70, 150:160]).any()
+
+
+def test_what_is_not_seen_again_on_a_close_crop_is_no_face(monkeypatch):
+    rgb = np.zeros((200, 300, 3), np.uint8)
+    centred = SimpleNamespace(box=np.array([0.3, 0.3, 0.7, 0.7]))
+    monkeypatch.setattr(faces, "find_faces", lambda part, kind, least: [centred])
+    assert faces.face_again(rgb, np.array([100.0, 90, 15]))
+    aside = SimpleNamespace(box=np.array([0.0, 0.0, 0.2, 0.2]))
+    monkeypatch.setattr(faces, "find_faces", lambda part, kind, least: [aside])
+    assert not faces.face_again(rgb, np.array([100.0, 90, 15]))
 
 
 def test_without_mediapipe_the_option_is_named(monkeypatch):

@@ -17,7 +17,7 @@ from a3dgen.detectors.pose_features import (
     to_square,
 )
 from a3dgen.io.images import read_rgb
-from a3dgen.learning.absence import KINDS, AbsenceModel, from_tensors, packaged_model, read_model, write_model
+from a3dgen.learning.absence import FORMAT, KINDS, AbsenceModel, from_tensors, packaged_model, read_model, write_model
 from a3dgen.learning.augment import cut_off, hidden, jittered, spoiled
 from a3dgen.learning.head import Head, Targets, Training, train_head
 from a3dgen.learning.limb_features import ARM, LEG, limb_features, width
@@ -47,7 +47,8 @@ def _made_up(rng):
     marks = np.concatenate([rng.uniform(40, 200, (33, 3)), rng.normal(0, 2, (33, 2))], 1)
     return PoseTensors(
         SQUARE, False, marks, 1.0, rng.normal(size=(64, 64, 39)), rng.normal(size=(256, 256)),
-        rng.normal(size=(64, 64, 48)), rng.normal(size=(8, 8, 144)), rng.normal(size=(2, 2, 288)),
+        rng.normal(size=(64, 64, 48)), rng.normal(size=(32, 32, 48)), rng.normal(size=(16, 16, 88)),
+        rng.normal(size=(8, 8, 144)), rng.normal(size=(2, 2, 288)),
     )  # fmt: skip
 
 
@@ -107,10 +108,10 @@ def test_a_model_comes_back_from_its_file_and_damage_is_told(tmp_path):
     other.write_bytes(b"PK no zip")
     with pytest.raises(DataError, match=r"x\.npz"):
         read_model(other)
-    np.savez(other, format=np.array(1), arm_mean=np.zeros(3))
+    np.savez(other, format=np.array(FORMAT), arm_mean=np.zeros(3))
     with pytest.raises(DataError, match="not a model"):
         read_model(other)
-    np.savez(other, format=np.array(1), arm_mean=np.array([{}], object))
+    np.savez(other, format=np.array(FORMAT), arm_mean=np.array([{}], object))
     with pytest.raises(DataError, match="arm_mean"):  # pickles are not opened
         read_model(other)
 

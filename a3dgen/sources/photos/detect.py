@@ -105,7 +105,7 @@ class _Maker:
             shared = self._write(rgb, stem, suffix)
         if not self._config.blur_bystanders:
             return [shared] * len(people)
-        from a3dgen.detectors.faces import blur, of_others, possible_faces
+        from a3dgen.detectors.faces import blur, of_others, own_limbs, possible_faces
 
         faces = possible_faces(rgb, people)
         pictures = []
@@ -114,7 +114,9 @@ class _Maker:
             if not len(circles):
                 pictures.append(shared)
                 continue
-            pictures.append(self._write(blur(rgb, circles), f"{stem}_{i + 1}_faces", suffix))
+            pictures.append(
+                self._write(blur(rgb, circles, own_limbs(own, *rgb.shape[:2])), f"{stem}_{i + 1}_faces", suffix)
+            )
         return pictures
 
     def _proposed(self, rgb: UInt8[ndarray, "h w 3"], person: Person) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from a3dgen.sources.photos.propose import Proposal, model_digest
 if TYPE_CHECKING:
     from a3dgen.sources.photos.config import Config
 
-VERSION = 9
+VERSION = 10
 """Of what is kept on disk: detections of another version are made anew."""
 MADE = "made.files"
 """In the work folder: the list of what was put there."""
