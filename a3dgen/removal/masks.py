@@ -41,6 +41,8 @@ FOOT_SEEN = 0.15
 RIVAL, CLAIMED, SEEN, DOUBT = 0.25, 0.3, 0.4, 0.1
 """A pixel is another's if they claim so much of it, and more than the person; the person's if they claim so much and
 nobody claims more by the last; and surely seen to be the person's."""
+FINGERS = 0.5
+"""Where the person's hands may be, somebody else must claim so much."""
 COPIED = 0.02
 """What borders on other people, within this share of the height, is not copied."""
 
@@ -190,6 +192,7 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     core = scene.body | limb_capsules(scene.keypoints, labelled, height, shape)
     reach = hands(scene.keypoints, labelled, height, shape)
     theirs = (scene.rival > RIVAL) & (scene.rival > scene.mine + DOUBT)
+    theirs &= ~(reach & (scene.rival < FINGERS))  # neither outlines nor segmenters show all of a hand
     outline = ((scene.mine > CLAIMED) | core) & ~theirs
     source = scene.source
     if config.refine and outline.any():

@@ -16,7 +16,7 @@ from a3dgen.removal.photo import RemovalScene
 
 RIM, LEAST_RIM = 0.01, 4.5
 """Masks are drawn this share of the height wrong, at least so many px."""
-CLEARLY, WHOLLY = 0.5, 0.15
+CLEARLY, WHOLLY = 0.9, 0.45
 """A pixel that both may own is the other's if it is this much nearer to their colours; the latter at the border."""
 EDGE = 1.5
 """Lens and compression mix the colours of what touches over this many px."""

@@ -65,6 +65,16 @@ def left_over_masks(scene: RemovalScene, figures: list[Figure], index: int) -> l
     return rest
 
 
+def unread(everybody: list[Figure], figures: list[Figure]) -> list[Figure]:
+    """Return those of everybody labelled who are none of the figures: too few keypoints to be fitted, say."""
+
+    def same(a: Figure, b: Figure) -> bool:
+        both = (a.keypoints[:, 2] > 0) & (b.keypoints[:, 2] > 0)
+        return bool(both.any()) and float(np.abs(a.keypoints[both, :2] - b.keypoints[both, :2]).max()) < 1.0
+
+    return [a for a in everybody if not any(same(a, b) for b in figures)]
+
+
 def _holds(mask: Bool[ndarray, "h w"], figure: Figure) -> float:
     """Return the share of a figure's keypoints in the picture that a mask holds."""
     h, w = mask.shape

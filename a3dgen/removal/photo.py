@@ -23,6 +23,9 @@ from a3dgen.io.partial_pictures import read_photo
 from a3dgen.removal.label_map import Figure, LabelMap
 from a3dgen.removal.mask_ops import limb_capsules
 
+LEAST_LABELS = 4
+"""Somebody with fewer keypoints has no outline that could be told from them."""
+
 
 @dataclass(frozen=True)
 class RemovalScene:
@@ -107,6 +110,26 @@ def figure_of(person: dict[str, Any], body: dict[str, Any] | None, context: Cont
         rough = rough | limb_capsules(points, labelled, tall, (height, width))
     keypoints = np.column_stack([points, np.where(labelled, np.maximum(person["keypoints"][:, 2], 0.01), 0)])
     return Figure(mask if mask.any() else None, rough, keypoints, state, tall)
+
+
+def labelled_only(person: dict[str, Any]) -> list[Figure]:
+    """Return everybody labelled on a person's photo by their keypoints alone, whether or not they were read.
+
+    Args:
+        person: row of Persons; ``company`` holds the keypoints.
+    """
+    width, height = (int(v) for v in person["image_size"])
+    out = []
+    for points in np.asarray(person.get("company", np.zeros((0, 44, 4))), np.float64):
+        used = points[:, 2] > 0
+        if used.sum() < LEAST_LABELS:
+            continue
+        at = undistort_points(np.ascontiguousarray(points[:, :2]), person["K"], person["dist"])
+        tall = float(max(np.ptp(at[used], axis=0).max() / 0.9, 16.0))  # joints span nine tenths of a person
+        rough = limb_capsules(at, used, tall, (height, width))
+        keypoints = np.column_stack([at, points[:, 2]])
+        out.append(Figure(None, rough, keypoints, points[:, 3].astype(np.uint8), tall))
+    return out
 
 
 def with_labels(scene: RemovalScene, found: LabelMap, index: int) -> RemovalScene:

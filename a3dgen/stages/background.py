@@ -25,8 +25,8 @@ from a3dgen.removal.config import Config
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import box_of, label_map
 from a3dgen.removal.masks import Removal, plan_removal
-from a3dgen.removal.people import left_over_masks, unnamed, usable_segmenter
-from a3dgen.removal.photo import RemovalScene, figure_of, load_scene, with_labels
+from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
+from a3dgen.removal.photo import RemovalScene, figure_of, labelled_only, load_scene, with_labels
 from a3dgen.removal.segment import segmenter_name
 from a3dgen.removal.studio import EmptyStudio, frames_digest, from_studio, pick_frames, studio
 from a3dgen.segmenters import Asked
@@ -152,6 +152,7 @@ def _with_people(
         return scene  # nothing to solve together
     figures = [figure_of(person, body, context) for person, body in rows]
     index = next(i for i, (person, _) in enumerate(rows) if person["key"] == own[0]["key"])
+    figures += unread(labelled_only(own[0]), figures)
     figures += [unnamed(mask, scene) for mask in left_over_masks(scene, figures, index)]
     found = label_map(scene.rgb, figures, segmenter, not scene.alone, name)
     return with_labels(scene, found, index)
