@@ -2,7 +2,8 @@
 
 Understood key names (all arrays have one row a person): ``imgname``; ``pose`` or ``pose_cam`` (N, 72) with the root
 first (SPIN, EFT, BEDLAM-CLIFF), or ``global_orient`` with ``body_pose`` (HMR2.0 / 4D-Humans, TokenHMR), each as
-axis-angle or as matrices; ``shape`` or ``betas``; ``center`` (px) to tell people of one image apart. A root that was
+axis-angle or as matrices; ``shape`` or ``betas``; ``center`` or HMR2.0's ``box_center`` (px) to tell people of one
+image apart. A root that was
 predicted in the camera of a crop is turned to the full image: that is so unless the file has ``trans_cam``,
 ``pose_cam``, ``cam_t_full`` or ``pred_cam_t_full``.
 """
@@ -23,7 +24,7 @@ from a3dgen.io.damage import DAMAGED_NPZ
 from a3dgen.io.npz import member_names, read
 
 FULL_CAMERA = ("trans_cam", "pose_cam", "cam_t_full", "pred_cam_t_full")
-READ = ("imgname", "pose", "global_orient", "body_pose", "shape", "betas", "center", *FULL_CAMERA)
+READ = ("imgname", "pose", "global_orient", "body_pose", "shape", "betas", "center", "box_center", *FULL_CAMERA)
 """What is looked at; such files often hold much else, pickled objects too."""
 MAX_OFFSET = 0.25
 """A prediction belongs to a person if its centre lies within this share of the person's size."""
@@ -106,7 +107,8 @@ def _predictions(path: str | Path, data: dict[str, ndarray]) -> Predictions:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     betas = next((data[k] for k in ("shape", "betas") if k in data), np.zeros((len(pose), 10)))
-    center = np.asarray(data.get("center", np.full((len(pose), 2), np.nan)), np.float64).reshape(len(pose), 2)
+    center = next((data[k] for k in ("center", "box_center") if k in data), np.full((len(pose), 2), np.nan))
+    center = np.asarray(center, np.float64).reshape(len(pose), 2)
     rows: dict[str, list[int]] = {}
     for i, name in enumerate(data["imgname"]):
         text = name.decode() if isinstance(name, bytes) else str(name)

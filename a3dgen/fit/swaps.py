@@ -60,7 +60,10 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | Non
     for name, rows in SWAPS.items():
         other_cost = fitter.fit(swapped(seen, rows), quick=True).best.cost
         if cost - other_cost > SWAP_GAIN:
-            raise Rejected(f"left and right {name} look swapped: cost {cost:.0f} as labelled, {other_cost:.0f} if not")
+            raise Rejected(
+                f"left and right {name} look swapped, or the pose is too rare to tell: cost {cost:.0f} as labelled, "
+                f"{other_cost:.0f} exchanged"
+            )
 
 
 def swapped(seen: Observation, rows: ndarray) -> Observation:

@@ -30,10 +30,11 @@ from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.fit.swaps import face_seen, refuse_swapped
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.stages.fit_ground import Grounds
+from a3dgen.stages.fit_legs import refuse_unseen_legs
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import NONE, Fits, track_fits
 
-VERSION = 8
+VERSION = 9
 
 
 def user_files(config: Config) -> list[Path]:
@@ -240,7 +241,9 @@ def fit_row(
         labels, fit = fit_upright_or_inverted(fitter, labels, start)
         seen = replace(seen, inverted=labels.inverted)
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
-    return {**row_of(config, fitter, persons, i, seen, fit), **_ground_columns(grounds.ground(i))}
+    row = row_of(config, fitter, persons, i, seen, fit)
+    refuse_unseen_legs(persons, i, fitter, fit.best)
+    return {**row, **_ground_columns(grounds.ground(i))}
 
 
 def _ground_columns(ground: Ground | None) -> dict[str, Any]:

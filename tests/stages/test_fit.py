@@ -19,7 +19,8 @@ from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, project_distorted
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
-from a3dgen.geometry.skeleton import ROW, ROW_FLIP
+from a3dgen.geometry.skeleton import ANATOMICAL, ROW, ROW_FLIP
+from a3dgen.io import rle
 from a3dgen.stages import fit
 from a3dgen.stages.ingest import with_company
 
@@ -177,7 +178,23 @@ def test_torch_engine_agrees(people):
     np.testing.assert_allclose(batched.record.pose, compiled.record.pose, atol=0.02)
 
 
-@pytest.mark.parametrize("form", ["axis-angle", "matrices"])
+def test_legs_that_nobody_labelled_need_something_that_hides_them(people):
+    row = people[0].row(3)
+    legs = [r for r in LABELLED if ANATOMICAL[r].split("_")[-1] in ("knee", "ankle")]
+    row["state"], row["keypoints"] = row["state"].copy(), row["keypoints"].copy()
+    knees = row["keypoints"][legs, 1].min()
+    row["state"][legs], row["keypoints"][legs] = UNLABELLED, 0
+    row["bbox"] = [*row["bbox"][:3], (knees + row["keypoints"][LABELLED, 1].max()) / 2 - 10]
+    table = np.zeros((600, 800), bool)
+    table[int(row["bbox"][3]) :] = True
+    front = rle.list_to_json([rle.encode(table)])
+    cases = [row, row | {"key": "table", "objects": front}, row | {"key": "cut", "image_size": (800, row["bbox"][3])}]
+    outcome = run(Persons.from_rows(cases)).outcome
+    assert outcome.status.tolist() == ["rejected", "ok", "ok"]
+    assert "no mask says what hides them" in outcome.reason[0]
+
+
+@pytest.mark.parametrize("form", ["axis-angle", "matrices", "HMR2"])
 def test_start_from_a_file_of_predictions(people, tmp_path, form):
     persons = people[0].take([1])
     found = run(persons).record
@@ -185,6 +202,16 @@ def test_start_from_a_file_of_predictions(people, tmp_path, form):
     names = {"imgname": np.array(["a/x.jpg"]), "center": middle[None], "trans_cam": np.zeros((1, 3))}
     if form == "axis-angle":
         np.savez(tmp_path / "p.npz", pose_cam=pose.reshape(1, 72), shape=np.zeros((1, 10)), **names)
+    elif form == "HMR2":  # as docs/your_data.md says: matrices, roots in the camera of each person's crop
+        ray = np.append((middle - K[:2, 2]) / K[0, 0], 1.0)
+        axis = np.cross([0.0, 0, 1], ray)
+        turn = rotvec_to_matrix(axis / np.linalg.norm(axis) * np.arctan2(np.linalg.norm(axis), ray[2]))
+        matrices = rotvec_to_matrix(pose)[None]
+        matrices[:, 0] = turn.T @ matrices[:, 0]
+        np.savez(tmp_path / "p.npz", imgname=np.array(["a/x.jpg"]), box_center=middle[None],
+                 global_orient=matrices[:, :1], body_pose=matrices[:, 1:], betas=np.zeros((1, 10)))  # fmt: skip
+        read = load_predictions(tmp_path / "p.npz")
+        np.testing.assert_allclose(read.root_in_image(0, K, persons.bbox[0])[0], pose[0], atol=1e-6)
     else:
         matrices = rotvec_to_matrix(pose)[None]
         np.savez(tmp_path / "p.npz", global_orient=matrices[:, :1], body_pose=matrices[:, 1:], **names)
