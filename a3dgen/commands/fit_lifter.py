@@ -27,7 +27,10 @@ def run(args: argparse.Namespace) -> int:
     out = user_path(args.out)
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise ConfigError(f"--out {out}: wanted a .npz in a folder that exists")
-    how = Training(steps=args.steps, width=args.width, amputees=args.amputees, seed=args.seed)
+    how = Training(
+        steps=args.steps, width=args.width, amputees=args.amputees, seed=args.seed, rotations=args.rotations,
+        body_layer=args.body_layer == "on",
+    )  # fmt: skip
     state = out.with_suffix(".state.npz")
     if state.exists() and not args.quiet:
         print(f"goes on from {state}", file=sys.stderr)

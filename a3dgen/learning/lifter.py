@@ -1,8 +1,9 @@
 """The lifter: 27 frames of 2D keypoints to the joint rotations of the middle one, a small network run in NumPy.
 
 Three frames at a time are joined, layer by layer, until one is left (dilated temporal convolutions as in Pavllo et
-al., CVPR 2019, without their overlaps); its rotations are six numbers each (Zhou et al., CVPR 2019), with the spread
-of each joint's angle and the betas beside. Layers are linear, ReLU and normalisation over channels.
+al., CVPR 2019, without their overlaps); its rotations are six numbers each (Zhou et al., CVPR 2019) or three (rotation
+vectors; the length of the head tells), with the spread of each joint's angle and the betas beside. Layers are linear,
+ReLU and normalisation over channels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.user_paths import user_path
 from a3dgen.fit.lifted import Lifted
 from a3dgen.geometry.regions import absent_rows
-from a3dgen.geometry.rotations import matrix_to_rotvec
+from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import NUM_JOINTS
 from a3dgen.io.damage import DAMAGED_NPZ
 from a3dgen.io.npz import read
@@ -31,12 +32,18 @@ BATCH = 64
 NORM_FLOOR = 1e-5
 BLOCKS = 2
 """Residual blocks on the one frame that is left."""
-ROTATION, SPREAD = 6 * NUM_JOINTS, NUM_JOINTS
+NUMBERS = {"6d": 6, "axis-angle": 3}
+"""How a joint's rotation is written, and the numbers that takes."""
+SPREAD = NUM_JOINTS
 LEAST_SIGMA, MOST_SIGMA = 0.02, 2.0
 
 
-def layer_shapes(width: int, betas: int) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of the weights: the one description of the network, shared with its training."""
+def layer_shapes(width: int, betas: int, numbers: int = 6) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the weights: the one description of the network, shared with its training.
+
+    Args:
+        numbers: of a joint's rotation (``NUMBERS``).
+    """
     out: dict[str, tuple[int, ...]] = {"stem_w": (3 * CHANNELS, width), "stem_b": (width,)}
     for n in range(2):
         out |= {f"join{n}_w": (3 * width, width), f"join{n}_b": (width,),
@@ -44,7 +51,13 @@ def layer_shapes(width: int, betas: int) -> dict[str, tuple[int, ...]]:
     for n in range(BLOCKS):
         out |= {f"block{n}_w": (width, 2 * width), f"block{n}_b": (2 * width,),
                 f"block{n}_out_w": (2 * width, width), f"block{n}_out_b": (width,)}  # fmt: skip
-    return out | {"head_w": (width, ROTATION + SPREAD + betas), "head_b": (ROTATION + SPREAD + betas,)}
+    said = numbers * NUM_JOINTS + SPREAD + betas
+    return out | {"head_w": (width, said), "head_b": (said,)}
+
+
+def numbers_of(head: int) -> int:
+    """Return how many numbers a rotation has in a network that says ``head`` numbers: fewer than 24 are betas."""
+    return head // NUM_JOINTS - 1
 
 
 @dataclass(frozen=True)
@@ -102,10 +115,12 @@ class Lifter:
         full = np.zeros((BATCH, WINDOW, CHANNELS), np.float32)
         full[: len(places)] = inputs
         out = forward(self.weights, full)[: len(places)].astype(np.float64)
-        turned = six_to_matrix(out[:, :ROTATION].reshape(-1, NUM_JOINTS, 6))
+        numbers = numbers_of(out.shape[1])
+        rotation, spread, betas = np.split(out, [numbers * NUM_JOINTS, numbers * NUM_JOINTS + SPREAD], axis=1)
+        rotation = rotation.reshape(-1, NUM_JOINTS, numbers)
+        turned = six_to_matrix(rotation) if numbers == NUMBERS["6d"] else rotvec_to_matrix(rotation)
         turned[:, 0] = np.swapaxes(turn, 1, 2) @ turned[:, 0]
-        sigma = np.clip(np.exp(out[:, ROTATION : ROTATION + SPREAD]), LEAST_SIGMA, MOST_SIGMA)
-        return matrix_to_rotvec(turned), sigma, out[:, ROTATION + SPREAD :]
+        return matrix_to_rotvec(turned), np.clip(np.exp(spread), LEAST_SIGMA, MOST_SIGMA), betas
 
 
 @lru_cache(maxsize=2)
@@ -115,8 +130,11 @@ def _load(path: Path) -> Lifter:
     except DAMAGED_NPZ as error:
         raise DataError(f"{path}: no lifter can be read ({error}); make one with 'a3dgen fit-lifter'") from error
     width = len(weights.get("stem_b", ()))
-    betas = len(weights.get("head_b", ())) - ROTATION - SPREAD
-    wanted = layer_shapes(width, betas)
+    head = len(weights.get("head_b", ()))
+    numbers = numbers_of(head)
+    if numbers not in NUMBERS.values():
+        raise DataError(f"{path}: no lifter of this version, it says {head} numbers; make one with 'a3dgen fit-lifter'")
+    wanted = layer_shapes(width, head - (numbers + 1) * NUM_JOINTS, numbers)
     for name, shape in wanted.items():
         if name not in weights or weights[name].shape != shape:
             raise DataError(
@@ -126,7 +144,7 @@ def _load(path: Path) -> Lifter:
 
 
 def forward(weights: dict[str, ndarray], x: Float[ndarray, "b w c"]) -> Float[ndarray, "b o"]:
-    """Run the network: (B, 27, CHANNELS) f4 to (B, 6 x 24 + 24 + betas)."""
+    """Run the network: (B, 27, CHANNELS) f4 to (B, 24 x (numbers of a rotation + 1) + betas)."""
     w = weights
     h = np.maximum(_linear(_joined(x), w, "stem"), 0)
     for n in range(2):

@@ -17,7 +17,7 @@ from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
 from a3dgen.io.npz import read
-from a3dgen.learning.lifter import BLOCKS, NORM_FLOOR, ROTATION, SPREAD, Lifter, layer_shapes
+from a3dgen.learning.lifter import BLOCKS, NORM_FLOOR, NUMBERS, SPREAD, Lifter, layer_shapes, numbers_of
 from a3dgen.learning.lifter_data import Clips, Poses, Windows, make_clips, make_windows
 
 
@@ -32,6 +32,8 @@ class Training:
         chunks: of 250 clips in memory. refresh: steps after which the oldest chunk is replaced by new motion.
         amputees: share of windows of people who lack a limb. seed: of everything.
         average: share of the running mean of weights that a step keeps; that mean is what is saved.
+        rotations: how they are written, "6d" or "axis-angle". body_layer: the loss counts the joints that rotations and
+            betas make, too.
     """
 
     steps: int = 2200
@@ -47,11 +49,15 @@ class Training:
     amputees: float = 0.3
     seed: int = 0
     average: float = 0.998
+    rotations: str = "6d"
+    body_layer: bool = True
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "width", "chunks", "refresh"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: at least 1, found {getattr(self, name)}")
+        if self.rotations not in NUMBERS:
+            raise ConfigError(f"rotations: one of {', '.join(NUMBERS)}, found {self.rotations}")
         if not 0 <= self.amputees <= 1:
             raise ConfigError(f"amputees: a share from 0 to 1, found {self.amputees}")
 
@@ -125,12 +131,12 @@ class _Network:
             raise MissingDependency("torch", "a3dgen fit-lifter", "pip install 'a3dgen[torch]'") from error
         self.torch, self.how = torch, how
         torch.set_num_threads(1)
-        self.betas = min(10, body.num_betas)
+        self.betas, self.numbers = min(10, body.num_betas), NUMBERS[how.rotations]
         tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
         self.rest = tensor(body.joints_template), tensor(body.joint_dirs[..., : self.betas])
         rng = generator_for(how.seed, "lifter weights")
         self.weights = {name: tensor(_first(rng, name, shape)).requires_grad_() for name, shape in
-                        layer_shapes(how.width, self.betas).items()}  # fmt: skip
+                        layer_shapes(how.width, self.betas, self.numbers).items()}  # fmt: skip
         self.average = {name: w.detach().clone() for name, w in self.weights.items()}
         self.optimiser = torch.optim.AdamW(list(self.weights.values()), how.rate, weight_decay=how.decay, eps=1e-7)
 
@@ -153,18 +159,24 @@ class _Network:
         return joints, angle
 
     def loss(self, seen: Windows) -> tuple[Any, float, float]:
-        """4 x joints (m) + angle (rad) + 0.1 x likelihood of the angle's spread + 0.01 x betas squared."""
+        """4 x joints (m; with the body layer) + angle (rad) + 0.1 x likelihood of the angle's spread + 0.01 x betas
+        squared."""
         torch = self.torch
         out = self.forward(torch.from_numpy(seen.inputs))
         true, betas = torch.from_numpy(seen.rotations), torch.from_numpy(seen.betas)
-        turned = self.six_to_matrix(out[:, :ROTATION].reshape(-1, NUM_JOINTS, 6))
-        spread = out[:, ROTATION : ROTATION + SPREAD].clamp(-6, 1)
-        guess = out[:, ROTATION + SPREAD :]
+        rotation = self.numbers * NUM_JOINTS
+        turned = self.matrices(out[:, :rotation].reshape(-1, NUM_JOINTS, self.numbers))
+        spread, guess = out[:, rotation : rotation + SPREAD].clamp(-6, 1), out[:, rotation + SPREAD :]
         chord = (turned - true).flatten(-2).norm(dim=-1) / 8**0.5
         angle = 2 * torch.asin(chord.clamp(max=0.9999))
         gap = (self.joints(turned, guess) - self.joints(true, betas)).norm(dim=-1)
         likelihood = 0.5 * (angle.detach() * torch.exp(-spread)) ** 2 + spread
-        loss = 4 * gap.mean() + angle.mean() + 0.1 * likelihood.mean() + 0.01 * (guess - betas).pow(2).mean()
+        loss = (
+            4 * self.how.body_layer * gap.mean()
+            + angle.mean()
+            + 0.1 * likelihood.mean()
+            + 0.01 * (guess - betas).pow(2).mean()
+        )
         return loss, float(gap.detach().mean()), float(angle.detach().mean())
 
     def forward(self, x: Any) -> Any:
@@ -187,6 +199,19 @@ class _Network:
         for n in range(BLOCKS):
             h = h + linear(torch.relu(linear(normed(h), f"block{n}")), f"block{n}_out")
         return linear(normed(h), "head")
+
+    def matrices(self, numbers: Any) -> Any:
+        """Return rotation matrices of six numbers each as ``lifter.six_to_matrix``, or of rotation vectors."""
+        return self.six_to_matrix(numbers) if self.numbers == NUMBERS["6d"] else self.vector_to_matrix(numbers)
+
+    def vector_to_matrix(self, vector: Any) -> Any:
+        """Rodrigues' formula."""
+        torch = self.torch
+        angle = (vector.pow(2).sum(-1, True) + 1e-12).sqrt()[..., None]
+        x, y, z = (vector / angle[..., 0]).unbind(-1)
+        none = torch.zeros_like(x)
+        skew = torch.stack([none, -z, y, z, none, -x, -y, x, none], -1).unflatten(-1, (3, 3))
+        return torch.eye(3) + angle.sin() * skew + (1 - angle.cos()) * (skew @ skew)
 
     def six_to_matrix(self, six: Any) -> Any:
         """As ``lifter.six_to_matrix``, in torch."""
@@ -249,8 +274,9 @@ class _Network:
 def _first(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> ndarray:
     """Return first weights: normal with variance 2 / inputs (He et al., ICCV 2015), small where a sum is added to."""
     if name == "head_b":
-        bias = np.zeros(shape)
-        bias[:ROTATION] = np.tile([1.0, 0, 0, 0, 1, 0], NUM_JOINTS)
+        bias, six = np.zeros(shape), NUMBERS["6d"]
+        if numbers_of(shape[0]) == six:
+            bias[: six * NUM_JOINTS] = np.tile([1.0, 0, 0, 0, 1, 0], NUM_JOINTS)
         return bias
     if name.endswith("_b"):
         return np.zeros(shape)

@@ -159,6 +159,28 @@ def test_command_trains_and_the_file_is_read(tmp_path, monkeypatch, capsys):
     assert not out.with_suffix(".state.npz").exists()
 
 
+@pytest.mark.parametrize("rotations", ["6d", "axis-angle"])
+def test_variants_say_in_numpy_what_they_learnt_in_torch(body, monkeypatch, tmp_path, clip, rotations):
+    from a3dgen.learning.lifter_train import Training, _Network
+
+    monkeypatch.setattr(lifter_data, "CHUNK", 4)
+    rng = np.random.default_rng(0)
+    seen = lifter_data.make_windows([lifter_data.make_clips(body, own_poses, 0, 0)], rng, 8, 0.3)
+    layer, none = (_Network(body, Training(width=8, rotations=rotations, body_layer=on)) for on in (True, False))
+    (with_joints, joints, angle), (without, same, _) = layer.loss(seen), none.loss(seen)
+    assert joints == same > 0.01
+    assert float(with_joints.detach()) == pytest.approx(float(without.detach()) + 4 * joints, rel=1e-5)
+    Lifter(layer.mean()).save(tmp_path / "v.npz")
+    lifter = Lifter.load(tmp_path / "v.npz")
+    numbers = {"6d": 6, "axis-angle": 3}[rotations]
+    out = layer.torch.from_numpy(forward(lifter.weights, seen.inputs))[:, : 24 * numbers].reshape(-1, 24, numbers)
+    turned = layer.matrices(out).numpy()
+    chord = np.linalg.norm((turned - seen.rotations).reshape(8, 24, 9), axis=2) / 8**0.5
+    assert 2 * np.arcsin(chord).mean() == pytest.approx(angle, rel=0.02)
+    pixels, conf, K = seen_in(clip, 2)
+    assert np.isfinite(lifter(pixels, conf, K).pose).all()
+
+
 def test_a_file_that_is_no_lifter_is_named(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         Lifter.load(tmp_path / "none.npz")
