@@ -195,3 +195,17 @@ def test_levels_file_is_the_published_one():
     assert (
         json.dumps(clinical_levels()["regions"]["6"]["iso8549_4"]) == '["ankle disarticulation (Syme)", "transtibial"]'
     )
+
+
+def test_longer_residuals_are_tried_only_when_asked():
+    def only_long(region, residual):
+        return "" if residual > 0.6 else "too short"
+
+    config = PlanConfig(regions="left_knee", multi_limb=0.0, disarticulation=0.0)
+    low, high = residual_range(config, region("left_knee"))
+    assert low < 0.6 < high
+    drawn = [a.residual.get(7) for a in draws(config, 40, only_long)]
+    either = [a.residual.get(7) for a in draws(config, 40, only_long, longer=True)]
+    assert None in drawn
+    assert all(v is not None and 0.6 < v <= high for v in either)
+    assert all(a == b for a, b in zip(drawn, either, strict=True) if a is not None)

@@ -212,7 +212,11 @@ class Amputation:
 
 
 def draw_amputation(
-    rng: Generator, config: PlanConfig, why_not: Callable[[int, float], str], taken: Collection[int] = ()
+    rng: Generator,
+    config: PlanConfig,
+    why_not: Callable[[int, float], str],
+    taken: Collection[int] = (),
+    longer: bool = False,
 ) -> Amputation:
     """Draw the regions of one sample, at most one a limb, among those that can be removed.
 
@@ -221,6 +225,7 @@ def draw_amputation(
         config: what is allowed.
         why_not: says of (region, residual) why it cannot be removed, or "".
         taken: regions that are absent already; nothing more is removed from their limbs.
+        longer: where no shorter residual is possible either, try longer ones.
 
     Regions come in a weighted random order; the first that is possible is taken, and further ones with probability
     ``multi_limb`` each. Where the drawn residual is not possible, the longest shorter one in range that is possible
@@ -240,7 +245,7 @@ def draw_amputation(
             break
         if _limb(choice.region.index) in busy:
             continue
-        value, reason = _possible(config, choice, drawn[i], why_not)
+        value, reason = _possible(config, choice, drawn[i], why_not, longer)
         if value is None:
             skipped.append(f"{choice.region.name}: {reason}")
             continue
@@ -254,7 +259,7 @@ def _limb(region: int) -> int:
 
 
 def _possible(
-    config: PlanConfig, choice: Choice, drawn: float, why_not: Callable[[int, float], str]
+    config: PlanConfig, choice: Choice, drawn: float, why_not: Callable[[int, float], str], longer: bool
 ) -> tuple[float | None, str]:
     reason = why_not(choice.region.index, drawn)
     if not reason:
@@ -264,6 +269,9 @@ def _possible(
     low, high = residual_range(config, choice.region)
     for value in np.linspace(min(drawn, high), low, SHORTER_STEPS + 1):
         if value < drawn and not why_not(choice.region.index, float(value)):
+            return float(value), ""
+    for value in np.linspace(max(drawn, low), high, SHORTER_STEPS + 1)[1:] if longer else ():
+        if value > drawn and not why_not(choice.region.index, float(value)):
             return float(value), ""
     return None, reason
 

@@ -223,7 +223,7 @@ class _Planner:
     ) -> tuple[str, Amputation]:
         """Return mode and amputation of one variant: erased where it is its turn and the photo admits it."""
         if eraser.turn(variant, self.config.geometry):
-            erased = self._draw(key, present, lambda r, x: why_not(r, x) or eraser.why_not(r, x), variant)
+            erased = self._draw(key, present, lambda r, x: why_not(r, x) or eraser.why_not(r, x), variant, longer=True)
             if erased.residual and not eraser.refuses(erased.residual):
                 return ERASE, erased
             if eraser.only:
@@ -246,9 +246,9 @@ class _Planner:
         facts = {"erased": regions, "erased_residual": residual, "otherwise": self.config.erasing.otherwise}
         return {**row, "mode": ERASE, **facts}
 
-    def _draw(self, key: str, present: ndarray, why_not: WhyNot, variant: int) -> Amputation:
+    def _draw(self, key: str, present: ndarray, why_not: WhyNot, variant: int, longer: bool = False) -> Amputation:
         rng = generator_for(self.context.seed, "amputation", f"{key}#{variant}")
-        return draw_amputation(rng, self.config, why_not, np.flatnonzero(present).tolist())
+        return draw_amputation(rng, self.config, why_not, np.flatnonzero(present).tolist(), longer)
 
     def _question(self, person: dict[str, Any], fit: dict[str, Any]) -> WhyNot:
         """Return the question of rule 1 (docs/labels.md) for the fitted body as it stands in the photo."""
