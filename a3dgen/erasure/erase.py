@@ -135,7 +135,7 @@ def survey(
             admission.refuse("no outline at the cut")
             break
         end = end_pixel(subject, limb)
-        gear = sort_bars(subject, limb.pixels, end)
+        gear = sort_bars(subject, limb.pixels, end, limb.region.limb == "leg")
         border = sides(subject, limb)
         check_frame(subject, limb, frame, gear, bars, admission)
         if strict and not admission:

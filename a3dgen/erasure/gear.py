@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.erasure.subject import Subject
+from a3dgen.lighting.srgb import to_linear
 from a3dgen.removal.mask_ops import dilate
 
 # Shares of the person's height, set on the sample frames; Lab units of colour.
@@ -18,6 +19,9 @@ STANDS_OUT = 18.0
 """A bar differs at least this much from both its sides, which are alike."""
 GOES_ON = 12.0
 """A bar that passes in front of the limb differs this much from it."""
+SHADE, EVEN = (0.1, 0.85), 1.8
+"""Shade leaves this share of the linear light, in all channels alike within this factor; least in red, for it is lit by
+the sky."""
 HELD_WITHIN = 0.1
 """A bar that meets the limb this near to its end is held by it."""
 
@@ -31,17 +35,21 @@ class Gear:
     passes: bool
 
 
-def find_bars(subject: Subject) -> list[Float[ndarray, "4"]]:
-    """Return straight thin bars outside the person (x0, y0, x1, y1), px; found once a person."""
+def find_bars(subject: Subject, shaded: bool = True) -> list[Float[ndarray, "4"]]:
+    """Return straight thin bars outside the person (x0, y0, x1, y1), px; found once a person.
+
+    Args:
+        shaded: with those that may be the shadow of a leg: of their surroundings' hue, and darker.
+    """
     if "bars" not in subject.notes:
         subject.notes["bars"] = _detect(subject)
-    return subject.notes["bars"]
+    return [line for line, shade in subject.notes["bars"] if shaded or not shade]
 
 
-def _detect(subject: Subject) -> list[Float[ndarray, "4"]]:
+def _detect(subject: Subject) -> list[tuple[Float[ndarray, "4"], bool]]:
     grey = cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2GRAY)
     found = cv2.createLineSegmentDetector().detect(grey)[0]
-    out: list[Float[ndarray, "4"]] = []
+    out: list[tuple[Float[ndarray, "4"], bool]] = []
     if found is None:
         return out
     lab = cv2.GaussianBlur(cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2LAB), (0, 0), 0.6).astype(np.float32)
@@ -53,14 +61,27 @@ def _detect(subject: Subject) -> list[Float[ndarray, "4"]]:
         x, y = int(np.clip((line[0] + line[2]) / 2, 0, w - 1)), int(np.clip((line[1] + line[3]) / 2, 0, h - 1))
         if np.hypot(*(line[2:] - line[:2])) < SHORTEST * subject.height or not near[y, x]:
             continue
-        strength, inside = _bar_strength(lab, body, line, subject.height)
+        strength, inside, colours = _bar_strength(lab, body, line, subject.height)
         if inside < 0.4 and strength > STANDS_OUT:
-            out.append(line)
+            out.append((line, _is_shade(*colours)))
     return out
 
 
-def _bar_strength(lab: ndarray, body: ndarray, line: Float[ndarray, "4"], height: float) -> tuple[float, float]:
-    """Return how much a strip along a line differs from both its sides, and its share on the person."""
+def _is_shade(bar: Float[ndarray, "3"], side: Float[ndarray, "3"]) -> bool:
+    """Return whether a bar's colour (Lab, 8-bit scale) may be its surroundings' in the shade: all channels of linear
+    light fall by about the same factor."""
+    pair = np.clip(np.rint(np.stack([bar, side])), 0, 255).astype(np.uint8)[None]
+    dark, lit = to_linear(cv2.cvtColor(pair, cv2.COLOR_LAB2RGB))[0] + 1e-3
+    ratio = dark / lit
+    even = ratio.max() < EVEN * ratio.min() and 0.93 * ratio[0] < ratio[1] and 0.93 * ratio[1] < ratio[2]
+    return bool(SHADE[0] < ratio.min() and ratio.max() < SHADE[1] and even)
+
+
+def _bar_strength(
+    lab: ndarray, body: ndarray, line: Float[ndarray, "4"], height: float
+) -> tuple[float, float, tuple[Float[ndarray, "3"], Float[ndarray, "3"]]]:
+    """Return how much a strip along a line differs from both its sides, its share on the person, and the colours of
+    strip and sides."""
     length = max(float(np.hypot(*(line[2:] - line[:2]))), 1e-3)
     ux, uy = (line[2:] - line[:2]) / length
     widest = max(2.5, WIDEST * height)
@@ -75,22 +96,25 @@ def _bar_strength(lab: ndarray, body: ndarray, line: Float[ndarray, "4"], height
         return profile[np.clip(np.rint((value - across[0]) / 0.5).astype(int), 0, len(across) - 1)]
 
     widths = np.arange(1.5, widest + 0.1, 1.0)
-    best = 0.0
+    best, colours = 0.0, (profile[0], profile[0])
     for sign in (1, -1):
         middle, low, high = (at(sign * v) for v in (widths / 2, np.full(len(widths), -1.5), widths + 1.5))
         sides = np.abs(low - high).sum(-1)
         out = np.minimum(np.abs(middle - low).sum(-1), np.abs(middle - high).sum(-1)) - 1.2 * sides
-        best = max(best, float(out.max()))
-    return best, inside
+        k = int(out.argmax())
+        if float(out[k]) > best:
+            best, colours = float(out[k]), (middle[k], (low[k] + high[k]) / 2)
+    return best, inside, colours
 
 
-def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, "2"]) -> Gear:
-    """Tell which bars leave with the limb, which stay, and whether one passes in front of it.
+def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, "2"], leg: bool = False) -> Gear:
+    """Tell which bars leave with the limb, which stay, and whether one passes in front of it. What may be shade is no
+    bar of a leg.
 
     Args:
         limb: its pixels. end: wrist or ankle in the window, px.
     """
-    bars, near = find_bars(subject), dilate(limb, 1.5)
+    bars, near = find_bars(subject, shaded=not leg), dilate(limb, 1.5)
     held, passes = [], False
     for line in bars:
         hit, way = _meets(line, near, max(8.0, 0.04 * subject.height))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from single_cut import BARS, single
@@ -14,12 +15,14 @@ from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.empty_cloth import cloth_length
 from a3dgen.erasure.erase import Erasure, amputated, erase, restored
+from a3dgen.erasure.gear import _is_shade
 from a3dgen.erasure.matting import sides, unmixed
 from a3dgen.erasure.picture import _part_labels
 from a3dgen.erasure.refit import LIMB_ROWS
 from a3dgen.erasure.score import WEIGHTS, Score, features
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.lighting.shadow import estimate_ground, estimate_up
+from a3dgen.lighting.srgb import to_linear, to_srgb
 from a3dgen.removal.mask_ops import dilate
 
 WIDE = Bars(gain=-10.0, spread=50.0, background=0.0, rim_gradient=100.0)
@@ -147,6 +150,20 @@ def test_a_border_seen_in_colour_is_unmixed_and_another_is_left_alone(subject) -
     assert np.array_equal(clean[~near], base[~near])
     alike = replace(mixed, linear=np.full_like(mixed.linear, 0.3))
     assert not unmixed(alike, limb, sides(alike, limb), base, pixels)[1].any()
+
+
+def test_a_legs_shadow_is_no_bar_and_gear_is() -> None:
+    ground = np.array([120, 118, 112], np.uint8)
+
+    def lab(linear: np.ndarray) -> np.ndarray:
+        pixel = np.clip(to_srgb(linear.reshape(1, 1, 3).astype(np.float32)), 0, 255).astype(np.uint8)
+        return cv2.cvtColor(pixel, cv2.COLOR_RGB2LAB)[0, 0].astype(float)
+
+    lit = to_linear(ground.reshape(1, 1, 3))[0, 0]
+    assert _is_shade(lab(lit * [0.24, 0.26, 0.32]), lab(lit))
+    assert not _is_shade(lab(lit * [1.5, 1.5, 1.5]), lab(lit))
+    assert not _is_shade(lab(lit * [0.6, 0.5, 0.1]), lab(lit))  # a yellow ski
+    assert not _is_shade(lab(lit * [0.03, 0.03, 0.03]), lab(lit))  # a black pole
 
 
 def test_the_rim_that_is_plainly_background_stays_the_photos(subject) -> None:
