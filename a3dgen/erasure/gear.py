@@ -22,6 +22,8 @@ GOES_ON = 12.0
 SHADE, EVEN = (0.1, 0.85), 1.8
 """Shade leaves this share of the linear light, in all channels alike within this factor; least in red, for it is lit by
 the sky."""
+BRIGHT = 0.6
+"""Before snow and white walls (linear light) dark gear looks like shade, too: there it is gear."""
 HELD_WITHIN = 0.1
 """A bar that meets the limb this near to its end is held by it."""
 
@@ -74,7 +76,7 @@ def _is_shade(bar: Float[ndarray, "3"], side: Float[ndarray, "3"]) -> bool:
     dark, lit = to_linear(cv2.cvtColor(pair, cv2.COLOR_LAB2RGB))[0] + 1e-3
     ratio = dark / lit
     even = ratio.max() < EVEN * ratio.min() and 0.93 * ratio[0] < ratio[1] and 0.93 * ratio[1] < ratio[2]
-    return bool(SHADE[0] < ratio.min() and ratio.max() < SHADE[1] and even)
+    return bool(SHADE[0] < ratio.min() and ratio.max() < SHADE[1] and even and lit.max() < BRIGHT)
 
 
 def _bar_strength(
@@ -114,9 +116,10 @@ def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, 
     Args:
         limb: its pixels. end: wrist or ankle in the window, px.
     """
-    bars, near = find_bars(subject, shaded=not leg), dilate(limb, 1.5)
+    bars, near = find_bars(subject), dilate(limb, 1.5)
+    things = find_bars(subject, shaded=False) if leg else bars
     held, passes = [], False
-    for line in bars:
+    for line in things:
         hit, way = _meets(line, near, max(8.0, 0.04 * subject.height))
         if hit is None:
             continue
@@ -124,7 +127,7 @@ def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, 
             held.append(line)
         else:
             passes = passes or _passes_in_front(subject, limb, hit, way)
-    held = _continued(held, bars, 0.03 * subject.height)
+    held = _continued(held, things, 0.03 * subject.height)
     leaves, stays = np.zeros(limb.shape, np.uint8), np.zeros(limb.shape, np.uint8)
     chosen = {id(line) for line in held}
     for line in bars:

@@ -164,6 +164,8 @@ def test_a_legs_shadow_is_no_bar_and_gear_is() -> None:
     assert not _is_shade(lab(lit * [1.5, 1.5, 1.5]), lab(lit))
     assert not _is_shade(lab(lit * [0.6, 0.5, 0.1]), lab(lit))  # a yellow ski
     assert not _is_shade(lab(lit * [0.03, 0.03, 0.03]), lab(lit))  # a black pole
+    snow = to_linear(np.full((1, 1, 3), 240, np.uint8))[0, 0]
+    assert not _is_shade(lab(snow * [0.24, 0.26, 0.32]), lab(snow))
 
 
 def test_the_rim_that_is_plainly_background_stays_the_photos(subject) -> None:
