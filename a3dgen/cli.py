@@ -131,6 +131,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     export.add_argument("to", metavar="OUT", help="file (coco) or folder to write to")
     export.add_argument("--force", action="store_true", help="also beside files that are not an export's")
     export.add_argument("--keys", nargs="+", metavar="KEY", help="mesh: only these samples (all)")
+    export.add_argument("--with-prosthesis", action="store_true", help="coco: people's masks cover worn prostheses")
     _add_build(
         add("demo", "write the demo's raw COCO, MPII and Human3.6M trees and nothing else", _help("demo", asked))
     )

@@ -109,7 +109,11 @@ def test_nobody_vanishes(built: Path) -> None:
     with_samples = {key.rsplit("/", 1)[0] for key in finished.tolist()}
     told = json.loads((built / "run.json").read_text())["people"]
     assert told["read"] == PEOPLE == told["ok"] + told["rejected"] + told["failed"]
-    assert told["ok"] == len(with_samples)
+    drawn = records(
+        built, "render", "Outcome"
+    )  # twins with aids are refused together: somebody may have no sample left
+    refused = {k.rsplit("/", 1)[0] for k in drawn.key[drawn.status != "ok"]} - with_samples
+    assert told["ok"] == len(with_samples) + len(refused)
 
 
 @dataclass(frozen=True)

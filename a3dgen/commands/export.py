@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from a3dgen.core.errors import ConfigError
 from a3dgen.core.registry import resolve
 from a3dgen.formats.exports import EXPORTS
 
@@ -17,7 +18,10 @@ def run(args: argparse.Namespace) -> int:
         build = Path(args.folder)
         paths = export(build, Path(args.to), body_of(build), args.keys, args.force)
     else:
-        paths = resolve("export", EXPORTS, args.format)(Path(args.folder), Path(args.to), force=args.force)
+        options = {"with_prosthesis": True} if args.with_prosthesis else {}
+        if options and args.format != "coco":
+            raise ConfigError(f"--with-prosthesis is an option of the format coco, not of {args.format}")
+        paths = resolve("export", EXPORTS, args.format)(Path(args.folder), Path(args.to), force=args.force, **options)
     for path in paths:
         print(path)
     return 0

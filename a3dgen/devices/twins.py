@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import devices_from_json, is_prosthesis
 
 LONELY = "its twin was refused, and without one the aid that it carries would tell whether a limb is lost"
@@ -16,11 +18,13 @@ class Pairs:
 
     Attributes:
         partners: key of a sample with an aid -> the keys of its twins; who has none by design is not in it.
-        refused: keys that were not drawn.
+        refused: keys that were not drawn. drawn: keys that were. why: of those that a twin's turn found out about.
     """
 
     partners: Mapping[str, tuple[str, ...]]
     refused: set[str] = field(default_factory=set)
+    drawn: set[str] = field(default_factory=set)
+    why: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, keys: Sequence[str], twins: Sequence[str], devices: Sequence[str]) -> Pairs:
@@ -39,6 +43,31 @@ class Pairs:
         last = {k: max([place[k], *(place[p] for p in self.partners.get(k, ()) if p in place)]) for k in keys}
         shared = {k for k, p in self.partners.items() if len(p) > 1}
         return sorted(keys, key=lambda k: (last[k] if k in shared else place[k], k in shared))
+
+    @contextmanager
+    def turn_of(self, key: str, draw: Callable[[str], object]) -> Iterator[None]:
+        """Draw one sample inside of this: it counts as refused if that raises.
+
+        Args:
+            draw: raises Rejected if a sample cannot be drawn, and writes nothing: asked about twins whose turn comes
+                later, so that nobody is finished whose twin will be refused.
+
+        Raises:
+            Rejected: if it carries an aid and all of its twins are refused, or will be.
+        """
+        self.refused.add(key)  # until it is drawn
+        for other in self.partners.get(key, ()):
+            if other not in self.drawn | self.refused:
+                try:
+                    draw(other)
+                except Rejected as error:
+                    self.refused.add(other)
+                    self.why[other] = str(error)
+        if self.lonely(key):
+            raise Rejected(self.why.get(key, LONELY))
+        yield
+        self.refused.discard(key)
+        self.drawn.add(key)
 
     def lonely(self, key: str) -> bool:
         """Whether a sample carries an aid and all of its twins were refused."""

@@ -27,7 +27,7 @@ from a3dgen.devices.attach import Devices
 from a3dgen.devices.device import is_worn
 from a3dgen.devices.record import device_columns, why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, device_ids, sockets_as_limbs
-from a3dgen.devices.twins import LONELY, Pairs
+from a3dgen.devices.twins import Pairs
 from a3dgen.erasure.config import ERASE, MODES, OVERLAY, REJECT, Bars, Erasing
 from a3dgen.erasure.picture import ErasedSample, draw_erased
 from a3dgen.erasure.subject import Subject, load_subject
@@ -138,14 +138,10 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     pairs = Pairs.of(keys, plans.twin.tolist(), plans.devices.tolist())
 
     def work(key: str) -> dict[str, Any]:
-        if pairs.lonely(key):
-            raise Rejected(LONELY)
-        pairs.refused.add(key)  # until it is drawn
-        row = drawn(key)
-        pairs.refused.discard(key)
-        return row
+        with pairs.turn_of(key, lambda other: drawn(other, write=False)):
+            return drawn(key)
 
-    def drawn(key: str) -> dict[str, Any]:
+    def drawn(key: str, write: bool = True) -> dict[str, Any]:
         plan = plans.row(plan_row[key])
         parent = str(plan["parent"])
         if any(parent not in index for _, index in rows):
@@ -163,7 +159,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
             remark = f"overlay instead of erasure: {found}"
         if plate["refused"]:
             raise Rejected(str(plate["refused"]))
-        row = render_sample(config, person, fitted, plan, scene, reach, brush)
+        row = render_sample(config, person, fitted, plan, scene, reach, brush, write)
         return {**row, "_remark": remark}
 
     return each(pairs.order(keys), work, Renders)
@@ -177,8 +173,9 @@ def render_sample(
     scene: Scene,
     reach: Reach,
     brush: Brush,
+    write: bool = True,
 ) -> dict[str, Any]:
-    """Draw, measure and write one sample; return its Renders row.
+    """Draw, measure and write one sample; return its Renders row. ``write=False`` asks whether it could be drawn.
 
     Raises:
         Rejected: the stump cannot be seen, or nobody could tell that the limb is gone.
@@ -194,7 +191,7 @@ def render_sample(
         _check_stumps(config, amputee, plan, scene, picture, seen, devices)
         if config.min_told > 0 and plan["removed"].any() and not any(is_worn(a.device) for a in devices.attached):
             _check_told(config, sample, brush.draw(fitted, intact(plan), scene), plan, scene)
-    files = _write(config, person, plan, picture, labels, brush.context)
+    files = _write(config, person, plan, picture, labels, brush.context) if write else {}
     return {"key": str(plan["key"]), **files, **seen, **_sizes(amputee)}
 
 

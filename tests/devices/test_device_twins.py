@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import Device, devices_to_json
-from a3dgen.devices.twins import Pairs
+from a3dgen.devices.twins import LONELY, Pairs
 
 CANE = devices_to_json([Device("cane", "left", colours=((1, 2, 3),), tip=(0.1, 0.2, 3.0), up=(0.0, -1.0, 0.0))])
 LEG = devices_to_json([Device("transtibial", "left", "left_foot")])
@@ -13,14 +14,27 @@ LEG = devices_to_json([Device("transtibial", "left", "left_foot")])
 
 def drawn(keys: list[str], twins: list[str], devices: list[str], refused: set[str]) -> set[str]:
     """Which samples come through if some cannot be drawn, as stage ``render`` asks."""
-    pairs = Pairs.of(keys, twins, devices)
-    out = set()
+    return set(outcome(keys, twins, devices, refused)[0])
+
+
+def outcome(
+    keys: list[str], twins: list[str], devices: list[str], refused: set[str]
+) -> tuple[list[str], dict[str, str]]:
+    """The samples that were drawn, in order, and why the others were not."""
+    pairs, out, why = Pairs.of(keys, twins, devices), [], {}
+
+    def draw(key: str) -> None:
+        if key in refused:
+            raise Rejected("nothing of it is seen")
+
     for key in pairs.order(keys):
-        if pairs.lonely(key) or key in refused:
-            pairs.refused.add(key)
-        else:
-            out.add(key)
-    return out
+        try:
+            with pairs.turn_of(key, draw):
+                draw(key)
+                out.append(key)
+        except Rejected as error:
+            why[key] = str(error)
+    return out, why
 
 
 def test_a_twin_with_an_aid_goes_with_its_amputee() -> None:
@@ -30,6 +44,15 @@ def test_a_twin_with_an_aid_goes_with_its_amputee() -> None:
     assert drawn(keys, twins, [json.dumps([*json.loads(LEG), *json.loads(CANE)]), CANE], {"amp"}) == set()
     assert drawn(keys, twins, [LEG, "[]"], {"amp"}) == {"full"}  # a prosthesis is the amputee's alone
     assert drawn(keys, twins, ["", ""], {"amp"}) == {"full"}
+
+
+def test_an_amputee_is_not_drawn_whose_twin_will_be_refused() -> None:
+    """The amputee comes first: whether the twin can be drawn is asked before anything is written."""
+    done, why = outcome(["amp", "full"], ["full", "amp"], [CANE, CANE], {"full"})
+    assert done == []
+    assert why == {"amp": LONELY, "full": "nothing of it is seen"}
+    assert drawn(["a1", "full", "a2"], ["full", "a1", "full"], [CANE] * 3, {"full"}) == set()
+    assert drawn(["amp", "full"], ["full", "amp"], [LEG, "[]"], {"full"}) == {"amp"}  # no aid: nothing is told
 
 
 def test_a_shared_twin_stays_while_one_amputee_does() -> None:

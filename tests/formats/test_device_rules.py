@@ -17,11 +17,13 @@ from PIL import Image
 from a3dgen.analysis.stats import stats
 from a3dgen.core.records import OCCLUDED, VISIBLE, Plans, Renders
 from a3dgen.data import A3DDataset, flip
-from a3dgen.devices.device import Device, devices_to_json
+from a3dgen.devices.device import AID_POINTS, Device, devices_to_json
 from a3dgen.formats.exports.coco import export
 from a3dgen.formats.schema import DEVICE_KEYS, annotation_path
 from a3dgen.formats.validation import validate
+from a3dgen.formats.validation.device_rules import _above_ground
 from a3dgen.geometry.camera import default_K, project
+from a3dgen.geometry.devices.wheelchair import WHEEL_M
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.stages import annotate
 
@@ -112,6 +114,8 @@ DAMAGE: dict[str, tuple[str, Callable[[np.ndarray], None], str]] = {
     "status beyond the list": ("prosthesis", put((0, 2), 9), "prosthesis"),
     "a worn prosthesis called intact": ("prosthesis", put((0, 2), 0), "prosthesis"),
     "none worn though one is listed": ("prosthesis", put((0, 2), 1), "prosthesis"),
+    "doffed in view though none is listed": ("prosthesis", lambda a: a.__setitem__(a == 1, 4), "prosthesis"),
+    "a worn prosthesis called doffed": ("devices", listed(lambda f: f[0].update(doffed=True)), "prosthesis"),
     "a prosthesis on a whole limb": ("prosthesis", put((0, 3), 2), "prosthesis"),
     "not JSON": ("devices", put(0, "{"), "devices"),
     "an unknown device": ("devices", listed(lambda f: f[0].update(type="jetpack")), "devices"),
@@ -173,6 +177,19 @@ def test_damage_to_a_mask_is_found(dataset: Path) -> None:
     assert "device mask" in found(dataset)
 
 
+def test_a_frame_off_the_ground_is_found() -> None:
+    for kind, height, names in (("walker", 0.0, ("left_tip", "right_tip")),
+                                ("wheelchair", WHEEL_M, ("left_hub", "right_hub"))):  # fmt: skip
+        turn = np.diag([1.0, -1.0, -1.0])  # up is against the camera's y
+        device = Device(kind, frame={"turn": turn.ravel().tolist(), "at": [0.1, 1.0, 4.0]})
+        points = np.zeros((8, 3))
+        for name, x in zip(names, (-0.3, 0.3), strict=True):
+            points[AID_POINTS.index(name)] = (x, 1.0 - height, 4.0)
+        assert _above_ground(device, points) < 1e-9
+        points[AID_POINTS.index(names[1]), 1] += 0.02
+        assert _above_ground(device, points) == pytest.approx(0.02)
+
+
 def test_a_worn_prosthesis_never_un_amputates(written: Path) -> None:
     data = np.load(written / annotation_path(COCO), allow_pickle=True)
     worn = (data["a3dgen_prosthesis"] == 2).any(1)
@@ -194,6 +211,14 @@ def test_coco_export_names_prostheses_and_devices(written: Path, tmp_path: Path)
     assert drawn.count("transfemoral") == 2
     assert len({a["id"] for a in content["annotations"]}) == len(content["annotations"])
     assert all(a["area"] == 100 for a in content["annotations"] if a["category_id"] != 1)
+    full = json.loads(export(written, tmp_path / "full.json", with_prosthesis=True)[0].read_text())["annotations"]
+    more = {p["prosthesis"]["left_leg"]: q["area"] - p["area"] for p, q in zip(people, full, strict=False)}
+    assert more == {"intact": 0, "worn:transfemoral": 100}  # the crutch stays out of the mask
+    for p in people:
+        seen = np.reshape(p["prosthetic_keypoints"], (24, 3))
+        limb = np.arange(24) // 6 == 2
+        assert (seen[~limb] == 0).all()
+        assert (seen[limb, 2] == (0 if p["prosthesis"]["left_leg"] == "intact" else 2)).all()
 
 
 def test_statistics_and_loader(written: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE
-from a3dgen.devices.device import STATUS_NAMES
+from a3dgen.devices.device import PROSTHESES, STATUS_NAMES
 from a3dgen.devices.device import TYPES as DEVICE_TYPES
 from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
 from a3dgen.geometry.camera import inside_image, project
@@ -39,13 +39,17 @@ _BONES = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5
           (12, 22), (13, 23), (14, 24))  # fmt: skip
 
 
-def export(folder: Path, out: Path, subsets: list[str] | None = None, force: bool = False) -> list[Path]:
+def export(
+    folder: Path, out: Path, subsets: list[str] | None = None, force: bool = False, with_prosthesis: bool = False
+) -> list[Path]:
     """Write ``out`` as one COCO JSON whose ``file_name`` is relative to the dataset folder.
 
     Each annotation carries ``presence`` (25 flags: the point exists on this body) beside COCO's visibility
     (0 absent or outside, 1 in the picture but hidden, 2 visible), and ``amputations`` (region and residual). Where the
     dataset has assistive devices, each annotation of a person carries ``prosthesis``, the status of each limb (none of
-    the published sets' field names is known), and each device is an annotation of its own category.
+    the published sets' field names is known), and ``prosthetic_keypoints``, six points a limb (docs/devices.md) with
+    COCO's visibility; each device is an annotation of its own category. ``with_prosthesis``: a person's segmentation
+    covers the prostheses that they wear, too.
 
     Raises:
         DataError: if the dataset lacks extension keys or masks, or was written with ``annotate.occluded: keep``,
@@ -66,7 +70,7 @@ def export(folder: Path, out: Path, subsets: list[str] | None = None, force: boo
             {"id": i, "file_name": row.image.relative_to(folder).as_posix(), "width": width, "height": height,
              "license": 0, "source_license": str(row.extra("source_license"))}
         )  # fmt: skip
-        annotations.append(_annotation(i, row, width, height))
+        annotations.append(_annotation(i, row, width, height, with_prosthesis))
         devices += _devices(i, row)
     for number, device in enumerate(devices, start=len(annotations) + 1):
         device["id"] = number
@@ -92,9 +96,11 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _annotation(number: int, row: Row, width: int, height: int) -> dict[str, Any]:
+def _annotation(number: int, row: Row, width: int, height: int, with_prosthesis: bool) -> dict[str, Any]:
     keypoints, presence = keypoints_25(row, width, height)
     mask = read_mask(row.mask)
+    if with_prosthesis:
+        mask = mask | _worn_mask(row, mask)
     ys, xs = np.nonzero(mask)
     box = [int(xs.min()), int(ys.min()), int(np.ptp(xs)) + 1, int(np.ptp(ys)) + 1] if len(xs) else [0, 0, 0, 0]
     rle = encode(mask)
@@ -125,7 +131,20 @@ def _prosthesis(row: Row) -> dict[str, Any]:
         region = REGIONS[limb[0]]
         kind = next((kinds[REGION_NAMES[k]] for k in limb if REGION_NAMES[k] in kinds), "")
         out[f"{region.side}_{region.limb}"] = STATUS_NAMES[status] + (f":{kind}" if kind else "")
-    return {"prosthesis": out}
+    points, state = row.extra("prosthetic_3d"), row.extra("prosthetic_state")
+    there = points[:, 3:] > 0
+    pixels = project(np.where(there, points[:, :3] + row.extra("root"), (0, 0, 1.0)), row.extra("K"))
+    flag = np.where(state == VISIBLE, 2, np.where((state == AMPUTATED) | (state == OUTSIDE), 0, 1))
+    xyv = np.concatenate([np.where(flag[:, None] > 0, np.round(pixels, 3), 0), flag[:, None]], 1)
+    return {"prosthesis": out, "prosthetic_keypoints": [float(v) for v in xyv.ravel()]}
+
+
+def _worn_mask(row: Row, person: np.ndarray) -> np.ndarray:
+    """The pixels of prostheses that the person wears."""
+    if "devices" not in row.columns.extra or not str(row.extra("device_mask")):
+        return np.zeros_like(person)
+    worn = [d["id"] for d in json.loads(str(row.extra("devices"))) if d["type"] in PROSTHESES and not d.get("doffed")]
+    return np.isin(read_labels(row.device_mask), worn)
 
 
 def _devices(number: int, row: Row) -> list[dict[str, Any]]:
