@@ -29,11 +29,12 @@ class Pairs:
     @classmethod
     def of(cls, keys: Sequence[str], twins: Sequence[str], devices: Sequence[str]) -> Pairs:
         """Return the pairs of some samples: keys, the twin that each of them names, and their devices as JSON."""
+        known = set(keys)  # a sample that is drawn again alone has no twin beside it
         aids = {k for k, text in zip(keys, devices, strict=True) if _aids(text)}
         partners: dict[str, list[str]] = {k: [] for k in keys if k in aids}
         for key, twin in zip(keys, twins, strict=True):
             for one, other in ((key, twin), (twin, key)):
-                if one in partners and other and other not in partners[one]:
+                if one in partners and other in known and other not in partners[one]:
                     partners[one].append(other)
         return cls({k: tuple(v) for k, v in partners.items() if v})
 

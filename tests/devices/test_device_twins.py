@@ -55,6 +55,10 @@ def test_an_amputee_is_not_drawn_whose_twin_will_be_refused() -> None:
     assert drawn(["amp", "full"], ["full", "amp"], [LEG, "[]"], {"full"}) == {"amp"}  # no aid: nothing is told
 
 
+def test_a_sample_that_is_drawn_again_alone_is_drawn() -> None:
+    assert outcome(["amp"], ["full"], [CANE], {"full"}) == (["amp"], {})
+
+
 def test_a_shared_twin_stays_while_one_amputee_does() -> None:
     keys, twins, devices = ["a1", "full", "a2"], ["full", "a1", "full"], [CANE] * 3
     assert drawn(keys, twins, devices, {"a1"}) == {"full", "a2"}
