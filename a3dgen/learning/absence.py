@@ -66,10 +66,10 @@ class LimbPresence:
     end_sd: Float[ndarray, "4"]
 
     def verdicts(self) -> tuple[str, ...]:
-        """Return ``absent`` above the threshold, ``present`` where that is likelier than not, else ``unsure``."""
+        """Return ``absent`` above the threshold, ``present`` where that is likeliest of the three, else ``unsure``."""
         out = []
-        for (present, absent, _), least in zip(self.probability, self.threshold, strict=True):
-            out.append(ABSENT if absent >= least else PRESENT if present > 0.5 else UNSURE)
+        for chances, least in zip(self.probability, self.threshold, strict=True):
+            out.append(ABSENT if chances[1] >= least else PRESENT if chances.argmax() == 0 else UNSURE)
         return tuple(out)
 
     def regions(self) -> tuple[int | None, ...]:
