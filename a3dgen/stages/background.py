@@ -154,6 +154,8 @@ def _with_people(
     index = next(i for i, (person, _) in enumerate(rows) if person["key"] == own[0]["key"])
     figures += unread(labelled_only(own[0]), figures)
     figures += [unnamed(mask, scene) for mask in left_over_masks(scene, figures, index)]
+    if len(figures) == 1:
+        return scene  # nobody to tell the person from
     found = label_map(scene.rgb, figures, segmenter, not scene.alone, name)
     return with_labels(scene, found, index)
 
