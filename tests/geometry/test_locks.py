@@ -26,6 +26,8 @@ def test_locks_root_in_the_hair_and_stick_out_of_it(body, hair):
     gap = lambda p: np.sqrt(((p[:, None] - scalp[None]) ** 2).sum(-1).min(1))  # noqa: E731
     assert np.quantile(gap(roots), 0.95) < 0.011
     assert np.quantile(gap(locks[:, 6]), 0.8) > 0.0035
+    reach = np.linalg.norm(locks[:, 6] - roots, axis=1)
+    assert 0.5 < np.median(reach) / LOCKS[style].length < 1.1
     frame = head_frame(body.mesh)
     eyes = np.linalg.norm(locks.reshape(-1, 1, 3) - frame.eyes, axis=2)
     assert eyes.min() > 0.02  # nothing hangs over the eyes

@@ -211,6 +211,7 @@ def test_start_from_a_file_of_predictions(people, tmp_path, form):
         np.savez(tmp_path / "p.npz", imgname=np.array(["a/x.jpg"]), box_center=middle[None],
                  global_orient=matrices[:, :1], body_pose=matrices[:, 1:], betas=np.zeros((1, 10)))  # fmt: skip
         read = load_predictions(tmp_path / "p.npz")
+        assert read.find("b/x.jpg", persons.bbox[0] + 900) is None  # somebody else's place
         np.testing.assert_allclose(read.root_in_image(0, K, persons.bbox[0])[0], pose[0], atol=1e-6)
     else:
         matrices = rotvec_to_matrix(pose)[None]
