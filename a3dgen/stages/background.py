@@ -132,7 +132,7 @@ def judge(config: Config, scene: RemovalScene, removal: Removal, plate: UInt8[nd
     """
     segmenter, _ = usable_segmenter(config.segmenter, config.segmenter_path)
     seen = None
-    if segmenter is not None:
+    if segmenter is not None and not scene.alone:  # a studio's furniture has been taken for somebody
         keypoints = np.column_stack([scene.keypoints, scene.state != UNLABELLED])
         (seen,) = segmenter.people(plate, [Asked(box_of(removal.person), keypoints, removal.person)])
     facts = measure(scene, removal, plate, seen)
