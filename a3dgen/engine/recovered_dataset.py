@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.files import TEMPORARY, remove_temporary
-from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE, Bodies, Persons, Plans, Renders
+from a3dgen.core.records import AMPUTATED, OCCLUDED, OUTSIDE, VISIBLE, Bodies, Persons, Plans, Renders
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.formats.names import sample_name
-from a3dgen.geometry.camera import inside_image, project
+from a3dgen.geometry.camera import inside_image, near_mask, project
 from a3dgen.geometry.regions import label
 from a3dgen.io import rle
 from a3dgen.io.images import write_image, write_mask
@@ -77,12 +77,10 @@ def _drawn(
     person = rle.from_json(row["mask"])
     person = np.zeros((height, width), bool) if person is None else person
     write_mask(out / mask, person)
-    pixels = np.nan_to_num(project(amputee.keypoints, fitted["K"]), nan=-1e6)
-    state = np.where(inside_image(pixels, width, height), VISIBLE, OUTSIDE).astype(np.uint8)
+    state = _states(project(amputee.keypoints, fitted["K"]), person)
     state[~amputee.present] = AMPUTATED
     there = amputee.ends[:, 3] > 0
-    tips = np.nan_to_num(project(np.where(there[:, None], amputee.ends[:, :3], 1.0), fitted["K"]), nan=-1e6)
-    ends = np.where(inside_image(tips, width, height), VISIBLE, OUTSIDE).astype(np.uint8)
+    ends = _states(project(np.where(there[:, None], amputee.ends[:, :3], 1.0), fitted["K"]), person)
     ends[~there] = AMPUTATED
     return {
         "image": image, "mask": mask, "state": state, "keypoints": amputee.keypoints, "visible": np.ones(12),
@@ -90,3 +88,12 @@ def _drawn(
         "segment": amputee.segment, "stump_length": amputee.stump_length, "stump_girth": amputee.stump_girth,
         "mode": "erase", "registered_pose": fitted["pose"],
     }  # fmt: skip
+
+
+def _states(pixels: Float[ndarray, "n 2"], person: Bool[ndarray, "h w"]) -> UInt8[ndarray, " n"]:
+    """Return (n) states: what lies beside the person's mask is hidden by something, or not where the body has it."""
+    height, width = person.shape
+    pixels = np.nan_to_num(pixels, nan=-1e6)
+    shown = near_mask(pixels, person) if person.any() else np.ones(len(pixels), bool)
+    inside = inside_image(pixels, width, height)
+    return np.where(inside, np.where(shown, VISIBLE, OCCLUDED), OUTSIDE).astype(np.uint8)

@@ -11,6 +11,8 @@ from numpy import ndarray
 
 MIN_DEPTH = 1e-3
 """Points nearer than this (m), or behind the camera, project to NaN."""
+MASK_MARGIN_PX = 3
+"""A visible keypoint may lie this far off the person's mask: clothes, hair, the mask's edge."""
 
 
 def project(points_cam: Float[ndarray, "*b n 3"], K: Float[ndarray, "*b 3 3"]) -> Float[ndarray, "*b n 2"]:
@@ -99,3 +101,17 @@ def inside_image(pixels: Float[ndarray, "*b 2"], width: int, height: int) -> nda
     """Return (*b) bool: the pixel lies on the image area (pixel centres at integers); NaN is outside."""
     x, y = pixels[..., 0], pixels[..., 1]
     return (x >= -0.5) & (y >= -0.5) & (x <= width - 0.5) & (y <= height - 0.5)
+
+
+def near_mask(pixels: Float[ndarray, "n 2"], mask: Bool[ndarray, "h w"], margin: int = MASK_MARGIN_PX) -> ndarray:
+    """Return (n) bool: the mask holds a pixel at most ``margin`` px away, across and down.
+
+    True, too, where all of that square lies outside the image: nothing can be said there.
+    """
+    h, w = mask.shape
+    near = np.ones(len(pixels), bool)
+    for i, (x, y) in enumerate(np.rint(pixels).astype(int)):
+        x0, x1, y0, y1 = x - margin, x + margin + 1, y - margin, y + margin + 1
+        if x1 > 0 and y1 > 0 and x0 < w and y0 < h:
+            near[i] = mask[max(0, y0) : y1, max(0, x0) : x1].any()
+    return near

@@ -16,8 +16,8 @@ class PlateBars:
     Attributes:
         crossing: most of another person that the hole may take, as measured; on known truth it takes up to twice that.
         structure: most structure beside the hole (mean grey steps a px) times the root of the hole's share of the
-            photo: lines that would have to be invented. ghost: most of the removed person's place in which a segmenter
-            still sees somebody.
+            photo: lines that would have to be invented.
+        ghost: most of the removed person's place in which a segmenter still sees somebody.
     """
 
     crossing: float = 0.005

@@ -15,7 +15,7 @@ from a3dgen.geometry.body import (
     rest_joints,
     skinning_transforms,
 )
-from a3dgen.geometry.camera import inside_image
+from a3dgen.geometry.camera import inside_image, near_mask
 from a3dgen.geometry.mesh import add_directions, skin, skin_batch
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import IS_BELOW, JOINT, ROW, ROW_JOINT
@@ -137,3 +137,10 @@ def test_a_pixel_reaches_half_a_pixel_around_its_centre():
     outside = np.array([[-0.6, 0], [0, -0.6], [3.6, 0], [0, 2.6], [4, 2], [3, 3], [np.nan, 0], [0, np.nan]])
     assert inside_image(inside, 4, 3).all()
     assert not inside_image(outside, 4, 3).any()
+
+
+def test_near_a_mask_is_within_its_margin_and_nothing_is_said_outside_the_image() -> None:
+    mask = np.zeros((20, 30), bool)
+    mask[10, 10] = True
+    pixels = np.array([[10.0, 10], [13, 7], [13.6, 10], [10, 14], [-4, 10], [-3, 10], [29, 23]])
+    assert near_mask(pixels, mask).tolist() == [True, True, False, False, True, False, True]

@@ -16,12 +16,11 @@ from a3dgen.formats.schema import image_root, is_h36m
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.device_rules import check_device_mask
 from a3dgen.formats.validation.findings import Findings
-from a3dgen.geometry.camera import inside_image
+from a3dgen.geometry.camera import inside_image, near_mask
 from a3dgen.io.images import open_picture
 from a3dgen.io.regular import leaves
 
 IMAGE_TYPES = {".jpg", ".jpeg", ".png"}
-MASK_MARGIN_PX = 3
 BOX_TOL_PX = 0.01
 EXIF_ORIENTATION, EXIF_MAKER, EXIF_GPS = 0x0112, 0x927C, 0x8825
 
@@ -165,12 +164,9 @@ def _check_mask(c: Columns, i: int, root: Path, masks: Path, size: tuple[int, in
 def _check_points_on_mask(c: Columns, i: int, mask: np.ndarray, shown: str, found: Findings) -> None:
     """Visible keypoints lie on the person; the margin allows for clothes, hair and the mask's edge."""
     points = c.points_2d[i, c.extra["state"][i] == VISIBLE, :2]
-    h, w = mask.shape
-    for x, y in np.rint(points).astype(int):
-        x0, x1, y0, y1 = x - MASK_MARGIN_PX, x + MASK_MARGIN_PX + 1, y - MASK_MARGIN_PX, y + MASK_MARGIN_PX + 1
-        if x1 > 0 and y1 > 0 and x0 < w and y0 < h and not mask[max(0, y0) : y1, max(0, x0) : x1].any():
-            found.error("masks", shown, f"a visible keypoint at ({x}, {y}) lies off the mask")
-            return
+    for x, y in np.rint(points[~near_mask(points, mask)]).astype(int):
+        found.error("masks", shown, f"a visible keypoint at ({x}, {y}) lies off the mask")
+        return
 
 
 def check_links(root: Path, found: Findings) -> None:
