@@ -16,6 +16,7 @@ from a3dgen.detectors import ssd
 from a3dgen.detectors.blazepose import LANDMARKS, LEAST_POSE, POSES, SIDE, Square, around
 from a3dgen.detectors.keypoint_rows import square_around
 from a3dgen.detectors.networks import network
+from a3dgen.geometry.boxes import overlap, points_box
 
 DETAIL, MIDDLE, COARSE, CONTEXT, SUMMARY = 279, 277, 251, 269, 335
 """Tensors of ``pose_landmark_full``: the fused maps before the heat maps (64 x 64 x 48, and the one it is made from,
@@ -106,20 +107,14 @@ def look_at_person(
     for square in (person_square(rgb, points), upright_square(points)):
         part = square_pixels(rgb, square)
         tensors = pose_tensors(part, square)
-        agreement = _overlap(from_square(tensors.landmarks[:, :2].astype(np.float64), square), points)
+        landmarks = from_square(tensors.landmarks[:, :2].astype(np.float64), square)
+        agreement = overlap(points_box(landmarks), points_box(points))
         if best is None or agreement > best[0] + SAME_PERSON:
             best = agreement, (square, part, tensors)
         if agreement >= SAME_PERSON:
             break
     assert best is not None
     return best[1]
-
-
-def _overlap(a: Float[ndarray, "n 2"], b: Float[ndarray, "m 2"]) -> float:
-    """Return the intersection over union of two sets' boxes."""
-    low, high = np.maximum(a.min(0), b.min(0)), np.minimum(a.max(0), b.max(0))
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    return shared / max(float(np.prod(np.ptp(a, axis=0)) + np.prod(np.ptp(b, axis=0))) - shared, 1e-9)
 
 
 def square_pixels(rgb: UInt8[ndarray, "h w 3"], square: Square) -> UInt8[ndarray, "256 256 3"]:

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from a3dgen.erasure.limb_pixels import LimbPixels
 from a3dgen.erasure.refit import LIMB_ROWS
-from a3dgen.erasure.stump_frame import StumpFrame
+from a3dgen.erasure.stump_frame import StumpFrame, soft_edge
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.limbs import smoothstep
 
@@ -28,7 +28,6 @@ MOST_OVER = 0.04
 _NEAR_HEM = (1.5, 1.8)
 _BEND = 1.6
 """Cloth turns to the vertical over this many half widths."""
-_SOFT = 1.3
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def hang(
     u = s / np.maximum(half, 1.0)
     hem = length * (1 + 0.02 * np.cos(2.2 * u + rng.uniform(-0.6, 0.6)))
     inside = np.minimum(half - np.abs(s), hem - tau)
-    alpha = np.clip(0.5 + inside / _SOFT, 0, 1) * (tau > 0)
+    alpha = soft_edge(inside) * (tau > 0)
     reach = _whole(frame)
     source_t = _to_and_fro(tau, 0.12 * reach, reach)
     source_half, source_centre = frame.at(source_t)

@@ -20,6 +20,8 @@ _TILT = 0.25
 SLANT = 0.5
 """How much of what a slanted dome shows beyond its tip is drawn. On the demo, all of it left limb where the fit's tip
 is too far out, none of it cut into what stays; half is between (three runs of `bench erase` that differed in more)."""
+_SOFT = 1.3
+"""The outline's edge is this soft, px: as soft as a lens makes it."""
 _ALONG = 0.02
 """Half the piece of bone whose projection gives the direction, m."""
 
@@ -172,3 +174,8 @@ def free_share(subject: Subject, limb: LimbPixels, frame: StumpFrame) -> float:
         free.append(~(subject.mine[y, x] & (limb.level[y, x] < 0)))
     everything = np.concatenate(free)
     return float(everything.mean()) if len(everything) else 0.0
+
+
+def soft_edge(inside: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
+    """Return opacity 0..1 by signed distance to an outline (px, positive inside)."""
+    return np.clip(0.5 + inside / _SOFT, 0, 1)

@@ -12,7 +12,7 @@ from numpy import ndarray
 from a3dgen.erasure.empty_cloth import MOST_OVER as CLOTH_OVER
 from a3dgen.erasure.empty_cloth import cloth_length, folds, hang, over_own_body
 from a3dgen.erasure.limb_pixels import LimbPixels
-from a3dgen.erasure.stump_frame import StumpFrame
+from a3dgen.erasure.stump_frame import StumpFrame, soft_edge
 from a3dgen.erasure.subject import LUMINANCE, Subject
 from a3dgen.geometry.limbs import smoothstep
 
@@ -28,8 +28,6 @@ CUFF = 0.5
 """Height of a rolled cuff, shares of the limb's half width."""
 THICKEST = 0.5
 """Cloth reaches at most this far beyond the body, shares of its half width."""
-_SOFT = 1.3
-"""The outline's edge is this soft, px: as soft as a lens makes it."""
 _STAYS = 0.4
 """Share of the end, from its middle, whose pixels stay the photo's."""
 _EDGE = 2.2
@@ -184,7 +182,7 @@ class _Outline:
         inside = np.where(
             t > 0, (1 - level) / np.maximum(np.hypot(gx, gy), 1e-4), width - np.abs(s - centre)
         )  # signed distance to the outline, px
-        alpha = np.clip(0.5 + inside / _SOFT, 0, 1) * grid.zone * (t > 0)
+        alpha = soft_edge(inside) * grid.zone * (t > 0)
         z = np.linspace(0, 1, 200)
         r = (1 - z**exponent) ** (1 / exponent)
         arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z) * tall, np.diff(r) * frame.half))])

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
+from a3dgen.geometry.boxes import overlap
+
 LOST = 1.0
 """s; somebody who was not seen for longer comes back as somebody else."""
 NEAR, SPEED = 0.3, 0.5
@@ -73,10 +75,3 @@ def _apart(a: Detected, b: Detected, gap: float) -> float:
         distance = float(np.linalg.norm(middle))
     distance /= max(sizes)
     return FAR if distance > NEAR + SPEED * gap else distance + 0.5 * (1 - overlap(a.box, b.box))
-
-
-def overlap(a: Float[ndarray, "4"], b: Float[ndarray, "4"]) -> float:
-    """Return the intersection over union of two boxes."""
-    shared = float(np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)))
-    whole = sum(float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (a, b)) - shared
-    return shared / whole if whole > 0 else 0.0

@@ -18,6 +18,7 @@ from numpy import ndarray
 
 from a3dgen.core.pool import Pool
 from a3dgen.core.records import VISIBLE
+from a3dgen.geometry.boxes import mask_box
 from a3dgen.removal.mask_ops import dilate, discs, distance_to, union
 from a3dgen.segmenters import Asked, Segmenter, Thing
 
@@ -59,13 +60,7 @@ class Figure:
     @property
     def box(self) -> Float[ndarray, "4"]:
         """Box around everything known: x0, y0, x1, y1 px."""
-        return box_of(self.rough if self.mask is None else self.rough | self.mask)
-
-
-def box_of(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "4"]:
-    """Return a mask's box x0, y0, x1, y1 px (zeros if it is empty)."""
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return np.array([cols[0], rows[0], cols[-1] + 1.0, rows[-1] + 1.0]) if len(rows) else np.zeros(4)
+        return mask_box(self.rough if self.mask is None else self.rough | self.mask)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.skeleton import ROW
 
 _LIMBS: tuple[tuple[str, str, float], ...] = (
@@ -76,8 +77,8 @@ def distance_to(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:
 
 def extent(mask: Bool[ndarray, "h w"]) -> float:
     """Return the longer side of a mask's box, px (1 if it is empty)."""
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return float(max(np.ptp(rows), np.ptp(cols)) + 1) if len(rows) else 1.0
+    x0, y0, x1, y1 = mask_box(mask)
+    return float(max(x1 - x0, y1 - y0, 1.0))
 
 
 def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:

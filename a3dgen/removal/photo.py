@@ -16,6 +16,7 @@ from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import AMPUTATED, UNLABELLED
 from a3dgen.core.stage import Context
 from a3dgen.geometry.body import pose_body
+from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import inside_image, undistort_image, undistort_mask, undistort_points
 from a3dgen.geometry.raster import silhouette
 from a3dgen.io import rle as masks
@@ -151,9 +152,7 @@ def _stature(mask: Bool[ndarray, "h w"], keypoints: Float[ndarray, "44 2"], stat
     h, w = mask.shape
     points = keypoints[(state != UNLABELLED) & (state != AMPUTATED) & inside_image(keypoints, w, h)]
     if mask.any():
-        rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        box = np.array([[cols[0], rows[0]], [cols[-1] + 1, rows[-1] + 1]], np.float64)
-        points = np.concatenate([points, box])
+        points = np.concatenate([points, mask_box(mask).reshape(2, 2)])
     return float(max(np.ptp(points, axis=0).max(), 16.0)) if len(points) else 16.0
 
 

@@ -17,13 +17,14 @@ from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.core.user_paths import user_path
 from a3dgen.erasure.config import ERASE
+from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
 from a3dgen.removal.config import Config
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
-from a3dgen.removal.label_map import box_of, label_map
+from a3dgen.removal.label_map import label_map
 from a3dgen.removal.masks import Removal, plan_removal
 from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
 from a3dgen.removal.photo import RemovalScene, figure_of, labelled_only, load_scene, with_labels
@@ -134,7 +135,7 @@ def judge(config: Config, scene: RemovalScene, removal: Removal, plate: UInt8[nd
     seen = None
     if segmenter is not None and not scene.alone:  # a studio's furniture has been taken for somebody
         keypoints = np.column_stack([scene.keypoints, scene.state != UNLABELLED])
-        (seen,) = segmenter.people(plate, [Asked(box_of(removal.person), keypoints, removal.person)])
+        (seen,) = segmenter.people(plate, [Asked(mask_box(removal.person), keypoints, removal.person)])
     facts = measure(scene, removal, plate, seen)
     require(facts, config.bars)
     return facts

@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from a3dgen.core.errors import DataError
 from a3dgen.detectors import Detector, Person
+from a3dgen.geometry.boxes import mask_box
 from a3dgen.io import rle
 from a3dgen.io.images import LARGEST, exif_orientation, write_image
 from a3dgen.io.partial_pictures import SMALLEST, reaches_cut
@@ -150,9 +151,8 @@ def _cut(person: Person, photo: DecodedPhoto) -> dict[str, str]:
     h, w = photo.rgb.shape[:2]
     x0, y0, x1, y1 = person.box
     if person.mask is not None and person.mask.any():
-        rows, columns = np.flatnonzero(person.mask.any(1)), np.flatnonzero(person.mask.any(0))
-        x0, y0 = min(x0, columns[0]), min(y0, rows[0])
-        x1, y1 = max(x1, columns[-1] + 1), max(y1, rows[-1] + 1)
+        own = mask_box(person.mask)
+        x0, y0, x1, y1 = *np.minimum((x0, y0), own[:2]), *np.maximum((x1, y1), own[2:])
     why = reaches_cut(photo.lost, (x0, y0, x1, y1), (w, h))
     return {"reason": why} if why else {}
 
