@@ -1,1 +1,1 @@
-"""One module a command: ``run(args) -> exit code``. Imported when the command is called."""
+"""One module a command: ``run(args) -> exit code``, imported when the command is called; arguments lie beside them."""
