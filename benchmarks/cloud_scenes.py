@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from a3dgen.fit.fitter import Observation
+from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.skeleton import COCO_ROWS
 from benchmarks.synthetic import EVALUATED, aligned_error, make_scene

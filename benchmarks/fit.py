@@ -17,8 +17,9 @@ import numpy as np
 
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
-from a3dgen.fit.fitter import Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.mixture import Mixture, learn_mixture
+from a3dgen.fit.observation import Fit, Observation
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from benchmarks.synthetic import (

@@ -21,9 +21,10 @@ from a3dgen.core.rng import generator_for
 from a3dgen.demo.labels import MISSING, SEEN, clicks
 from a3dgen.demo.people import in_camera
 from a3dgen.demo.shots import H36M, MPII, arrange, list_shots
-from a3dgen.fit.fitter import Fit, Fitter, Observation, Support
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.ground import SOLE, Ground, estimate
 from a3dgen.fit.mixture import load_mixture
+from a3dgen.fit.observation import Fit, Observation, Support
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import default_K, inside_image, project
 from a3dgen.geometry.skeleton import COCO_ROWS, JOINT, MPII_ROWS, NUM_ROWS, ROW

@@ -19,7 +19,8 @@ from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import Rejected
 from a3dgen.fit.checks import FACE_ROWS, faces_away
-from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Observation
 from a3dgen.fit.swaps import SWAPS, refuse_swapped, swapped
 from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from a3dgen.fit.fitter import Observation
+from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import BodyData, forward_kinematics, keypoints_from_joints, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT

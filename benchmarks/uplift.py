@@ -25,8 +25,9 @@ from a3dgen.analysis.sequences import angles
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.rng import generator_for
-from a3dgen.fit.fitter import Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.lifted import Lift, lift, lifted_minima
+from a3dgen.fit.observation import Fit, Observation
 from a3dgen.fit.sequence import fit_sequence
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.regions import NUM_REGIONS, absent_joints, absent_rows

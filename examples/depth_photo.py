@@ -18,7 +18,8 @@ import numpy as np
 
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
-from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import rasterize

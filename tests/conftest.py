@@ -9,10 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 _HOOK = install_import_hook("a3dgen", "beartype.beartype")
+settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_speed")  # a busy machine draws examples slowly; that says nothing of the code
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples"
 
 

@@ -19,7 +19,8 @@ from a3dgen.core.errors import A3dgenError, Rejected
 from a3dgen.core.user_paths import user_path
 from a3dgen.fit.checks import check_labels
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Fit, Observation
 from a3dgen.fit.observe import reprojection
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.skeleton import COCO_ROWS

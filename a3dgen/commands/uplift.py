@@ -21,8 +21,9 @@ from a3dgen.core.records import UNLABELLED, VISIBLE, Persons
 from a3dgen.core.user_paths import user_path
 from a3dgen.detectors import DetectorConfig, get_detector
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.lifted import Lifted
+from a3dgen.fit.observation import Observation
 from a3dgen.formats.fit3d import Tree, fit3d_arrays, present_rows, write_fit3d
 from a3dgen.formats.names import safe_stem
 from a3dgen.geometry.body import BodyData, pose_body

@@ -10,8 +10,9 @@ from typing import Any
 
 from a3dgen.core import interrupts
 from a3dgen.core.body_config import BodyConfig
+from a3dgen.core.columns import Record
 from a3dgen.core.errors import A3dgenError, Rejected
-from a3dgen.core.records import FAILED, OK, REJECTED, Bodies, Outcome, Persons, Plans, Plates, Record, Renders, Shapes
+from a3dgen.core.records import FAILED, OK, REJECTED, Bodies, Outcome, Persons, Plans, Plates, Renders, Shapes
 
 log = logging.getLogger("a3dgen")
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.core.columns import Record
 from a3dgen.core.errors import DataError
 from a3dgen.core.files import Recorder, append_names
-from a3dgen.core.records import Pictures, Record
+from a3dgen.core.records import Pictures
 from a3dgen.io.file_list import damage, list_path, read_list, sha256_of, times_of
 from a3dgen.io.shards import read_shard
 

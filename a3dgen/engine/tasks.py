@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core import files
+from a3dgen.core.columns import Record
 from a3dgen.core.errors import A3dgenError, DataError
-from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures, Record
+from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures
 from a3dgen.core.stage import Context, Inputs, Output
 from a3dgen.core.threads import limit_threads
 from a3dgen.engine.pictures import FILE_COLUMNS, describe, doubt, files_of, same_rows, vouch

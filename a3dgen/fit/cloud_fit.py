@@ -15,10 +15,11 @@ from a3dgen.fit.cloud import evaluate_cloud, minimise_cloud
 from a3dgen.fit.cloud_result import CloudFit, CloudOptions, left_aside
 from a3dgen.fit.cloud_sampling import COARSE, FINE, clusters, make_block, spread_skin, thinned, without_strays
 from a3dgen.fit.cloud_skin import CloudBlock, Skin, cloud_space, slide
-from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.kinematics import Workspace, forward
 from a3dgen.fit.limb_skin import skin_exists
 from a3dgen.fit.model import num_betas, num_variables
+from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.fit.residuals import evaluate
 from a3dgen.fit.search import distinct_minima, search
 from a3dgen.fit.uncertainty import laplace

@@ -7,7 +7,7 @@ from typing import Literal
 
 from a3dgen.core.errors import ConfigError
 from a3dgen.fit.cloud_result import CloudOptions
-from a3dgen.fit.fitter import FitOptions
+from a3dgen.fit.observation import FitOptions
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.fit.fitter import Support
+from a3dgen.fit.observation import Support
 from a3dgen.geometry.skeleton import JOINT, NUM_ROWS, ROW
 
 PITCH, PITCH_SD = np.radians(6.0), np.radians(9.0)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
-from a3dgen.fit.fitter import Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Fit, Observation
 from a3dgen.geometry.skeleton import ANATOMICAL
 
 _HIPS = [i for i, name in enumerate(ANATOMICAL) if name in ("left_hip", "right_hip")]

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from a3dgen.fit.fitter import Anchor, Fitter, Observation, Solution
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.lm import minimise
+from a3dgen.fit.observation import Anchor, Observation, Solution
 
 LIFTED_SD = 1.4
 """Factor of a lifter's sigma while a fit is held to what it says."""

@@ -15,7 +15,8 @@ from numpy import ndarray
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Persons
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution, View
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Fit, Observation, Solution, View
 from a3dgen.fit.observe import observe
 from a3dgen.geometry.body import BodyData, rest_joints
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix

@@ -12,8 +12,9 @@ from a3dgen.core.errors import Rejected
 from a3dgen.core.records import OCCLUDED, VISIBLE, Persons
 from a3dgen.fit.checks import check_labels
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Fitter, Observation, Solution
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.noise import pixel_sd, point_sd
+from a3dgen.fit.observation import Observation, Solution
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project, undistort_points
 from a3dgen.geometry.regions import absent_rows

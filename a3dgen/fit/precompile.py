@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import BodyData, KeypointBlends
 from a3dgen.geometry.camera import default_K, project
 from a3dgen.geometry.mesh import SkinnedMesh

@@ -19,8 +19,9 @@ from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
-from a3dgen.fit.fitter import DIFFERENT, Fit, Fitter, Observation, Solution, widened
+from a3dgen.fit.fitter import DIFFERENT, Fitter, widened
 from a3dgen.fit.lifted import Lift, lift, lifted_minima
+from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.fit.search import FLIPS
 from a3dgen.fit.smoothing import FPS, Frames, Map, Ties, between
 

@@ -15,10 +15,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
-from a3dgen.fit.fitter import Anchor, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.lm import minimise
 from a3dgen.fit.model import num_betas
+from a3dgen.fit.observation import Anchor, Observation
 from a3dgen.fit.residuals import evaluate
 from a3dgen.fit.search import MIN_FLIP, reflect
 

@@ -11,7 +11,8 @@ from numpy import ndarray
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import VISIBLE
 from a3dgen.fit.checks import FACE_ROWS, faces_away
-from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.geometry.body import forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
 from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, NUM_ROWS, ROW, ROW_FLIP

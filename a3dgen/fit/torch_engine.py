@@ -13,9 +13,10 @@ import numpy as np
 
 from a3dgen.core.errors import MissingDependency
 from a3dgen.fit.evidence import CONTACT_ROBUST, MIN_Z, NEAR, NEAR_COST, Evidence, PriorArrays
-from a3dgen.fit.fitter import Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.lm import EASE, FIRST_DAMPING, FLOOR, LEAST_DAMPING, MOST_DAMPING, SETTLE, TIGHTEN
 from a3dgen.fit.model import FitModel
+from a3dgen.fit.observation import Fit, Observation
 from a3dgen.fit.search import FLIPS, MIN_FLIP, ROUGH, SAME, Search, reflect, rougher
 from a3dgen.geometry.skeleton import IS_BELOW, NUM_ROWS, PARENTS
 

@@ -20,9 +20,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from a3dgen.core.columns import Column, Record
 from a3dgen.core.errors import DataError
 from a3dgen.core.files import remove, write_whole
-from a3dgen.core.records import RECORDS, SCHEMA_VERSION, Column, Record
+from a3dgen.core.records import RECORDS, SCHEMA_VERSION
 from a3dgen.io.hdf5 import numbers
 
 MAX_BYTES = 16 << 30

@@ -20,11 +20,12 @@ from a3dgen.core.user_paths import user_path
 from a3dgen.fit.checks import Gate, check_fit
 from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config, cloud_options, solver_options
-from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.ground import Ground
 from a3dgen.fit.inverted import fit_upright_or_inverted
 from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
+from a3dgen.fit.observation import Anchor, Fit, Observation
 from a3dgen.fit.observe import observe, reprojection
 from a3dgen.fit.prediction import Predictions, load_predictions
 from a3dgen.fit.swaps import face_seen, refuse_swapped

@@ -11,10 +11,11 @@ from numpy import ndarray
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Persons
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Fitter, Observation, Support
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.ground import PITCH, Ground, Stance, estimate, gravity, stance
 from a3dgen.fit.inverted import shoulders_below_hips
 from a3dgen.fit.noise import pixel_sd
+from a3dgen.fit.observation import Observation, Support
 from a3dgen.fit.observe import person_size
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import undistort_points

@@ -7,7 +7,8 @@ from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.core.records import Persons
-from a3dgen.fit.fitter import Fitter, Solution
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Solution
 from a3dgen.fit.observe import person_size, usable_rows
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import ANATOMICAL, JOINT

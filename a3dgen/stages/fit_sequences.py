@@ -9,7 +9,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Persons
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Observation
+from a3dgen.fit.observation import Observation
 from a3dgen.fit.observe import observe
 from a3dgen.fit.sequence import fit_sequence
 from a3dgen.stages.fit import get_fitter, row_of

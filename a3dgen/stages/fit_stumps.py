@@ -13,7 +13,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import DEFAULT_STUMP, RESIDUAL, BodyFit, Cut, rebuild
-from a3dgen.fit.fitter import Fit, Fitter, Observation, Solution
+from a3dgen.fit.fitter import Fitter
+from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.fit.stump_length import StumpLength, stump_length
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, most_proximal
 

@@ -15,9 +15,10 @@ from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Persons
 from a3dgen.core.user_paths import user_path
 from a3dgen.fit.config import Config
-from a3dgen.fit.fitter import Anchor, Fit, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.lifted import Lift
 from a3dgen.fit.multi_view import Member, together
+from a3dgen.fit.observation import Anchor, Fit, Observation
 from a3dgen.fit.observe import observe
 from a3dgen.fit.sequence import fit_sequence
 from a3dgen.learning.lifter import DEFAULT_WEIGHTS, Lifter

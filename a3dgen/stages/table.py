@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
-from a3dgen.core.records import Bodies, Persons, Plans, Plates, Record, Renders
+from a3dgen.core.columns import Record
+from a3dgen.core.records import Bodies, Persons, Plans, Plates, Renders
 from a3dgen.formats.schema import DATASET_FOLDER
 
 INGEST, SHARD, GATHER = "ingest", "shard", "gather"

@@ -9,9 +9,10 @@ import pytest
 
 from a3dgen.core.errors import DataError, Rejected
 from a3dgen.fit.checks import Gate, check_fit, check_labels
-from a3dgen.fit.fitter import Anchor, FitOptions, Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.limits import joint_limits
 from a3dgen.fit.mixture import learn_mixture, load_mixture
+from a3dgen.fit.observation import Anchor, FitOptions, Observation
 from a3dgen.fit.pose_distribution import mirror_features, sample_poses
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project

@@ -10,9 +10,10 @@ import pytest
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.records import OCCLUDED, VISIBLE, Persons
 from a3dgen.core.stage import Context, Inputs
-from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.ground import HEIGHT, PITCH, SOLE, Stance, Support, estimate, gravity, stance
 from a3dgen.fit.mixture import load_mixture
+from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from a3dgen.fit.fitter import Fitter, Observation
+from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.inverted import fit_upright_or_inverted, shoulders_below_hips
+from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix

@@ -13,7 +13,7 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons, Shapes
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.fit.config import solver_options
-from a3dgen.fit.fitter import FitOptions
+from a3dgen.fit.observation import FitOptions
 from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.body import pose_body
