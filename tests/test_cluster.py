@@ -14,9 +14,9 @@ import pytest
 from distributed import LocalCluster
 from toystages.processes import build_undisturbed, check_same, finished, start, start_build
 
-from a3dgen.config import RunConfig
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.run_config import RunConfig
 from a3dgen.core.stage import Context
 from a3dgen.engine.dask_cluster import Cluster
 from a3dgen.engine.tasks import Task

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from toystages import TABLE
 
 from a3dgen import config as configs
-from a3dgen.config import RunConfig, build_config, find_config, load_config, packaged_configs
+from a3dgen.config import build_config, find_config, load_config, packaged_configs
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.run_config import RunConfig
 from a3dgen.core.strict_yaml import read_yaml
 from a3dgen.core.typed import construct, override, plain
 

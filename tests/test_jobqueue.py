@@ -8,8 +8,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from a3dgen.config import RunConfig, SlurmConfig, build_config
+from a3dgen.config import build_config
 from a3dgen.core.errors import ConfigError, MissingDependency
+from a3dgen.core.run_config import RunConfig, SlurmConfig
 from a3dgen.engine import slurm
 
 

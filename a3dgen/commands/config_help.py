@@ -20,11 +20,12 @@ PHOTO_KEYS = ("detector_config", "min_score", "max_side", "video_fps", "video_fr
 def command_help(command: str, stages: Sequence[str]) -> str:
     """Return the configuration keys that belong to a command, with a heading."""
     from a3dgen import config
+    from a3dgen.core.run_config import PrivacyConfig, RunConfig
     from a3dgen.sources import SOURCES
 
-    privacy, more = keys_help(config.PrivacyConfig, "privacy"), ""
+    privacy, more = keys_help(PrivacyConfig, "privacy"), ""
     if command == "build":
-        told = ["  seed (0): of everything random", keys_help(config.RunConfig, "")]
+        told = ["  seed (0): of everything random", keys_help(RunConfig, "")]
         told += [keys_help(config.BodyConfig, "body"), privacy, keys_help(config.DevicesConfig, "devices")]
         more = f"\nand those of each stage: see 'a3dgen {'|'.join(stages)} --help'"
     elif command == "custom":

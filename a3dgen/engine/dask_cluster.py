@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import a3dgen
-from a3dgen.config import RunConfig
 from a3dgen.core import interrupts
 from a3dgen.core.errors import A3dgenError, ConfigError
 from a3dgen.core.machine import default_workers
+from a3dgen.core.run_config import RunConfig
 from a3dgen.core.threads import ONE_THREAD, limit_threads
 from a3dgen.engine.digests import digest
 from a3dgen.engine.executor import Done, Executor, Inline

@@ -11,10 +11,10 @@ from typing import Any
 
 import a3dgen
 from a3dgen.amputation.sampling import PlanConfig
-from a3dgen.config import RunConfig
 from a3dgen.core import files
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.ownership import MARKER, OURS, ExportFolder, check_owner, export_folder, read_marker
+from a3dgen.core.run_config import RunConfig
 from a3dgen.engine.build_folder import folder_lock
 from a3dgen.engine.dask_cluster import make_executor
 from a3dgen.engine.digests import digest

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from a3dgen.config import SlurmConfig
 from a3dgen.core import interrupts
 from a3dgen.core.errors import ConfigError, MissingDependency
+from a3dgen.core.run_config import SlurmConfig
 from a3dgen.core.threads import ONE_THREAD
 
 POLL_SECONDS = 0.5
