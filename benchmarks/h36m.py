@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs
+from a3dgen.fit.config import Config
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.skeleton import ROW
 from a3dgen.sources import open_source
-from a3dgen.stages.fit import Config, load_body, run
+from a3dgen.stages.fit import run
 from benchmarks.synthetic import aligned_error
 
 ROOT = ROW["extra_pelvis_mpii"]

@@ -35,7 +35,7 @@ from a3dgen.sources.common import box_of
 from a3dgen.sources.photos.files import VIDEOS
 from a3dgen.sources.photos.videos import sampled_frames
 from a3dgen.sources.tracks2d import Camera, Track, build, detections, fit3d, video
-from a3dgen.stages.fit import get_fitter
+from a3dgen.stages.fit_fitters import get_fitter
 from a3dgen.stages.fit_sequences import sequence_rows
 
 FASTEST = 50.0

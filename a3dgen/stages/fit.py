@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,32 +15,23 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs, Output, each
-from a3dgen.core.user_paths import user_path
-from a3dgen.fit.checks import Gate, check_fit
 from a3dgen.fit.cloud_result import left_aside
-from a3dgen.fit.config import Config, cloud_options, solver_options
+from a3dgen.fit.config import Config
 from a3dgen.fit.fitter import Fitter
-from a3dgen.fit.ground import Ground
 from a3dgen.fit.inverted import fit_upright_or_inverted
-from a3dgen.fit.mixture import load_mixture
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
 from a3dgen.fit.observation import Anchor, Fit, Observation
-from a3dgen.fit.observe import observe, reprojection
-from a3dgen.fit.prediction import Predictions, load_predictions
+from a3dgen.fit.observe import observe
 from a3dgen.fit.swaps import face_seen, refuse_swapped
-from a3dgen.geometry.regions import NUM_REGIONS
+from a3dgen.stages.fit_fitters import get_fitter, start_from_outside
+from a3dgen.stages.fit_fitters import user_files as user_files  # the engine asks the stage for it
 from a3dgen.stages.fit_ground import Grounds
 from a3dgen.stages.fit_legs import refuse_unseen_legs
+from a3dgen.stages.fit_rows import ground_columns, reprojection_gate, row_of
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
-from a3dgen.stages.fit_tracks import NONE, Fits, track_fits
+from a3dgen.stages.fit_tracks import Fits, track_fits
 
 VERSION = 9
-
-
-def user_files(config: Config) -> list[Path]:
-    """Return the user's files whose content the fits depend on."""
-    lifter = config.lifter if config.temporal == "on" and config.lifter != NONE else ""
-    return [user_path(name) for name in (config.prior, config.init, lifter) if name]
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -168,54 +158,6 @@ def fit_batch(
     return out
 
 
-def _stamps(config: Config) -> tuple[tuple[int, int], ...]:
-    """Return what tells one version of the user's files from another, within this process."""
-    stats = [path.stat() for path in user_files(config) if path.is_file()]
-    return tuple((s.st_mtime_ns, s.st_size) for s in stats)
-
-
-@functools.lru_cache(maxsize=2)
-def _predictions(path: Path, stamps: tuple[tuple[int, int], ...]) -> Predictions:
-    return load_predictions(path)
-
-
-def start_from_outside(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Observation) -> ndarray | None:
-    """Return the predicted pose of a person as a start (1, D), or None if there is none."""
-    if not config.init:
-        return None
-    predictions = _predictions(user_path(config.init), _stamps(config))
-    row = predictions.find(str(persons.image[i]), persons.bbox[i])
-    if row is None:
-        return None
-    pose = predictions.root_in_image(row, seen.K, persons.bbox[i])
-    betas = predictions.betas[row] if fitter.body.smpl_betas else np.zeros(0)
-    if seen.anchor is not None and seen.anchor.betas is not None:
-        betas = seen.anchor.betas
-    return fitter.placed(seen, pose, betas)[None]
-
-
-def get_fitter(
-    config: Config, body: BodyConfig, known_camera: bool = True, cloud: bool = False, gravity: bool = False
-) -> Fitter:
-    """Return the fitter of a configuration; one per process, as long as its prior's file stays the same.
-
-    Args:
-        known_camera: the focal length is known. cloud: for point clouds. gravity: the direction of gravity is known.
-    """
-    cloud = cloud and not known_camera and config.focal_sd == 0
-    return _fitter(config, body, (known_camera, cloud, gravity), _stamps(config))
-
-
-@functools.lru_cache(maxsize=8)
-def _fitter(
-    config: Config, body: BodyConfig, kind: tuple[bool, bool, bool], stamps: tuple[tuple[int, int], ...]
-) -> Fitter:
-    known_camera, cloud, gravity = kind
-    prior = load_mixture(user_path(config.prior)) if config.prior else load_mixture()
-    prior = prior.in_known_gravity() if gravity else prior
-    return Fitter(load_body(body), prior, solver_options(config, known_camera, cloud), cloud_options(config))
-
-
 def fit_row(
     config: Config,
     body: BodyConfig,
@@ -244,13 +186,7 @@ def fit_row(
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
     row = row_of(config, fitter, persons, i, seen, fit)
     refuse_unseen_legs(persons, i, fitter, fit.best)
-    return {**row, **_ground_columns(grounds.ground(i))}
-
-
-def _ground_columns(ground: Ground | None) -> dict[str, Any]:
-    if ground is None:
-        return {}
-    return {"down": ground.down, "down_sd": ground.pitch_sd, "camera_height": ground.height}
+    return {**row, **ground_columns(grounds.ground(i))}
 
 
 def _fit_checked(
@@ -285,66 +221,9 @@ def _with_cloud(config: Config, fitter: Fitter, seen: Observation, fit: Fit, sta
     if config.cloud_stump:
         found = measure_stumps(fitter, seen, found)
     try:
-        _gate(config, fitter, seen, found)
+        reprojection_gate(config, fitter, seen, found)
     except Rejected as error:
         found = replace(fit, cloud=left_aside(f"with the point cloud, {error}"))
     if config.cloud == "require" and not (found.cloud and found.cloud.used):
         raise Rejected(found.cloud.remark if found.cloud else "no point cloud")
     return found
-
-
-def row_of(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Observation, fit: Fit) -> dict[str, Any]:
-    """Return the row of Bodies of a fit in the camera of ``seen``.
-
-    Raises:
-        Rejected: if the fit is bad.
-    """
-    best = fit.best
-    errors = _gate(config, fitter, seen, fit)
-    K = seen.K.copy()
-    K[[0, 1], [0, 1]] *= best.focal_scale
-    return {
-        "key": persons.key[i], "pose": best.pose, "betas": best.betas, "transl": best.transl, "K": K,
-        "reproj_px": float(errors.mean()) if len(errors) else 0.0, "cost": best.cost, "sigma": best.sigma,
-        **_alternatives(fit, fitter.body.num_betas), **_cloud_columns(fit),
-    }  # fmt: skip
-
-
-def _gate(config: Config, fitter: Fitter, seen: Observation, fit: Fit) -> ndarray:
-    """Return the reprojection error (px) of every keypoint used.
-
-    Raises:
-        Rejected: if the fit is bad.
-    """
-    best = fit.best
-    errors = reprojection(fitter, seen, best)
-    share = float(errors.mean() / seen.size) if len(errors) else 0.0
-    gate = Gate(config.max_reprojection, config.max_prior, config.max_beta)
-    check_fit(gate, share, fitter.prior_energy(seen, best), best.betas, best.joints)
-    return errors
-
-
-def _cloud_columns(fit: Fit) -> dict[str, Any]:
-    cloud = fit.cloud
-    if cloud is None:
-        return {}
-    if not cloud.used:
-        return {"_remark": cloud.remark}
-    stump_fit, stump_sd = np.full((2, NUM_REGIONS), np.nan)
-    for region, residual, sd in cloud.stumps:
-        stump_fit[region], stump_sd[region] = residual, sd
-    return {
-        "cloud_points": len(cloud.points), "cloud_mm": 1000 * cloud.median, "cloud_inliers": cloud.inliers,
-        "stump_fit": stump_fit, "stump_sd": stump_sd,
-    }  # fmt: skip
-
-
-def _alternatives(fit: Fit, betas: int) -> dict[str, ndarray]:
-    out = {
-        "alt_pose": np.zeros((3, 24, 3)), "alt_betas": np.zeros((3, betas)), "alt_transl": np.zeros((3, 3)),
-        "alt_cost": np.full(3, np.inf),
-    }  # fmt: skip
-    for n, other in enumerate(fit.alternatives):
-        out["alt_pose"][n], out["alt_betas"][n] = other.pose, other.betas
-        out["alt_transl"][n], out["alt_cost"][n] = other.transl, other.cost
-    return out

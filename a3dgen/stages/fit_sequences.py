@@ -12,7 +12,8 @@ from a3dgen.fit.config import Config
 from a3dgen.fit.observation import Observation
 from a3dgen.fit.observe import observe
 from a3dgen.fit.sequence import fit_sequence
-from a3dgen.stages.fit import get_fitter, row_of
+from a3dgen.stages.fit_fitters import get_fitter
+from a3dgen.stages.fit_rows import row_of
 from a3dgen.stages.fit_tracks import find_lifter
 
 
