@@ -1,12 +1,17 @@
-"""Benchmark of whole builds: ``a3dgen bench pipeline [--json] [--quick] [--people N] [--samples DIR] [--cache DIR]``.
+"""Benchmark of the pipeline: ``a3dgen bench pipeline [--json] [--profile] [--kinds ...] [--workers] [--full]``.
 
-Three things are measured, each on builds that start from nothing in a folder of their own, after one build that fills
-the caches of compiled code, body and textures:
+Small by default: what a finished sample costs in CPU time through all stages (``sample_cpu_ms``), start-up apart
+(``start_cpu_s``), beside a plain textured body drawn by pyrender in the same minute (``pyrender_frame_ms``,
+``ratio``); for overlays, erasures and devices on COCO frames (``--samples``, else the demo's), eight variants a person.
 
-- the demo, with one worker and with two: finished samples per second of the whole command (start of the workers and
+With ``--workers`` also, each on builds that start from nothing after one that fills the caches:
+
+- the demo with one worker and with two: finished samples per second of the whole command (start of the workers and
   writing of dataset and report included), the share of each stage, and how much two workers are faster;
-- the same for real COCO frames with eight variants a person, where ``--samples`` has them;
-- the largest process of builds of 200 and of 5,000 people seen in frames of 256 px, one variant each: it must not grow.
+- the same for the COCO frames, where there are any.
+
+With ``--full`` the demo has 48 people, and the largest process of builds of 200 and of 5,000 people seen in frames of
+256 px, one variant each, is measured: it must not grow.
 
 Raw data are made beforehand, outside of what is timed: the demo's frames are drawn once, and the many people of the
 memory test are copies of them under other names, each with random numbers of its own.
@@ -15,6 +20,7 @@ memory test are copies of them under other names, each with random numbers of it
 from __future__ import annotations
 
 import argparse
+import functools
 import json as json_text
 import os
 import shutil
@@ -28,11 +34,15 @@ from typing import Any
 
 import psutil
 
+from benchmarks.pipeline_samples import KINDS, beside_pyrender, measure_apart
+
 STAGES = ("ingest", "fit", "amputate", "background", "render", "annotate", "report")
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples" / "coco"
 VARIANTS = 8
 SMALL_PX = 256
 PEAKS = (200, 5000)
+SMALL_PEOPLE, FULL_PEOPLE = 8, 48
+SMALL_KINDS = ("overlay", "erase", "devices")
 POLL_SECONDS = 0.25
 
 
@@ -215,36 +225,95 @@ def memory(cache: Path, work: Path, sizes: list[int], frames: int) -> dict[str, 
     return found
 
 
-def run(args: argparse.Namespace, cache: Path, work: Path) -> dict[str, Any]:
-    """Measure everything; see the module's docstring."""
+def samples(args: argparse.Namespace, cache: Path, work: Path) -> dict[str, Any]:
+    """Measure the steady state of every kind of sample beside pyrender (``pipeline_samples``)."""
+    if args.samples.is_dir():
+        photos = {"coco": {"root": str(args.samples)}}
+    else:
+        photos = {"coco": demo_sources(cache, args.people)["coco"]}
+    found = {}
+    for kind in args.kinds:
+        options = dict(KINDS[kind])
+        if kind == "demo":
+            config = write_config(work / "kind.yaml", demo_sources(cache, args.people), 4, **options)
+        else:
+            variants = {"per_person": args.variants}
+            config = write_config(work / "kind.yaml", photos, 1, amputate=variants, **options)
+        measure = functools.partial(measure_apart, config, work / "kind", args.profile)
+        found[kind] = beside_pyrender(measure, not args.no_pyrender)
+    return found
+
+
+def whole(args: argparse.Namespace, cache: Path, work: Path) -> dict[str, Any]:
+    """Time whole commands with one worker and with two, and measure the largest process."""
     demo = speed(write_config(work / "demo.yaml", demo_sources(cache, args.people), 4), work)
     keys = ("samples_per_s", "stage_share", "speedup_2_workers")
     figures: dict[str, Any] = {**{key: demo[key] for key in keys}, "peak_mb": {}, "demo": demo, "coco": None}
     if args.samples.is_dir():
         sources = {"coco": {"root": str(args.samples)}}
-        config = write_config(work / "coco.yaml", sources, 1, amputate={"per_person": VARIANTS})
+        config = write_config(work / "coco.yaml", sources, 1, amputate={"per_person": args.variants})
         figures["coco"] = speed(config, work)
-    sizes = [PEAKS[0]] if args.quick else args.peak
-    found = memory(cache, work, sizes, args.people) if sizes else {"peak_mb": {}}
+    found = memory(cache, work, args.peak, args.people) if args.peak else {"peak_mb": {}}
     return {**figures, "peak_mb": found.pop("peak_mb"), "memory": found}
+
+
+def parsed() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(prog="a3dgen bench pipeline", description=(__doc__ or "").split("\n\n")[1])
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser.add_argument("--kinds", nargs="*", default=list(SMALL_KINDS), choices=tuple(KINDS), metavar="KIND",
+                        help=f"of {', '.join(KINDS)} ({' '.join(SMALL_KINDS)})")  # fmt: skip
+    parser.add_argument("--variants", type=int, default=VARIANTS, help=f"of each person of a photo ({VARIANTS})")
+    parser.add_argument("--profile", action="store_true", help="name the ten costliest functions of each stage")
+    parser.add_argument("--no-pyrender", action="store_true", help="do not measure pyrender beside it")
+    parser.add_argument("--workers", action="store_true", help="also time whole builds with one worker and two")
+    parser.add_argument("--quick", action="store_true", help="also whole builds and the memory of 200 people")
+    parser.add_argument("--full", action="store_true",
+                        help="every kind, workers, 48 people in the demo, and the memory of 200 and 5,000")  # fmt: skip
+    parser.add_argument("--people", type=int, help="people of the demo (8; with --full 48)")
+    parser.add_argument("--peak", type=int, nargs="*", help="people of the memory test (none; with --full 200 5000)")
+    parser.add_argument("--samples", type=Path, default=SAMPLES, help="COCO folder with real frames")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the demo's frames for the next time")
+    args = parser.parse_args()
+    args.people = args.people or (FULL_PEOPLE if args.full else SMALL_PEOPLE)
+    usual = list(PEAKS) if args.full else [PEAKS[0]] if args.quick else []
+    args.peak = usual if args.peak is None else args.peak
+    args.kinds = list(KINDS) if args.full else args.kinds
+    args.workers = args.workers or args.full or bool(args.peak)
+    return args
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the figures of the kinds of samples as text."""
+    lines = ["kind      samples  ms a sample  pyrender  ratio  start s  stages, ms a sample"]
+    for kind, row in found.items():
+        stages = ", ".join(f"{name} {ms:g}" for name, ms in row["stage_ms"].items())
+        frame, ratio = row["pyrender_frame_ms"] or float("nan"), row["ratio"] or float("nan")
+        lines.append(
+            f"{kind:<9} {row['samples']:>7}  {row['sample_cpu_ms']:>11}  {frame:>8.1f}  {ratio:>5.2f}  "
+            f"{row['start_cpu_s']:>7}  {stages}"
+        )
+        for stage, functions in row.get("costliest", {}).items():
+            lines.append(f"  {stage}")
+            lines += [f"    {f['share']:6.1%} {f['calls']:>8} {f['function']}" for f in functions]
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(prog="a3dgen bench pipeline", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    parser.add_argument("--quick", action="store_true", help="no build of 5,000 people")
-    parser.add_argument("--people", type=int, default=48, help="people of the demo (48)")
-    parser.add_argument("--peak", type=int, nargs="*", default=list(PEAKS), help="people of the memory test (200 5000)")
-    parser.add_argument("--samples", type=Path, default=SAMPLES, help="COCO folder with real frames")
-    parser.add_argument("--cache", type=Path, help="folder that keeps the demo's frames for the next time")
-    args = parser.parse_args()
+    args = parsed()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         cache = args.cache or work / "cache"
         cache.mkdir(parents=True, exist_ok=True)
-        figures = run(args, cache.absolute(), work)
-    print(json_text.dumps(figures) if args.json else json_text.dumps(figures, indent=1))
+        found = samples(args, cache.absolute(), work)
+        figures = whole(args, cache.absolute(), work) if args.workers else {}
+    if args.json:
+        print(json_text.dumps({"samples": found, **figures}))
+        return
+    print(table(found))
+    if figures:
+        print(json_text.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -226,13 +226,16 @@ def run(renderer: str = "cpu", pyrender: bool = True) -> dict[str, Any]:
         figures["ms_per_sample"][str(side)] = round(whole, 1)
         figures["breakdown_ms"][str(side)] = {k: round(v, 2) for k, v in parts.items()}
     if pyrender:
-        figures["pyrender_ms"] = _pyrender_apart()
+        figures["pyrender_ms"] = pyrender_apart()
     return figures
 
 
-def _pyrender_apart() -> dict[str, float]:
-    """Run pyrender in a process of its own: two OpenGL contexts in one can crash. Empty if it is not installed."""
-    command = [sys.executable, "-m", "benchmarks.render", "--pyrender-only"]
+def pyrender_apart(sides: tuple[int, ...] = SIDES) -> dict[str, float]:
+    """Return pyrender's ms a frame by side, or nothing if it is not installed.
+
+    It runs in a process of its own: two OpenGL contexts in one can crash.
+    """
+    command = [sys.executable, "-m", "benchmarks.render", "--pyrender-only", *map(str, sides)]
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root)
     if done.returncode:
@@ -260,9 +263,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--renderer", default="cpu", choices=("cpu", "gl"))
-    parser.add_argument("--pyrender-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--pyrender-only", type=int, nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.pyrender_only:
-        sys.stdout.write(json_text.dumps(pyrender_times()) + "\n")
+        sys.stdout.write(json_text.dumps(pyrender_times(tuple(options.pyrender_only))) + "\n")
     else:
         main(options.json, options.renderer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from a3dgen.core import compiled
@@ -52,3 +54,19 @@ def test_modules_of_one_name_do_not_share_a_folder(package):
 def test_real_kernels_depend_on_what_they_call_and_read():
     lm = compiled._source(compiled.PACKAGE / "fit" / "lm.py")[1]
     assert {p.name for p in lm} >= {"kinematics.py", "residuals.py", "compiled.py"}
+
+
+def test_another_clone_finds_the_kernels_and_other_code_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("A3DGEN_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    text = "from a3dgen.core.compiled import kernel\n\n\n@kernel\ndef grown(x):\n    return x + 2\n"
+    found = []
+    for clone, source in (("first", text), ("second", text), ("third", text.replace("+ 2", "+ 3"))):
+        path = tmp_path / clone / "loops.py"
+        path.parent.mkdir()
+        path.write_text(source)
+        spec = importlib.util.spec_from_file_location("loops", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found.append((module.grown(1), sum(module.grown.stats.cache_hits.values())))
+    assert found == [(3, 0), (3, 1), (4, 0)]

@@ -3,7 +3,7 @@
 numba's own cache looks only at the file of the function it compiles, not at the functions that one calls or the
 constants it reads. The cache folder of a module is therefore named after a digest of its source and of all modules of
 this package that it imports, directly or not: an edit or an upgrade never runs old code, and compiles only what it
-touched.
+touched. Where the package lies makes no difference: another virtual environment or clone finds the same kernels.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import UserProvidedCacheLocator
 
 from a3dgen.core.home import home
 
@@ -63,6 +64,25 @@ def cache_folder(module: Path) -> Path:
     return home() / "numba" / f"{module.stem}-{digest.hexdigest()}"
 
 
+class FolderLocator(UserProvidedCacheLocator):
+    """Tells numba to keep kernels right in ``numba.config.CACHE_DIR``: its name says all that they depend on.
+
+    numba's own locators add a hash of the path of the source, and compare its date or content.
+    """
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        self._cache_path = str(numba.config.CACHE_DIR)
+
+    def get_source_stamp(self) -> str:
+        """Return what makes kept kernels out of date, which is nothing."""
+        return ""
+
+
+LOCATOR = f"{FolderLocator.__module__}.{FolderLocator.__qualname__}"
+"""As numba's setting names it, from 0.62 on; older ones keep kernels apart by path."""
+
+
 @functools.cache
 def _warn_once(folder: str) -> None:
     log.warning("NUMBA_CACHE_DIR %s cannot be written: kernels are compiled anew every time, a minute or more", folder)
@@ -78,9 +98,10 @@ def kernel(function: Callable[..., Any] | None = None, *, inline: bool = False) 
     """
     if function is None:
         return functools.partial(kernel, inline=inline)
-    before = numba.config.CACHE_DIR
+    before = numba.config.CACHE_DIR, getattr(numba.config, "CACHE_LOCATOR_CLASSES", "")
     if not os.environ.get("NUMBA_CACHE_DIR"):
         numba.config.CACHE_DIR = str(cache_folder(Path(inspect.unwrap(function).__code__.co_filename)))
+        numba.config.CACHE_LOCATOR_CLASSES = before[1] or LOCATOR
     try:
         options = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": inline}
         return numba.njit(**options)(inspect.unwrap(function))
@@ -90,4 +111,4 @@ def kernel(function: Callable[..., Any] | None = None, *, inline: bool = False) 
         _warn_once(str(numba.config.CACHE_DIR))
         return numba.njit(**options | {"cache": False})(inspect.unwrap(function))
     finally:
-        numba.config.CACHE_DIR = before
+        numba.config.CACHE_DIR, numba.config.CACHE_LOCATOR_CLASSES = before
