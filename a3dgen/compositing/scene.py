@@ -21,6 +21,7 @@ from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.io import images, rle
 from a3dgen.io.partial_pictures import read_photo
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
+from a3dgen.lighting.likeness import PhotoLook, read_look
 from a3dgen.lighting.photo_style import PhotoStyle, read_style
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.lighting.srgb import LUMINANCE
@@ -44,6 +45,7 @@ class Scene:
         up: direction against gravity. ground: plane the person stands on.
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
         black, sigma: black level (linear) and grain (8-bit) of the photo. style: its tones and sharpness.
+        look: what a drawn person is compared with.
     """
 
     photo: UInt8[ndarray, "h w 3"]
@@ -57,6 +59,7 @@ class Scene:
     black: Float[ndarray, "3"]
     sigma: Float[ndarray, "3"]
     style: PhotoStyle = PhotoStyle()
+    look: PhotoLook = PhotoLook()
 
     def light(self, adjust: LightAdjust) -> Light:
         """Return the scene's light with a plan's adjustments."""
@@ -91,7 +94,8 @@ def load_scene(
     posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
     vertices = posed.vertices(body.mesh, fitted["betas"])
     near = cv2.dilate(hole.astype(np.uint8), np.ones((AROUND_PX, AROUND_PX), np.uint8)) > 0
-    style = read_style(photo, near)
+    look = read_look(photo, hole, near)
+    style = read_style(photo, look.spread)
     shading, brightness = _read_person(person, fitted["K"], photo, vertices, body)
     if hidden is not None:  # the soft edge of what stands in front must not bring back the person behind it
         photo = np.where(hidden[..., None], photo, filled)
@@ -107,6 +111,7 @@ def load_scene(
         black=black_level(filled).astype(np.float64),
         sigma=noise_sigma(filled, hole),
         style=style,
+        look=look,
     )
 
 

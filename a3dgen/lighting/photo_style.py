@@ -104,12 +104,11 @@ def _gradient(grey: ndarray) -> ndarray:
     return np.hypot(cv2.Sobel(grey, -1, 1, 0, ksize=1), cv2.Sobel(grey, -1, 0, 1, ksize=1)) / 2
 
 
-def read_style(photo: UInt8[ndarray, "h w 3"], near: Bool[ndarray, "h w"]) -> PhotoStyle:
+def read_style(photo: UInt8[ndarray, "h w 3"], spread: float | None) -> PhotoStyle:
     """Return the style of a photo.
 
     Args:
-        photo: as taken, with the person. near: where its sharpness is read: the person and a little around them.
+        photo: as taken, with the person. spread: ``edge_spread`` of the person and a little around them.
     """
-    spread = edge_spread(photo, near)
     extra = 0.0 if spread is None else np.sqrt(max(spread**2 - DRAWN_SPREAD**2, 0.0))
     return PhotoStyle(monochrome_tones(photo), float(extra) if extra >= LEAST_BLUR else 0.0)

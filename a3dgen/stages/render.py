@@ -43,13 +43,14 @@ from a3dgen.geometry.visibility import (
     region_visibility,
 )
 from a3dgen.io import images
+from a3dgen.lighting.likeness import LightBars, unlike
 from a3dgen.removal.mask_ops import dilate
 from a3dgen.renderers import TABLE
 from a3dgen.stages.drawing import Brush, Drawn, intact
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 11
+VERSION = 12
 _MASK_EDGE_PX = 3.0
 """A visible keypoint of a photo's person may lie this far off their mask."""
 _SCENES = 2
@@ -80,6 +81,7 @@ class Config:
         min_visible: smallest visible share of the segment that carries a stump, for ``reject_invisible``.
         min_told: smallest share of the removed limb's pixels at which the picture must differ from that of the intact
             twin, for ``reject_invisible``; 0 = do not compare.
+        light: how far a drawn person may be from the photo's brightness, colours and sharpness.
     """
 
     mode: str = OVERLAY
@@ -99,6 +101,7 @@ class Config:
     reject_invisible: bool = True
     min_visible: float = 0.35
     min_told: float = 0.3
+    light: LightBars = field(default_factory=LightBars)
 
     def __post_init__(self) -> None:
         for name, valid in (
@@ -178,12 +181,16 @@ def render_sample(
     """Draw, measure and write one sample; return its Renders row. ``write=False`` asks whether it could be drawn.
 
     Raises:
-        Rejected: the stump cannot be seen, or nobody could tell that the limb is gone.
+        Rejected: the person is not in the photo's light, the stump cannot be seen, or nobody could tell that the limb
+            is gone.
     """
     sample = brush.draw(fitted, plan, scene)
     amputee, devices, picture, labels = sample.amputee, sample.devices, sample.picture, sample.labels
     if not body_part(labels).any():
         raise Rejected("no pixel of the person can be seen")
+    difference = unlike(picture.rgb, body_part(labels) > 0, scene.look, config.light)
+    if difference:
+        raise Rejected(f"the drawn person is not in the photo's light: {difference}")
     seen = measure(amputee, plan, scene, picture, reach, devices)
     seen |= device_columns(devices, amputee, seen["state"], _buffers(scene, picture), picture.part, labels,
                            config.min_visible)  # fmt: skip

@@ -21,6 +21,7 @@ from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import REGION_NAMES, absent_rows
 from a3dgen.io import images, rle
+from a3dgen.lighting.likeness import LightBars
 from a3dgen.renderers import get_renderer
 from a3dgen.stages import render
 
@@ -247,3 +248,18 @@ def test_wrong_settings_are_told() -> None:
     for wrong in ({"mode": "replace"}, {"renderer": "g1"}, {"format": "gif"}, {"supersample": 5}, {"shadow": 2.0}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             render.Config(**wrong)
+
+
+def test_a_person_who_is_not_in_the_photos_light_is_rejected(world) -> None:
+    inputs, context = world
+    hole = rle.decode(json.loads(inputs.persons.mask[0]))
+    images.write_mask(context.out / "background" / "mask.png", hole)
+    images.write_image(context.out / "background" / "plate.png", backdrop())
+    plates = Plates.from_rows([inputs.plates.row(0)])
+    dark = (backdrop() * 0.1).astype(np.uint8)  # the photo is dark, its plate is not: the light is read wrongly
+    Image.fromarray(dark).save(inputs.persons.image[0], quality=95)
+    result = render.run(render.Config(), replace(inputs, plates=plates), context)
+    assert result.outcome.status.tolist() == [REJECTED] * 3
+    assert all("not in the photo's light" in r and "stops brighter" in r for r in result.outcome.reason.tolist())
+    free = render.Config(light=LightBars(brighter=9.0))
+    assert OK in render.run(free, replace(inputs, plates=plates), context).outcome.status.tolist()
