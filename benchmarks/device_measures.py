@@ -13,11 +13,14 @@ from scipy.spatial import cKDTree
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.devices.attach import Devices, hand_offsets
 from a3dgen.devices.device import GRIPPED, Device, is_worn
+from a3dgen.devices.hands import closed_hands
 from a3dgen.devices.person import Person, elbow_flexion
 from a3dgen.devices.place import Attached
 from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.devices.chairs import wheels_of
 from a3dgen.geometry.devices.grip import HANDLE_M
 from a3dgen.geometry.devices.sweep import Part
+from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, RIM_ASIDE_M, Seat
 from a3dgen.geometry.skeleton import JOINT
 from benchmarks.device_flesh import Flesh, owners_of, surface_points
 
@@ -72,6 +75,7 @@ class Placed:
 
     Attributes:
         fit, row: of Bodies, and of Bodies in the posture. aids: as planned. up: against gravity, camera frame.
+        swings: between two crutches, feet in the air.
     """
 
     body: BodyData
@@ -82,12 +86,15 @@ class Placed:
     attached: Devices
     whole: Amputee
     up: ndarray
+    swings: bool = False
 
     @classmethod
-    def of(cls, body: BodyData, fit: dict, row: dict, aids: tuple, amputee: Amputee, attached: Devices) -> Placed:
+    def of(
+        cls, body: BodyData, fit: dict, row: dict, aids: tuple, amputee: Amputee, attached: Devices, swings: bool
+    ) -> Placed:
         """Return it with the whole person."""
         whole = rebuild(body, BodyFit.of(row), Cut(), hand_offsets(body, aids))
-        return cls(body, fit, row, aids, amputee, attached, whole, Person.of(body, fit).frame[:, 1])
+        return cls(body, fit, row, aids, amputee, attached, whole, Person.of(body, fit).frame[:, 1], swings)
 
     def flesh(self, only: list[int] | None = None) -> Flesh:
         """Return the whole person's skin."""
@@ -131,16 +138,12 @@ def measure(placed: Placed, tally: Tally) -> None:
         elif a.device.type == "walker":
             _walker(placed, a, flesh, tally)
         elif a.device.doffed:
-            lowest = min(float((p.vertices @ placed.up).min()) for p in a.parts)
-            lowest = min([lowest, *(float((i.vertices @ placed.up).min()) for i in a.extra)])
-            ground = float(np.array(a.device.frame["at"]) @ placed.up)
-            tally.note("doffed prosthesis off the ground, mm", 1e3 * abs(lowest - ground))
-            tally.note("rigid aid in the body, mm", *depth_of(list(a.parts), flesh, []))
+            _doffed(placed, a, flesh, tally)
         else:
             _held(placed, a, flesh, tally)
     if placed.aids:
         _arms(placed, tally)
-    if any(d.type in (*GRIPPED, "walker") for d in placed.aids):
+    if any(d.type in (*GRIPPED, "walker") for d in placed.aids) and not placed.swings:
         _soles(placed, tally)
 
 
@@ -171,6 +174,7 @@ def _held(placed: Placed, a: Attached, flesh: Flesh, tally: Tally) -> None:
     if pads:
         tally.note("axillary pad in the body, mm", depth_of(pads, flesh, own)[0])
     kind = "on a crutch" if "crutch" in a.device.type else "on a cane or walker"
+    kind = "in a swing-through" if placed.swings else kind
     tally.note(f"elbow {kind}, degrees", np.degrees(elbow_flexion(placed.whole.posed.joints, side)))
 
 
@@ -218,6 +222,36 @@ def _soles(placed: Placed, tally: Tally) -> None:
             tally.note("planted sole off the ground, mm", 1e3 * abs(sole))
 
 
+def _rim_off(placed: Placed, chair: Device, side: str) -> float:
+    """Return how far the hand rim's middle line lies outside of the room that the fist leaves to its tube, m."""
+    k, posed = JOINT[f"{side}_hand"], placed.whole.posed
+    handle = posed.joints[k] + posed.rotations[k] @ closed_hands(placed.body).handle(side)
+    turn, at = np.reshape(chair.frame["turn"], (3, 3)), np.array(chair.frame["at"])
+    wheel = wheels_of(Seat.of(chair.frame))[side]
+    v = (handle - at) @ turn - wheel.hub
+    along = float(v @ wheel.axle)
+    across = float(np.linalg.norm(v - along * wheel.axle))
+    off = float(np.hypot(across - wheel.drive.rim, along - RIM_ASIDE_M))
+    return max(0.0, off - (HANDLE_M - HAND_RIM_TUBE_M))
+
+
+def _doffed(placed: Placed, a: Attached, flesh: Flesh, tally: Tally) -> None:
+    lowest = min(float((p.vertices @ placed.up).min()) for p in a.parts)
+    lowest = min([lowest, *(float((i.vertices @ placed.up).min()) for i in a.extra)])
+    ground = float(np.array(a.device.frame["at"]) @ placed.up)
+    tally.note("doffed prosthesis off the ground, mm", 1e3 * abs(lowest - ground))
+    tally.note("rigid aid in the body, mm", *depth_of(list(a.parts), flesh, []))
+    if "rests" not in a.device.frame:
+        return
+    chair = next(o for o in placed.attached.attached if o.device.type == "wheelchair")
+    own = np.concatenate([surface_points(p.vertices, p.faces, 0.003) for p in a.parts]
+                         + [i.vertices for i in a.extra])  # fmt: skip
+    rests = [p for p in chair.parts if p.name in ("tyre", "hand rim")]
+    tally.note("leaning prosthesis off its wheel, mm", 1e3 * min(nearest(own, p) for p in rests))
+    wheels = [Flesh.of(p.vertices, p.faces, np.zeros(len(p.vertices), int), placed.way) for p in rests]
+    tally.note("leaning prosthesis inside its wheel, mm", 1e3 * max(w.depth(own) for w in wheels))
+
+
 def _chair(placed: Placed, chair: Attached, flesh: Flesh, tally: Tally) -> None:
     facts = chair.device.frame
     turn, at = np.reshape(facts["turn"], (3, 3)), np.array(facts["at"])
@@ -226,12 +260,15 @@ def _chair(placed: Placed, chair: Attached, flesh: Flesh, tally: Tally) -> None:
     rigid = [p for p in rigid if p.name not in ("spoke", "tab")]
     tally.note("cushion and back in the body, mm", *depth_of(soft, flesh, hands))
     tally.note("rigid chair in the body, mm", *depth_of(rigid, flesh, hands))
+    racing = facts.get("kind") == "racing"
     for side in SIDES:
         sole = float(((placed.foot(side) - at) @ turn)[:, 1].min()) - facts["foot"][0] - 0.022
-        tally.note("sole off the footplate, mm", 1e3 * abs(sole))
+        if not racing:  # there the shins lie on a tray, which is a cushion
+            tally.note("sole off the footplate, mm", 1e3 * abs(sole))
         if side in facts["hands"]:
             rims = [p for p in chair.parts if p.name == "hand rim"]
             hand = placed.skin(f"{side}_hand")
             tally.note("grip: hand to rim, mm", 1e3 * min(nearest(hand, r) for r in rims))
+            tally.note("grip: rim out of the closed hand, mm", 1e3 * _rim_off(placed, chair.device, side))
     wheels = [((p.vertices - at) @ turn)[:, 1].min() for p in chair.parts if p.name in ("tyre", "caster")]
     tally.note("wheels off the ground, mm", 1e3 * max(abs(float(w)) for w in wheels))

@@ -10,7 +10,8 @@ from benchmarks.device_measures import Tally
 
 _CONTACT = ("grip: hand to handle, mm", "grip: hand inside the handle, mm", "tip off the ground, mm",
             "planted sole off the ground, mm", "sole off the footplate, mm", "grip: hand to rim, mm",
-            "wheels off the ground, mm", "doffed prosthesis off the ground, mm")  # fmt: skip
+            "wheels off the ground, mm", "doffed prosthesis off the ground, mm", "grip: rim out of the closed hand, mm",
+            "leaning prosthesis off its wheel, mm", "leaning prosthesis inside its wheel, mm")  # fmt: skip
 _RIGID = ("rigid aid in the body, mm", "rigid chair in the body, mm", "prosthesis beyond the socket in the body, mm")
 _ARMS = tuple(f"arm in own body beyond the fit's, {w}, mm" for w in ("standing", "wheelchair"))
 LEAST_HIDDEN = 500
@@ -29,6 +30,7 @@ def must_show(tally: Tally) -> list[dict[str, Any]]:
         _most("cushions in the body, mm", tally.of("cushion and back in the body, mm"), 30, 20),
         _most("arm in own body beyond the fit's, mm", tally.of(*_ARMS), 10, 5),
         _within("elbow on crutches, degrees", tally.of("elbow on a crutch, degrees"), (10, 40), (15, 30)),
+        _within("elbow in a swing-through, degrees", tally.of("elbow in a swing-through, degrees"), (0, 10), (0, 10)),
         _none("skin vertices outside the socket", c["skin outside the socket"], c["skin below the brim"]),
         _none("keypoint states other than rays say", c["states that disagree"], c["keypoints hidden by devices"]),
         _share("drawn postures rejected, %", refused, made + refused, 10, 3),

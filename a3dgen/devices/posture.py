@@ -12,15 +12,17 @@ from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import Device
+from a3dgen.devices.hands import closed_hands
 from a3dgen.devices.person import Person, body_rows, handle_of, rounded
 from a3dgen.devices.reach import HANDLE_TURN, TIP_ASIDE_M, reach
-from a3dgen.devices.sampling import DevicesConfig, Drawn
+from a3dgen.devices.sampling import ELBOW, DevicesConfig, Drawn
+from a3dgen.devices.swinging import SWING_THROUGH, swing
 from a3dgen.devices.trunk import ARM_INSIDE_M, Trunk
 from a3dgen.devices.walking import walk
 from a3dgen.fit.chain import Goals
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.crutches import Hold, axillary_crutch, pad_at
-from a3dgen.geometry.devices.grip import Grip, closed_hands
+from a3dgen.geometry.devices.grip import Grip
 from a3dgen.geometry.devices.sweep import unit
 from a3dgen.geometry.rotations import matrix_to_rotvec
 from a3dgen.geometry.skeleton import JOINT
@@ -87,22 +89,25 @@ def pose_with_aids(
     person, grip = Person.of(body, fit), closed_hands(body)
     if not stands(fit, person):
         return {}, ()
-    before = person.pose.copy()
-    plant(person)
-    trunk = Trunk.of(person)
-    devices = _all_held(config, person, grip, trunk, drawn)
+    before, bend = person.pose.copy(), np.radians(drawn.elbow)
+    if drawn.posture == SWING_THROUGH:
+        bend = swing(person, float(np.interp(drawn.elbow, ELBOW, (0, 1))))
+    else:
+        plant(person)
+    devices = _all_held(config, person, grip, drawn, bend)
     pose, transl = person.camera()
     reposed: Bool[ndarray, "24"] = (np.abs(person.pose - before) > 0).any(1)
     pose[~reposed] = np.asarray(fit["pose"], np.float64)[~reposed]
     return {"pose": pose, "transl": transl, "reposed": reposed}, devices
 
 
-def _all_held(config: DevicesConfig, person: Person, grip: Grip, trunk: Trunk, drawn: Drawn) -> tuple[Device, ...]:
-    """Bring the hands to what was drawn; where a body leaves no room below its arms for axillary crutches, to forearm
-    crutches."""
+def _all_held(config: DevicesConfig, person: Person, grip: Grip, drawn: Drawn, bend: float) -> tuple[Device, ...]:
+    """Bring the hands to what was drawn, elbows bent by ``bend`` (rad); where a body leaves no room below its arms for
+    axillary crutches, to forearm crutches."""
+    trunk = Trunk.of(person)
     if drawn.aid == "walker":
         return walk(config, person, grip, trunk, drawn)
-    planted, bend = person.pose.copy(), np.radians(drawn.elbow)
+    planted = person.pose.copy()
     try:
         return tuple(_held(config, person, grip, device, trunk, bend) for device in drawn.aids())
     except Rejected:

@@ -13,6 +13,7 @@ from a3dgen.appearance.stump_cloth import sock
 from a3dgen.appearance.texture import pool
 from a3dgen.appearance.wardrobe import find_stumps, shared_parts
 from a3dgen.devices.device import DISTAL, LEGS, Device
+from a3dgen.devices.lying import doffed
 from a3dgen.devices.place import Attached, Place
 from a3dgen.geometry.devices import arms, hip, legs
 from a3dgen.geometry.devices.hull import Hull, limb_hull, widened
@@ -73,7 +74,7 @@ def leg(place: Place) -> Attached:
     if device.cosmetic and level == "transtibial":
         parts.append(_cosmetic(place, frame, hull, shell))
     if device.doffed:
-        return _lying(place, parts, extra, frame)
+        return doffed(place, parts, extra, frame)
     return _worn(place, parts, {**points, **ends}, hull, frame.outer, extra)
 
 
@@ -95,31 +96,6 @@ def hip_leg(place: Place) -> Attached:
     points = {**points, "joint": frame.knee, "ankle": frame.ankle, **ends}
     wall = replace(hull, radii=hull.radii + hip.WALL_M + 0.003)
     return Attached(device, place.label, everything, points, labels, (), wall)
-
-
-def _lying(place: Place, parts: list[Part], extra: tuple[Item, ...], frame: legs.LegFrame) -> Attached:
-    """A prosthesis that lies on its side on the ground, socket and foot touching it; it has no keypoints."""
-    facts = place.device.frame
-    ground, at = np.reshape(facts["turn"], (3, 3)), np.array(facts["at"])
-    ahead = unit(frame.foot[:, 2])
-    long = unit(parts[0].vertices.mean(0) - frame.ankle)
-    long, side = unit(long - (long @ ahead) * ahead), unit(np.cross(ahead, long))
-    own = np.stack([long, side, ahead], 1)  # to x, up, and z of the ground's frame
-    middle = (parts[0].vertices.mean(0) + frame.ankle) / 2
-    local = [(p.vertices - middle) @ own for p in parts]
-    heel = np.concatenate([local[-1], *((i.vertices - middle) @ own for i in extra)])
-    low = [v[v[:, 1].argmin()] for v in (local[0], heel)]
-    lean = float(np.arctan2(low[0][1] - low[1][1], low[0][0] - low[1][0]))
-    tilt = np.array([[np.cos(lean), np.sin(lean), 0], [-np.sin(lean), np.cos(lean), 0], [0, 0, 1.0]])
-    everything = np.concatenate([*local, heel]) @ tilt.T
-    drop = np.array([0.0, -float(everything[:, 1].min()), 0.0])
-
-    def moved(vertices: ndarray) -> ndarray:
-        return (((vertices.astype(np.float64) - middle) @ own @ tilt.T) + drop) @ ground.T + at
-
-    laid = tuple(replace(p, vertices=moved(p.vertices)) for p in parts)
-    shoes = tuple(replace(i, vertices=moved(i.vertices).astype(np.float32)) for i in extra)
-    return Attached(place.device, place.label, laid, {}, shoes)
 
 
 def arm(place: Place) -> Attached:

@@ -39,14 +39,18 @@ KINDS = (
     "walker",
     "wheelchair",
     "folding",
+    "racing",
+    "push",
+    "swing_through",
 )
 LEAST_BUILD_M = legs.LEAST_BUILD_M | arms.LEAST_BUILD_M
 LEAST_RESIDUAL = {"foot": 0.25, "knee": 0.35, "hand": 0.35, "elbow": 0.45, "hip": 0.0}
 """Shorter residual limbs hold no socket here."""
 ELBOW = (17.0, 29.0)
 """Flexion of the elbow on a crutch or cane, degrees: fitting guides say 15 to 30."""
-RIMS_SHARE, TURN = 0.6, 50.0
-"""Share of people in wheelchairs whose hands are on the rims; how far the chair is turned to either side, degrees."""
+RIMS_SHARE, PUSH_SHARE, SWING_SHARE, TURN = 0.6, 0.2, 0.25, 50.0
+"""Share of people in wheelchairs whose hands are on the rims, and who push them (among these); of people on two
+crutches who swing through them; how far the chair is turned to either side, degrees."""
 _LAMINATIONS = ("plaid", "floral", "camouflage", "stripes")
 _SKIN_SHELLS = ((226, 184, 158), (204, 158, 128), (176, 128, 98), (134, 92, 66), (92, 62, 46), (62, 42, 34))
 _FRAMES = ((40, 60, 160), (60, 60, 66), (150, 152, 158), (170, 60, 140), (30, 140, 120), (150, 30, 34))
@@ -63,7 +67,7 @@ class DevicesConfig:
         aid: share of people with a walking aid; below 0 = as ``use`` says.
         exclude: devices that are not drawn, of transtibial, transfemoral, transradial, transhumeral,
             hip_disarticulation, blade, hook, myoelectric, cosmetic, doffed, cane, crutch, crutches, axillary, walker,
-            wheelchair, folding.
+            wheelchair, folding, racing; and of the postures push (in a wheelchair) and swing_through (on crutches).
         cover: weight of what cloth does that would reach over a prosthesis: ``bare`` (shortened), ``rolled``, or
             ``trousers`` (worn down to the shoe; most of such samples are rejected because nothing shows).
         contact_mm: most that a grip may be off the hand, or a tip or sole off the ground.
@@ -113,8 +117,9 @@ class Drawn:
 
     Attributes:
         prostheses: of the amputee, worn or doffed. aid: of both, one of ``AID_NAMES``; side: of the hand that holds it.
-        colour: of its frame. chair: ``active`` or ``folding``.
-        posture: in a wheelchair, hands on the ``rims`` or in the ``lap``.
+        colour: of its frame. chair: ``active``, ``folding`` or ``racing``.
+        posture: in a wheelchair, hands on the ``rims`` at rest, in a ``push``, or in the ``lap``; on two crutches
+            ``swing_through``; where it says nothing of an aid, that has but one posture.
         turn: of the wheelchair about the vertical, degrees. elbow: how far it is bent on a crutch or cane, degrees.
         handless: sides whose hand is gone.
     """
@@ -186,9 +191,17 @@ def draw_devices(
     how = rng.random(3)
     gone = absent_joints(removed)
     handless = tuple(s for s in ("left", "right") if gone[JOINT[f"{s}_wrist"]])
-    posture, turn = ("rims" if how[0] < RIMS_SHARE else "lap"), round(float(TURN * (2 * how[1] - 1)), 1)
+    posture, turn = _posture(config, aid, float(how[0])), round(float(TURN * (2 * how[1] - 1)), 1)
     elbow = round(float(np.interp(how[2], (0, 1), ELBOW)), 1)
     return Drawn(tuple(prostheses), aid, side, colour, chair, posture, turn, elbow, handless)
+
+
+def _posture(config: DevicesConfig, aid: str, u: float) -> str:
+    if aid in ("crutches", "axillary"):
+        return "swing_through" if u < SWING_SHARE and "swing_through" not in config.exclude else "rims"
+    if u >= RIMS_SHARE:
+        return "lap"
+    return "push" if u < RIMS_SHARE * PUSH_SHARE and "push" not in config.exclude else "rims"
 
 
 def _prosthesis(
@@ -257,5 +270,8 @@ def _aid(
     names = [a for a in AID_NAMES if some.get(a, 0) > 0] or ["none"]
     cumulative = np.cumsum([some.get(a, 1.0) for a in names])
     aid = names[min(int(np.searchsorted(cumulative, numbers[1] * cumulative[-1], side="right")), len(names) - 1)]
-    folding = numbers[3] < preset["folding"]["share"] and "folding" not in config.exclude
-    return side, aid, _FRAMES[int(numbers[2] * len(_FRAMES))], "folding" if folding else "active"
+    chair = "folding" if numbers[3] < preset["folding"]["share"] and "folding" not in config.exclude else "active"
+    races = numbers[3] > 1 - preset["racing"]["share"] and not worn and not any(arms)
+    if races and "racing" not in config.exclude:
+        chair = "racing"
+    return side, aid, _FRAMES[int(numbers[2] * len(_FRAMES))], chair

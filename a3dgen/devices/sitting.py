@@ -13,14 +13,16 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
 from a3dgen.devices.device import Device
+from a3dgen.devices.hands import closed_hands
 from a3dgen.devices.person import Person, body_rows, handle_of, numbers
+from a3dgen.devices.racing import kneel
 from a3dgen.devices.sampling import DevicesConfig, Drawn
 from a3dgen.devices.trunk import ARM_INSIDE_M, Trunk
 from a3dgen.fit.chain import Goals
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.devices.chairs import chair_of, wheels_of
 from a3dgen.geometry.devices.folding_chair import armrest
-from a3dgen.geometry.devices.grip import HANDLE_M, closed_hands
+from a3dgen.geometry.devices.grip import HANDLE_M
 from a3dgen.geometry.devices.sweep import Look, unit
 from a3dgen.geometry.devices.wheelchair import HAND_RIM_TUBE_M, Seat
 from a3dgen.geometry.skeleton import JOINT
@@ -40,6 +42,10 @@ _WIDER_M = (0.0, 0.015, 0.03, 0.05)
 _THIN = ("spoke", "tab")
 _TOUCH_M, _LIFTS = 0.002, 5
 """How far a hand sinks into the thigh that it rests on; how often it is lifted until it does not sink further."""
+_ON_RIM = {"rims": 20.0, "push": 48.0, "race": 38.0}
+"""Where a hand holds the rim, degrees ahead of its top: at rest, at the end of a push, in a racing chair."""
+_LEAN = 21.0
+"""Who pushes bends the spine so much further ahead, degrees."""
 _Y = np.array([0.0, 1.0, 0.0])
 
 
@@ -48,20 +54,26 @@ def sit(
 ) -> tuple[dict[str, Any], tuple[Device, ...]]:
     """Return the columns of Plans ``pose``, ``transl`` and ``reposed``, and the wheelchair with its place.
 
-    The chair stands where the person stood, turned by ``drawn.turn``. Head and neck stay as they are in the photo.
+    The chair stands where the person stood, turned by ``drawn.turn``. Head and neck stay as they are in the photo, but
+    in a racing chair.
 
     Raises:
         Rejected: if a hand does not reach its rim, or the chair or an arm would lie inside the body.
     """
     person = Person.of(body, fit)
-    _bend(person)
-    _feet(person)
-    seat = replace(_measure(person), kind=drawn.chair)
+    racing = drawn.chair == "racing"
+    posture = "race" if racing else drawn.posture
+    if racing:
+        seat = kneel(person)
+    else:
+        _bend(person, _LEAN if posture == "push" else 0.0)
+        _feet(person)
+        seat = replace(_measure(person), kind=drawn.chair)
     trunk = Trunk.of(person)
     seat = _wide_enough(config, trunk, seat)
-    on_rims = drawn.posture == "rims"
+    on_rims = posture != "lap"
     for side in drawn.hands if on_rims else ():
-        _hold_rim(config, person, seat, side)
+        _hold_rim(config, person, seat, side, posture)
     if not on_rims:
         for side in ("left", "right"):
             _rest_hand(person, trunk, side)
@@ -77,7 +89,8 @@ def sit(
              "hands": list(drawn.hands) if on_rims else []}  # fmt: skip
     chair = Device("wheelchair", colours=(drawn.colour,), frame=facts)
     reposed = np.ones(24, bool)
-    reposed[[JOINT["neck"], JOINT["head"]]] = False
+    if not racing:  # who races looks up
+        reposed[[JOINT["neck"], JOINT["head"]]] = False
     pose[~reposed] = np.asarray(fit["pose"], np.float64)[~reposed]
     return {"pose": pose, "transl": transl, "reposed": reposed}, (chair,)
 
@@ -86,8 +99,9 @@ def _turn(axis: str, degrees: float | int) -> Rotation:
     return Rotation.from_euler(axis, degrees, degrees=True)
 
 
-def _bend(person: Person) -> None:
-    """Sit upright with hanging arms; the pelvis is brought over the origin."""
+def _bend(person: Person, lean: float = 0.0) -> None:
+    """Sit upright, or with the spine bent ahead by ``lean`` (degrees), with hanging arms; the pelvis is brought over
+    the origin."""
     keep = person.pose[[JOINT["neck"], JOINT["head"]]].copy()
     pose = np.zeros((24, 3))
     pose[0] = _turn("x", -RECLINE).as_rotvec()
@@ -97,7 +111,7 @@ def _bend(person: Person) -> None:
         pose[JOINT[f"{side}_shoulder"]] = (_turn("x", 10) * _turn("z", -70 * s)).as_rotvec()
         pose[JOINT[f"{side}_elbow"]] = (0, -s * np.radians(45), 0)
     for name, degrees in (("spine1", 5), ("spine2", 3), ("spine3", 3)):
-        pose[JOINT[name]] = _turn("x", degrees).as_rotvec()
+        pose[JOINT[name]] = _turn("x", degrees + lean / 3).as_rotvec()
     pose[[JOINT["neck"], JOINT["head"]]] = keep
     person.pose = pose
     person.shift = person.shift - person.kinematics()[1][0] * (1, 0, 1)
@@ -170,10 +184,10 @@ def _with_armrests(config: DevicesConfig, person: Person, seat: Seat) -> Seat:
     return replace(seat, armrests=True) if deep <= 1e-3 * config.penetration_mm else seat
 
 
-def _hold_rim(config: DevicesConfig, person: Person, seat: Seat, side: str) -> None:
+def _hold_rim(config: DevicesConfig, person: Person, seat: Seat, side: str, posture: str) -> None:
     sign, grip = (1.0 if side == "left" else -1.0), closed_hands(person.body)
     wheel = wheels_of(seat)[side]
-    target, along = wheel.rim(np.radians(20))
+    target, along = wheel.rim(np.radians(_ON_RIM[posture]))
     target = target - (HANDLE_M - HAND_RIM_TUBE_M - 0.001) * wheel.axle  # the palm rests on the thinner rim
     k = JOINT[f"{side}_hand"]
     shoulder = person.kinematics()[1][JOINT[f"{side}_shoulder"]]

@@ -14,6 +14,7 @@ from a3dgen.core.errors import Rejected
 from a3dgen.devices import posture as posture_module
 from a3dgen.devices import sitting
 from a3dgen.devices.attach import attach
+from a3dgen.devices.hands import closed_hands
 from a3dgen.devices.person import Person, body_rows, elbow_flexion
 from a3dgen.devices.posture import plant, pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn
@@ -21,7 +22,8 @@ from a3dgen.devices.sitting import sit
 from a3dgen.devices.trunk import Trunk
 from a3dgen.fit.chain import Goals, solve
 from a3dgen.geometry.body import rest_joints
-from a3dgen.geometry.devices.grip import closed_hands
+from a3dgen.geometry.devices.chairs import wheels_of
+from a3dgen.geometry.devices.wheelchair import RIM_ASIDE_M, Seat
 from a3dgen.geometry.skeleton import JOINT
 
 CONFIG = DevicesConfig(use="balanced")
@@ -164,6 +166,49 @@ def test_inverse_kinematics_reaches_what_can_be_reached(body):
     assert (out[others] == 0).all()
 
 
+def off_its_rim(body, amputee, chair, side):
+    """How far the middle of the closed hand is from the hand rim's middle line, m."""
+    wheel, k = wheels_of(Seat.of(chair.frame))[side], JOINT[f"{side}_hand"]
+    turn, at = np.reshape(chair.frame["turn"], (3, 3)), np.array(chair.frame["at"])
+    middle = amputee.posed.joints[k] + amputee.posed.rotations[k] @ closed_hands(body).handle(side)
+    v = (middle - at) @ turn - wheel.hub - RIM_ASIDE_M * wheel.axle
+    along = v @ wheel.axle
+    return np.hypot(np.linalg.norm(v - along * wheel.axle) - wheel.drive.rim, along)
+
+
+@pytest.mark.parametrize(("chair", "posture"), [("folding", "push"), ("racing", "rims")])
+def test_hands_push_the_rims_of_chairs(body, chair, posture):
+    fit = fit_of(body, 30, 40, seed=4)
+    row, (device,) = sit(CONFIG, body, fit, Drawn((), "wheelchair", chair=chair, posture=posture))
+    whole, up = amputee_of(body, fit | row, devices=(device,)), np.reshape(device.frame["turn"], (3, 3))[:, 1]
+    joints = whole.posed.joints
+    for side in ("left", "right"):
+        assert off_its_rim(body, whole, device, side) < 0.0075
+    ahead = np.reshape(device.frame["turn"], (3, 3))[:, 2]
+    trunk = joints[JOINT["neck"]] - joints[0]
+    lean = np.degrees(np.arctan2(trunk @ ahead, trunk @ up))
+    assert 40 < lean < 65 if chair == "racing" else 0 < lean < 25
+    if chair == "racing":  # the shins lie on the tray
+        shins = whole.vertices[np.isin(body.mesh.weights.argmax(1), [JOINT["left_knee"], JOINT["right_knee"]])]
+        local = (shins - device.frame["at"]) @ np.reshape(device.frame["turn"], (3, 3))
+        (top, rear), (_, front) = device.frame["rear"], device.frame["front"]
+        on = local[(local[:, 2] > rear + 0.05) & (local[:, 2] < front), 1]
+        assert -0.03 < on.min() - top < 0
+
+
+def test_who_swings_through_hangs_on_straight_arms(body):
+    fit = fit_of(body, 40, 8, seed=2)
+    posture, devices = pose_with_aids(CONFIG, body, fit, Drawn((), "crutches", posture="swing_through"))
+    whole, up = amputee_of(body, fit | posture, devices=devices), np.array(devices[0].up)
+    owner, ground = body.mesh.weights.argmax(1), np.array(devices[0].tip) @ up
+    feet = np.isin(owner, [JOINT[f"{s}_{n}"] for s in ("left", "right") for n in ("ankle", "foot")])
+    assert 0.03 < float((whole.vertices[feet] @ up).min()) - ground < 0.09
+    trunk = whole.posed.joints[JOINT["neck"]] - whole.posed.joints[0]
+    assert 10 < np.degrees(np.arccos(trunk @ up / np.linalg.norm(trunk))) < 21
+    for side in ("left", "right"):
+        assert np.degrees(elbow_flexion(whole.posed.joints, side)) < 10
+
+
 def test_sitting_in_a_wheelchair(body):
     fit = fit_of(body, 30, 40, seed=4)
     posture, (chair,) = sit(CONFIG, body, fit, Drawn((), "wheelchair", posture="rims", turn=25.0))
@@ -184,10 +229,7 @@ def test_sitting_in_a_wheelchair(body):
         hand = skin[owner == JOINT[f"{side}_hand"]]
         rim = np.concatenate(local["hand rim"])
         assert np.linalg.norm(hand[:, None] - rim[None], axis=2).min() < 0.005
-        k = JOINT[f"{side}_hand"]
-        middle = amputee.posed.joints[k] + amputee.posed.rotations[k] @ closed_hands(body).handle(side)
-        away = np.linalg.norm((middle - at) @ turn - rim, axis=1).min()
-        assert away < 0.009  # the rim runs through the closed hand, at the palm
+        assert off_its_rim(body, amputee, chair, side) < 0.0075  # the rim runs through the closed hand, at the palm
     hips = skin[np.isin(owner, [JOINT["pelvis"], JOINT["left_hip"], JOINT["right_hip"]])]
     (rear, back), (front, ahead) = chair.frame["rear"], chair.frame["front"]
     on = hips[(hips[:, 2] > back) & (hips[:, 2] < ahead)]

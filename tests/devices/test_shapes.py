@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import trimesh
 from people import LEVELS, LOOK, amputee_of, fit_of
+from scipy.spatial import cKDTree
 
 from a3dgen.devices.attach import attach
 from a3dgen.devices.device import BLADES, DISTAL, LEGS, Device
+from a3dgen.devices.lying import lay_down
+from a3dgen.devices.person import Person
 from a3dgen.geometry.devices.chairs import chair_of
 from a3dgen.geometry.devices.hull import limb_hull, widened
 from a3dgen.geometry.devices.legs import brim_line
@@ -95,7 +98,32 @@ def test_a_doffed_prosthesis_lies_on_the_ground_hollow(worn, body):
     assert len(lying.parts) == len(attached.parts)
 
 
-@pytest.mark.parametrize("make", ["active", "folding", "walker"])
+def test_a_doffed_prosthesis_leans_against_a_wheel(worn, body):
+    device, amputee, _ = worn
+    if device.type not in LEGS:
+        return
+    frame = {"turn": np.diag([1.0, -1, -1]).ravel().tolist(), "at": [0.7, 1.1, 3.0]}
+    seat = Seat(0.42, (0.5, -0.1), (0.53, 0.3), (0.1, 0.4))
+    chair = Device("wheelchair", colours=((9, 9, 9),), frame={**seat.facts(), **frame})
+    person = Person.of(body, fit_of(body, 30, 25, seed=3))
+    leaning = lay_down(person, dataclasses.replace(device, doffed=True), np.random.default_rng(5), [chair])
+    assert len(leaning.frame["rests"]) == 2
+    made, wheels = attach(body, amputee, LOOK, [leaning, chair]).attached
+    turn = np.reshape(frame["turn"], (3, 3))
+    own = [(v - frame["at"]) @ turn for v in (*(p.vertices for p in made.parts), *(i.vertices for i in made.extra))]
+    everything, sign = np.concatenate(own), 1 if device.side == "left" else -1
+    assert everything[:, 1].min() == pytest.approx(0, abs=1e-5)
+    for part in wheels.parts:
+        if part.name in ("tyre", "hand rim"):
+            assert not solid(part).contains(np.concatenate([p.vertices for p in made.parts])).any()
+    rims = cKDTree(np.concatenate([solid(p).sample(20000, seed=0) for p in wheels.parts
+                                   if p.name in ("tyre", "hand rim")]))  # fmt: skip
+    assert min(rims.query(solid(p).sample(20000, seed=0))[0].min() for p in made.parts) < 0.004
+    assert own[0][:, 1].mean() > own[-1][:, 1].mean()  # the socket is above the foot
+    assert sign * everything[:, 0].min() > 0 or sign * everything[:, 0].max() > 0
+
+
+@pytest.mark.parametrize("make", ["active", "folding", "racing", "walker"])
 def test_frames_are_closed_and_stand_on_the_ground(make):
     if make == "walker":
         parts, points = walker(Frame(0.5, 0.85), (40, 60, 160))
@@ -106,7 +134,7 @@ def test_frames_are_closed_and_stand_on_the_ground(make):
         seat = Seat(0.42, (0.5, -0.1), (0.53, 0.3), (0.1, 0.4), kind=make, armrests=make == "folding")
         parts, points = chair_of(seat, (40, 60, 160))
         feet = [p for p in parts if p.name in ("tyre", "caster")]
-        assert len(feet) == 4
+        assert len(feet) == (3 if make == "racing" else 4)
         assert ("armrest" in {p.name for p in parts}) == (make == "folding")
     assert all(solid(p).is_watertight and solid(p).volume > 0 for p in parts)
     assert max(abs(float(p.vertices[:, 1].min())) for p in feet) < 0.001

@@ -23,7 +23,7 @@ from a3dgen.formats.schema import DEVICE_KEYS, annotation_path
 from a3dgen.formats.validation import validate
 from a3dgen.formats.validation.device_rules import _above_ground
 from a3dgen.geometry.camera import default_K, project
-from a3dgen.geometry.devices.wheelchair import WHEEL_M
+from a3dgen.geometry.devices.wheelchair import RACING, WHEEL_M, hub_height
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.stages import annotate
 
@@ -178,10 +178,11 @@ def test_damage_to_a_mask_is_found(dataset: Path) -> None:
 
 
 def test_a_frame_off_the_ground_is_found() -> None:
-    for kind, height, names in (("walker", 0.0, ("left_tip", "right_tip")),
-                                ("wheelchair", WHEEL_M, ("left_hub", "right_hub"))):  # fmt: skip
+    hubs = ("left_hub", "right_hub")
+    for kind, height, names, more in (("walker", 0.0, ("left_tip", "right_tip"), {}), ("wheelchair", WHEEL_M, hubs, {}),
+                                      ("wheelchair", hub_height(RACING), hubs, {"kind": "racing"})):  # fmt: skip
         turn = np.diag([1.0, -1.0, -1.0])  # up is against the camera's y
-        device = Device(kind, frame={"turn": turn.ravel().tolist(), "at": [0.1, 1.0, 4.0]})
+        device = Device(kind, frame={"turn": turn.ravel().tolist(), "at": [0.1, 1.0, 4.0], **more})
         points = np.zeros((8, 3))
         for name, x in zip(names, (-0.3, 0.3), strict=True):
             points[AID_POINTS.index(name)] = (x, 1.0 - height, 4.0)

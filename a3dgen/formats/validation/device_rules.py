@@ -26,16 +26,14 @@ from a3dgen.devices.device import (
 from a3dgen.formats.validation.columns import Columns
 from a3dgen.formats.validation.findings import Findings
 from a3dgen.geometry.camera import project
-from a3dgen.geometry.devices.wheelchair import WHEEL_M
+from a3dgen.geometry.devices.chairs import CHAIRS
+from a3dgen.geometry.devices.wheelchair import hub_height
 from a3dgen.geometry.regions import LIMBS, REGION_NAMES
 from a3dgen.io.images import open_picture
 from a3dgen.io.regular import leaves
 
-_STANDING = {
-    "wheelchair": {"left_hub": WHEEL_M, "right_hub": WHEEL_M},
-    "walker": {"left_tip": 0.0, "right_tip": 0.0},
-}
-"""Points of aids with their height above the ground, m."""
+_STANDING = {"wheelchair": ("left_hub", "right_hub"), "walker": ("left_tip", "right_tip")}
+"""Points of aids that are level: hubs at the height of their wheels, tips on the ground."""
 PROJECTION_PX = 0.5
 GROUND_M = 0.005
 """Tips stand on one plane to this."""
@@ -149,8 +147,9 @@ def _aids(c: Columns, devices: list[list[tuple[Device, dict[str, Any]]]], found:
 def _above_ground(device: Device, points: np.ndarray) -> float:
     """Return how far off their height some points of a wheelchair or walker are, m."""
     up, at = np.reshape(device.frame["turn"], (3, 3))[:, 1], np.array(device.frame["at"])
-    return max(abs(float((points[AID_POINTS.index(n)] - at) @ up) - height)
-               for n, height in _STANDING[device.type].items())  # fmt: skip
+    kind = CHAIRS.get(str(device.frame.get("kind", "active")))
+    height = hub_height(kind[1]) if device.type == "wheelchair" and kind else 0.0
+    return max(abs(float((points[AID_POINTS.index(n)] - at) @ up) - height) for n in _STANDING[device.type])
 
 
 def _hidden(c: Columns, found: Findings) -> None:

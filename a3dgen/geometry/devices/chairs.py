@@ -7,11 +7,12 @@ from functools import lru_cache
 from numpy import ndarray
 
 from a3dgen.geometry.devices.folding_chair import folding_chair
+from a3dgen.geometry.devices.racing_chair import racing_chair
 from a3dgen.geometry.devices.sweep import Part
-from a3dgen.geometry.devices.wheelchair import CAMBER, Seat, Wheel, wheelchair, wheels
+from a3dgen.geometry.devices.wheelchair import ACTIVE, FOLDING, RACING, Seat, Wheel, wheelchair, wheels
 
-CHAIRS = {"active": (wheelchair, CAMBER), "folding": (folding_chair, 0.0)}
-"""Kind of chair -> what makes it, and the camber of its wheels, rad."""
+CHAIRS = {"active": (wheelchair, ACTIVE), "folding": (folding_chair, FOLDING), "racing": (racing_chair, RACING)}
+"""Kind of chair -> what makes it, and its drive wheels."""
 
 
 @lru_cache(4)

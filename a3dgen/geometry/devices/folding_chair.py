@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.geometry.devices.sweep import BLACK, RUBBER, STEEL, Look, Part, arc, bezier, ring, sweep
-from a3dgen.geometry.devices.wheelchair import CUSHION_M, TUBE_M, WHEEL_M, Seat, drive_wheel, wheels
+from a3dgen.geometry.devices.wheelchair import CUSHION_M, FOLDING, TUBE_M, WHEEL_M, Seat, drive_wheel, wheels
 
 CASTER_M = 0.095
 """Radius of a caster: 190 mm across (engineering choice)."""
@@ -22,7 +22,7 @@ def folding_chair(seat: Seat, colour: tuple[int, int, int]) -> tuple[list[Part],
     frame = Look("metal", ("metal", colour))
     parts: list[Part] = []
     points: dict[str, ndarray] = {}
-    for side, wheel in wheels(seat, camber=0.0).items():
+    for side, wheel in wheels(seat, FOLDING).items():
         s = 1.0 if side == "left" else -1.0
         parts += [*_side_frame(seat, s, frame), *drive_wheel(seat, wheel, s, frame), *_caster(seat, s, frame)]
         parts += _leg_rest(seat, s, frame)

@@ -1,4 +1,4 @@
-"""Hands that hold a handle: offsets of the fingers' rest vertices, as fingers have no joints in SMPL's tree."""
+"""Hands that hold a handle, for any body: offsets of rest vertices by a bend deformer, as SMPL has no finger joints."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Grip:
         return self.centre * (1 if side == "left" else -1, 1, 1)
 
 
-def closed_hands(body: BodyData) -> Grip:
-    """Return the closed hands of a body (made once a process).
+def wrapped_hands(body: BodyData) -> Grip:
+    """Return the closed hands of a body (made once a process); see ``devices.hands`` for those with finger bones.
 
     In the T-pose the palm looks down and the fingers point away from the body. Each finger's middle line is bent round
     a cylinder under the palm (a bend deformer); the thumb stays as it is.

@@ -16,10 +16,30 @@ from a3dgen.geometry.devices.sweep import BLACK, CARBON, RUBBER, STEEL, Look, Pa
 WHEEL_M, RIM_M, CASTER_M = 0.305, 0.262, 0.0625
 """Radii of the wheel (24 inches), its hand rim and the casters."""
 CUSHION_M, TUBE_M = 0.05, 0.0145
-CAMBER = np.radians(3)
-RIM_ASIDE_M, HAND_RIM_TUBE_M = 0.032, 0.0095
+RIM_ASIDE_M, HAND_RIM_TUBE_M, TYRE_M = 0.032, 0.0095, 0.0125
 SPOKES = 18
 _X, _Y, _Z = np.eye(3)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Drive wheels: radii of wheel and hand rim (m), camber (rad), and how far beside the seat the hubs are (m)."""
+
+    wheel: float = WHEEL_M
+    rim: float = RIM_M
+    camber: float = 0.0
+    beside: float = 0.045
+
+
+ACTIVE, FOLDING = Drive(camber=np.radians(3)), Drive()
+RACING = Drive(0.35, 0.19, np.radians(11), 0.115)
+"""Wheels of 700 mm, as race rules allow; rim and camber: engineering choices."""
+
+
+def hub_height(drive: Drive) -> float:
+    """Return how high the hubs are, m: cambered wheels stand on their lower edge (3 degrees: less than half a mm)."""
+    lost = (drive.wheel - TYRE_M) * (1 - np.cos(drive.camber))
+    return drive.wheel - (float(lost) if lost > 0.001 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -60,22 +80,23 @@ class Wheel:
     axle: Float[ndarray, "3"]
     up: Float[ndarray, "3"]
     ahead: Float[ndarray, "3"]
+    drive: Drive = ACTIVE
 
     def rim(self, angle: float) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
         """Return a point of the hand rim, ``angle`` (rad) ahead of its top, and the rim's direction there."""
         out = np.cos(angle) * self.up + np.sin(angle) * self.ahead
         along = np.cos(angle) * self.ahead - np.sin(angle) * self.up
-        return self.hub + RIM_ASIDE_M * self.axle + RIM_M * out, along
+        return self.hub + RIM_ASIDE_M * self.axle + self.drive.rim * out, along
 
 
-def wheels(seat: Seat, camber: float = CAMBER) -> dict[str, Wheel]:
+def wheels(seat: Seat, drive: Drive = ACTIVE) -> dict[str, Wheel]:
     """Return the drive wheels by side; they stand closer together at the top than on the ground."""
     out = {}
     for side, s in (("left", 1.0), ("right", -1.0)):
-        axle = unit(np.array([s * np.cos(camber), np.sin(camber), 0]))
+        axle = unit(np.array([s * np.cos(drive.camber), np.sin(drive.camber), 0]))
         up = unit(_Y - (_Y @ axle) * axle)
-        hub = np.array([s * (seat.width / 2 + 0.045), WHEEL_M, seat.rear[1] + 0.055])
-        out[side] = Wheel(hub, axle, up, _Z)
+        hub = np.array([s * (seat.width / 2 + drive.beside), hub_height(drive), seat.rear[1] + 0.055])
+        out[side] = Wheel(hub, axle, up, _Z, drive)
     return out
 
 
@@ -119,35 +140,42 @@ def drive_wheel(seat: Seat, wheel: Wheel, s: float, frame: Look) -> list[Part]:
     """Return a drive wheel with its axle and the plate that holds that; ``s``: 1 on the left, -1 on the right."""
     turn = np.stack([wheel.axle, wheel.up, np.cross(wheel.axle, wheel.up)], 1)
     yb, x, hub = seat.rear[0], s * (seat.width / 2 - 0.005), wheel.hub
-    axle = np.array([hub - wheel.axle * 0.03, [s * (seat.width / 2 - 0.03), WHEEL_M + 0.002, hub[2]]])
+    axle = np.array([hub - wheel.axle * 0.03, [s * (seat.width / 2 - 0.03), hub[1] + 0.002, hub[2]]])
     plate = np.array([[x, WHEEL_M - 0.03, hub[2]], [x, yb - CUSHION_M - TUBE_M, hub[2]]])
+    turned = [part.moved(turn, hub) for part in _wheel(wheel.drive.wheel, wheel.drive.rim)]
+    if wheel.drive == RACING:  # its axle is one tube from side to side
+        return turned
     return [
-        *(part.moved(turn, hub) for part in _wheel()),
+        *turned,
         sweep("axle", axle, 0.0125, look=frame, corners=12),
         sweep("plate", plate, 0.006, 0.03, frame, 5, 12, _Z),
     ]
 
 
-@lru_cache(1)
-def _wheel() -> tuple[Part, ...]:
+@lru_cache(4)
+def _wheel(radius: float, rim: float) -> tuple[Part, ...]:
     """A drive wheel with its hand rim about the origin, x along the axle."""
     black, steel = Look("plastic", BLACK), Look("metal", STEEL)
     circle = lambda r, off=0.0: arc(off * _X, _Y, _Z, r, n=56)  # noqa: E731
     parts = [
-        ring("tyre", circle(WHEEL_M - 0.0125), 0.0125, _X, Look("rubber", RUBBER)),
-        ring("rim", circle(WHEEL_M - 0.031), 0.010, _X, Look("plastic", ("solid", (38, 38, 42))), 10),
-        ring("hand rim", circle(RIM_M, RIM_ASIDE_M), HAND_RIM_TUBE_M, _X, steel),
+        ring("tyre", circle(radius - TYRE_M), TYRE_M, _X, Look("rubber", RUBBER)),
+        ring("rim", circle(radius - 0.031), 0.010, _X, Look("plastic", ("solid", (38, 38, 42))), 10),
+        ring("hand rim", circle(rim, RIM_ASIDE_M), HAND_RIM_TUBE_M, _X, steel),
         sweep("hub", np.array([-0.028 * _X, 0.022 * _X]), 0.02, look=black),
     ]
-    for k in range(SPOKES):
+    disc = rim < 0.7 * radius  # a push rim so small is bolted to a disc, not to the wheel's rim
+    if disc:
+        parts.append(sweep("disc", np.array([-0.004 * _X, 0.004 * _X]), radius - 0.033, look=Look("carbon", CARBON),
+                           corners=48))  # fmt: skip
+    for k in range(0 if disc else SPOKES):
         a, lean = 2 * np.pi * k / SPOKES, (-1) ** k
         out, foot = np.cos(a) * _Y + np.sin(a) * _Z, np.cos(a + lean) * _Y + np.sin(a + lean) * _Z
         start = 0.018 * lean * _X + 0.018 * foot
-        parts.append(sweep("spoke", np.array([start, (WHEEL_M - 0.033) * out]), 0.0011, look=steel, corners=5))
+        parts.append(sweep("spoke", np.array([start, (radius - 0.033) * out]), 0.0011, look=steel, corners=5))
     for k in range(6):
         a = 2 * np.pi * (k + 0.5) / 6
         out = np.cos(a) * _Y + np.sin(a) * _Z
-        ends = np.array([out * (WHEEL_M - 0.032), RIM_ASIDE_M * _X + out * RIM_M])
+        ends = np.array([out * (rim if disc else radius - 0.032), RIM_ASIDE_M * _X + out * rim])
         parts.append(sweep("tab", ends, 0.004, look=steel, corners=8))
     return tuple(parts)
 
