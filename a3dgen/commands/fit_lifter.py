@@ -8,6 +8,8 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
@@ -37,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
     def tell(progress: Progress) -> None:
         if not args.quiet:
-            print(f"step {progress.step} of {how.steps}: joints {progress.joints_mm:.1f} mm, rotations "
-                  f"{progress.degrees:.2f} degrees", file=sys.stderr, flush=True)  # fmt: skip
+            turns = "" if np.isnan(progress.degrees) else f", rotations {progress.degrees:.2f} degrees"
+            print(f"step {progress.step} of {how.steps}: joints {progress.joints_mm:.1f} mm{turns}", file=sys.stderr,
+                  flush=True)  # fmt: skip
 
     lifter = train(load_body(BodyConfig()), poses_of(args.source), how, state, tell)
     lifter.save(out)

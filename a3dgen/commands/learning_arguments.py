@@ -31,7 +31,8 @@ def add_lifter(command: argparse.ArgumentParser) -> None:
     add("--steps", type=int, default=2200, metavar="N", help="of the optimiser (2200: ten minutes)")
     add("--width", type=int, default=256, metavar="N", help="channels of the network (256)")
     add("--amputees", type=float, default=0.3, metavar="P", help="share of windows of people with limb loss (0.3)")
-    add("--rotations", choices=("6d", "axis-angle"), default="6d", help="how the network writes rotations (6d)")
+    add("--rotations", choices=("6d", "axis-angle", "none"), default="6d", help="how the network writes "
+        "rotations; none: it says joints alone, rotations follow from them (6d)")  # fmt: skip
     add("--body-layer", choices=("on", "off"), default="on", help="off: the loss counts rotations, no joints (on)")
     add("--seed", type=int, default=0, help="of everything that is drawn (0)")
     add("--quiet", action="store_true", help="show nothing but errors")

@@ -25,12 +25,14 @@ class Person:
             off the image.
         score: how sure the detector is of the person, 0..1.
         mask: outline, or None if the detector gives none.
+        track: the same person over the frames of a recording, as a file of detections names them; empty if unknown.
     """
 
     box: Float[ndarray, "4"]
     keypoints: Float[ndarray, "44 3"]
     score: float
     mask: Bool[ndarray, "h w"] | None = None
+    track: str = ""
 
 
 @runtime_checkable

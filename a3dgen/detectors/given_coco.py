@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from a3dgen.io.coco_categories import (
     spelled,
 )
 from a3dgen.io.coco_entries import Codes, box_corners, is_set, picture_name, picture_size
+from a3dgen.io.frame_numbers import track_of
 from a3dgen.io.keypoint_lists import Layout
 
 Pictures = Mapping[int | None, tuple[str, tuple[int, int] | None]]
@@ -132,7 +134,7 @@ def _person(
         points = np.column_stack([places, np.select([states == VISIBLE, states == OCCLUDED], [1.0, 0.5], 0.0)])
     score = 1.0 if row.get("score") is None else float(row["score"])
     box = _box(row, points[points[:, 2] > 0, :2], size, notes)
-    return make_person(points, min(1.0, score), box, _mask(row, notes), rows)
+    return replace(make_person(points, min(1.0, score), box, _mask(row, notes), rows), track=track_of(row))
 
 
 def _box(

@@ -18,6 +18,7 @@ from a3dgen.detectors.given_coco import coco_file, coco_people
 from a3dgen.detectors.given_people import ITEM_FAULTS, Found, box_around, make_person, placed, said
 from a3dgen.detectors.keypoint_rows import body25_rows
 from a3dgen.io.damage import is_not_json
+from a3dgen.io.frame_numbers import track_of
 from a3dgen.io.keypoint_lists import IN_SHARES, Layout, in_shares, triples
 from a3dgen.io.regular import read_bytes
 
@@ -138,7 +139,8 @@ def _openpose(data: Mapping[str, Any], name: str, notes: Counter[str]) -> Found:
             notes[f"people left out: {said(error)}"] += 1
             continue
         sure = rows[rows[:, 2] > 0, 2]
-        yield name, Person(box_around(rows), rows, float(sure.mean()) if len(sure) else 0.0)
+        track = track_of({"track_id": np.ravel(person.get("person_id", -1)).tolist()[0]})
+        yield name, Person(box_around(rows), rows, float(sure.mean()) if len(sure) else 0.0, track=track)
 
 
 def _ultralytics(rows: Sequence[dict[str, Any]], name: str, names: Sequence[str], notes: Counter[str]) -> Found:

@@ -2,8 +2,9 @@
 
 Three frames at a time are joined, layer by layer, until one is left (dilated temporal convolutions as in Pavllo et
 al., CVPR 2019, without their overlaps); its rotations are six numbers each (Zhou et al., CVPR 2019) or three (rotation
-vectors; the length of the head tells), with the spread of each joint's angle and the betas beside. Layers are linear,
-ReLU and normalisation over channels.
+vectors; the length of the head tells), with the spread of each joint's angle and the betas beside; or it says places of
+joints alone, and rotations follow from them (``REST`` among the weights tells). Layers are linear, ReLU and
+normalisation over channels.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from numpy import ndarray
 from a3dgen.core.errors import DataError
 from a3dgen.core.user_paths import user_path
 from a3dgen.fit.lifted import Lifted
+from a3dgen.geometry.pose_from_joints import pose_from_joints
 from a3dgen.geometry.regions import absent_rows
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
-from a3dgen.geometry.skeleton import NUM_JOINTS
+from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
 from a3dgen.io.damage import DAMAGED_NPZ
 from a3dgen.io.npz import read
 from a3dgen.learning.windows import CHANNELS, FPS, POINTS, REGIONS, WINDOW, body_points, normalise, rays, window_frames
@@ -32,8 +34,12 @@ BATCH = 64
 NORM_FLOOR = 1e-5
 BLOCKS = 2
 """Residual blocks on the one frame that is left."""
-NUMBERS = {"6d": 6, "axis-angle": 3}
-"""How a joint's rotation is written, and the numbers that takes."""
+NUMBERS = {"6d": 6, "axis-angle": 3, "none": 3}
+"""How a joint's rotation is written, and the numbers that takes; none: its place (m, from the pelvis) instead."""
+REST = "rest"
+"""Rest joints (24, 3) m of the body, kept where a network says places of joints alone."""
+TWIST = 0.4
+"""rad; standard deviation of what places of joints do not tell of a rotation."""
 SPREAD = NUM_JOINTS
 LEAST_SIGMA, MOST_SIGMA = 0.02, 2.0
 
@@ -117,10 +123,26 @@ class Lifter:
         out = forward(self.weights, full)[: len(places)].astype(np.float64)
         numbers = numbers_of(out.shape[1])
         rotation, spread, betas = np.split(out, [numbers * NUM_JOINTS, numbers * NUM_JOINTS + SPREAD], axis=1)
-        rotation = rotation.reshape(-1, NUM_JOINTS, numbers)
-        turned = six_to_matrix(rotation) if numbers == NUMBERS["6d"] else rotvec_to_matrix(rotation)
+        rotation, sigma = rotation.reshape(-1, NUM_JOINTS, numbers), np.exp(spread)
+        if REST in self.weights:
+            rest = self.weights[REST].astype(np.float64)
+            turned, sigma = pose_from_joints(rotation, rest), angle_spread(sigma, rest)
+        else:
+            turned = six_to_matrix(rotation) if numbers == NUMBERS["6d"] else rotvec_to_matrix(rotation)
         turned[:, 0] = np.swapaxes(turn, 1, 2) @ turned[:, 0]
-        return matrix_to_rotvec(turned), np.clip(np.exp(spread), LEAST_SIGMA, MOST_SIGMA), betas
+        return matrix_to_rotvec(turned), np.clip(sigma, LEAST_SIGMA, MOST_SIGMA), betas
+
+
+def angle_spread(places: Float[ndarray, "t 24"], rest: Float[ndarray, "24 3"]) -> Float[ndarray, "t 24"]:
+    """Return the spread of joints' rotations (rad) from that of their places (m): by the bones to their children."""
+    out = np.full(places.shape, MOST_SIGMA)
+    for joint in range(NUM_JOINTS):
+        children = np.flatnonzero(joint == PARENTS)
+        if len(children):
+            length = np.linalg.norm(rest[children] - rest[joint], axis=1)
+            both = np.hypot(places[:, children], places[:, joint, None]) / length
+            out[:, joint] = np.hypot(both.mean(1), TWIST)
+    return out
 
 
 @lru_cache(maxsize=2)
@@ -135,6 +157,8 @@ def _load(path: Path) -> Lifter:
     if numbers not in NUMBERS.values():
         raise DataError(f"{path}: no lifter of this version, it says {head} numbers; make one with 'a3dgen fit-lifter'")
     wanted = layer_shapes(width, head - (numbers + 1) * NUM_JOINTS, numbers)
+    if REST in weights:
+        wanted[REST] = (NUM_JOINTS, 3)
     for name, shape in wanted.items():
         if name not in weights or weights[name].shape != shape:
             raise DataError(

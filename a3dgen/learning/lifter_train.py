@@ -17,7 +17,7 @@ from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.skeleton import NUM_JOINTS, PARENTS
 from a3dgen.io.npz import read
-from a3dgen.learning.lifter import BLOCKS, NORM_FLOOR, NUMBERS, SPREAD, Lifter, layer_shapes, numbers_of
+from a3dgen.learning.lifter import BLOCKS, NORM_FLOOR, NUMBERS, REST, SPREAD, Lifter, layer_shapes, numbers_of
 from a3dgen.learning.lifter_data import Clips, Poses, Windows, make_clips, make_windows
 
 
@@ -32,8 +32,8 @@ class Training:
         chunks: of 250 clips in memory. refresh: steps after which the oldest chunk is replaced by new motion.
         amputees: share of windows of people who lack a limb. seed: of everything.
         average: share of the running mean of weights that a step keeps; that mean is what is saved.
-        rotations: how they are written, "6d" or "axis-angle". body_layer: the loss counts the joints that rotations and
-            betas make, too.
+        rotations: how they are written, "6d" or "axis-angle"; "none": places of joints alone are learnt.
+        body_layer: the loss counts the joints that rotations and betas make, too.
     """
 
     steps: int = 2200
@@ -64,7 +64,7 @@ class Training:
 
 @dataclass
 class Progress:
-    """Means since the last report: steps done, joints (mm), rotations (degrees)."""
+    """Means since the last report: steps done, joints (mm), rotations (degrees; NaN where they are not learnt)."""
 
     step: int
     joints_mm: float
@@ -134,6 +134,7 @@ class _Network:
         self.betas, self.numbers = min(10, body.num_betas), NUMBERS[how.rotations]
         tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
         self.rest = tensor(body.joints_template), tensor(body.joint_dirs[..., : self.betas])
+        self.rest_joints = {REST: body.joints_template.astype(np.float32)} if how.rotations == "none" else {}
         rng = generator_for(how.seed, "lifter weights")
         self.weights = {name: tensor(_first(rng, name, shape)).requires_grad_() for name, shape in
                         layer_shapes(how.width, self.betas, self.numbers).items()}  # fmt: skip
@@ -160,21 +161,25 @@ class _Network:
 
     def loss(self, seen: Windows) -> tuple[Any, float, float]:
         """4 x joints (m; with the body layer) + angle (rad) + 0.1 x likelihood of the angle's spread + 0.01 x betas
-        squared."""
+        squared; without rotations, of joints alone."""
         torch = self.torch
         out = self.forward(torch.from_numpy(seen.inputs))
         true, betas = torch.from_numpy(seen.rotations), torch.from_numpy(seen.betas)
         rotation = self.numbers * NUM_JOINTS
-        turned = self.matrices(out[:, :rotation].reshape(-1, NUM_JOINTS, self.numbers))
+        said = out[:, :rotation].reshape(-1, NUM_JOINTS, self.numbers)
         spread, guess = out[:, rotation : rotation + SPREAD].clamp(-6, 1), out[:, rotation + SPREAD :]
+        if self.rest_joints:
+            gap = (said - self.joints(true, betas)).norm(dim=-1)
+            loss = 4 * gap.mean() + 0.1 * _likelihood(gap, spread) + 0.01 * (guess - betas).pow(2).mean()
+            return loss, float(gap.detach().mean()), float("nan")
+        turned = self.matrices(said)
         chord = (turned - true).flatten(-2).norm(dim=-1) / 8**0.5
         angle = 2 * torch.asin(chord.clamp(max=0.9999))
         gap = (self.joints(turned, guess) - self.joints(true, betas)).norm(dim=-1)
-        likelihood = 0.5 * (angle.detach() * torch.exp(-spread)) ** 2 + spread
         loss = (
             4 * self.how.body_layer * gap.mean()
             + angle.mean()
-            + 0.1 * likelihood.mean()
+            + 0.1 * _likelihood(angle, spread)
             + 0.01 * (guess - betas).pow(2).mean()
         )
         return loss, float(gap.detach().mean()), float(angle.detach().mean())
@@ -233,8 +238,8 @@ class _Network:
         return torch.stack(places, 1)
 
     def mean(self) -> dict[str, ndarray]:
-        """Return the running mean of the weights."""
-        return {name: w.numpy().copy() for name, w in self.average.items()}
+        """Return the running mean of the weights, and the rest joints where a network needs them."""
+        return {name: w.numpy().copy() for name, w in self.average.items()} | self.rest_joints
 
     def keep(self, path: Path, step: int) -> None:
         """Write all that is needed to go on."""
@@ -269,6 +274,11 @@ class _Network:
                     "exp_avg_sq": torch.from_numpy(found[f"v.{name}"].copy()),
                 }  # fmt: skip
         return step
+
+
+def _likelihood(error: Any, spread: Any) -> Any:
+    """Return the mean of what errors cost under a normal distribution of that log spread; it moves the spread only."""
+    return (0.5 * (error.detach() * (-spread).exp()) ** 2 + spread).mean()
 
 
 def _first(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> ndarray:

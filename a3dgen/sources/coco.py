@@ -23,6 +23,7 @@ from a3dgen.sources.clouds import cloud_files, clouds_folder, cut_person, photo_
 from a3dgen.sources.coco_config import Config, annotation_files, feet_files, image_folders, objects_file
 from a3dgen.sources.coco_frames import Frames
 from a3dgen.sources.coco_index import AnnotationIndex
+from a3dgen.sources.coco_tracks import Recordings
 from a3dgen.sources.common import box_of, check_whole, digest_files, guessed_K, numbers, place, root_folder
 
 log = logging.getLogger("a3dgen")
@@ -116,7 +117,8 @@ def _check_licenses(split: _Split) -> None:
 def _read_split(split: _Split) -> Iterator[Found]:
     for reason, number in split.people.damaged:
         yield f"coco/{split.name}/?/{number}", reason
-    for image_id in split.people.image_ids():
+    recordings = Recordings(split.name, split.people, split.config.fps)
+    for image_id in recordings.in_order(split.people.image_ids()):
         annotations = split.people.of_image(image_id)
         image_text = split.people.image_text(image_id)
         refused: str | None = None
@@ -139,6 +141,7 @@ def _read_split(split: _Split) -> Iterator[Found]:
                 continue
             try:
                 row = {"key": key, **_person(split, annotation, frame, found), **_masks(outlines, i)}
+                row |= recordings.columns(image_id, annotation)
                 if cloud is not None:
                     row |= cut_person(cloud, row["bbox"], row["mask"], row["K"], np.zeros(5), annotation["id"])
                 yield row

@@ -65,6 +65,7 @@ class Config:
         objects: ``auto`` uses instances_*.json for objects in front of people where it is there; or ``off``.
         clouds: folder of point clouds and depth pictures, named as the images are (see ``sources.clouds``).
         licenses: numbers of the image licences to keep (4 is CC BY); empty = all.
+        fps: frame numbers a second, where annotations have a ``track_id``.
     """
 
     root: str = ""
@@ -78,8 +79,11 @@ class Config:
     objects: str = "auto"
     clouds: str = ""
     licenses: tuple[int, ...] = ()
+    fps: float = 25.0
 
     def __post_init__(self) -> None:
+        if not self.fps > 0:
+            raise ConfigError(f"sources.coco.fps: above 0, found {self.fps}")
         check_exif(self.exif)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 from a3dgen.core.errors import DataError
 from a3dgen.io.coco_categories import PERSON, Category, keypoint_names, names_in, person_category, spelled
 from a3dgen.io.coco_entries import Codes, picture_name, picture_size, whole
+from a3dgen.io.frame_numbers import recording_of, track_of
 from a3dgen.io.jsonstream import JsonFile, utf8
 
 _PERSON_ID = 1
@@ -24,13 +26,15 @@ _NO_KIND = -(2**62)
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """One entry of ``images``: name, (width, height) in px or None where the file gives none, licence number (0 = none)
-    and whether another entry of the same id names another file."""
+    """One entry of ``images``: name, (width, height) in px or None where the file gives none, licence number (0: none),
+    whether another entry of the same id names another file, recording, and number of the frame (None = unknown)."""
 
     file_name: str
     size: tuple[int, int] | None
     license: int
     ambiguous: bool = False
+    video: str = ""
+    frame: int | None = None
 
 
 def _text(value: Any) -> Any:
@@ -50,6 +54,7 @@ class AnnotationIndex:
         other_categories: name -> annotations of it that are no people.
         damaged: (reason, running number) of annotations without a usable image id.
         renumbered: annotations are numbered by their place in the file, because their ids repeat.
+        tracked: some annotation has a ``track_id``.
     """
 
     def __init__(self, path: Path, persons: bool) -> None:
@@ -68,7 +73,7 @@ class AnnotationIndex:
         self.categories: dict[int, Category] = {}
         self.damaged: list[tuple[str, int]] = []
         self.other_categories: Counter[str] = Counter()
-        self.renumbered = False
+        self.renumbered = self.tracked = False
         self._image_names, self._own_names, self._kind_names = Codes(), Codes(), Codes()
         self._images, self._ids, self._kinds = array("q"), array("q"), array("q")
         self._starts, self._ends, self._has_points = array("q"), array("q"), Counter[int]()
@@ -119,7 +124,9 @@ class AnnotationIndex:
         name = utf8(picture_name(value))
         before = self.photos.get(number)
         ambiguous = before is not None and (before.ambiguous or before.file_name != name)
-        self.photos[number] = CocoImage(name, picture_size(value), whole(value.get("license")) or 0, ambiguous)
+        video, frame = recording_of(value)
+        licence = whole(value.get("license")) or 0
+        self.photos[number] = CocoImage(name, picture_size(value), licence, ambiguous, sys.intern(utf8(video)), frame)
 
     def _add_license(self, value: Any) -> None:
         number = whole(value.get("id")) if isinstance(value, dict) else None
@@ -150,6 +157,7 @@ class AnnotationIndex:
         for column, entry in zip((self._images, self._ids, self._kinds, self._starts, self._ends), row, strict=True):
             column.append(entry)
         self.renumbered |= own is None
+        self.tracked |= bool(track_of(value))
 
     def _person_category(self, persons: bool) -> int | None:
         """Return the category of people; a file of other things (``persons`` False) need not have one."""

@@ -14,10 +14,11 @@ from numpy import ndarray
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, VISIBLE, Persons
 from a3dgen.detectors import Detector, Person
-from a3dgen.detectors.given_files import read_file
+from a3dgen.detectors.given_files import OPENPOSE, read_file
 from a3dgen.geometry.camera import default_K
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.skeleton import NUM_BODY_ROWS, NUM_ROWS, ROW_JOINT
+from a3dgen.io.frame_numbers import folder_of, in_order, places_of
 from a3dgen.io.npz import read
 from a3dgen.io.shards import read_shard
 from a3dgen.motion.tracks import Detected, link
@@ -65,21 +66,37 @@ class Camera:
 
 
 def detections(path: Path, camera: Camera) -> Iterator[Track]:
-    """Yield the tracks of a file or folder of finished detections, its pictures being frames in the order of names.
+    """Yield the tracks of a file or folder of finished detections, its pictures being frames in the order of their
+    numbers, those of each folder a recording.
 
     Raises:
         ConfigError: if the size of the pictures is not given. DataError: if there is nobody, or a file is damaged.
     """
     if camera.size is None:
         raise ConfigError(f"{path}: detections do not say how large the pictures are; add --size WIDTHxHEIGHT")
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    frames: dict[str, list[Person]] = {}
-    for file in files:
-        frames.setdefault(file.stem.removesuffix("_keypoints"), [])
-        for picture, person in read_file(file, path):
-            frames.setdefault(picture, []).append(person)
-    names = sorted(name for name, people in frames.items() if people or len(files) > 1)
-    yield from linked(path.stem, names, [frames[name] for name in names], camera, camera.size)
+    recordings: dict[str, dict[str, list[Person]]] = {}
+    for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
+        found = list(read_file(file, path))
+        own = file.relative_to(path) if file != path else Path(file.name)  # a file of a frame where nobody is
+        nobody = (own.parent / file.stem.removesuffix(OPENPOSE)).as_posix()
+        for picture in [picture for picture, _ in found] or [nobody]:
+            recordings.setdefault(folder_of(picture), {}).setdefault(picture, [])
+        for picture, person in found:
+            recordings[folder_of(picture)][picture].append(person)
+    some = False
+    for folder, frames in sorted(recordings.items(), key=lambda item: in_order(item[0])):
+        names = sorted(frames, key=in_order)
+        places = places_of(names)
+        people: list[list[Person]] = [[] for _ in range(places[-1] + 1)]
+        images = [""] * len(people)
+        for name, place in zip(names, places, strict=True):
+            images[place], people[place] = name, frames[name]
+        stem = f"{path.stem}/{folder}" if folder else path.stem
+        for track in linked(stem, images, people, camera, camera.size):
+            some = True
+            yield track
+    if not some:
+        raise DataError(f"{path}: nobody is seen in {LEAST} frames of a recording")
 
 
 def video(path: Path, frames: Iterable[Any], detector: Detector, camera: Camera) -> Iterator[Track]:
@@ -93,28 +110,38 @@ def video(path: Path, frames: Iterable[Any], detector: Detector, camera: Camera)
         size = int(frame.rgb.shape[1]), int(frame.rgb.shape[0])
         names.append(f"{path.name}@{frame.number}")
         people.append(detector.detect(frame.rgb, names[-1]))
-    yield from linked(path.stem, names, people, camera, size)
+    tracks = list(linked(path.stem, names, people, camera, size))
+    if not tracks:
+        raise DataError(f"{path}: nobody is seen in {LEAST} of its {len(people)} frames")
+    yield from tracks
 
 
 def linked(
     stem: str, names: list[str], people: list[list[Person]], camera: Camera, size: tuple[int, int]
 ) -> Iterator[Track]:
-    """Link people over frames; who is seen in fewer than 3 of them is left out.
+    """Yield people over frames: by the tracks that their file names, the others linked by where they are; who is seen
+    in fewer than 3 frames is left out.
 
     Raises:
-        DataError: if nobody is left.
+        DataError: if a track is in a frame twice.
     """
-    numbers = link(
-        [[Detected(p.box, p.keypoints) for p in row] for row in people], [i / camera.fps for i in range(len(people))]
-    )
-    places: dict[int, list[tuple[int, Person]]] = {}
-    for i, (row, ids) in enumerate(zip(people, numbers, strict=True)):
-        for person, track in zip(row, ids, strict=True):
-            places.setdefault(track, []).append((i, person))
-    kept = {track: seen for track, seen in places.items() if len(seen) >= LEAST}
-    if not kept:
-        raise DataError(f"{stem}: nobody is seen in {LEAST} of its {len(people)} frames")
-    for track, seen in kept.items():
+    places: dict[str, list[tuple[int, Person]]] = {}
+    for i, row in enumerate(people):
+        for person in (p for p in row if p.track):
+            seen = places.setdefault(person.track, [])
+            if seen and seen[-1][0] == i:
+                raise DataError(f"{stem}: track {person.track} is twice in {names[i]}")
+            seen.append((i, person))
+    start = "unnamed_" if places else ""
+    others = [[p for p in row if not p.track] for row in people]
+    seconds = [i / camera.fps for i in range(len(people))]
+    numbers = link([[Detected(p.box, p.keypoints) for p in row] for row in others], seconds)
+    for i, (row, ids) in enumerate(zip(others, numbers, strict=True)):
+        for person, number in zip(row, ids, strict=True):
+            places.setdefault(f"{start}{number}", []).append((i, person))
+    for track, seen in places.items():
+        if len(seen) < LEAST:
+            continue
         first, last = seen[0][0], seen[-1][0]
         keypoints = np.zeros((last - first + 1, NUM_ROWS, 3))
         for i, person in seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -41,6 +42,8 @@ def seen_in(clip, frames=40):
 
 def test_shipped_weights_are_small_and_know_the_pose(body, clip, shipped):
     assert DEFAULT_WEIGHTS.stat().st_size < 4_000_000
+    digest = hashlib.sha256(DEFAULT_WEIGHTS.read_bytes()).hexdigest()
+    assert digest[:16] in DEFAULT_WEIGHTS.with_suffix(".md").read_text(), "the model card is of these weights"
     found = errors(clip, *lifted_alone(a3dgen_fitter(body), clip.seen))
     assert found["mpjpe_mm"] < 190
     assert found["mpjae_deg"] < 25
@@ -157,6 +160,28 @@ def test_command_trains_and_the_file_is_read(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[0])["steps"] == 2
     assert Lifter.load(out).weights["stem_b"].shape == (8,)
     assert not out.with_suffix(".state.npz").exists()
+
+
+def test_a_variant_that_says_joints_alone_gives_their_bones_and_unsure_turns(body, monkeypatch, tmp_path, clip):
+    from a3dgen.learning.lifter_train import Training, _Network, train
+
+    monkeypatch.setattr(lifter_data, "CHUNK", 4)
+    how = Training(steps=3, batch=8, width=8, chunks=1, warm=1, rotations="none")
+    train(body, own_poses, how, tmp_path / "s.npz").save(tmp_path / "j.npz")
+    lifter = Lifter.load(tmp_path / "j.npz")
+    pixels, conf, K = seen_in(clip, 2)
+    found = lifter(pixels, conf, K)
+    assert found.pose.shape == (2, 24, 3)
+    assert found.sigma.min() > 0.4, "places of joints say nothing of turns about bones"
+    seen = lifter_data.make_windows([lifter_data.make_clips(body, own_poses, 0, 0)], np.random.default_rng(0), 8, 0.3)
+    network = _Network(body, how)
+    with network.torch.no_grad():
+        loss, joints, angle = network.loss(seen)
+    out = forward({n: w.detach().numpy() for n, w in network.weights.items()}, seen.inputs)
+    true = network.joints(network.torch.from_numpy(seen.rotations), network.torch.from_numpy(seen.betas)).numpy()
+    assert joints == pytest.approx(np.linalg.norm(out[:, :72].reshape(-1, 24, 3) - true, axis=2).mean(), rel=1e-4)
+    assert np.isnan(angle)
+    assert float(loss) > 4 * joints - 1
 
 
 @pytest.mark.parametrize("rotations", ["6d", "axis-angle"])

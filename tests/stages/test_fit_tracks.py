@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
-from a3dgen.core.errors import ConfigError
+from a3dgen.core.errors import ConfigError, MissingDependency
 from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE, Persons
 from a3dgen.core.stage import Context, Inputs
-from a3dgen.stages import fit
+from a3dgen.learning.lifter_train import Training, _Network
+from a3dgen.stages import fit, fit_tracks
 from a3dgen.stages.fit_tracks import Instant, cut
 from benchmarks.uplift import make_clips
 
@@ -68,8 +71,20 @@ def test_order_and_company_in_the_shard_change_no_byte(people, found):
     other = run(people.take(mixed), temporal="on").record
     for name in ("pose", "betas", "transl", "sigma", "alt_cost"):
         assert getattr(other, name).tobytes() == getattr(found.record, name)[mixed].tobytes()
-    one = run(people.take(np.arange(0, 2 * FRAMES, 2)), temporal="on").record
-    assert one.pose.tobytes() == found.record.pose[0 : 2 * FRAMES : 2].tobytes()
+
+
+def test_without_torch_and_weights_frames_are_still_fitted_together(people, found, monkeypatch):
+    rows = people.take(np.arange(0, 2 * FRAMES, 2))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with_lifter = run(rows, temporal="on").record
+    assert with_lifter.pose.tobytes() == found.record.pose[0 : 2 * FRAMES : 2].tobytes(), "the lifter needs no torch"
+    monkeypatch.setattr(fit_tracks, "DEFAULT_WEIGHTS", Path("/none/lifter.npz"))
+    assert fit_tracks.find_lifter(fit.Config(temporal="on")) is None
+    without = run(rows, temporal="on").record
+    assert without.pose.tobytes() == run(rows, temporal="on", lifter="none").record.pose.tobytes()
+    assert np.abs(np.diff(without.betas, axis=0)).max() < 0.1
+    with pytest.raises(MissingDependency, match=r"a3dgen\[torch\]"):
+        _Network(load_body(BodyConfig()), Training())
 
 
 def test_off_is_what_it_was_without_tracks(people):
