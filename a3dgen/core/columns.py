@@ -70,6 +70,16 @@ class Record:
     def __len__(self) -> int:
         return len(self.key)
 
+    def copy(self: Row) -> Row:
+        """Return the same rows in arrays of their own."""
+        out = object.__new__(type(self))  # checked already
+        for name, spec in self.columns().items():
+            array = getattr(self, name).copy()
+            if spec.ragged:
+                array[:] = [row.copy() for row in array]
+            object.__setattr__(out, name, array)
+        return out
+
     def take(self: Row, rows: Sequence[int] | np.ndarray) -> Row:
         """Return the rows with these indices (or this boolean mask), in that order."""
         index = np.asarray(rows)

@@ -19,6 +19,13 @@ class Pool(Generic[T]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
+    def __getitem__(self, key: Hashable) -> T:
+        self._values.move_to_end(key)
+        return self._values[key]
+
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the value of ``key``, making it if it is not there."""
         if key in self._values:

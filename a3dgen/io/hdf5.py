@@ -81,15 +81,17 @@ def check_dataset(node: Any, kinds: str = "iufb", max_bytes: int = MAX_BYTES) ->
     """Raise DataError unless ``numbers`` may read a dataset."""
     if not isinstance(node, h5py.Dataset):
         raise DataError("HDF5: a group or type stands where numbers were wanted")
-    where = f"{node.file.filename}: '{node.name}'"
-    if node.external or node.is_virtual:
-        raise DataError(f"{where} lies in other files, which are not read")
-    if node.dtype.kind not in kinds:
-        raise DataError(f"{where} is {node.dtype}, wanted numbers")
-    stored = node.id.get_storage_size()
-    if node.nbytes > max_bytes or node.nbytes > max(_SMALL, _MOST_PACKED * stored):
-        raise DataError(f"{where} states {node.nbytes / 1e9:.1f} GB of data, of which the file holds {stored} bytes")
-    plist = node.id.get_create_plist()
-    unknown = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())} - _FILTERS
-    if unknown:
-        raise DataError(f"{where} is packed by a filter that is not built in ({sorted(unknown)[0]})")
+    plist, kind, stored = node.id.get_create_plist(), node.dtype, node.id.get_storage_size()
+    size = node.id.get_space().get_simple_extent_npoints() * kind.itemsize
+    filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
+    if plist.get_external_count() or plist.get_layout() == h5py.h5d.VIRTUAL:
+        wrong = "lies in other files, which are not read"
+    elif kind.kind not in kinds:
+        wrong = f"is {kind}, wanted numbers"
+    elif size > max_bytes or size > max(_SMALL, _MOST_PACKED * stored):
+        wrong = f"states {size / 1e9:.1f} GB of data, of which the file holds {stored} bytes"
+    elif filters - _FILTERS:
+        wrong = f"is packed by a filter that is not built in ({sorted(filters - _FILTERS)[0]})"
+    else:
+        return
+    raise DataError(f"{node.file.filename}: '{node.name}' {wrong}")

@@ -23,6 +23,7 @@ import numpy as np
 from a3dgen.core.columns import Column, Record
 from a3dgen.core.errors import DataError
 from a3dgen.core.files import remove, write_whole
+from a3dgen.core.pool import Pool
 from a3dgen.core.records import RECORDS, SCHEMA_VERSION
 from a3dgen.io.hdf5 import numbers
 
@@ -30,6 +31,10 @@ MAX_BYTES = 16 << 30
 """Of one column; a build folder may come from somebody else."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _COMPRESS_FROM = 2048
+_CACHED_BYTES = 4 << 20
+"""Larger shards are read anew each time."""
+_READ: Pool[Record] = Pool(24)
+"""Records by the digest of their file: every stage of a shard reads those before it again, mostly in one process."""
 
 
 def write_shard(path: Path, records: Mapping[str, Record], sidecar: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -59,6 +64,7 @@ def write_shard(path: Path, records: Mapping[str, Record], sidecar: Mapping[str,
     remove(sidecar_path(path))
     write_bytes(path, data)
     write_json(sidecar_path(path), facts)
+    _remember(facts["sha256"], len(data), records)
     return facts
 
 
@@ -80,14 +86,25 @@ def read_shard(path: Path, names: Iterable[str] | None = None) -> dict[str, Reco
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot read the shard ({error.strerror}); run the build again") from error
-    if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != facts["sha256"]:
         raise DataError(f"{path}: the shard is corrupted (its digest differs); run the build again to remake it")
+    wanted = list(facts["rows"] if names is None else names) if isinstance(facts.get("rows"), dict) else None
+    if wanted is not None and all((digest, name) in _READ for name in wanted):
+        return {name: _READ[digest, name].copy() for name in wanted}
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            wanted = list(file) if names is None else list(names)
-            return {name: _read_record(file[name], name) for name in wanted}
+            found = {name: _read_record(file[name], name) for name in (list(file) if names is None else names)}
     except (OSError, KeyError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"{path}: not a shard of this version ({error}); run the build again") from error
+    _remember(digest, len(data), found)
+    return found
+
+
+def _remember(digest: str, size: int, records: Mapping[str, Record]) -> None:
+    if size <= _CACHED_BYTES:
+        for name, record in records.items():
+            _READ.get((digest, name), record.copy)
 
 
 def sidecar_path(path: Path) -> Path:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
+
+from a3dgen.core.compiled import kernel
 
 STEPS = 7
 """Samples of a window from its centre to its border."""
@@ -12,6 +16,8 @@ LEAST = 3
 """So many samples must be at least as near in colour: one may be a neighbour's, or noise."""
 BIN, BINS = 2.0, 40
 """Resolution of differences, grey levels, and their number."""
+CHANNELS_BIN = int(3 * BIN)
+"""The same, for the sum of three channels."""
 UNLIKE = 255.0
 
 
@@ -38,19 +44,36 @@ def colour_distance(
     y, x = np.nonzero(where)
     if not len(y) or not certain.any():
         return out
-    height, width = where.shape
-    colours = rgb[y, x].astype(np.float32)
-    counts = np.zeros((len(y), BINS + 1), np.int32)
     offsets = np.unique(np.rint(np.linspace(-reach, reach, 2 * STEPS + 1)).astype(int))
-    for dy in offsets:
-        for dx in offsets:
-            row, col = y + dy, x + dx
-            use = np.flatnonzero((row >= 0) & (row < height) & (col >= 0) & (col < width))
-            use = use[certain[row[use], col[use]]]
-            distance = np.abs(rgb[row[use], col[use]] - colours[use]).mean(1)
-            counts[use, np.minimum(distance / BIN, BINS).astype(int)] += 1
-    needed = np.maximum(np.ceil(share * counts.sum(1)), LEAST)
-    enough = counts.cumsum(1) >= needed[:, None]
-    first = enough.argmax(1)
-    out[y, x] = np.where(enough.any(1) & (first < BINS), (first + 0.5) * BIN, UNLIKE)
+    _nearest(np.ascontiguousarray(rgb), y, x, np.ascontiguousarray(certain), offsets, float(share), out)
     return out
+
+
+@kernel
+@no_type_check
+def _nearest(rgb, rows, columns, certain, offsets, share, out):
+    """Write ``colour_distance`` at pixels (rows, columns), from the pixels of ``certain`` at all pairs of offsets."""
+    h, w = certain.shape
+    counts = np.zeros(BINS + 1, np.int64)
+    for i in range(len(rows)):
+        y, x = rows[i], columns[i]
+        red, green, blue = np.int64(rgb[y, x, 0]), np.int64(rgb[y, x, 1]), np.int64(rgb[y, x, 2])
+        counts[:] = 0
+        total = 0
+        for dy in offsets:
+            if not 0 <= y + dy < h:
+                continue
+            for dx in offsets:
+                a, b = y + dy, x + dx
+                if 0 <= b < w and certain[a, b]:
+                    away = abs(rgb[a, b, 0] - red) + abs(rgb[a, b, 1] - green) + abs(rgb[a, b, 2] - blue)
+                    counts[min(away // CHANNELS_BIN, BINS)] += 1
+                    total += 1
+        needed = max(np.ceil(share * total), LEAST)
+        out[y, x] = UNLIKE
+        found = 0
+        for k in range(BINS):
+            found += counts[k]
+            if found >= needed:
+                out[y, x] = (k + 0.5) * BIN
+                break

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from a3dgen.removal.mask_ops import dilate, discs
@@ -80,7 +80,7 @@ def thin_things(
 
     body, stay, tall = small(person), small(keep), height * scale
     found = _outstanding(picture, dilate(body, 1.0) | stay, tall)
-    _, labels = cv2.connectedComponents(found.astype(np.uint8))
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
     beside = dilate(body, 3.0) & found
     at_hand = beside & discs((hands - (x0, y0)) * scale, NEAR_HAND * tall, body.shape)
     at_foot = beside & discs((feet - (x0, y0)) * scale, NEAR_FOOT * tall, body.shape)
@@ -88,6 +88,8 @@ def thin_things(
     by_hand = set(np.unique(labels[at_hand]).tolist())
     for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
         held = label in by_hand
+        if not _may_be_thin(boxes[label], found.shape, tall, held):
+            continue
         kept |= _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
     if kept.any():
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
@@ -118,6 +120,15 @@ def _outstanding(rgb: UInt8[ndarray, "h w 3"], person: Bool[ndarray, "h w"], hei
     return (strength > max(CONTRAST, 2.0 * usual)) & ~person
 
 
+def _may_be_thin(box: Int[ndarray, "5"], shape: tuple[int, ...], height: float, held: bool) -> bool:
+    """Return whether a component (x, y, width, height, area) can pass the first of ``_stick``'s tests."""
+    x, y, w, h, area = (int(v) for v in box)
+    longest = float(np.hypot(w, h)) + 1
+    widest = WIDEST * height * (1.0 if held else 1.5)
+    inside = x > 0 and y > 0 and x + w < shape[1] and y + h < shape[0]
+    return inside and longest > (SHORTEST if held else 2 * SHORTEST) * height and area <= widest * longest
+
+
 def _stick(
     rgb: UInt8[ndarray, "h w 3"],
     part: Bool[ndarray, "h w"],
@@ -143,8 +154,6 @@ def _stick(
     if not (SHORTEST if held else 2 * SHORTEST) * height < length < LONGEST * height:
         return none
     if np.percentile(across, 75) > 0.5 * widest or len(points) / length > widest:
-        return none
-    if y.min() == 0 or x.min() == 0 or y.max() == part.shape[0] - 1 or x.max() == part.shape[1] - 1:
         return none
     contact = along[touch[y, x]]
     to_low, to_high = float(np.abs(contact - along.min()).max()), float(np.abs(along.max() - contact).max())

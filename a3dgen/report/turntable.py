@@ -27,6 +27,8 @@ SKIN, CAP = (0.48, 0.43, 0.38, 1.0), (0.75, 0.16, 0.12, 1.0)
 CELL, STEP = 0.008, 1 / 1024
 """m: vertices in one cell become one (faces, hands and feet are finer than a view needs), and are rounded to the step:
 together a model takes half of the bytes."""
+PACKING = 6
+"""zlib level: 9 takes nine times as long for 0.3 % less."""
 _CAMERA_TO_GLTF = np.diag([1.0, -1.0, -1.0])
 _FIELD = (35.0, 45.0)
 """degrees across and down."""
@@ -68,8 +70,11 @@ def turnable(body: BodyData, fitted: dict[str, Any], plan: dict[str, Any] | None
 
 def _part(vertices: Float[ndarray, "v 3"], faces: Int[ndarray, "f 3"], colour: tuple[float, ...]) -> trimesh.Trimesh:
     used, faces = np.unique(faces, return_inverse=True)
-    cells, of = np.unique(np.floor(vertices[used] / CELL).astype(np.int64), axis=0, return_inverse=True)
-    middle = np.zeros((len(cells), 3))
+    cells = np.floor(vertices[used] / CELL).astype(np.int64)
+    cells -= cells.min(0)
+    span = cells.max(0) + 1
+    number, of = np.unique((cells[:, 0] * span[1] + cells[:, 1]) * span[2] + cells[:, 2], return_inverse=True)
+    middle = np.zeros((len(number), 3))
     np.add.at(middle, of.ravel(), vertices[used])
     middle /= np.bincount(of.ravel())[:, None]
     faces = of.ravel()[faces.reshape(-1, 3)]
@@ -92,4 +97,4 @@ def _scene(parts: list[trimesh.Trimesh]) -> trimesh.Scene:
 
 
 def _packed(data: bytes) -> str:
-    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(data, PACKING, mtime=0)).decode()
