@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.optimize import linear_sum_assignment
 
 from a3dgen.geometry.boxes import overlap
 
@@ -38,6 +37,8 @@ def link(frames: Sequence[Sequence[Detected]], seconds: Sequence[float]) -> list
     Args:
         frames: who is seen in each. seconds: times of the frames, ascending.
     """
+    from scipy.optimize import linear_sum_assignment  # most builds have no clips, and it takes long to load
+
     last: list[tuple[int, Detected]] = []  # by track: frame number and person as last seen
     out: list[list[int]] = []
     for n, people in enumerate(frames):

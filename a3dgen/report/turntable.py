@@ -2,6 +2,8 @@
 
 The page, which brings its own JavaScript, is taken from the installed trimesh and kept once in a report; every person
 adds a compressed GLB of the fitted, cut body. Sizes count: a report is one file that people send each other.
+
+trimesh is imported where it is used: it takes a second, and most builds have their report already.
 """
 
 from __future__ import annotations
@@ -11,10 +13,8 @@ import gzip
 from typing import Any
 
 import numpy as np
-import trimesh
 from jaxtyping import Float, Int
 from numpy import ndarray
-from trimesh.viewer.notebook import scene_to_html
 
 from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.devices.attach import hand_offsets
@@ -36,6 +36,9 @@ _FIELD = (35.0, 45.0)
 
 def page() -> str:
     """Return trimesh's scene page with ``PLACE`` for the model, gzip in base64."""
+    import trimesh
+    from trimesh.viewer.notebook import scene_to_html
+
     scene = _scene([trimesh.Trimesh(np.eye(3), [[0, 1, 2]], process=False)])
     model = base64.b64encode(scene.export(file_type="glb")).decode()
     html = scene_to_html(scene)
@@ -68,7 +71,10 @@ def turnable(body: BodyData, fitted: dict[str, Any], plan: dict[str, Any] | None
     return _packed(_scene(parts).export(file_type="glb"))
 
 
-def _part(vertices: Float[ndarray, "v 3"], faces: Int[ndarray, "f 3"], colour: tuple[float, ...]) -> trimesh.Trimesh:
+def _part(vertices: Float[ndarray, "v 3"], faces: Int[ndarray, "f 3"], colour: tuple[float, ...]) -> Any:
+    """Return a mesh of trimesh's with few vertices."""
+    import trimesh
+
     used, faces = np.unique(faces, return_inverse=True)
     cells = np.floor(vertices[used] / CELL).astype(np.int64)
     cells -= cells.min(0)
@@ -86,8 +92,10 @@ def _part(vertices: Float[ndarray, "v 3"], faces: Int[ndarray, "f 3"], colour: t
     return trimesh.Trimesh(np.round(middle / STEP) * STEP, faces, visual=visual, process=False)
 
 
-def _scene(parts: list[trimesh.Trimesh]) -> trimesh.Scene:
+def _scene(parts: list[Any]) -> Any:
     """Return the parts seen from the camera's side; the viewer needs a camera and turns about the middle."""
+    import trimesh
+
     scene = trimesh.Scene()
     for number, part in enumerate(parts):  # trimesh would make up names, others at every call
         scene.add_geometry(part, node_name=f"part{number}", geom_name=f"part{number}")

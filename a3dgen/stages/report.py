@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from a3dgen.bodies import load_body
@@ -189,6 +188,8 @@ def _histograms(facts: Facts) -> list[tuple[str, str]]:
     return [(name, histogram_uri(name.replace("_", " "), values)) for name, values in finite.items() if values]
 
 
-def _template() -> jinja2.Template:
+def _template() -> Any:
+    import jinja2
+
     loader = jinja2.FileSystemLoader(str(resources.files("a3dgen.report") / "templates"))
     return jinja2.Environment(loader=loader, autoescape=True).get_template("report.html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -137,3 +138,11 @@ def test_in_front() -> None:
     assert not in_front([rail], body, rail, nothing_seen, 8.0, 6.0).any()
     assert not in_front([], body, none, nothing_seen, 8.0, 6.0).any()
     assert len(ANKLES) == 2
+
+
+@pytest.mark.parametrize("radius", [0.4, 1.0, 2.0, 2.9, 6.99, 7.0, 7.1, 12.0])
+def test_a_disc_is_the_pixels_within_its_radius(radius):
+    rng = np.random.default_rng(5)
+    mask = rng.random((60, 70)) < 0.003
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    assert np.array_equal(dilate(mask, radius), away <= radius + 1e-3)

@@ -125,3 +125,18 @@ def test_full_disk_leaves_no_shard_and_no_temporary(tmp_path, records, monkeypat
         shards.write_shard(path, records)
     assert shards.read_sidecar(path) is None
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_is_read_again_is_checked_again_and_belongs_to_nobody_else(tmp_path):
+    path = tmp_path / "000000.h5"
+    outcome = Outcome.from_rows([{"key": "a", "status": "ok"}, {"key": "b", "status": "failed", "reason": "ü"}])
+    shards.write_shard(path, {"Outcome": outcome})
+    shards._READ.clear()
+    first = shards.read_shard(path)["Outcome"]
+    first.reason[1] = "spoilt"
+    again = shards.read_shard(path)["Outcome"]
+    assert again.reason.tolist() == ["", "ü"]
+    assert again.reason is not shards.read_shard(path)["Outcome"].reason
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match="corrupted"):
+        shards.read_shard(path)
