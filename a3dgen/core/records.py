@@ -149,6 +149,7 @@ class Renders(Record):
     registered_pose: np.ndarray = column(
         "f8", 24, 3, unit="rad", doc="erase: the fit moved onto the photo", fill=np.nan
     )
+    registered_transl: np.ndarray = column("f8", 3, unit="m", doc="erase: its translation", fill=np.nan)
     registered_error: np.ndarray = column("f4", doc="erase: clicks off that fit, largest, of the height", fill=np.nan)
     erased_frame: np.ndarray = column("f4", 12, 6, unit="px", doc="erase: of each residual limb in the photo the cut's "
                                       "x, y, the direction to its end, half width, height", fill=np.nan)  # fmt: skip

@@ -30,7 +30,7 @@ class ErasedSample:
     Attributes:
         picture: the whole photo; depth and part of the registered body over the window.
         labels: (h, w) u1 part labels (0, else 1 + SMPL joint) of the person's visible pixels, whole photo.
-        amputee: the registered body, cut as the sample is. pose: its (24, 3) pose. error: clicks off it, of the height.
+        amputee: the registered body, cut as the sample is. pose, transl: its own. error: clicks off it, of the height.
         frames: of each residual limb, in the photo, px: cut (x, y), direction to its end (x, y), half width, height;
             NaN for other regions. With the body's depth this is what a prosthesis is drawn onto.
     """
@@ -39,6 +39,7 @@ class ErasedSample:
     labels: UInt8[ndarray, "h w"]
     amputee: Amputee
     pose: Float[ndarray, "24 3"]
+    transl: Float[ndarray, "3"]
     error: float
     frames: Float[ndarray, "12 6"]
 
@@ -69,7 +70,8 @@ def draw_erased(config: Any, subject: Subject, plan: Mapping[str, Any], seed: in
     picture = Picture(rgb, depth, (part + 1).astype(np.uint8), subject.window)
     error = max(subject.clicks[e.limb.limb] for e in erasure.ends)
     frames = np.full((12, 6), np.nan) if intact else _frames(erasure)
-    return ErasedSample(picture, labels, amputee, np.asarray(subject.fit.pose, np.float64), error, frames)
+    pose, transl = (np.asarray(v, np.float64) for v in (subject.fit.pose, subject.fit.transl))
+    return ErasedSample(picture, labels, amputee, pose, transl, error, frames)
 
 
 def _frames(erasure: Erasure) -> Float[ndarray, "12 6"]:

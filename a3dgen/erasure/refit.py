@@ -1,4 +1,4 @@
-"""Moves the fitted limbs onto the photo's keypoints and into its outline: labels must be those of its own limbs."""
+"""Moves the fit onto the photo's keypoints and outline: labels must be those of its own limbs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy import ndarray
 from a3dgen.amputation.rebuild import BodyFit
 from a3dgen.core.pool import Cache
 from a3dgen.core.records import OCCLUDED, VISIBLE
+from a3dgen.erasure.silhouette import Silhouette, gaps
 from a3dgen.geometry.body import BodyData, forward_kinematics, keypoints_from_joints, rest_joints
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.limbs import LIMB_JOINTS
@@ -24,22 +25,28 @@ LIMB_ROWS: dict[str, tuple[int, int, int]] = {
     for limb, names in (("arm", ("shoulder", "elbow", "wrist")), ("leg", ("hip", "knee", "ankle")))
 }
 """Limb -> keypoint rows of (root, mid, end) joint."""
-_MOVED = tuple(j for limb in LIMB_JOINTS.values() for j in limb)
+_MOVED = (0, *(j for limb in LIMB_JOINTS.values() for j in limb))
 _ROWS = tuple(r for rows in LIMB_ROWS.values() for r in rows[1:])
+_ROOTS = tuple(rows[0] for rows in LIMB_ROWS.values())
 _CLICK, _HIDDEN = 0.008, 0.03
 """Standard deviation of a click on a visible and on a hidden joint, share of the person's height."""
-_TURN = np.repeat([0.12, 0.12, 0.5] * len(LIMB_JOINTS), 3)
-"""How far root, mid and end joint of the fit may be wrong, rad: the prior that keeps the depth as it was. Keypoints say
-nothing of hands and feet."""
+_ROOT_CLICK = 0.012
+"""The same of shoulders and hips, where no click means a joint's centre."""
+_TURN = np.concatenate([np.full(3, 0.06), np.repeat([0.12, 0.12, 0.5] * len(LIMB_JOINTS), 3)])
+"""How far the pelvis and root, mid and end joint of the fit may be wrong, rad: the prior that keeps the depth.
+Keypoints say nothing of hands and feet."""
+_MOVE = np.array([0.03, 0.03, 0.06])
+"""How far the fit may stand elsewhere (x, y, depth), m."""
 _INSIDE, _SLACK = 0.02, 1.5
 """Standard deviation of skin outside the outline, share of the height, and what an outline is too narrow, px."""
 _FARTHEST = 0.12
 """Skin farther outside than this share of the height pulls no more."""
 _POINTS = 20
 """Points of skin looked at on each part of a limb."""
-_FAR = 0.08
-"""A click farther from the fit than this share of the height pulls no more than one that is as far."""
-_ROUNDS = 5
+_FAR = 0.025
+"""A click farther from the fit than this share of the height pulls less and less (Geman and McClure 1987): people who
+click make slips."""
+_ROUNDS = 6
 _STEP = 1e-4
 
 
@@ -51,55 +58,93 @@ def refit(
     K: Float[ndarray, "3 3"],
     height: float,
     inside: Bool[ndarray, "h w"] | None = None,
+    silhouette: Silhouette | None = None,
 ) -> BodyFit:
-    """Turn the limbs' joints so that elbows, wrists, knees and ankles project onto their clicks, and skin into the
-    outline.
+    """Turn the limbs' joints and move the body so that the joints project onto their clicks, skin into the outline, and
+    the body's rim onto it.
 
-    Gauss-Newton on the rotations of shoulder, elbow and wrist, hip, knee and ankle with a Gaussian prior at the fit;
-    everything else stays.
+    Gauss-Newton on place and turn of the pelvis and the rotations of shoulder, elbow and wrist, hip, knee and ankle,
+    with a Gaussian prior at the fit; everything else stays. Demo people's joints come nearer the truth by a third
+    through the silhouette: annotators slip, and it tells where limbs end.
 
     Args:
         keypoints: px, of the picture that ``K`` is for. state: of the 44 rows. height: of the person, px.
         inside: where limbs may be seen or hidden, the person's outline and other people; None if unknown.
+        silhouette: the person's own outline; None if unknown.
     """
-    rows = np.array([r for r in _ROWS if state[r] in (VISIBLE, OCCLUDED)], int)
+    clicks = _Clicks.of(keypoints, state, height)
     skin = None if inside is None or not inside.any() else _Skin.of(body, fit, inside, height)
-    if not len(rows) and skin is None:
+    if not len(clicks.rows) and skin is None:
         return fit
-    sigma = height * np.where(state[rows] == VISIBLE, _CLICK, _HIDDEN)[:, None]
-    betas = np.asarray(fit.betas, np.float64)
-    at_rest = rest_joints(body, betas)
+    problem = _Problem(body, np.asarray(fit.betas, np.float64), K, clicks, skin, silhouette)
+    start = np.concatenate([np.asarray(fit.pose, np.float64)[list(_MOVED)].reshape(-1), fit.transl])
+    prior, at = np.concatenate([_TURN, _MOVE]), start.copy()
     pose = np.array(fit.pose, np.float64)
-
-    def misses(turns: Float[ndarray, "n 24 3"]) -> tuple[ndarray, ndarray]:
-        """Return what is missing to the clicks (n, r, 2), px, and weighted distances outside the outline (n, s)."""
-        posed, joints = forward_kinematics(rotvec_to_matrix(turns), np.broadcast_to(at_rest, turns.shape))
-        points = keypoints_from_joints(body, posed, joints, np.broadcast_to(betas, (len(turns), len(betas))))
-        all_K = np.broadcast_to(K, (len(turns), 3, 3))
-        off = keypoints[rows] - project(points[:, rows] + fit.transl, all_K)
-        outside = np.zeros((len(turns), 0))
-        if skin is not None:
-            outside = skin.outside(project(skin.placed(posed, joints) + fit.transl, all_K))
-        return off, outside
-
-    moved = list(_MOVED)
-    size = 3 * len(moved)
     for _ in range(_ROUNDS):
-        probes = np.repeat(pose[None], size + 1, 0)
-        for i in range(size):
-            probes[i + 1, moved[i // 3], i % 3] += _STEP
-        off, outside = misses(probes)
-        if not np.isfinite(off).all() or not np.isfinite(outside).all():
+        error, jacobian = problem.linear(pose, at)
+        if not np.isfinite(error).all() or not np.isfinite(jacobian).all():
             return fit
-        length = np.linalg.norm(off[0], axis=1, keepdims=True)
-        weight = np.sqrt(np.minimum(1, _FAR * height / np.maximum(length, 1e-6))) / sigma
-        error = np.concatenate([(off * weight).reshape(size + 1, -1), outside], 1)
-        jacobian = ((error[1:] - error[0]) / _STEP).T
-        away = (pose - fit.pose)[moved].reshape(-1)
-        normal = jacobian.T @ jacobian + np.diag(1 / _TURN**2)
-        step = -np.linalg.solve(normal, jacobian.T @ error[0] + away / _TURN**2)
-        pose[moved] += np.clip(step, -0.3, 0.3).reshape(-1, 3)
-    return replace(fit, pose=pose)
+        normal = jacobian.T @ jacobian + np.diag(1 / prior**2)
+        step = -np.linalg.solve(normal, jacobian.T @ error + (at - start) / prior**2)
+        at = at + np.clip(step, -0.3, 0.3)
+    pose[list(_MOVED)] = at[:-3].reshape(-1, 3)
+    return replace(fit, pose=pose, transl=at[-3:])
+
+
+@dataclass(frozen=True)
+class _Clicks:
+    """Rows of the labelled joints, their places (px) and standard deviations, px."""
+
+    rows: Integer[ndarray, " r"]
+    at: Float[ndarray, "r 2"]
+    sigma: Float[ndarray, " r"]
+    height: float
+
+    @classmethod
+    def of(cls, keypoints: Float[ndarray, "44 2"], state: Integer[ndarray, "44"], height: float) -> _Clicks:
+        rows = np.array([r for r in (*_ROWS, *_ROOTS) if state[r] in (VISIBLE, OCCLUDED)], int)
+        sigma = np.where(state[rows] == VISIBLE, _CLICK, _HIDDEN)
+        sigma = np.maximum(sigma, np.where(np.isin(rows, _ROOTS), _ROOT_CLICK, 0))
+        return cls(rows, keypoints[rows], height * sigma, height)
+
+    def misses(self, pixels: Float[ndarray, "n r 2"]) -> Float[ndarray, "n r2"]:
+        """Return what is missing to the clicks in standard deviations, weighted by the first row's distances."""
+        off = self.at - pixels
+        far = np.linalg.norm(off[0], axis=1) / (_FAR * self.height)
+        return (off / (self.sigma * (1 + far**2))[:, None]).reshape(len(off), -1)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What the photo says against a pose: clicks, skin outside the outline, rim off it."""
+
+    body: BodyData
+    betas: Float[ndarray, " b"]
+    K: Float[ndarray, "3 3"]
+    clicks: _Clicks
+    skin: _Skin | None
+    silhouette: Silhouette | None
+
+    def linear(self, pose: Float[ndarray, "24 3"], at: Float[ndarray, " d"]) -> tuple[ndarray, ndarray]:
+        """Return the weighted errors (e,) and their derivatives (e, d) by the moved joints' rotations and place."""
+        probes = np.repeat(at[None], len(at) + 1, 0)
+        probes[1:] += _STEP * np.eye(len(at))
+        turns = np.repeat(pose[None], len(probes), 0)
+        turns[:, list(_MOVED)] = probes[:, :-3].reshape(len(probes), -1, 3)
+        at_rest = rest_joints(self.body, self.betas)
+        posed, joints = forward_kinematics(rotvec_to_matrix(turns), np.broadcast_to(at_rest, turns.shape))
+        transl, all_K = probes[:, None, -3:], np.broadcast_to(self.K, (len(probes), 3, 3))
+        many = np.broadcast_to(self.betas, (len(probes), len(self.betas)))
+        points = keypoints_from_joints(self.body, posed, joints, many)[:, self.clicks.rows]
+        errors = [self.clicks.misses(project(points + transl, all_K))]
+        if self.skin is not None:
+            errors.append(self.skin.outside(project(self.skin.placed(posed, joints) + transl, all_K)))
+        if self.silhouette is not None:
+            found = self.silhouette.matched(posed[0], joints[0], at[-3:], self.K)
+            places = self.silhouette.placed(found.index, posed, joints) + transl
+            errors.append(gaps(found, project(places, all_K)))
+        error = np.concatenate(errors, 1)
+        return error[0], ((error[1:] - error[0]) / _STEP).T
 
 
 @dataclass(frozen=True)
@@ -115,7 +160,7 @@ class _Skin:
     def of(cls, body: BodyData, fit: BodyFit, inside: Bool[ndarray, "h w"], height: float) -> _Skin:
         betas = np.asarray(fit.betas, np.float64)
         owner = _owners(body)
-        limbs = np.flatnonzero(IS_BELOW[list(_MOVED)].any(0))
+        limbs = np.flatnonzero(IS_BELOW[list(_MOVED[1:])].any(0))
         chosen = []
         for part in limbs:
             own = np.flatnonzero(owner == part)
@@ -156,7 +201,7 @@ def residuals(
     projected: Float[ndarray, "44 2"], keypoints: Float[ndarray, "44 2"], state: Integer[ndarray, "44"], height: float
 ) -> dict[str, float]:
     """Return limb -> largest distance of its fit from the visible clicks on mid and end joint, shares of the height (0
-    without clicks). The root joints are not moved, and clicks on hips mean no joint's centre."""
+    without clicks). Clicks on shoulders and hips mean no joint's centre."""
     away = np.linalg.norm(projected - keypoints, axis=1) / height
     return {
         limb: float(max((away[r] for r in rows[1:] if state[r] == VISIBLE), default=0.0))

@@ -18,6 +18,7 @@ from a3dgen.core.stage import Context
 from a3dgen.erasure.outline import at_edges, find_outline
 from a3dgen.erasure.ownership import Drawn, draw_body
 from a3dgen.erasure.refit import refit, residuals
+from a3dgen.erasure.silhouette import DETECTED_SIGMA, Silhouette
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
@@ -134,10 +135,11 @@ def prepare(
     if not height >= _MIN_HEIGHT:
         raise Rejected("erasure: the person is too small in the photo, or reaches behind the camera")
     everyone = union(scene.others, scene.own.shape)
-    given, fit = (
-        fit,
-        refit(body, fit, scene.keypoints, scene.state, K, height, scene.own | everyone if scene.own.any() else None),
-    )
+    given = fit
+    inside, rim = None, None
+    if scene.own.any():
+        inside, rim = scene.own | everyone, Silhouette.of(body, fit, scene.own, everyone & ~scene.own, height)
+    fit = refit(body, fit, scene.keypoints, scene.state, K, height, inside, rim)
     window = _window(scene.own | scene.body, height)
     x0, y0, x1, y1 = window
     crop = np.s_[y0:y1, x0:x1]
@@ -150,7 +152,8 @@ def prepare(
     outline = find_outline(rgb, own, drawn.body, others, height)
     keypoints = scene.keypoints - (x0, y0)
     if not own.any() and outline.any():  # the detector needed the fit to tell whose outline it is
-        fit = refit(body, given, keypoints, scene.state, inner_K, height, outline | everyone)
+        rim = Silhouette.of(body, given, outline, others, height, DETECTED_SIGMA)
+        fit = refit(body, given, keypoints, scene.state, inner_K, height, outline | everyone, rim)
         posed, drawn = _drawn(body, fit, inner_K, x1 - x0, y1 - y0)
     seen = keypoints[scene.state == VISIBLE]
     things = [np.asarray(m[crop]) for m in [*scene.others, *scene.objects] if m[crop].any()]

@@ -116,10 +116,12 @@ def _modes(settings: Mapping[str, Any]) -> bool:
 
 
 def _registered(bodies: SimpleNamespace, renders: Renders) -> SimpleNamespace:
-    """Return the bodies with the pose that a photo's person was registered by, where they are the photo's."""
+    """Return the bodies with pose and place that a photo's person was registered by, where they are the photo's."""
     kept = renders.mode == ERASE
     if kept.any():
         bodies.pose = np.where(kept[:, None, None], renders.registered_pose, bodies.pose)
+        moved = kept & np.isfinite(renders.registered_transl).all(1)
+        bodies.transl = np.where(moved[:, None], renders.registered_transl, bodies.transl)
     return bodies
 
 

@@ -243,8 +243,8 @@ def write_erased(
         _check_stumps(config, sample.amputee, plan, scene, sample.picture, seen)
     seen["state"] = _seen_in_photo(seen["state"], seen["keypoints"], scene, sample.labels > 0)
     files = _write(config, person, plan, sample.picture, sample.labels, context)
-    facts = {"mode": ERASE, "registered_pose": sample.pose, "registered_error": sample.error,
-             "erased_frame": sample.frames}  # fmt: skip
+    facts = {"mode": ERASE, "registered_pose": sample.pose, "registered_transl": sample.transl,
+             "registered_error": sample.error, "erased_frame": sample.frames}  # fmt: skip
     return {"key": str(plan["key"]), **files, **seen, **_sizes(sample.amputee), **facts}
 
 

@@ -17,6 +17,7 @@ from a3dgen.erasure.erase import Erasure, amputated, erase, restored
 from a3dgen.erasure.graph_cut import cut_border
 from a3dgen.erasure.licences import forbids_derivatives
 from a3dgen.erasure.refit import LIMB_ROWS, refit
+from a3dgen.erasure.silhouette import Silhouette
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.camera import project
 from a3dgen.removal.mask_ops import dilate
@@ -155,6 +156,21 @@ def test_a_hand_that_clicks_do_not_tell_turns_into_the_outline(stage, body) -> N
     assert outside(clicks) > 0.3
     assert outside(known) < 0.3 * outside(clicks)
     assert np.abs(known.pose - stage.fit.pose)[[18, 19, 4, 5]].max() < 0.1
+
+
+def test_the_outline_tells_where_a_limb_ends_when_a_click_slips(stage, body) -> None:
+    knee, ankle = LIMB_ROWS["left_leg"][1:]
+    slipped, height = stage.scene.keypoints.copy(), 330.0
+    slipped[[knee, ankle]] += (0.02 * height, -0.03 * height)
+    rim = Silhouette.of(body, stage.fit, stage.scene.own, np.zeros_like(stage.scene.own), height)
+
+    def off(silhouette: Silhouette | None) -> float:
+        found = refit(body, stage.fit, slipped, stage.scene.state, stage.K, height, stage.scene.own, silhouette)
+        at = project(pose_body(body, found.pose, found.betas, found.transl).keypoints, stage.K)
+        return float(np.linalg.norm(at[[knee, ankle]] - stage.scene.keypoints[[knee, ankle]], axis=1).max() / height)
+
+    assert off(None) > 0.012
+    assert off(rim) < 0.5 * off(None)
 
 
 def test_refit_without_clicks_changes_nothing(stage, body) -> None:

@@ -83,7 +83,11 @@ def test_a_pair_keeps_the_photos_person(world, stage) -> None:
     assert not (twin["state"] == AMPUTATED).any()
     assert amputee["mode"] == twin["mode"] == "erase"
     assert amputee["registered_error"] < 0.01
-    assert np.abs(amputee["registered_pose"] - stage.fit.pose).max() < 0.02
+    off = np.abs(amputee["registered_pose"] - stage.fit.pose).max(1)
+    ends = [7, 8, 20, 21]  # no keypoint tells how ankles and wrists turn
+    assert np.delete(off, ends).max() < 0.05
+    assert off.max() < 0.15
+    assert np.abs(amputee["registered_transl"] - stage.fit.transl).max() < 0.02
     assert np.array_equal(np.isfinite(amputee["erased_frame"]).all(1), rows[0]["removed"])
     assert np.isnan(twin["erased_frame"]).all()
     region = int(np.flatnonzero(rows[0]["removed"])[0])
@@ -140,12 +144,14 @@ def test_the_written_rows_carry_mode_and_registered_pose(world, stage) -> None:
     _, inputs, context = planned(world, Erasing("erase"))
     done = render.run(render.Config(mode="erase"), inputs, context)
     moved = done.record.registered_pose + 0.001
-    shard = replace(inputs, renders=replace(done.record, registered_pose=moved))
+    elsewhere = done.record.registered_transl + 0.002
+    shard = replace(inputs, renders=replace(done.record, registered_pose=moved, registered_transl=elsewhere))
     samples = next(iter(annotate.by_subset(shard)))
     columns = encode(samples, Convention(modes=True))
     assert set(columns) == set(keys_of("COCO_val", modes=True))
     assert columns["a3dgen_mode"].tolist() == ["erase", "erase"]
     assert np.array_equal(columns["a3dgen_pose"], moved)
+    assert np.array_equal(columns["a3dgen_transl"], elsewhere)
     assert set(encode(samples, Convention())) == set(keys_of("COCO_val"))
 
 
