@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.registry import available
@@ -54,6 +55,7 @@ class Config:
         studio_frames: frames of one fixed camera's recording whose median shows the empty studio; 0 = never use it.
         studio_least: fewer frames than this are not enough.
         clips: also videos show an empty studio, wherever their frames agree: plates of a fixed camera do not flicker.
+        seats: ``known`` (seated people need a mask of what they sit on, so that it stays) or ``any``.
         max_filled: reject people who would leave a larger share of the photo to be invented.
         bars: further limits of a plate; who exceeds one is rejected, with the reason.
     """
@@ -74,6 +76,7 @@ class Config:
     studio_frames: int = 25
     studio_least: int = 9
     clips: bool = False
+    seats: Literal["known", "any"] = "known"
     max_filled: float = 0.7
     bars: PlateBars = field(default_factory=PlateBars)
 

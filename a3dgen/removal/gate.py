@@ -66,11 +66,16 @@ def crossing(scene: RemovalScene, removal: Removal) -> float:
 
 
 def measure(
-    scene: RemovalScene, removal: Removal, plate: UInt8[ndarray, "h w 3"], seen: Float[ndarray, "h w"] | None
+    scene: RemovalScene,
+    removal: Removal,
+    plate: UInt8[ndarray, "h w 3"],
+    seen: Float[ndarray, "h w"] | None,
+    cut: float,
 ) -> PlateFacts:
     """Return the facts of a finished plate.
 
     Args:
+        cut: what ``crossing`` has found.
         seen: a segmenter's probability of the person in the plate, None if nobody was asked or nobody is seen.
     """
     hole = removal.hole
@@ -84,7 +89,7 @@ def measure(
     left = removal.person & hole
     ghost = 0.0 if seen is None or not left.any() else float((seen > 0.5)[left].mean())
     share = float(hole.mean())
-    return PlateFacts(crossing(scene, removal), share, beside * share**0.5, ghost, seam)
+    return PlateFacts(cut, share, beside * share**0.5, ghost, seam)
 
 
 def _gradient(rgb: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "h w"]:

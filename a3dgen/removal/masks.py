@@ -89,7 +89,7 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         claim = _drawn(config, scene)
     else:
         claim = _estimated(config, scene) if scene.mine is None else _labelled(config, scene)
-    held = _held(config, scene)
+    held = carried(config, scene)
     person, core, source = claim.person, claim.core, claim.source
     others = union(claim.others, shape)
     for i in held:
@@ -246,7 +246,8 @@ def _nearer(mine: Bool[ndarray, "h w"], theirs: Bool[ndarray, "h w"]) -> Bool[nd
     return distance_to(mine) <= distance_to(theirs)
 
 
-def _held(config: Config, scene: RemovalScene) -> list[int]:
+def carried(config: Config, scene: RemovalScene) -> list[int]:
+    """Return the indices of the scene's objects that the person holds and that leave with them."""
     if not config.remove_held or not scene.objects:
         return []
     person = scene.own if scene.own.any() else scene.body

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from numpy import ndarray
 
 from a3dgen.bodies import load_body
 from a3dgen.core.errors import DataError, Rejected
+from a3dgen.core.pool import Pool
 from a3dgen.core.records import AMPUTATED, UNLABELLED
 from a3dgen.core.stage import Context
 from a3dgen.geometry.body import pose_body
@@ -24,6 +27,10 @@ from a3dgen.io.partial_pictures import read_photo
 from a3dgen.removal.label_map import Figure, LabelMap
 from a3dgen.removal.mask_ops import limb_capsules
 
+Known = tuple[dict[str, Any], dict[str, Any] | None]
+"""Somebody's rows of Persons and, if they could be fitted, of Bodies."""
+_FIGURES: Pool[list[Figure]] = Pool(1)
+"""Everybody of the last photo: its people follow each other, and each asks for all."""
 LEAST_LABELS = 4
 """Somebody with fewer keypoints has no outline that could be told from them."""
 
@@ -89,6 +96,22 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         height=_stature(own | outline, keypoints, person["state"]),
         alone=bool(person.get("subject")),
     )
+
+
+def figures_of(rows: Sequence[Known], context: Context) -> list[Figure]:
+    """Return what is known of everybody in a photo, found once for all of them; see ``figure_of``.
+
+    Raises:
+        Rejected: if a mask is of another size than the photo.
+    """
+    mix = hashlib.blake2b(repr(context.body).encode(), digest_size=16)
+    for person, body in rows:
+        used = [person[k] for k in ("image_size", "mask", "keypoints", "state", "K", "dist")]
+        used += [None] if body is None else [body[k] for k in ("pose", "betas", "transl", "K")]
+        for value in used:
+            mix.update(value.tobytes() if isinstance(value, ndarray) else repr(value).encode())
+            mix.update(b"|")
+    return _FIGURES.get(mix.digest(), lambda: [figure_of(person, body, context) for person, body in rows])
 
 
 def figure_of(person: dict[str, Any], body: dict[str, Any] | None, context: Context) -> Figure:

@@ -25,9 +25,10 @@ from a3dgen.io.file_digest import contents
 from a3dgen.removal.config import Config
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import label_map
-from a3dgen.removal.masks import Removal, plan_removal
+from a3dgen.removal.masks import Removal, carried, plan_removal
 from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
-from a3dgen.removal.photo import RemovalScene, figure_of, labelled_only, load_scene, with_labels
+from a3dgen.removal.photo import Known, RemovalScene, figures_of, labelled_only, load_scene, with_labels
+from a3dgen.removal.seats import require_seat
 from a3dgen.removal.segment import segmenter_name
 from a3dgen.removal.studio import EmptyStudio, frames_digest, from_studio, pick_frames, studio
 from a3dgen.segmenters import Asked
@@ -35,7 +36,7 @@ from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 10
+VERSION = 11
 
 
 def user_files(config: Config) -> list[Path]:
@@ -64,10 +65,6 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         return make_plate(config, person, bodies.row(body_row[key]), context, beside, key in kept)
 
     return each(keys, work, Plates)
-
-
-Known = tuple[dict[str, Any], dict[str, Any] | None]
-"""Somebody's rows of Persons and, if they could be fitted, of Bodies."""
 
 
 def make_plate(
@@ -105,8 +102,9 @@ def make_plate(
         raise Rejected("neither a mask, nor the fitted body, nor a keypoint lies inside the photo")
     if share > config.max_filled:
         raise Rejected(f"removing the person would leave {share:.0%} of the photo to be invented")
-    if not kept:
-        require_whole(crossing(scene, removal), config.bars)  # before the filling, which takes long
+    cut = crossing(scene, removal)
+    if not kept:  # before the filling, which takes long
+        _require_scene(config, scene, body, context, cut)
     empty = studio(recording, config.studio_least) if recording else None
     rng = generator_for(context.seed, "plate", key)
     if empty is None:
@@ -115,7 +113,9 @@ def make_plate(
         plate, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
     refused = ""
     try:
-        judge(config, scene, removal, plate)
+        if kept:
+            _require_scene(config, scene, body, context, cut)
+        judge(config, scene, removal, plate, cut)
     except Rejected as error:
         if not kept:
             raise
@@ -125,8 +125,21 @@ def make_plate(
     return row
 
 
-def judge(config: Config, scene: RemovalScene, removal: Removal, plate: UInt8[ndarray, "h w 3"]) -> PlateFacts:
-    """Return what is measured on a finished plate.
+def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], context: Context, cut: float) -> None:
+    """Check what can be said before the filling: nobody else is cut, and who sits has a seat that stays.
+
+    Raises:
+        Rejected: if not.
+    """
+    require_whole(cut, config.bars)
+    if config.seats == "known" and not scene.alone:  # a studio is seen empty, with its chairs
+        require_seat(scene, body, context.body, carried(config, scene))
+
+
+def judge(
+    config: Config, scene: RemovalScene, removal: Removal, plate: UInt8[ndarray, "h w 3"], cut: float
+) -> PlateFacts:
+    """Return what is measured on a finished plate; ``cut``: what ``crossing`` has found.
 
     Raises:
         Rejected: if it fails a bar.
@@ -136,7 +149,7 @@ def judge(config: Config, scene: RemovalScene, removal: Removal, plate: UInt8[nd
     if segmenter is not None and not scene.alone:  # a studio's furniture has been taken for somebody
         keypoints = np.column_stack([scene.keypoints, scene.state != UNLABELLED])
         (seen,) = segmenter.people(plate, [Asked(mask_box(removal.person), keypoints, removal.person)])
-    facts = measure(scene, removal, plate, seen)
+    facts = measure(scene, removal, plate, seen, cut)
     require(facts, config.bars)
     return facts
 
@@ -151,7 +164,7 @@ def _with_people(
     segmenter, name = usable_segmenter(config.segmenter, config.segmenter_path)
     if segmenter is None and len(rows) == 1:
         return scene  # nothing to solve together
-    figures = [figure_of(person, body, context) for person, body in rows]
+    figures = list(figures_of(rows, context))
     index = next(i for i, (person, _) in enumerate(rows) if person["key"] == own[0]["key"])
     figures += unread(labelled_only(own[0]), figures)
     figures += [unnamed(mask, scene) for mask in left_over_masks(scene, figures, index)]

@@ -19,6 +19,7 @@ from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.inverted import fit_upright_or_inverted
+from a3dgen.fit.merged import refuse_merged
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
 from a3dgen.fit.observation import Anchor, Fit, Observation
 from a3dgen.fit.observe import observe
@@ -31,7 +32,7 @@ from a3dgen.stages.fit_rows import ground_columns, reprojection_gate, row_of
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import Fits, track_fits
 
-VERSION = 9
+VERSION = 10
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -199,10 +200,11 @@ def _fit_checked(
     face: bool | None,
     fit: Fit | None = None,
 ) -> Fit:
-    """Fit the labels, unless that is done, refuse swapped ones, and add the point cloud."""
+    """Fit the labels, unless that is done, refuse those of two people and swapped ones, and add the point cloud."""
     start, labels = start_from_outside(config, fitter, persons, i, seen), replace(seen, cloud=None)
     if fit is None:
         fit = fitter.fit(labels, start)
+    refuse_merged(fitter, labels, fit, persons.company[i])
     refuse_swapped(fitter, labels, fit, face)
     if seen.cloud is None:
         return fit

@@ -13,7 +13,9 @@ from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE, Persons, Shapes
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.fit.config import solver_options
+from a3dgen.fit.merged import shared_limbs
 from a3dgen.fit.observation import FitOptions
+from a3dgen.fit.observe import observe
 from a3dgen.fit.pose_distribution import sample_poses
 from a3dgen.fit.prediction import load_predictions
 from a3dgen.geometry.body import pose_body
@@ -329,3 +331,27 @@ def test_real_frames(samples, body):
         root = ROW["extra_pelvis_mpii"]
         gap = (found - found[root]) - (persons.joints3d[i, :, :3] - persons.joints3d[i, root, :3])
         assert np.linalg.norm(gap[seen], axis=1).mean() < 0.03
+
+
+def test_labels_of_two_people_are_noticed(people):
+    persons = people[0].take([0])
+    size = float((persons.bbox[0, 2:] - persons.bbox[0, :2]).max())
+    wrong = persons.keypoints.copy()
+    arm = [ROW["extra_left_elbow"], ROW["extra_left_wrist"]]
+    wrong[0, arm, 0] += 0.45 * size
+    outcome = run(edited(persons, keypoints=wrong)).outcome
+    assert outcome.status[0] == "rejected"
+    assert "two people" in outcome.reason[0]
+    assert "left arm" in outcome.reason[0]
+
+
+def test_an_arm_labelled_where_somebody_elses_is_is_shared(people):
+    persons = people[0].take([0, 1])
+    company = np.zeros((2, 44, 4))
+    for one, keypoints in zip(company, persons.keypoints, strict=True):
+        one[:, :3] = keypoints
+    seen = observe(fit.Config(), persons, 0)
+    assert shared_limbs(seen, company) == []
+    arm = [ROW["extra_left_elbow"], ROW["extra_left_wrist"]]
+    company[1, arm] = company[0, arm]
+    assert shared_limbs(seen, company) == ["left arm"]

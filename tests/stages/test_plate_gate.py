@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import VISIBLE
-from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+from a3dgen.geometry.skeleton import JOINT, NUM_ROWS, ROW
 from a3dgen.removal.config import Config, PlateBars
 from a3dgen.removal.gate import crossing, measure, require
 from a3dgen.removal.label_map import Figure, label_map
 from a3dgen.removal.masks import plan_removal
 from a3dgen.removal.people import left_over_masks, unread, usable_segmenter
 from a3dgen.removal.photo import RemovalScene, labelled_only, with_labels
+from a3dgen.removal.seats import require_seat
 from a3dgen.segmenters import Thing
 
 H, W = 200, 260
@@ -135,14 +137,14 @@ def test_whoever_would_be_cut_is_a_reason_to_reject(photo: np.ndarray) -> None:
     assert crossing(scene, whole) < 0.005
     cut = replace(whole, hole=whole.hole | _box(slice(110, 112)))
     assert crossing(scene, cut) == pytest.approx(2 / 40, abs=0.01)
-    facts = measure(scene, cut, photo, None)
+    facts = measure(scene, cut, photo, None, crossing(scene, cut))
     with pytest.raises(Rejected, match=r"would cut 5\.\d% off somebody else"):
         require(facts, PlateBars())
     require(facts, PlateBars(crossing=0.1))
     with pytest.raises(Rejected, match="still seen in 100%"):
-        require(measure(scene, whole, photo, _box(LEFT).astype(np.float32)), PlateBars())
+        require(measure(scene, whole, photo, _box(LEFT).astype(np.float32), 0.0), PlateBars())
     with pytest.raises(Rejected, match="cannot be invented"):
-        require(replace(measure(scene, whole, photo, None), structure=5.0), PlateBars(structure=4.0))
+        require(replace(measure(scene, whole, photo, None, 0.0), structure=5.0), PlateBars(structure=4.0))
 
 
 def test_masks_of_nobody_who_was_read_are_people_all_the_same(photo: np.ndarray) -> None:
@@ -174,3 +176,31 @@ def test_whoever_is_labelled_but_was_not_read_is_in_the_map_too(photo: np.ndarra
     assert not everybody[1].rough[100, 60]
     (other,) = unread(everybody, [everybody[0]])
     assert other is everybody[1]
+
+
+def _sitting(body) -> dict:
+    pose = np.zeros((24, 3))
+    for side in ("left", "right"):
+        pose[JOINT[f"{side}_hip"]], pose[JOINT[f"{side}_knee"]] = [-1.5, 0, 0], [1.5, 0, 0]
+    pose[0] = [np.pi, 0, 0]
+    K = np.array([[200.0, 0, W / 2], [0, 200.0, H / 2], [0, 0, 1]])
+    return {"pose": pose, "betas": np.zeros(body.num_betas), "transl": np.array([0.0, 0, 3]), "K": K,
+            "down": np.array([0.0, 1, 0])}  # fmt: skip
+
+
+def test_who_sits_on_something_that_nobody_outlined_is_refused(photo: np.ndarray, body) -> None:
+    row, scene = _sitting(body), _scene(photo)
+    with pytest.raises(Rejected, match="no mask says on what"):
+        require_seat(scene, row, BodyConfig(), [])
+    chair = _box(slice(100, 160), slice(70, 150))
+    require_seat(replace(scene, objects=[chair]), row, BodyConfig(), [])
+    with pytest.raises(Rejected, match="sits"):
+        require_seat(replace(scene, objects=[chair]), row, BodyConfig(), [0])
+    with pytest.raises(Rejected, match="sits"):
+        require_seat(replace(scene, objects=[_box(slice(0, 30))]), row, BodyConfig(), [])
+    upright = row | {"pose": np.where(np.arange(24)[:, None] == 0, row["pose"], 0)}
+    require_seat(scene, upright, BodyConfig(), [])
+    crouching = row["pose"].copy()
+    for side in ("left", "right"):
+        crouching[JOINT[f"{side}_knee"]] = [2.6, 0, 0]
+    require_seat(scene, row | {"pose": crouching}, BodyConfig(), [])
