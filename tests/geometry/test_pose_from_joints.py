@@ -31,3 +31,5 @@ def test_a_bone_that_points_the_other_way_and_bones_that_have_no_length(body):
     np.testing.assert_allclose(found[0, JOINT["left_knee"]] @ bone, -bone, atol=1e-12)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[2], np.tile(np.eye(3), (24, 1, 1)), atol=1e-12)
+    anywhere = np.random.default_rng(0).normal(size=(50, 24, 3))  # no body's joints: a rotation all the same
+    np.testing.assert_allclose(np.linalg.det(pose_from_joints(anywhere, rest)), 1)
