@@ -90,8 +90,10 @@ class BuildConfig:
                 del source["only"]
         if not self.temporal:  # as before there were sequences
             for stage, name in (("fit", "temporal"), ("fit", "lifter"), ("amputate", "per_track"),
-                                ("background", "clips")):  # fmt: skip
+                                ("background", "clips"), ("render", "clips")):  # fmt: skip
                 facts.get(stage, {}).pop(name, None)
+            for source in facts["sources"].values():
+                source.pop("fps", None)
         return facts
 
     def ingest_config(self) -> Any:

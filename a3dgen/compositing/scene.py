@@ -46,6 +46,7 @@ class Scene:
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
         black, sigma: black level (linear) and grain (8-bit) of the photo. style: its tones and sharpness.
         look: what a drawn person is compared with.
+        shared: light of all frames of a clip, None = that of this picture.
     """
 
     photo: UInt8[ndarray, "h w 3"]
@@ -60,13 +61,15 @@ class Scene:
     sigma: Float[ndarray, "3"]
     style: PhotoStyle = PhotoStyle()
     look: PhotoLook = PhotoLook()
+    shared: Surroundings | None = None
 
     def light(self, adjust: LightAdjust) -> Light:
         """Return the scene's light with a plan's adjustments."""
-        return self._surroundings.light(adjust)
+        return (self.shared or self.surroundings).light(adjust)
 
     @cached_property
-    def _surroundings(self) -> Surroundings:
+    def surroundings(self) -> Surroundings:
+        """What this picture says about the light."""
         return read_surroundings(self.plate, self.ground.up, self.shading, self.brightness)
 
 

@@ -20,7 +20,8 @@ SOURCE_OPTIONS = (
 PATH_OPTIONS = ("weights", "person_weights", "keypoints", "present_regions", "review", "clouds")
 OPTION_NAMES = (*SOURCE_OPTIONS, "regions", "residual", "per_person", "erase", "consent", "devices", "clip")
 CLIP = (
-    "fit.temporal=on", "amputate.per_track=true", "background.clips=true", "sources.photos.video_fps=25",
+    "fit.temporal=on", "amputate.per_track=true", "background.clips=true", "render.clips=true",
+    "sources.photos.video_fps=25",
 )  # fmt: skip
 """Keys of ``--clip``."""
 """Options of ``a3dgen custom`` that stand for configuration keys."""

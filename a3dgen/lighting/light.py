@@ -7,6 +7,7 @@ photo are at hand, the shading of the removed person says where the key light st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -126,6 +127,24 @@ class Surroundings:
         # `a3dgen bench looks` compares the spread of luminance with that of real people
         scale = white / max(0.6 * float(lit.max()) + 0.64 * float(lit.mean()), 1e-6)
         return Light(self.sh * scale, key_dir, color * (key * scale))
+
+
+def mean_surroundings(some: Sequence[Surroundings]) -> Surroundings:
+    """Return what several pictures of one place say about the light, e.g. frames of a clip."""
+
+    def unit(vectors: list[ndarray]) -> ndarray:
+        total = np.sum(vectors, axis=0)
+        length = float(np.linalg.norm(total))
+        return total / length if length > 1e-6 else vectors[0]  # opposite ones: none is righter
+
+    return Surroundings(
+        up=unit([s.up for s in some]),
+        key_dir=unit([s.key_dir for s in some]),
+        key_color=np.mean([s.key_color for s in some], axis=0),
+        white=float(np.median([s.white for s in some])),
+        share=float(np.median([s.share for s in some])),
+        sh=np.mean([s.sh for s in some], axis=0),
+    )
 
 
 def estimate_light(

@@ -17,6 +17,9 @@ from a3dgen.lighting.srgb import LUMINANCE, decode, encode
 MONOCHROME_STEPS = 3.4
 """A photo has no colours if its pixels lie this near (rms, 8-bit steps) to one colour for each luminance: JPEG's own
 rounding of chroma leaves 0 to 2.9 steps in toned photos; the dullest of 16 real colour frames has 4.1."""
+VIVID_STEPS, VIVID_SHARE = 24.0, 0.002
+"""Nor if more than this share of its pixels lies this far from it (8-bit steps): a small person in a room without
+colours. JPEG's rounding leaves 0.0005 at most (quality 30); a person of 2 % of a grey room 0.0054."""
 USUAL_BRIGHT = 180.0
 """90th percentile of the luminance (8-bit) of a photo of usual exposure."""
 _REBLUR = 1.5
@@ -68,7 +71,9 @@ def monochrome_tones(photo: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "256 3"] 
     count = np.bincount(level, minlength=256)
     means = np.stack([np.bincount(level, pixels[:, c], 256) for c in range(3)], 1) / np.maximum(count, 1)[:, None]
     bright = min(float(np.percentile(level, 90)) / USUAL_BRIGHT, 1.0)  # colours of a dark photo are few steps apart
-    if np.sqrt(((pixels - means[level]) ** 2).mean()) > MONOCHROME_STEPS * bright or np.ptp(level) < 24:
+    off = np.abs(pixels - means[level])
+    vivid = float((off.max(1) > VIVID_STEPS * bright).mean()) > VIVID_SHARE
+    if vivid or np.sqrt((off**2).mean()) > MONOCHROME_STEPS * bright or np.ptp(level) < 24:
         return None  # colours, or too dark or flat to tell
     known = np.flatnonzero(count >= max(4, len(pixels) // 20_000))
     grey = np.arange(256.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,6 +47,7 @@ from a3dgen.lighting.likeness import LightBars, unlike
 from a3dgen.removal.mask_ops import dilate
 from a3dgen.renderers import TABLE
 from a3dgen.stages.drawing import Brush, Drawn, intact
+from a3dgen.stages.render_clips import ClipLights
 
 log = logging.getLogger("a3dgen")
 
@@ -82,6 +83,7 @@ class Config:
         min_told: smallest share of the removed limb's pixels at which the picture must differ from that of the intact
             twin, for ``reject_invisible``; 0 = do not compare.
         light: how far a drawn person may be from the photo's brightness, colours and sharpness.
+        clips: the frames of one person in a recording have one light, the mean of what some of them show.
     """
 
     mode: str = OVERLAY
@@ -102,6 +104,7 @@ class Config:
     min_visible: float = 0.35
     min_told: float = 0.3
     light: LightBars = field(default_factory=LightBars)
+    clips: bool = False
 
     def __post_init__(self) -> None:
         for name, valid in (
@@ -137,6 +140,11 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     subjects: Pool[Subject | str] = Pool(1)
     brush = Brush(config, body, context)
 
+    def scene_of(person: dict[str, Any], fitted: dict[str, Any], plate: dict[str, Any]) -> Scene:
+        scene = load_scene(person, fitted, plate, body, context.out)
+        return replace(scene, shared=lights.of(str(person["track"]))) if config.clips else scene
+
+    lights = ClipLights(inputs, body, context.out)
     keys = [str(k) for k in plans.key]
     pairs = Pairs.of(keys, plans.twin.tolist(), plans.devices.tolist())
 
@@ -150,7 +158,7 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         if any(parent not in index for _, index in rows):
             raise Rejected("no plate was made for the person")
         person, fitted, plate = (record.row(index[parent]) for record, index in rows)
-        scene = scenes.get(parent, lambda: load_scene(person, fitted, plate, body, context.out))
+        scene = scenes.get(parent, lambda: scene_of(person, fitted, plate))
         remark = ""
         if plan["mode"] == ERASE:
             subject = subjects.get(parent, lambda: _subject(person, fitted, plate, context))

@@ -14,9 +14,18 @@ from a3dgen.commands import fit_lifter
 from a3dgen.core.errors import DataError
 from a3dgen.geometry.regions import REGIONS
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.geometry.skeleton import COCO_ROWS, ROW
+from a3dgen.geometry.skeleton import COCO_ROWS, JOINT, ROW
 from a3dgen.learning import lifter_data
-from a3dgen.learning.lifter import DEFAULT_WEIGHTS, Lifter, forward, six_to_matrix
+from a3dgen.learning.lifter import (
+    DEFAULT_WEIGHTS,
+    MOST_SIGMA,
+    REST,
+    TWIST,
+    Lifter,
+    angle_spread,
+    forward,
+    six_to_matrix,
+)
 from a3dgen.learning.lifter_data import own_poses
 from a3dgen.learning.windows import CHANNELS, WINDOW, body_points, normalise, window_frames
 from benchmarks.uplift import errors, lifted_alone, make_clips
@@ -172,7 +181,10 @@ def test_a_variant_that_says_joints_alone_gives_their_bones_and_unsure_turns(bod
     pixels, conf, K = seen_in(clip, 2)
     found = lifter(pixels, conf, K)
     assert found.pose.shape == (2, 24, 3)
-    assert found.sigma.min() > 0.4, "places of joints say nothing of turns about bones"
+    sure = angle_spread(np.zeros((1, 24)), lifter.weights[REST])[0]  # of places that are known exactly
+    assert sure[JOINT["left_knee"]] == TWIST, "they say nothing of turns about bones"
+    assert sure[JOINT["head"]] == MOST_SIGMA, "nor anything of a joint without a child"
+    assert found.sigma.min() >= TWIST
     seen = lifter_data.make_windows([lifter_data.make_clips(body, own_poses, 0, 0)], np.random.default_rng(0), 8, 0.3)
     network = _Network(body, how)
     with network.torch.no_grad():

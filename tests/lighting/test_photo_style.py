@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from a3dgen.lighting.light import read_surroundings
+from a3dgen.lighting.light import mean_surroundings, read_surroundings
 from a3dgen.lighting.photo_style import PhotoStyle, edge_spread, monochrome_tones, read_style
 
 W, H = 320, 240
@@ -42,6 +42,12 @@ def steps(linear):
 @pytest.mark.parametrize(("toned", "make"), [(True, grey), (True, sepia), (False, lambda p: p)])
 def test_photos_without_colours_are_told_from_others(toned, make, quality):
     assert (monochrome_tones(as_jpeg(make(scene()), quality)) is not None) == toned
+
+
+def test_a_small_person_in_a_grey_room_has_colours():
+    room = grey(scene())
+    room[100:116, 100:120] = (190, 130, 105)
+    assert monochrome_tones(as_jpeg(room, 80)) is None
 
 
 def test_a_dark_photo_with_colours_has_colours():
@@ -103,6 +109,17 @@ def test_a_photo_without_edges_says_nothing():
 
 def underexposed(plate, stops):
     return np.rint(255 * ((plate / 255) ** 2.2 / 2**stops) ** (1 / 2.2)).astype(np.uint8)
+
+
+def test_frames_of_a_clip_have_the_mean_of_their_light():
+    aside = [read_surroundings(scene(), shading=np.array([x, -0.2, -0.3])) for x in (-0.4, 0.1, 0.3)]
+    one = mean_surroundings(aside)
+    assert np.linalg.norm(one.key_dir) == pytest.approx(1)
+    assert one.key_dir @ np.sum([s.key_dir for s in aside], axis=0) == pytest.approx(
+        np.linalg.norm(np.sum([s.key_dir for s in aside], axis=0))
+    )
+    assert one.white == sorted(s.white for s in aside)[1]
+    assert mean_surroundings(aside[:1]).light().key_dir.tolist() == aside[0].light().key_dir.tolist()
 
 
 def test_light_follows_an_underexposed_photo():

@@ -128,7 +128,7 @@ def read(config: Config) -> Iterator[Found]:
                 found = _row(config, shot, number, f"{start}/{shot.stem}/{number}", verdicts, cloud)
                 yield found | tracks.get((shot.name, number), {}) if isinstance(found, dict) else found
     studio.finish()
-    passed = no_pictures(root, _inside(config))
+    passed = {} if config.only else no_pictures(root, _inside(config))
     if passed:
         some = ", ".join(f"{n} x {suffix}" for suffix, n in list(passed.items())[:8])
         log.warning("also in the folder, and neither pictures nor videos: %s%s", some, ", ..." * (len(passed) > 8))
@@ -160,9 +160,7 @@ def _root(config: Config) -> Path:
 
 def _files(config: Config, root: Path) -> Iterator[PhotoFile | tuple[str, str]]:
     clouds = user_path(config.clouds).resolve() if config.clouds else None
-    for file in list_files(root, _inside(config), config.hash_names):
-        if config.only and (file.name if isinstance(file, PhotoFile) else file[0]) != config.only:
-            continue
+    for file in list_files(root, _inside(config), config.hash_names, config.only):
         if clouds is None or not isinstance(file, PhotoFile) or not file.path.resolve().is_relative_to(clouds):
             yield file  # a depth picture is no photo
 

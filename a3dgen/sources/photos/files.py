@@ -47,7 +47,9 @@ class PhotoFile:
         return str(self.path).isprintable()
 
 
-def list_files(root: Path, without: Path | None, hash_names: bool) -> Iterator[PhotoFile | tuple[str, str]]:
+def list_files(
+    root: Path, without: Path | None, hash_names: bool, only: str = ""
+) -> Iterator[PhotoFile | tuple[str, str]]:
     """Yield every picture and video below a folder in the order of their names; hidden files are passed over.
 
     Linked folders are followed, each folder once. What a file is, its bytes say (``kinds``).
@@ -56,13 +58,15 @@ def list_files(root: Path, without: Path | None, hash_names: bool) -> Iterator[P
         root: the folder.
         without: a folder not to look into (the build, if it lies inside).
         hash_names: name pictures by their content instead of by their file names.
+        only: name of the one file that is wanted, directly in the folder; nothing else is looked at.
 
     Yields:
         A file, or (name, reason) of one that cannot be read.
     """
     seen: dict[str, str] = {}
     stems: set[str] = set()
-    for path, refusal in sorted(_walk(root, without), key=lambda found: found[0].relative_to(root).as_posix()):
+    files = [(root / only, "")] if only else _walk(root, without)
+    for path, refusal in sorted(files, key=lambda found: found[0].relative_to(root).as_posix()):
         name = printable(path.relative_to(root).as_posix())
         try:
             kind = None if refusal else _kind(path)
