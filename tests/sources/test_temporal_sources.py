@@ -24,7 +24,7 @@ from a3dgen.sources.h36m.cameras import CAMERA_IDS
 from a3dgen.stages import fit
 from benchmarks.uplift import make_clips
 
-FRAMES = 5
+FRAMES = 4
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,11 @@ def test_sequences_split_over_other_shards_have_the_same_bytes(recordings):
     rows = [row for row in read_coco(config) if isinstance(row, dict)]
     many, _, a = fits(rows, 3)
     one, _, b = fits(rows, 100)
-    alone, _, off = fits(rows, 3, "off")
-    assert (many, one, alone) == (2, 1, 4), "off, the same size cuts sequences"
+    assert (many, one, len(list(cut_shards(rows, 3)))) == (2, 1, 3), "without clips that size cuts sequences"
     assert len(a.key) == 2 * FRAMES
     for name in ("key", "pose", "betas", "transl", "K", "sigma", "cost", "alt_pose", "alt_cost"):
         assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name
     for some in (slice(0, FRAMES), slice(FRAMES, None)):
-        assert shake(a.transl[some]) < 0.5 * shake(off.transl[some])
         assert a.betas[some].std(0).max() < 0.1
 
 
