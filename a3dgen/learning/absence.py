@@ -29,7 +29,7 @@ from a3dgen.learning.limb_features import ARM, CHAINS, LEG, limb_features, torso
 
 PRESENT, ABSENT, UNSURE = "present", "absent", "unsure"
 KINDS = (ARM, LEG)
-FORMAT = 2
+FORMAT = 3
 NUMBERS = ("temperature", "threshold", "end_sd")
 LEVEL_TEMPERATURE = 0.25
 """Of the scores of levels, which are shares: what is likeliest does not depend on it."""

@@ -1,7 +1,9 @@
-"""Linear answers on limb features by ridge regression: closed form, seconds to train, the same weights every time.
+"""Answers on limb features by kernel ridge regression: closed form, seconds to train, the same weights every time.
 
-With some hundred people there are far more features than limbs that are absent: strong regularisation beat networks
-with a hidden layer on people apart (docs/recover.md).
+With some hundred people there are far more features than limbs that are absent. So blocks of features count alike, are
+reduced to the directions they vary along most, and the answers are quadratic in these: a limb is missing not where one
+feature is high, but where two disagree. That beat linear answers and networks with a hidden layer on people apart
+(docs/recover.md).
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
+from scipy.linalg import cho_factor, cho_solve
 
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.rng import generator_for
 
 OUTPUTS = {"said": 3, "level": 3, "worn": 1, "end": 2}
 """Answers: present / absent / unsure; level (distal to proximal); prosthesis worn (0..1); residual end (x, y)."""
 _SPLITS = np.cumsum(list(OUTPUTS.values()))[:-1]
-_FIELDS = ("mean", "scale", "weights", "bias")
+_FIELDS = ("mean", "scale", "projection", "spread", "weights", "bias")
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,18 @@ class Training:
     """How a head is trained.
 
     Attributes:
-        ridge: added to the diagonal of the standardised features' mean products.
+        ridge: added to the kernel's diagonal, the mean of which is about 1.
+        size: dimensions that the features are reduced to.
+        linear: c of the kernel (z . z' + c)^2: what the features count by themselves, beside their products.
         absent: what a limb that is absent counts, present ones being 1: there are many more of these.
         unsure: what a limb of which nothing can be said counts.
         worn: what an absent limb with a prosthesis counts as an absent one, of one without: it looks like a limb.
         real: what limbs of the people in photographs count, of those of drawn people.
     """
 
-    ridge: float = 3.0
+    ridge: float = 1e-3
+    size: int = 224
+    linear: float = 0.5
     absent: float = 5.0
     unsure: float = 1.0
     worn: float = 0.2
@@ -63,32 +71,51 @@ class Training:
     def __post_init__(self) -> None:
         if min(self.ridge, self.absent, self.unsure, self.real) <= 0 or self.worn < 0:
             raise ConfigError("training: ridge, absent, unsure and real must be above 0, worn not below")
+        if self.size < 1 or self.linear < 0:
+            raise ConfigError("training: size must be at least 1, linear not below 0")
 
 
 @dataclass(frozen=True)
 class Head:
-    """Mean and scale (f,) of the features, weights (f, 9) and bias (9,) of the answers."""
+    """Mean and scale (f,) of the features, projection (f, d) and spread (d,) onto z; weights (d (d + 1) / 2 + d, 9) of
+    the products z_i z_j (i <= j, row by row) and of z, and bias (9,)."""
 
     mean: Float[ndarray, "f"]
     scale: Float[ndarray, "f"]
-    weights: Float[ndarray, "f o"]
+    projection: Float[ndarray, "f d"]
+    spread: Float[ndarray, "d"]
+    weights: Float[ndarray, "q o"]
     bias: Float[ndarray, "o"]
 
     def answers(self, features: Float[ndarray, "n f"]) -> dict[str, Float[ndarray, "n k"]]:
-        """Return the answers by name, as linear scores."""
-        out = _standard(features, self.mean, self.scale) @ self.weights + self.bias
-        return dict(zip(OUTPUTS, np.split(out, _SPLITS, axis=1), strict=True))
+        """Return the answers by name, as scores."""
+        z = _standard(features, self.mean, self.scale) @ self.projection * self.spread
+        i, j = np.triu_indices(z.shape[1])
+        parts = [np.concatenate([part[:, i] * part[:, j], part], 1) @ self.weights for part in np.split(z, _cuts(z))]
+        return dict(zip(OUTPUTS, np.split(np.concatenate(parts) + self.bias, _SPLITS, axis=1), strict=True))
 
 
-def train_head(features: Float[ndarray, "n f"], targets: Targets, how: Training) -> Head:
+def _cuts(z: Float[ndarray, "n d"]) -> range:
+    """Return where rows are divided: the products of a few hundred at a time fit into memory."""
+    return range(256, len(z), 256)
+
+
+def train_head(
+    features: Float[ndarray, "n f"], targets: Targets, how: Training, blocks: Integer[ndarray, "b"] | None = None
+) -> Head:
     """Train a head.
 
     Args:
         features: one row a limb. targets: of the same limbs. how: settings.
+        blocks: (b,) lengths of the blocks of features, each of which counts alike; all are one by default.
     """
     mean = features.mean(0, dtype=np.float64).astype(np.float32)
     scale = (1 / np.maximum(features.std(0, dtype=np.float64), 1e-2)).astype(np.float32)
-    x = _standard(features, mean, scale)
+    lengths = np.array([features.shape[1]]) if blocks is None else np.asarray(blocks)
+    even = np.sqrt(lengths.mean() / lengths).repeat(lengths).astype(np.float32)
+    projection, spread = _subspace(_standard(features, mean, scale) * even, how.size)
+    projection *= even[:, None]
+    z = _standard(features, mean, scale) @ projection * spread
     gone = targets.said == 1
     placed = gone & np.isfinite(targets.end).all(1)
     counts = np.array([1.0, how.absent, how.unsure])[targets.said] * np.where(gone & targets.worn, how.worn, 1.0)
@@ -98,28 +125,49 @@ def train_head(features: Float[ndarray, "n f"], targets: Targets, how: Training)
         (targets.worn[:, None].astype(float), targets.weight * gone),
         (np.where(placed[:, None], targets.end, 0.0), targets.weight * placed),
     )
-    parts = [_ridge(x, y, weight, how.ridge) for y, weight in jobs]
-    return Head(mean, scale, np.concatenate([p[0] for p in parts], 1), np.concatenate([p[1] for p in parts]))
+    parts = [_quadratic_ridge(z, y, weight, how) for y, weight in jobs]
+    weights, bias = (np.concatenate([p[k] for p in parts], -1) for k in (0, 1))
+    return Head(mean, scale, projection, spread, weights, bias)
 
 
-def _ridge(
-    x: Float[ndarray, "n f"], y: Float[ndarray, "n k"], weight: Float[ndarray, "n"], ridge: float
-) -> tuple[Float[ndarray, "f k"], Float[ndarray, "k"]]:
-    """Return weights and bias of a weighted ridge regression; zeros where no row counts."""
+def _subspace(x: Float[ndarray, "n f"], size: int) -> tuple[Float[ndarray, "f d"], Float[ndarray, "d"]]:
+    """Return the directions x varies along most (randomised range finder, Halko et al. 2011), and what each is
+    multiplied by: the root of its spread stays, and z has length 1 in the mean."""
+    size = min(size, *x.shape)
+    found = x @ generator_for(0, "subspace", str(x.shape)).normal(size=(x.shape[1], min(size + 32, *x.shape)))
+    for _ in range(3):
+        found = np.linalg.qr(found)[0]
+        found = x @ (x.T @ found)
+    base = np.linalg.qr(found.astype(np.float32))[0]
+    _, spread, rows = np.linalg.svd(base.T @ x, full_matrices=False)
+    directions, narrow = rows[:size].T.astype(np.float32), 1 / np.sqrt(np.maximum(spread[:size], 1e-6))
+    length = float(np.mean(((x @ directions * narrow) ** 2).sum(1)))
+    return directions, (narrow / np.sqrt(max(length, 1e-12))).astype(np.float32)
+
+
+def _quadratic_ridge(
+    z: Float[ndarray, "n d"], y: Float[ndarray, "n k"], weight: Float[ndarray, "n"], how: Training
+) -> tuple[Float[ndarray, "q k"], Float[ndarray, "k"]]:
+    """Return weights and bias of a weighted ridge regression on products and values; zeros where no row counts.
+
+    Solved with the kernel (z . z' + c)^2 - c^2 over (1 + c)^2 - c^2, then written out: a sum of z z^T.
+    """
+    size, c = z.shape[1], how.linear
+    i, j = np.triu_indices(size)
     used = np.flatnonzero(weight > 0)
     if not len(used):
-        return np.zeros((x.shape[1], y.shape[1]), np.float32), np.zeros(y.shape[1], np.float32)
-    x, y, w = x[used], y[used], weight[used, None].astype(np.float32)
+        return np.zeros((len(i) + size, y.shape[1]), np.float32), np.zeros(y.shape[1], np.float32)
+    z, y, w = z[used].astype(np.float32), y[used], weight[used, None].astype(np.float32)
     middle = (w * y).sum(0) / w.sum()
-    if len(used) < x.shape[1]:  # the same weights from the rows' products, which are fewer
-        products = x @ x.T
-        products[np.diag_indices(len(products))] += np.float32(ridge * w.sum()) / w[:, 0]
-        found = x.T @ np.linalg.solve(products, (y - middle).astype(np.float32))
-        return found.astype(np.float32), middle.astype(np.float32)
-    products = (x * w).T @ x
-    products[np.diag_indices(len(products))] += np.float32(ridge * w.sum())
-    found = np.linalg.solve(products, (x * w).T @ (y - middle).astype(np.float32))
-    return found.astype(np.float32), middle.astype(np.float32)
+    kernel = z @ z.T
+    kernel *= kernel + np.float32(2 * c)
+    kernel /= np.float32(1 + 2 * c)
+    kernel[np.diag_indices(len(kernel))] += np.float32(how.ridge * w.sum()) / w[:, 0]
+    share = cho_solve(cho_factor(kernel, overwrite_a=True, check_finite=False), (y - middle).astype(np.float32))
+    share /= np.float32(1 + 2 * c)
+    squares = np.stack([(z * share[:, k : k + 1]).T @ z for k in range(y.shape[1])], -1)
+    products = squares[i, j] * np.where(i == j, 1, 2)[:, None]
+    return np.concatenate([products, 2 * c * z.T @ share]).astype(np.float32), middle.astype(np.float32)
 
 
 def softmax(logits: Float[ndarray, "n k"]) -> Float[ndarray, "n k"]:

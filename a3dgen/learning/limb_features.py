@@ -44,10 +44,16 @@ def limb_features(tensors: PoseTensors, kind: str) -> Float[ndarray, "f"]:
 
 
 @cache
+def blocks(kind: str) -> tuple[int, ...]:
+    """Return the lengths of the vector's blocks, in its order; the segmentation across both limbs is one."""
+    points = len(ALONG)
+    maps = (points * 48, points * 48, points * 88, points * 48, 3 * 144, 288, 2 * points * len(ACROSS))
+    return (*maps, 33 * 5, 2 * 40, 4 * len(PARTS[kind]))
+
+
 def width(kind: str) -> int:
     """Return the length of the vector."""
-    points = len(ALONG)
-    return points * (2 * 48 + 88 + 48 + 2 * len(ACROSS)) + 3 * 144 + 288 + 33 * 5 + 2 * 40 + 4 * len(PARTS[kind])
+    return sum(blocks(kind))
 
 
 def path(marks: Float[ndarray, "33 5"], kind: str, side: int) -> Float[ndarray, "n 2"]:

@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 from a3dgen.core.rng import generator_for
 from a3dgen.learning.absence import KINDS, AbsenceModel
 from a3dgen.learning.head import Head, Targets, Training, softmax, train_head
+from a3dgen.learning.limb_features import blocks
 from a3dgen.recovery.examples import ABSENT, PHOTO, PRESENT, UNKNOWN
 from a3dgen.recovery.limb_table import AS_IS, BORDER, COVERED, LimbTable
 
@@ -71,7 +72,7 @@ def cross_validate(table: LimbTable, how: Training, seed: int, folds: int) -> An
             out = np.flatnonzero(fold[rows] == f)
             if not len(out):
                 continue
-            head = _train(features, targets, fold[rows] != f, how)
+            head = _train(kind, features, targets, fold[rows] != f, how)
             said = head.answers(features[out])
             answers.logits[rows[out]] = said["said"]
             answers.level[rows[out]] = said["level"].argmax(1)
@@ -86,7 +87,7 @@ def fit_model(table: LimbTable, how: Training, seed: int, folds: int) -> Fitted:
     heads, temperature, threshold, end_sd = {}, {}, {}, {}
     for kind in KINDS:
         rows = table.rows_of(kind)
-        heads[kind] = _train(getattr(table, kind), table.targets(rows, how.real), np.ones(len(rows), bool), how)
+        heads[kind] = _train(kind, getattr(table, kind), table.targets(rows, how.real), np.ones(len(rows), bool), how)
         known = rows[(table.said[rows] != UNKNOWN) & (table.version[rows] == AS_IS)]
         temperature[kind] = _temperature(answers.logits[known], table.said[known])
         threshold[kind] = _held(table, rows, answers, temperature[kind])
@@ -95,9 +96,9 @@ def fit_model(table: LimbTable, how: Training, seed: int, folds: int) -> Fitted:
     return Fitted(AbsenceModel(heads, temperature, threshold, end_sd), answers)
 
 
-def _train(features: ndarray, targets: Targets, chosen: Bool[ndarray, "n"], how: Training) -> Head:
+def _train(kind: str, features: ndarray, targets: Targets, chosen: Bool[ndarray, "n"], how: Training) -> Head:
     used = np.flatnonzero(chosen & (targets.weight > 0))
-    return train_head(features[used], targets.take(used), how)
+    return train_head(features[used], targets.take(used), how, np.array(blocks(kind)))
 
 
 def _temperature(logits: Float[ndarray, "n 3"], said: ndarray) -> float:

@@ -74,7 +74,7 @@ def _limbs(count, rng):
 def test_a_head_learns_each_answer_and_ignores_rows_that_count_nothing():
     rng = generator_for(3, "limbs", "")
     x, targets = _limbs(600, rng)
-    head = train_head(x, targets, Training(ridge=0.01))
+    head = train_head(x, targets, Training(ridge=1e-3))
     new, truth = _limbs(200, rng)
     said = head.answers(new)
     gone = truth.said == 1
@@ -86,14 +86,38 @@ def test_a_head_learns_each_answer_and_ignores_rows_that_count_nothing():
     twisted = Targets(
         np.where(wrong, 0, targets.said), targets.level, targets.worn, targets.end, (~wrong).astype(float)
     )
-    again = train_head(x, twisted, Training(ridge=0.01))
+    again = train_head(x, twisted, Training(ridge=1e-3))
     assert (again.answers(new)["said"].argmax(1) == truth.said).mean() > 0.95
+
+
+def test_a_head_sees_where_two_features_disagree():
+    """No linear answer can: absent are limbs whose first two features have different signs."""
+    x = generator_for(8, "signs", "").normal(size=(900, 8)).astype(np.float32)
+    said = (x[:, 0] * x[:, 1] < 0).astype(int)
+    targets = Targets(said, np.zeros(900, int), np.zeros(900, bool), np.full((900, 2), np.nan), np.ones(900))
+    head = train_head(x[:600], targets.take(np.arange(600)), Training(size=8, absent=1.0))
+    assert (head.answers(x[600:])["said"].argmax(1) == said[600:]).mean() > 0.78
+
+
+def test_blocks_of_features_count_alike():
+    """A short block is not drowned by a long one that says nothing."""
+    rng = generator_for(9, "blocks", "")
+    x = rng.normal(size=(400, 403)).astype(np.float32)
+    said = (x[:, 0] > 0).astype(int)
+    targets = Targets(said, np.zeros(400, int), np.zeros(400, bool), np.full((400, 2), np.nan), np.ones(400))
+    first = np.arange(250)
+    right = [
+        (train_head(x[first], targets.take(first), Training(size=60), blocks).answers(x[250:])["said"].argmax(1)
+         == said[250:]).mean()
+        for blocks in (None, np.array([3, 400]))
+    ]  # fmt: skip
+    assert right[1] > 0.85 > right[0]
 
 
 def test_a_model_comes_back_from_its_file_and_damage_is_told(tmp_path):
     rng = generator_for(4, "weights", "")
     heads = {
-        kind: Head(*(rng.normal(size=s).astype(np.float32) for s in ((n,), (n,), (n, 9), (9,))))
+        kind: Head(*(rng.normal(size=s).astype(np.float32) for s in ((n,), (n,), (n, 3), (3,), (9, 9), (9,))))
         for kind, n in ((k, width(k)) for k in KINDS)
     }
     model = AbsenceModel(heads, *(dict.fromkeys(KINDS, 0.5) for _ in range(3)))
