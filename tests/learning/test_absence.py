@@ -105,12 +105,9 @@ def test_blocks_of_features_count_alike():
     x = rng.normal(size=(400, 403)).astype(np.float32)
     said = (x[:, 0] > 0).astype(int)
     targets = Targets(said, np.zeros(400, int), np.zeros(400, bool), np.full((400, 2), np.nan), np.ones(400))
-    first = np.arange(250)
-    right = [
-        (train_head(x[first], targets.take(first), Training(size=60), blocks).answers(x[250:])["said"].argmax(1)
-         == said[250:]).mean()
-        for blocks in (None, np.array([3, 400]))
-    ]  # fmt: skip
+    first, how = np.arange(250), Training(size=20, absent=1.0)
+    heads = [train_head(x[first], targets.take(first), how, blocks) for blocks in (None, np.array([3, 400]))]
+    right = [(head.answers(x[250:])["said"].argmax(1) == said[250:]).mean() for head in heads]
     assert right[1] > 0.85 > right[0]
 
 
