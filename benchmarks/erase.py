@@ -1,5 +1,6 @@
 """Benchmark of photo-preserving erasure: ``a3dgen bench erase [--json] [--people N] [--build DIR] [--sheet DIR]``
-with ``--calibrate`` for what each bar of admission costs and ``--csv FILE`` for one line a pair.
+with ``--calibrate`` for what each bar of admission costs, ``--csv FILE`` for one line a pair and ``--keep DIR`` to go
+on where an interrupted run stopped.
 
 Erases the eight cuttable regions (``--torso``: all twelve; ``--several``: two limbs at once) of every person of a demo
 build where a residual is admitted, and compares each with the truth: the same person rendered without the limb in the
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from a3dgen.io.shards import read_shard
 from benchmarks import erase_calibration as calibration
 from benchmarks import erase_leak as leak
 from benchmarks import erase_measures as measures
-from benchmarks.erase_truth import Truth, shots_of
+from benchmarks.erase_truth import TruePair, Truth, shots_of
 
 PEOPLE, RESIDUALS = 48, (0.55, 0.75, 0.4, 0.9, 0.3)
 SEVERAL = (("left_hand", "right_hand"), ("left_foot", "right_foot"), ("left_hand", "left_knee"),
@@ -77,10 +78,14 @@ def read_build(build: Path) -> Rows:
     return out
 
 
-def subjects(build: Path) -> Iterator[tuple[str, Subject, dict[str, Any], float]]:
-    """Yield key, subject, row of Persons and CPU seconds of every person with a plate."""
+def subjects(
+    build: Path, done: Callable[[str], bool] = lambda key: False
+) -> Iterator[tuple[str, Subject, dict[str, Any], float]]:
+    """Yield key, subject, row of Persons and CPU seconds of every person with a plate who is not ``done``."""
     rows, context = read_build(build), Context(0, BodyConfig(), build, build / "erase")
     for key, plate in rows["Plates"].items():
+        if done(key):
+            continue
         person = rows["Persons"][key]
         person["image"] = resolved(str(person["image"]), build)
         start = time.process_time()
@@ -141,78 +146,98 @@ def run(
     sheet: Path | None = None,
     chosen: Sequence[tuple[int, ...]] | None = None,
     seed: int = 0,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Erase and score; return rows, reasons and the summary.
 
     Args:
         chosen: what is erased together; the eight cuttable regions, one at a time, by default.
+        keep: folder for what was measured of each person; whoever lies there is not measured again.
     """
-    shots, truth = shots_of(people), Truth(seed)
-    rows, why, tried, prepared, leaks = [], Counter[str](), 0, [], _Leaks()
-    for key, subject, person, seconds in subjects(build):
-        prepared.append(seconds)
-        x0, y0, x1, y1 = subject.window
+    shots, truth, found = shots_of(people), Truth(seed), list[dict[str, Any]]()
+
+    def kept(key: str) -> Path | None:
+        return None if keep is None else keep / f"{key.replace('/', '_')}.json"
+
+    def done(key: str) -> bool:
+        path = kept(key)
+        if path is None or not path.exists():
+            return False
+        found.append(json_text.loads(path.read_text()))
+        return True
+
+    for key, subject, person, seconds in subjects(build, done):
+        mine: dict[str, Any] = {"key": key, "seconds": seconds, "rows": [], "why": [], "leaks": []}
         for regions in cases(False, False) if chosen is None else chosen:
-            tried += 1
             erasure, cut, reason, cpu = first_admitted(subject, key, regions, bars, fill)
             if erasure is None:
-                why[reason.split(";")[0].split("(")[0].strip()] += 1
+                mine["why"].append(reason.split(";")[0].split("(")[0].strip())
                 continue
             start = time.process_time()
             shown = amputated(erasure)
             cpu += time.process_time() - start
             twin = restored(erasure)
-            leaks.add(key, subject, erasure, shown, twin)
             pair = truth.pair(*shots[key], cut, person["dist"])
-            window = np.s_[y0:y1, x0:x1]
-            row = measures.score(
-                subject.rgb, shown.rgb, pair.truth[window], shown.mask, pair.with_limb[window], pair.without[window]
-            )
-            stump = erasure.amputee.topology.stumps[0]  # of the labels
-            at = erasure.amputee.vertices[stump.tip][None].astype(np.float64)
-            tip = project(at, subject.K)[0] + (x0, y0)
-            row |= {"tip": float(np.linalg.norm(tip - pair.tip) / subject.height), "cpu": cpu}
-            row |= {f"f_{k}": v for k, v in erasure.admission.facts.items()}
-            rows.append({"key": key, "region": named(regions), "cover": erasure.ends[0].skin.cover, **row})
+            name = {"key": key, "region": named(regions), "cover": erasure.ends[0].skin.cover}
+            mine["rows"].append(name | scored(subject, erasure, shown, pair) | {"cpu": cpu})
+            mine["leaks"].append(described(subject, erasure, shown, twin))
             if sheet is not None:
-                pictures = subject.rgb, shown.rgb, pair.truth[window], twin.rgb
-                save(sheet / f"{key.replace('/', '_')}_{named(regions)}.npz", pictures, erasure, rows[-1])
-    facts = summary(rows, tried, prepared) | leaks.measure()
+                x0, y0, x1, y1 = subject.window
+                pictures = subject.rgb, shown.rgb, pair.truth[y0:y1, x0:x1], twin.rgb
+                save(sheet / f"{key.replace('/', '_')}_{named(regions)}.npz", pictures, erasure, mine["rows"][-1])
+        found.append(mine)
+        path = kept(key)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json_text.dumps(mine, default=float))
+    rows = [row for person in found for row in person["rows"]]
+    why = Counter(w for person in found for w in person["why"])
+    facts = summary(rows, len(rows) + why.total(), [person["seconds"] for person in found]) | leaked(found)
     return {"rows": rows, "refused": dict(why.most_common()), "summary": facts}
 
 
-class _Leaks:
-    """Gathers what the leak classifier sees of each pair."""
+def scored(subject: Subject, erasure: Erasure, shown: Shown, pair: TruePair) -> dict[str, float]:
+    """Return the measures of one erased photo, the tip's error, and the facts of admission."""
+    x0, y0, x1, y1 = subject.window
+    window = np.s_[y0:y1, x0:x1]
+    row = measures.score(
+        subject.rgb, shown.rgb, pair.truth[window], shown.mask, pair.with_limb[window], pair.without[window]
+    )
+    stump = erasure.amputee.topology.stumps[0]  # of the labels
+    at = erasure.amputee.vertices[stump.tip][None].astype(np.float64)
+    tip = project(at, subject.K)[0] + (x0, y0)
+    facts = {f"f_{k}": v for k, v in erasure.admission.facts.items()}
+    return row | {"tip": float(np.linalg.norm(tip - pair.tip) / subject.height)} | facts
 
-    def __init__(self) -> None:
-        self.people: list[str] = []
-        self.seen: dict[str, list[Any]] = {"amputee": [], "twin": [], "photo": []}
 
-    def add(self, key: str, subject: Subject, erasure: Erasure, amputee: Shown, twin: Shown) -> None:
-        """Describe one pair and the untouched photo at the same places."""
-        drawn = amputee.drawn | twin.drawn | subject.mine
-        for end in erasure.ends:
-            drawn[end.skin.crop] |= end.skin.alpha > 0
-        where = leak.visible_background(erasure.hole.mask, drawn)
-        pictures = {"amputee": amputee.rgb, "twin": twin.rgb, "photo": subject.rgb}
-        found = {k: leak.describe(rgb, *where) for k, rgb in pictures.items()}
-        if all(v is not None for v in found.values()):
-            self.people.append(key)
-            for k, v in found.items():
-                self.seen[k].append(v)
+def described(subject: Subject, erasure: Erasure, amputee: Shown, twin: Shown) -> dict[str, list[float]] | None:
+    """Return what the leak classifier sees of a pair and of the untouched photo at the same places; None for too
+    little."""
+    drawn = amputee.drawn | twin.drawn | subject.mine
+    for end in erasure.ends:
+        drawn[end.skin.crop] |= end.skin.alpha > 0
+    where = leak.visible_background(erasure.hole.mask, drawn)
+    pictures = {"amputee": amputee.rgb, "twin": twin.rgb, "photo": subject.rgb}
+    found = {k: leak.describe(rgb, *where) for k, rgb in pictures.items()}
+    if any(v is None for v in found.values()):
+        return None
+    return {k: v.tolist() for k, v in found.items() if v is not None}
 
-    def measure(self) -> dict[str, float]:
-        """Return the classifier's figures; empty for too few pairs."""
-        if len(set(self.people)) < leak.FOLDS:
-            return {}
-        amputee, twin, photo = (self.seen[k] for k in ("amputee", "twin", "photo"))
-        return {
-            "leak_pairs": len(amputee),
-            "leak_auc": leak.auc(amputee, twin, self.people),
-            "leak_choice": leak.choice(amputee, twin, self.people),
-            "photo_auc": leak.auc(amputee, photo, self.people),
-            "photo_choice": leak.choice(amputee, photo, self.people),
-        }
+
+def leaked(found: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the leak classifier's figures; empty for too few people."""
+    seen = [(person["key"], leaks) for person in found for leaks in person["leaks"] if leaks]
+    people = [key for key, _ in seen]
+    if len(set(people)) < leak.FOLDS:
+        return {}
+    amputee, twin, photo = ([np.array(v[k]) for _, v in seen] for k in ("amputee", "twin", "photo"))
+    return {
+        "leak_pairs": len(amputee),
+        "leak_auc": leak.auc(amputee, twin, people),
+        "leak_choice": leak.choice(amputee, twin, people),
+        "photo_auc": leak.auc(amputee, photo, people),
+        "photo_choice": leak.choice(amputee, photo, people),
+    }
 
 
 def save(path: Path, pictures: tuple[Any, ...], erasure: Erasure, row: dict[str, Any]) -> None:
@@ -266,6 +291,7 @@ def main() -> None:
     parser.add_argument("--several", action="store_true", help="two limbs at once instead of one")
     parser.add_argument("--calibrate", action="store_true", help="open every bar; print its cost and the score's fit")
     parser.add_argument("--csv", type=Path, help="file for one line a pair")
+    parser.add_argument("--keep", type=Path, help="folder for what is finished: the same command goes on from there")
     parser.add_argument("--sheet", type=Path, help="folder for the pictures")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -273,7 +299,8 @@ def main() -> None:
         if args.build is None:
             make_build(build, args.people, args.seed)
         bars = calibration.WIDE if args.calibrate else Bars()
-        found = run(build, args.people, bars, args.fill, args.sheet, cases(args.torso, args.several), args.seed)
+        chosen = cases(args.torso, args.several)
+        found = run(build, args.people, bars, args.fill, args.sheet, chosen, args.seed, args.keep)
     if args.csv:
         write_csv(args.csv, found["rows"])
     if args.json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
 
 from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
@@ -17,8 +19,9 @@ from a3dgen.erasure.stump_skin import BARE, StumpSkin
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGIONS
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.geometry.visibility import Buffers, why_not_removable
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate
 
 _PAD = 200
 """What of a limb outside the photo is counted, px."""
@@ -47,18 +50,44 @@ def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admi
     if why:
         admission.refuse(why)
     admission.most("clicks", subject.clicks[limb], bars.clicks, "fit off its keypoints")
+    sits = seated(subject) if r.limb == "leg" and not subject.has_mask else 0.0
+    admission.most("seat", sits, bars.seat, "sits on what a detector's outline may take in")
     beyond = subject.drawn.coordinates[limb] > tip
-    faces = subject.drawn.faces[beyond[subject.drawn.faces].all(1)]
-    K = subject.K.copy()
-    K[:2, 2] += _PAD
-    whole = int((rasterize(subject.drawn.vertices, faces, K, w + 2 * _PAD, h + 2 * _PAD)[1] >= 0).sum())
+    whole = _limb_size(subject, beyond)
     own = subject.drawn.body & (subject.drawn.level(limb) > tip)
     seen = max(int(own.sum()), 1)
     admission.least("limb_px", float(whole), 30.0, "limb too small, px")
     admission.least("visible", own.sum() / max(whole, 1), bars.visible, "limb hardly visible")
     admission.most("covered", (own & hidden).sum() / seen, bars.covered, "covered by others")
-    near = dilate(subject.outline, WIDER * subject.height)
-    admission.least("recall", (near & own).sum() / seen, bars.recall, "fit outside the mask")
+    if "near" not in subject.notes:
+        subject.notes["near"] = dilate(subject.outline, WIDER * subject.height)
+    admission.least("recall", (subject.notes["near"] & own).sum() / seen, bars.recall, "fit outside the mask")
+
+
+def _limb_size(subject: Subject, beyond: Bool[ndarray, " v"]) -> int:
+    """Return how many pixels the drawn limb has, up to ``_PAD`` px outside the photo too."""
+    drawn, (h, w) = subject.drawn, subject.outline.shape
+    faces = drawn.faces[beyond[drawn.faces].all(1)]
+    at = drawn.pixels[beyond]
+    if not len(faces) or not np.isfinite(at).all():
+        return 0
+    low = np.clip(np.floor(at.min(0)), -_PAD, (w + _PAD, h + _PAD)).astype(int)
+    high = np.clip(np.ceil(at.max(0)) + 1, low, (w + _PAD, h + _PAD)).astype(int)
+    if (high <= low).any():
+        return 0
+    K = subject.K.copy()
+    K[:2, 2] -= low
+    size = high - low
+    return int((rasterize(drawn.vertices, faces, K, int(size[0]), int(size[1]))[1] >= 0).sum())
+
+
+def seated(subject: Subject) -> float:
+    """Return how far the more upright thigh is from hanging below the trunk: 0 standing, 1 and more sitting. Chairs are
+    in few masks, and their legs cross or border on the person's."""
+    at = subject.posed.joints
+    down = at[JOINT["pelvis"]] - at[JOINT["neck"]]
+    thighs = [at[JOINT[f"{side}_knee"]] - at[JOINT[f"{side}_hip"]] for side in ("left", "right")]
+    return float(1 - max(t @ down / (np.linalg.norm(t) * np.linalg.norm(down)) for t in thighs))
 
 
 def check_pixels(limb: LimbPixels, bars: Bars, admission: Admission) -> None:
@@ -84,11 +113,13 @@ def check_frame(
     if limb.region.cuttable and not bars.narrow < width < bars.wide:
         admission.refuse(f"width at the cut is {width:.2f} of the fit's")
     admission.least("free", free_share(subject, limb, frame), bars.free, "own body beside the limb")
-    y, x = np.mgrid[: limb.pixels.shape[0], : limb.pixels.shape[1]]
-    away = np.hypot(x - frame.origin[0], y - frame.origin[1])
-    far_limb = limb.pixels & (away >= 1.6 * frame.half)
-    rim = dilate(limb.pixels, 2.0) & ~limb.pixels
-    touching = dilate(far_limb, 2.0) & limb.keep & rim & ~subject.others & (away > 1.8 * frame.half)
+    box = around(limb.pixels, 4)
+    y, x = (np.arange(size)[part] for size, part in zip(limb.pixels.shape, box, strict=True))
+    away = np.hypot(x - frame.origin[0], y[:, None] - frame.origin[1])
+    pixels = limb.pixels[box]
+    rim = dilate(pixels, 2.0) & ~pixels
+    touching = dilate(pixels & (away >= 1.6 * frame.half), 2.0) & limb.keep[box] & rim & ~subject.others[box]
+    touching &= away > 1.8 * frame.half
     admission.most("contact", touching.sum() / max(int(rim.sum()), 1), bars.contact, "touches own body")
     if gear.passes:
         admission.refuse("a thing held elsewhere passes in front of the limb")

@@ -34,6 +34,7 @@ class Bars:
         spread: most of the hole, in areas of the limb.
         colour_step: most of the colour change at the cut (a hem), Lab units.
         rim_gradient: most structure (mean grey steps a px) on the hole's rim, above which no filling is believed.
+        seat: most that somebody whom only a detector outlined may sit (0 stands, 1 sits), for legs: it takes chairs in.
         gain: least contrast of limb and background over the background's own variation, dB.
         score: least admission score, see ``erasure.score``: all measures weighed together.
     """
@@ -55,6 +56,7 @@ class Bars:
     spread: float = 7.0
     colour_step: float = 30.0
     rim_gradient: float = 16.0
+    seat: float = 0.6
     gain: float = 0.0
     score: float = 0.65
 

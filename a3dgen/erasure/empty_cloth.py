@@ -49,9 +49,7 @@ def cloth_length(subject: Subject, limb: LimbPixels, frame: StumpFrame) -> float
     """
     if not limb.region.cuttable or frame.along[1] < STEEP:
         return 0.0
-    lab = subject.notes.get("lab float")
-    if lab is None:
-        lab = subject.notes["lab float"] = cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab = _lab(subject)
     t, s = frame.coordinates(limb.pixels.shape, (0, 0))
     at_cut = subject.mine & (limb.level > -0.5) & (np.abs(t) < 0.8 * frame.half) & (np.abs(s) < 0.7 * frame.half)
     low, high = max(_NEAR_HEM[0], limb.tip + 0.05), _NEAR_HEM[1]
@@ -68,10 +66,29 @@ def cloth_length(subject: Subject, limb: LimbPixels, frame: StumpFrame) -> float
     return float(HEM * left * subject.K[0, 0] / places[:, 2].mean())
 
 
+def cloth_reach(subject: Subject, frame: StumpFrame) -> float:
+    """Return how far beyond the cut the photo shows the cloth of the cut, px: beyond its hem it shows the hand or the
+    shoe."""
+    t, s = frame.coordinates(subject.outline.shape, (0, 0))
+    line = subject.mine & (t > -0.8 * frame.half) & (t < frame.t[-1]) & (np.abs(s) < 0.4 * frame.half)
+    if not line.any():
+        return 4.0
+    row, lab = np.maximum(t[line], 0).astype(int), _lab(subject)[line]
+    count = np.maximum(np.bincount(row), 1)
+    colour = np.stack([np.bincount(row, lab[:, k]) / count for k in range(3)], 1)
+    change = colour - colour[0]
+    strange = np.hypot(change[:, 1], change[:, 2]) + 0.4 * np.abs(change[:, 0]) > ALIKE
+    return float(max((np.flatnonzero(strange)[0] if strange.any() else len(strange)) - 2, 4))
+
+
 def hang(
-    frame: StumpFrame, length: float, shape: tuple[int, ...], corner: tuple[int, int], rng: np.random.Generator
-) -> EmptyCloth:
-    """Lay out cloth of ``length`` px over a crop: it leaves the limb along it, turns to the vertical and narrows."""
+    frame: StumpFrame, length: float, reach: float, shape: tuple[int, ...], corner: tuple[int, int],
+    rng: np.random.Generator,
+) -> EmptyCloth:  # fmt: skip
+    """Lay out cloth of ``length`` px over a crop: it leaves the limb along it, turns to the vertical and narrows.
+
+    ``reach``: how far beyond the cut the photo shows it, px.
+    """
     steps = np.arange(max(int(length), 2) + 1)
     bend = smoothstep(steps / (_BEND * frame.half))[:, None]
     way = (1 - bend) * frame.along + bend * np.array([0.0, 1.0])
@@ -86,7 +103,7 @@ def hang(
     hem = length * (1 + 0.02 * np.cos(2.2 * u + rng.uniform(-0.6, 0.6)))
     inside = np.minimum(half - np.abs(s), hem - tau)
     alpha = soft_edge(inside) * (tau > 0)
-    reach = _whole(frame)
+    reach = min(_whole(frame), reach)
     source_t = _to_and_fro(tau, 0.12 * reach, reach)
     source_half, source_centre = frame.at(source_t)
     source_s = source_centre + np.clip(u, -1, 1) * np.maximum(source_half - 2.2, 1.0)
@@ -106,6 +123,12 @@ def folds(cloth: EmptyCloth, frame: StumpFrame, length: float, rng: np.random.Ge
     out *= 1 - 0.16 * np.exp(-0.5 * dent**2)
     out *= 1 - 0.1 * fade * u**4
     return out * (1 - 0.18 * np.exp(-0.5 * ((tau - length + 1.5) / 1.2) ** 2))
+
+
+def _lab(subject: Subject) -> Float[ndarray, "h w 3"]:
+    if "lab float" not in subject.notes:
+        subject.notes["lab float"] = cv2.cvtColor(subject.rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    return subject.notes["lab float"]
 
 
 def over_own_body(cloth: EmptyCloth, keep: ndarray) -> float:

@@ -74,16 +74,22 @@ def _seam(subject: Subject, left: Bool[ndarray, "h w"], hole: Hole) -> float:
     outside = dilate(left, 6.0) & ~dilate(left, 1.0) & ~hole.avoid[box]
     if inside.sum() < 20 or outside.sum() < 20:
         return float("inf")
-    near_out = _spread(subject.rgb[box], outside)
-    near_in = _spread(subject.plate[box], left & plate_hole)
     rim = dilate(outside, 4.0) & left
-    return float(np.median(np.abs(near_out - near_in).mean(-1)[rim])) if rim.any() else float("inf")
+    if not rim.any():
+        return float("inf")
+    near_out = _spread(subject.rgb[box], outside, rim)
+    near_in = _spread(subject.plate[box], left & plate_hole, rim)
+    return float(np.median(np.abs(near_out - near_in).mean(-1)))
 
 
-def _spread(rgb: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> Float[ndarray, "h w 3"]:
-    """Return the local mean of a picture over ``where``, carried a few pixels beyond it."""
-    weight = cv2.GaussianBlur(where.astype(np.float32), (0, 0), 3) + 1e-4
-    return cv2.GaussianBlur(rgb.astype(np.float32) * where[..., None], (0, 0), 3) / weight[..., None]
+def _spread(
+    rgb: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"], at: Bool[ndarray, "h w"]
+) -> Float[ndarray, "n 3"]:
+    """Return the local mean of a picture over ``where``, carried a few pixels beyond it, at the pixels of ``at``."""
+    weighed = np.dstack([rgb, np.full(where.shape, 255, np.uint8)])
+    weighed[~where] = 0
+    soft = cv2.GaussianBlur(weighed.astype(np.float32), (0, 0), 3)[at]
+    return soft[:, :3] / (soft[:, 3:] / 255 + 1e-4)
 
 
 def mixed(

@@ -140,19 +140,14 @@ def _edges(mask: ndarray, origin: ndarray, along: ndarray, t: ndarray, reach: in
     across = _left(along)
     x, y = (origin[k] + t[:, None] * along[k] + s * across[k] for k in (0, 1))
     strip = cv2.remap(mask, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR) > 0
-    low, high = np.full(len(t), np.nan), np.full(len(t), np.nan)
-    for i, row in enumerate(strip):
-        on = np.flatnonzero(row)
-        if not len(on):
-            continue
-        j = int(on[np.argmin(np.abs(on - reach))])
-        if abs(j - reach) > len(s) // 5:
-            continue
-        off = np.flatnonzero(~row)
-        before, after = off[off < j], off[off > j]
-        low[i] = s[before[-1] + 1] - 0.5 if len(before) else s[0] - 0.5
-        high[i] = s[after[0] - 1] + 0.5 if len(after) else s[-1] + 0.5
-    return low, high
+    rows, columns = np.arange(len(t)), np.arange(len(s))
+    away = np.where(strip, np.abs(s), len(s))
+    j = away.argmin(1)
+    found = away[rows, j] <= len(s) // 5
+    off_before = np.where(~strip & (columns < j[:, None]), columns, -1).max(1)
+    off_after = np.where(~strip & (columns > j[:, None]), columns, len(s)).min(1)
+    low, high = s[off_before + 1] - 0.5, s[off_after - 1] + 0.5
+    return np.where(found, low, np.nan), np.where(found, high, np.nan)
 
 
 def _smooth(values: Float[ndarray, " n"]) -> Float[ndarray, " n"]:

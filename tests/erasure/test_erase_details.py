@@ -12,14 +12,16 @@ from single_cut import BARS, single
 from a3dgen.core.rng import generator_for
 from a3dgen.erasure import limb_shadow
 from a3dgen.erasure.admission import Admission
+from a3dgen.erasure.checks import check_drawn, seated
 from a3dgen.erasure.config import Bars
-from a3dgen.erasure.empty_cloth import cloth_length
+from a3dgen.erasure.empty_cloth import cloth_length, cloth_reach
 from a3dgen.erasure.erase import Erasure, amputated, erase, restored
 from a3dgen.erasure.gear import _is_shade
 from a3dgen.erasure.matting import sides, unmixed
 from a3dgen.erasure.picture import _part_labels
 from a3dgen.erasure.refit import LIMB_ROWS
 from a3dgen.erasure.score import WEIGHTS, Score, features
+from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.lighting.shadow import estimate_ground, estimate_up
 from a3dgen.lighting.srgb import to_linear, to_srgb
@@ -127,6 +129,14 @@ def test_an_empty_trouser_leg_hangs_where_cloth_and_limb_allow_it(subject) -> No
     assert cloth_length(trousers, end.limb, end.frame) > 2 * end.frame.half
     assert cloth_length(trousers, end.limb, level) == 0
     assert erased(subject, "left_hand", cover="hanging").ends[0].skin.cover == "bare"
+    seen = cloth_reach(trousers, end.frame)
+    short = rgb.copy()
+    short[leg & (subject.drawn.level("right_leg") > end.limb.tip + 0.3)] = (
+        200,
+        60,
+        40,
+    )  # another material from here on
+    assert 4 < cloth_reach(replace(trousers, rgb=short, notes={}), end.frame) < 0.8 * seen
 
 
 def test_a_border_seen_in_colour_is_unmixed_and_another_is_left_alone(subject) -> None:
@@ -183,6 +193,20 @@ def test_of_several_limbs_the_worst_is_kept() -> None:
         admission.least("flat", 1 - value, 0.5, "flat")
     assert admission.facts == {"behind": 0.2, "flat": 0.8}
     assert admission
+
+
+def test_somebody_who_sits_is_known_and_refused_where_only_a_detector_outlined_them(subject, body) -> None:
+    pose = np.array(subject.fit.pose, float)
+    pose[[1, 2], 0] -= 1.4  # both thighs forwards
+    sitting = replace(subject, posed=pose_body(body, pose, subject.fit.betas, subject.fit.transl), has_mask=False)
+    assert seated(subject) < 0.1
+    assert seated(sitting) > 0.7
+    found, allowed = Admission(), Admission()
+    region = REGION_NAMES.index("left_foot")
+    check_drawn(sitting, region, 0.55, Bars(), found)
+    check_drawn(replace(sitting, has_mask=True), region, 0.55, Bars(), allowed)
+    assert "sits" in str(found)
+    assert "sits" not in str(allowed)
 
 
 def test_the_score_falls_with_what_is_hard_and_refuses(subject) -> None:
