@@ -78,10 +78,10 @@ def people(builds: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterator[tuple[dict, Drawn, np.ndarray, Any]]:
-    """Yield fit, what is drawn, removed regions and residuals: every kind on everybody, until there are enough."""
+    """Yield fit, what is drawn, removed regions and residuals: kinds and people in turn."""
     rng = generator_for(0, "bench devices")
     for n in range(count):
-        fit, (worn, aid) = rows[(n // len(KINDS)) % len(rows)], KINDS[n % len(KINDS)]
+        fit, (worn, aid) = rows[(n + n // len(KINDS)) % len(rows)], KINDS[n % len(KINDS)]
         side = ("left", "right")[int(rng.integers(2))]
         removed, residual, devices = np.zeros(12, bool), np.ones(12), []
         segment = measurements.segment_lengths(body, np.asarray(fit["betas"], float))
