@@ -25,6 +25,7 @@ from a3dgen.geometry.visibility import Buffers, keypoint_states
 from a3dgen.renderers import Item, flat_light, get_renderer
 from benchmarks.device_flesh import Flesh
 
+_HEM_M = 0.09
 TIE_M = 1e-4
 """Surfaces nearer to one another than this may swap."""
 
@@ -161,3 +162,29 @@ def skin_outside(attached: Attached, amputee: Amputee, body: BodyData) -> tuple[
     wall = np.zeros(below.sum())
     np.maximum.at(wall, ray, np.linalg.norm(place - origins[ray], axis=1))  # the brim's cap may come before the wall
     return int(below.sum()), int((wall < r[below]).sum())
+
+
+def outside_cloth(attached: Attached, dressed: list[Item]) -> tuple[int, int]:
+    """Return how many points of a prosthesis under trousers were looked at, and how many are not inside them.
+
+    From a point inside a leg of trousers every ray across the limb meets cloth. The foot and what is within
+    ``_HEM_M`` of the ankle are left out: the shoe and the hem are there; so is the brim, where the liner begins.
+    """
+    cloth = solid_of([i for i in dressed if i.material == "cloth" and i.double_sided])
+    points, ankle = attached.points, attached.points["ankle"]
+    shin = points.get("joint", points["end"]) - ankle
+    shin = shin / np.linalg.norm(shin)
+    seen = missed = 0
+    for part in attached.parts:
+        if part.name in ("foot", "sleeve"):
+            continue
+        axis = attached.hull.axis if part.name == "socket" and attached.hull else shin
+        own = part.vertices[(part.vertices - ankle) @ shin > _HEM_M]
+        if part.name == "socket":
+            own = own[(own - points["brim"]) @ axis > 0.03]
+        across = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
+        ways = Rotation.from_rotvec(np.outer(np.arange(8) * np.pi / 4, axis)).apply(across / np.linalg.norm(across))
+        hit = [cloth.ray.intersects_any(own, np.tile(way, (len(own), 1))) for way in ways]
+        seen += len(own)
+        missed += int((~np.all(hit, axis=0)).sum()) if len(own) else 0
+    return seen, missed

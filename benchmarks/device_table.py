@@ -32,6 +32,8 @@ def must_show(tally: Tally) -> list[dict[str, Any]]:
         _within("elbow on crutches, degrees", tally.of("elbow on a crutch, degrees"), (10, 40), (15, 30)),
         _within("elbow in a swing-through, degrees", tally.of("elbow in a swing-through, degrees"), (0, 10), (0, 10)),
         _none("skin vertices outside the socket", c["skin outside the socket"], c["skin below the brim"]),
+        _none("points of a prosthesis outside the trousers over it", c["points outside the trousers"],
+              c["points of prostheses under trousers"]),
         _none("keypoint states other than rays say", c["states that disagree"], c["keypoints hidden by devices"]),
         _share("drawn postures rejected, %", refused, made + refused, 10, 3),
         *(_cost(tally, kind, *bars) for kind, bars in (("without a wheelchair", (60, 25)), ("wheelchair", (100, 40)))),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 from a3dgen.amputation import measurements
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
-from a3dgen.appearance.look import Look
+from a3dgen.appearance.look import Garment, Look
 from a3dgen.appearance.looks import LooksConfig, draw_look
 from a3dgen.bodies import load_body
 from a3dgen.core.body_config import BodyConfig
@@ -26,7 +28,7 @@ from a3dgen.devices.device import HIP, PROSTHESES, Device, devices_from_json, is
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.lying import lay_down
 from a3dgen.devices.person import Person
-from a3dgen.devices.plan import equip, posture_of
+from a3dgen.devices.plan import clear_of_body, equip, posture_of
 from a3dgen.devices.posture import stands
 from a3dgen.devices.sampling import ELBOW, LEAST_BUILD_M, DevicesConfig, Drawn
 from a3dgen.devices.swinging import SWING_THROUGH
@@ -36,7 +38,15 @@ from a3dgen.geometry.reach import visibility_reach
 from a3dgen.geometry.regions import REGION_NAMES, REGIONS
 from a3dgen.io.shards import read_shard
 from a3dgen.renderers import flat_light, get_renderer
-from benchmarks.device_checks import Camera, View, camera_of, open_parts, skin_outside, state_disagreements
+from benchmarks.device_checks import (
+    Camera,
+    View,
+    camera_of,
+    open_parts,
+    outside_cloth,
+    skin_outside,
+    state_disagreements,
+)
 from benchmarks.device_measures import Placed, Tally, measure
 from benchmarks.device_table import must_show
 
@@ -46,13 +56,13 @@ KINDS = (
     ("transtibial", "wheelchair"), ("transradial", "none"), ("transhumeral", "none"), ("hook", "none"),
     ("", "axillary"), ("transtibial", "walker"), ("c_blade", "none"), ("myoelectric", "none"), ("", "folding"),
     ("doffed", "crutches"), ("hip_disarticulation", "none"), ("", "racing"), ("doffed", "wheelchair"), ("", "swing"),
-    ("", "push"),
+    ("", "push"), ("under_trousers", "none"),
 )  # fmt: skip
 """What is placed, in turn: prosthesis, aid."""
 ENDS_OF = {"blade": "blade", "hook": "hook", "transradial": "hand", "transhumeral": "hook", "c_blade": "c_blade",
            "myoelectric": "myoelectric"}  # fmt: skip
 TYPE_OF = {"blade": "transtibial", "bilateral": "transtibial", "hook": "transradial", "c_blade": "transfemoral",
-           "myoelectric": "transradial", "doffed": "transtibial"}  # fmt: skip
+           "myoelectric": "transradial", "doffed": "transtibial", "under_trousers": "transfemoral"}  # fmt: skip
 AID_OF = {"folding": "wheelchair", "racing": "wheelchair", "push": "wheelchair", "swing": "crutches"}
 CONFIG = DevicesConfig(use="balanced")
 SIDE = 520
@@ -81,7 +91,8 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
     """Yield fit, what is drawn, removed regions and residuals: kinds and people in turn."""
     rng = generator_for(0, "bench devices")
     for n in range(count):
-        fit, (worn, aid) = rows[(n + n // len(KINDS)) % len(rows)], KINDS[n % len(KINDS)]
+        fit = rows[(n + n // math.lcm(len(KINDS), len(rows))) % len(rows)]  # each kind meets everybody in turn
+        worn, aid = KINDS[n % len(KINDS)]
         side = ("left", "right")[int(rng.integers(2))]
         removed, residual, devices = np.zeros(12, bool), np.ones(12), []
         segment = measurements.segment_lengths(body, np.asarray(fit["betas"], float))
@@ -93,7 +104,8 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
             residual[k] = 1.0 if kind == HIP else rng.uniform(0.45 if kind == "transhumeral" else 0.35, most)
             removed[k] = True
             end, sleeve = ENDS_OF.get(worn, "foot"), kind == "transtibial" and n % 2 == 0
-            devices.append(Device(kind, s, name, end=end, doffed=worn == "doffed", sleeve=sleeve))
+            cover = "trousers" if worn == "under_trousers" else "bare"
+            devices.append(Device(kind, s, name, end, cover, doffed=worn == "doffed", sleeve=sleeve))
         other = "right" if side == "left" else "left"
         posture = ("rims", "lap")[int(rng.integers(2))]
         elbow = float(rng.uniform(*ELBOW))
@@ -102,6 +114,14 @@ def placements(body: BodyData, rows: list[dict[str, Any]], count: int) -> Iterat
         aid = AID_OF.get(aid, aid)
         how = Drawn(tuple(devices), aid, other, chair=chair, posture=posture, turn=35.0, elbow=elbow)
         yield fit, how, removed, residual
+
+
+def in_trousers(look: Look) -> Look:
+    """Return a look that wears trousers to the ankles on its legs, and nothing else there."""
+    other = tuple(g for g in look.garments if not {"left_leg", "right_leg"} & set(g.lengths))
+    return replace(
+        look, garments=(*other, Garment("trousers", {"left_leg": 2.0, "right_leg": 2.0}, colors=((60, 80, 110),)))
+    )
 
 
 def place(
@@ -126,10 +146,20 @@ def place(
     posing = 1e3 * (time.process_time() - started)
     rng = generator_for(0, "bench doffed", tally.case)
     prostheses = [lay_down(Person.of(body, fit), d, rng, aids) if d.doffed else d for d in drawn.prostheses]
+    kept = clear_of_body(CONFIG, prostheses, body, fit | posture)
+    tally.count("arm prostheses left out, as the photo's own arm lies in the body", len(prostheses) - len(kept))
+    if prostheses and not kept:
+        return
     row, devices = fit | posture, [*prostheses, *aids]
     amputee = rebuild(body, BodyFit.of(row), Cut(removed, residual), hand_offsets(body, devices))
     look = draw_look(np.random.default_rng(1), LooksConfig(), removed, residual)
-    attached = _timed(body, tally, amputee, over_prostheses(look, drawn.prostheses), devices, posing)
+    covered = any(d.cover == "trousers" for d in prostheses)
+    look = over_prostheses(in_trousers(look) if covered else look, prostheses)
+    attached = _timed(body, tally, amputee, look, devices, posing)
+    if covered:
+        seen, missed = outside_cloth(attached.attached[0], attached.dressed(build_subject(body, amputee, look)))
+        tally.count("points of prostheses under trousers", seen)
+        tally.count("points outside the trousers", missed)
     measure(Placed.of(body, fit, row, aids, amputee, attached, drawn.posture == SWING_THROUGH), tally)
     tally.count("open or inverted parts", open_parts(attached))
     tally.count("parts", sum(len(a.parts) for a in attached.attached))
@@ -141,8 +171,10 @@ def place(
     up = Person.of(body, fit).frame[:, 1]
     for degrees in VIEWS:
         view = View.of(amputee, attached, up, degrees, SIDE)
-        for name, value in zip(STATES, state_disagreements(view, visibility_reach(body)), strict=True):
+        found = state_disagreements(view, visibility_reach(body))
+        for name, value in zip(STATES, found, strict=True):
             tally.count(name, value)
+        tally.note("states that disagree in a view", found[2], f"{prostheses} at {degrees:.0f} degrees")
 
 
 def _timed(body: BodyData, tally: Tally, amputee: Amputee, look: Look, devices: list[Device], posing: float) -> Devices:

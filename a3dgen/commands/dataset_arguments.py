@@ -117,6 +117,11 @@ def add_export(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="also beside files that are not an export's")
     command.add_argument("--keys", nargs="+", metavar="KEY", help="mesh: only these samples (all)")
     command.add_argument("--with-prosthesis", action="store_true", help="coco: people's masks cover worn prostheses")
+    command.add_argument(
+        "--prosthetic-as-joints",
+        action="store_true",
+        help="coco: joints of worn prostheses for absent ones",
+    )
 
 
 def add_smplify3d(command: argparse.ArgumentParser) -> None:

@@ -18,9 +18,10 @@ def run(args: argparse.Namespace) -> int:
         build = Path(args.folder)
         paths = export(build, Path(args.to), body_of(build), args.keys, args.force)
     else:
-        options = {"with_prosthesis": True} if args.with_prosthesis else {}
+        options = {n: True for n in ("with_prosthesis", "prosthetic_as_joints") if getattr(args, n)}
         if options and args.format != "coco":
-            raise ConfigError(f"--with-prosthesis is an option of the format coco, not of {args.format}")
+            names = " and ".join("--" + n.replace("_", "-") for n in options)
+            raise ConfigError(f"{names}: for the format coco, not for {args.format}")
         paths = resolve("export", EXPORTS, args.format)(Path(args.folder), Path(args.to), force=args.force, **options)
     for path in paths:
         print(path)

@@ -37,8 +37,12 @@ from a3dgen.renderers import Item
 
 _CLEAR_M = 0.004
 """Cloth lies so far outside of a socket."""
-_LAYERS, _LAYERED_M = 0.35, 0.03
-"""Over a bucket about the pelvis shirt and trousers lie one on the other, from this deep inside of it on."""
+_LAYER_M, _ABOVE_M = 0.006, 0.045
+"""Over a bucket about the pelvis trousers and shirt lie so far one outside the other; cloth begins to give way so far
+above the hull that the bucket is made to, as its brim is higher in places."""
+_BELOW_M, _FADE_M = (0.20, 0.04), (0.10, 0.04)
+"""Where the hull ends cloth gives way so far on, on the side of the missing leg and on the other one, and less and less
+over the last of it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,10 @@ class Devices:
         """Return a person's items, cloth moved out of sockets, and the devices."""
         out = list(items)
         for a in self.attached:
-            if a.hull is not None:
-                out = [_cleared(item, a.hull, _LAYERS if a.device.type == HIP else 0.0) for item in out]
+            if a.hull is not None and a.device.type == HIP:
+                out = _over_bucket(out, a.hull, a.device.side)
+            elif a.hull is not None:
+                out = [_cleared(item, a.hull) for item in out]
         for a in self.attached:
             out += [*a.liner, *a.items()]
         return out
@@ -144,22 +150,55 @@ def _framed(place: Place) -> Attached:
     return Attached(device, place.label, tuple(p.moved(turn, at) for p in parts), moved)
 
 
-def _cleared(item: Item, hull: Hull, layers: float = 0.0) -> Item:
-    """Move cloth that lies inside a socket to just outside of it; ``layers``: share of the distance between layers of
-    cloth that they keep."""
-    if item.material != "cloth" or not item.double_sided:
+def _over_bucket(items: list[Item], hull: Hull, side: str) -> list[Item]:
+    """Return items, loose cloth moved out of a bucket about the pelvis, what lay further out still outside the rest.
+
+    Args:
+        side: of the missing leg. Cloth hangs below the bucket there, while the innermost stays on the other leg.
+    """
+    far = {}
+    for n, item in enumerate(items):
+        if _is_loose(item):
+            t, angle, r = hull.cylindrical(item.vertices)
+            near = (t > hull.levels[0]) & (t < hull.levels[-1])
+            if near.any():
+                far[n] = float(np.median(r[near] / hull.radius(t[near], angle[near])))
+    out = list(items)
+    for rank, n in enumerate(sorted(far, key=far.__getitem__)):
+        t, angle, _ = hull.cylindrical(items[n].vertices)
+        own = (np.sin(angle) * (-1 if side == "left" else 1) > -0.1) | (rank > 0)  # the hull's y points to the right
+        below, fades = (np.where(own, a, b) for a, b in (_BELOW_M, _FADE_M))
+        begins = np.clip((t - hull.levels[0] + _ABOVE_M) / (0.5 * _ABOVE_M), 0, 1)
+        ends = np.clip((hull.levels[-1] + below - t) / fades, 0, 1)
+        out[n] = _cleared(items[n], hull, begins * ends, _LAYER_M * rank)
+    return out
+
+
+def _is_loose(item: Item) -> bool:
+    return item.material == "cloth" and item.double_sided
+
+
+def _cleared(item: Item, hull: Hull, share: ndarray | None = None, out_by: float = 0.0) -> Item:
+    """Move cloth that lies inside a socket to just outside of it.
+
+    Args:
+        share: (V,) of the way that each vertex goes; all of it along the socket and its end, if None. out_by: m,
+            further out than cloth that lies on the socket.
+    """
+    if not _is_loose(item):
         return item
     t, angle, r = hull.cylindrical(item.vertices)
-    near = (t > hull.levels[0]) & (t < hull.tip + max(legs.END_M.values()))
+    if share is None:
+        share = ((t > hull.levels[0]) & (t < hull.tip + max(legs.END_M.values()))).astype(float)
+    near = share > 0
     if not near.any():
         return item
-    wanted = hull.radius(t[near], angle[near]) + _CLEAR_M
-    wanted = wanted + layers * np.maximum(0, r[near] - (wanted - _LAYERED_M))
+    wanted = hull.radius(t[near], angle[near]) + _CLEAR_M + out_by
     close = (r[near] < wanted) & (r[near] > 0.25 * wanted)
     rows = np.flatnonzero(near)[close]
     if not len(rows):
         return item
     out = item.vertices.astype(np.float64).copy()
     across = np.cos(angle[rows])[:, None] * hull.x + np.sin(angle[rows])[:, None] * hull.y
-    out[rows] += (wanted[close] - r[rows])[:, None] * across
+    out[rows] += (share[rows] * (wanted[close] - r[rows]))[:, None] * across
     return replace(item, vertices=out.astype(np.float32))

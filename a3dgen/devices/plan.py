@@ -12,13 +12,14 @@ from a3dgen.appearance.look import Look
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import OCCLUDED, UNLABELLED
 from a3dgen.core.rng import generator_for
-from a3dgen.devices.device import Device, devices_to_json
+from a3dgen.devices.device import LEGS, Device, devices_to_json, is_worn
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.lying import lay_down
 from a3dgen.devices.person import Person
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn, draw_devices
 from a3dgen.devices.sitting import sit
+from a3dgen.devices.trunk import Trunk
 from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.rotations import rotvec_to_matrix
@@ -68,6 +69,7 @@ def equip(
                 continue
         for row, own in zip(group, drawn, strict=True):
             prostheses = _with_places(own.prostheses, body, fit, rng, aids if on_view else None)
+            prostheses = clear_of_body(config, prostheses, body, {**fit, **posture})
             look = over_prostheses(Look.from_columns(row), prostheses)
             out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*prostheses, *aids])})
     if rows and not out:
@@ -88,6 +90,27 @@ def _with_places(
     off = [d for d in prostheses if d.doffed and aids is not None]
     person = Person.of(body, fit) if off else None
     return worn + [lay_down(person, d, rng, aids or ()) for d in off if person]
+
+
+def clear_of_body(
+    config: DevicesConfig, prostheses: list[Device], body: BodyData, stands: Mapping[str, Any]
+) -> list[Device]:
+    """Return prostheses without those of arms that lie in trunk or legs, as fits of people who sit on their hands, or
+    lie, have them: flesh gives there, a hook does not.
+
+    Args:
+        stands: pose, betas and transl as drawn.
+    """
+    arms = [d for d in prostheses if is_worn(d) and d.type not in LEGS]
+    if not arms:
+        return prostheses
+    try:
+        person = Person.of(body, stands)
+    except Rejected:  # they lie, and nothing tells on what
+        return [d for d in prostheses if d not in arms]
+    trunk = Trunk.of(person)
+    deep = [d for d in arms if trunk.arm_depth(person, d.side) > 1e-3 * config.penetration_mm]
+    return [d for d in prostheses if d not in deep]
 
 
 def feet_on_view(body: BodyData, person: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:

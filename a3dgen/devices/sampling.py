@@ -51,6 +51,8 @@ ELBOW = (17.0, 29.0)
 RIMS_SHARE, PUSH_SHARE, SWING_SHARE, TURN = 0.6, 0.2, 0.25, 50.0
 """Share of people in wheelchairs whose hands are on the rims, and who push them (among these); of people on two
 crutches who swing through them; how far the chair is turned to either side, degrees."""
+SKIN_SHARE = 0.15
+"""Share of skin-coloured sockets; a bucket in that colour would look like a bare hip."""
 _LAMINATIONS = ("plaid", "floral", "camouflage", "stripes")
 _SKIN_SHELLS = ((226, 184, 158), (204, 158, 128), (176, 128, 98), (134, 92, 66), (92, 62, 46), (62, 42, 34))
 _FRAMES = ((40, 60, 160), (60, 60, 66), (150, 152, 158), (170, 60, 140), (30, 140, 120), (150, 30, 34))
@@ -213,7 +215,7 @@ def _prosthesis(
     covers = list(config.cover)
     weights = np.cumsum([config.cover[c] for c in covers])
     cover = covers[int(np.searchsorted(weights, u[3] * weights[-1], side="right"))]
-    finish, colours = _finish(u[4], tone, cosmetic)
+    finish, colours = _finish(max(u[4], SKIN_SHARE) if kind == HIP else u[4], tone, cosmetic)
     sleeve = kind == "transtibial" and not cosmetic and u[2] > 1 - preset["sleeve"]["share"]
     return Device(kind, side, region, end, cover, finish, colours, cosmetic, bool(sleeve))
 
@@ -232,7 +234,7 @@ def _end(kind: str, config: DevicesConfig, preset: Any, u: float) -> str:
 
 
 def _finish(u: float, tone: int, cosmetic: bool) -> tuple[str, tuple[tuple[int, int, int], ...]]:
-    if cosmetic or u < 0.15:
+    if cosmetic or u < SKIN_SHARE:
         return "skin", (_SKIN_SHELLS[min((tone - 1) * len(_SKIN_SHELLS) // 10, len(_SKIN_SHELLS) - 1)],)
     if u < 0.55:
         return "carbon", ()

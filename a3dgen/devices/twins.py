@@ -54,7 +54,8 @@ class Pairs:
                 later, so that nobody is finished whose twin will be refused.
 
         Raises:
-            Rejected: if it carries an aid and all of its twins are refused, or will be.
+            Rejected: if it carries an aid and all of its twins are refused, or will be; with its own reason if it has
+                one.
         """
         self.refused.add(key)  # until it is drawn
         for other in self.partners.get(key, ()):
@@ -65,6 +66,8 @@ class Pairs:
                     self.refused.add(other)
                     self.why[other] = str(error)
         if self.lonely(key):
+            if key not in self.why:
+                draw(key)  # a reason of its own is the truer one
             raise Rejected(self.why.get(key, LONELY))
         yield
         self.refused.discard(key)

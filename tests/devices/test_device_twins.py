@@ -51,6 +51,8 @@ def test_an_amputee_is_not_drawn_whose_twin_will_be_refused() -> None:
     done, why = outcome(["amp", "full"], ["full", "amp"], [CANE, CANE], {"full"})
     assert done == []
     assert why == {"amp": LONELY, "full": "nothing of it is seen"}
+    both = outcome(["amp", "full"], ["full", "amp"], [CANE, CANE], {"amp", "full"})[1]
+    assert both == dict.fromkeys(("amp", "full"), "nothing of it is seen")  # the own reason, not the twin
     assert drawn(["a1", "full", "a2"], ["full", "a1", "full"], [CANE] * 3, {"full"}) == set()
     assert drawn(["amp", "full"], ["full", "amp"], [LEG, "[]"], {"full"}) == {"amp"}  # no aid: nothing is told
 

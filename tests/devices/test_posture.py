@@ -23,6 +23,7 @@ from a3dgen.devices.trunk import Trunk
 from a3dgen.fit.chain import Goals, solve
 from a3dgen.geometry.body import rest_joints
 from a3dgen.geometry.devices.chairs import wheels_of
+from a3dgen.geometry.devices.grip import HANDLE_M, wrapped_hands
 from a3dgen.geometry.devices.wheelchair import RIM_ASIDE_M, Seat
 from a3dgen.geometry.skeleton import JOINT
 
@@ -127,6 +128,22 @@ def test_the_handle_lies_in_the_palm(body):
         local = (body.mesh.vertices + grip.of((side,)))[rows] - body.joints_template[JOINT[f"{side}_hand"]]
         away = np.linalg.norm((local - grip.handle(side))[:, :2], axis=1)
         assert away.min() > 0.0125
+
+
+def test_fingers_and_thumb_close_round_the_handle(body):
+    """Skin touches the handle on most of its circumference under each finger; the thumb comes from the other side."""
+    grip = closed_hands(body)
+    for side, sign in (("left", 1), ("right", -1)):
+        local = body.mesh.vertices + grip.offsets - body.joints_template[JOINT[f"{side}_hand"]] - grip.handle(side)
+        local = local * (sign, 1, 1)
+        own = np.isin(body.mesh.weights.argmax(1), [JOINT[f"{side}_hand"], JOINT[f"{side}_wrist"]])
+        near = own & (np.abs(np.linalg.norm(local[:, :2], axis=1) - HANDLE_M) < 0.003)
+        turn = np.degrees(np.arctan2(local[:, 0], local[:, 1])) % 360  # 0 at the palm, on round the fingers
+        for z, least in ((0.03, 180), (0.01, 120), (-0.01, 110), (-0.03, 65)):  # the little finger is short
+            under = turn[near & (np.abs(local[:, 2] - z) < 0.01)]
+            assert np.ptp(under[(under > 20) & (under < 300)]) > least
+        thumb = own & (local[:, 0] < -0.012) & (local[:, 1] < 0.0) & (local[:, 2] > 0.015)
+        assert thumb.sum() > 20
 
 
 def test_only_what_must_move_moves(held):
@@ -263,3 +280,10 @@ def test_a_chair_is_widened_until_its_frame_is_clear_of_the_body(body):
     assert tight.width < wide.width <= tight.width + 0.05
     with pytest.raises(Rejected, match="mm in the body"):
         sitting._wide_enough(CONFIG, trunk, dataclasses.replace(seat, width=seat.width - 0.2))
+
+
+def test_other_bodies_close_their_hands_by_the_bend_deformer(body):
+    other = closed_hands(dataclasses.replace(body, name="smpl"))
+    assert (other.offsets == wrapped_hands(body).offsets).all()
+    assert (other.centre == closed_hands(body).centre).all()
+    assert not (other.offsets == closed_hands(body).offsets).all()

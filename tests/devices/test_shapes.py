@@ -10,6 +10,8 @@ import trimesh
 from people import LEVELS, LOOK, amputee_of, fit_of
 from scipy.spatial import cKDTree
 
+from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.appearance.look import Garment
 from a3dgen.devices.attach import attach
 from a3dgen.devices.device import BLADES, DISTAL, LEGS, Device
 from a3dgen.devices.lying import lay_down
@@ -96,6 +98,27 @@ def test_a_doffed_prosthesis_lies_on_the_ground_hollow(worn, body):
     assert 0 < socket.volume < 0.5 * full.volume
     assert lying.points == {}
     assert len(lying.parts) == len(attached.parts)
+
+
+def test_a_prosthesis_under_trousers_is_inside_them(worn, body):
+    """Rays across the socket's axis from points of its wall meet the trousers on every side."""
+    device, amputee, _ = worn
+    if device.type not in LEGS:
+        return
+    under = dataclasses.replace(device, cover="trousers")
+    look = dataclasses.replace(LOOK, garments=(Garment("trousers", {"left_leg": 2.0, "right_leg": 2.0},
+                                                       colors=((60, 80, 110),)),))  # fmt: skip
+    at = attach(body, amputee, look, [under])
+    made, items = at.attached[0], at.dressed(build_subject(body, amputee, look))
+    cloth = [trimesh.Trimesh(i.vertices, i.faces, process=False) for i in items if i.material == "cloth"
+             and i.double_sided]  # fmt: skip
+    trousers, hull, wall = trimesh.util.concatenate(cloth), made.hull, made.parts[0].vertices
+    wall = wall[(wall - made.points["brim"]) @ hull.axis > 0.03]
+    t, _, r = hull.cylindrical(wall)
+    middle = hull.origin + t[:, None] * hull.axis
+    out = (wall - middle)[r > 0.01] / r[r > 0.01, None]
+    assert len(out) > 100
+    assert trousers.ray.intersects_any(wall[r > 0.01], out).all()
 
 
 def test_a_doffed_prosthesis_leans_against_a_wheel(worn, body):

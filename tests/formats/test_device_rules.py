@@ -222,6 +222,26 @@ def test_coco_export_names_prostheses_and_devices(written: Path, tmp_path: Path)
         assert (seen[limb, 2] == (0 if p["prosthesis"]["left_leg"] == "intact" else 2)).all()
 
 
+def test_coco_export_with_prosthetic_joints_in_the_place_of_absent_ones(written: Path, tmp_path: Path) -> None:
+    plain = json.loads(export(written, tmp_path / "coco.json")[0].read_text())
+    joints = json.loads(export(written, tmp_path / "joints.json", prosthetic_as_joints=True)[0].read_text())
+    names = joints["categories"][0]["keypoints"]
+    assert len(names) == len(joints["categories"][0]["sigmas"]) == 31
+    for one, other in zip(*(c["annotations"] for c in (plain, joints)), strict=True):
+        if one["category_id"] != 1:
+            continue
+        before, after = np.reshape(one["keypoints"], (25, 3)), np.reshape(other["keypoints"], (31, 3))
+        drawn, changed = np.reshape(one["prosthetic_keypoints"], (24, 3)), (before != after[:25]).any(1)
+        worn = one["prosthesis"]["left_leg"] != "intact"
+        assert {names[k] for k in np.flatnonzero(changed)} == ({"left_knee", "left_ankle"} if worn else set())
+        if worn:
+            assert (
+                after[[names.index(f"left_{n}") for n in ("knee", "ankle", "heel", "big_toe")]] == drawn[14:18]
+            ).all()
+            assert after[names.index("left_small_toe"), 2] == 0
+            assert other["presence"][names.index("left_knee")] == 1
+
+
 def test_statistics_and_loader(written: Path) -> None:
     facts = stats(written)
     assert facts["prosthesis"]["worn"] == 2

@@ -16,6 +16,7 @@ from a3dgen.core.records import AMPUTATED, OUTSIDE, VISIBLE
 from a3dgen.devices.device import PROSTHESES, STATUS_NAMES
 from a3dgen.devices.device import TYPES as DEVICE_TYPES
 from a3dgen.formats.dataset_rows import Row, keeps_occluded, rows
+from a3dgen.formats.exports.prosthetic_joints import FEET, prosthetic_pixels, with_prosthetic_joints
 from a3dgen.geometry.camera import inside_image, project
 from a3dgen.geometry.regions import LIMBS, REGION_NAMES, REGIONS, RESIDUAL_ENDS
 from a3dgen.geometry.skeleton import COCO_ROWS, ROWS
@@ -40,7 +41,12 @@ _BONES = ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5
 
 
 def export(
-    folder: Path, out: Path, subsets: list[str] | None = None, force: bool = False, with_prosthesis: bool = False
+    folder: Path,
+    out: Path,
+    subsets: list[str] | None = None,
+    force: bool = False,
+    with_prosthesis: bool = False,
+    prosthetic_as_joints: bool = False,
 ) -> list[Path]:
     """Write ``out`` as one COCO JSON whose ``file_name`` is relative to the dataset folder.
 
@@ -49,7 +55,8 @@ def export(
     dataset has assistive devices, each annotation of a person carries ``prosthesis``, the status of each limb (none of
     the published sets' field names is known), and ``prosthetic_keypoints``, six points a limb (docs/devices.md) with
     COCO's visibility; each device is an annotation of its own category. ``with_prosthesis``: a person's segmentation
-    covers the prostheses that they wear, too.
+    covers the prostheses that they wear, too. ``prosthetic_as_joints``: knees, ankles, elbows and wrists of worn
+    prostheses stand in the place of the absent ones, and six points of the feet follow (``prosthetic_joints``).
 
     Raises:
         DataError: if the dataset lacks extension keys or masks, or was written with ``annotate.occluded: keep``,
@@ -70,16 +77,19 @@ def export(
             {"id": i, "file_name": row.image.relative_to(folder).as_posix(), "width": width, "height": height,
              "license": 0, "source_license": str(row.extra("source_license"))}
         )  # fmt: skip
-        annotations.append(_annotation(i, row, width, height, with_prosthesis))
+        annotations.append(_annotation(i, row, (width, height), with_prosthesis, prosthetic_as_joints))
         devices += _devices(i, row)
     for number, device in enumerate(devices, start=len(annotations) + 1):
         device["id"] = number
+    feet = FEET if prosthetic_as_joints else ()
     category = {
-        "id": 1, "name": "person", "supercategory": "person", "keypoints": list(NAMES), "sigmas": list(SIGMAS),
+        "id": 1, "name": "person", "supercategory": "person", "keypoints": [*NAMES, *feet],
+        "sigmas": [*SIGMAS, *(COCO_SIGMAS[-1] for _ in feet)],
         "skeleton": [[a + 1, b + 1] for a, b in _BONES],
     }  # fmt: skip
     content = {
-        "info": {"description": DESCRIPTION, "keypoints": "COCO 17 + 8 residual-limb ends"},
+        "info": {"description": DESCRIPTION, "keypoints": "COCO 17 + 8 residual-limb ends" + (
+            " + 6 of the feet; prosthetic joints in the place of absent ones" if feet else "")},
         "licenses": [{"id": 0, "name": "see source_license of each image"}],
         "images": images, "annotations": annotations + devices, "categories": [category, *_categories(devices)],
     }  # fmt: skip
@@ -96,8 +106,10 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _annotation(number: int, row: Row, width: int, height: int, with_prosthesis: bool) -> dict[str, Any]:
-    keypoints, presence = keypoints_25(row, width, height)
+def _annotation(number: int, row: Row, size: tuple[int, int], with_prosthesis: bool, as_joints: bool) -> dict[str, Any]:
+    keypoints, presence = keypoints_25(row, *size)
+    if as_joints:
+        keypoints, presence = with_prosthetic_joints(row, NAMES, keypoints, presence)
     mask = read_mask(row.mask)
     if with_prosthesis:
         mask = mask | _worn_mask(row, mask)
@@ -131,12 +143,7 @@ def _prosthesis(row: Row) -> dict[str, Any]:
         region = REGIONS[limb[0]]
         kind = next((kinds[REGION_NAMES[k]] for k in limb if REGION_NAMES[k] in kinds), "")
         out[f"{region.side}_{region.limb}"] = STATUS_NAMES[status] + (f":{kind}" if kind else "")
-    points, state = row.extra("prosthetic_3d"), row.extra("prosthetic_state")
-    there = points[:, 3:] > 0
-    pixels = project(np.where(there, points[:, :3] + row.extra("root"), (0, 0, 1.0)), row.extra("K"))
-    flag = np.where(state == VISIBLE, 2, np.where((state == AMPUTATED) | (state == OUTSIDE), 0, 1))
-    xyv = np.concatenate([np.where(flag[:, None] > 0, np.round(pixels, 3), 0), flag[:, None]], 1)
-    return {"prosthesis": out, "prosthetic_keypoints": [float(v) for v in xyv.ravel()]}
+    return {"prosthesis": out, "prosthetic_keypoints": [float(v) for v in prosthetic_pixels(row).ravel()]}
 
 
 def _worn_mask(row: Row, person: np.ndarray) -> np.ndarray:
