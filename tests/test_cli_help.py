@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -106,3 +107,34 @@ def test_compiling_has_a_bar_of_its_own_and_is_done_once(capsys, monkeypatch, tm
         lines.close()
         said = capsys.readouterr().err
         assert said.startswith("kernels: compiling, once, about a minute\nkernels: 1 in ") if shown else said == ""
+
+
+class TwoWorkers(Inline):
+    """Compiles what draws only once it may."""
+
+    def __init__(self, slots: int) -> None:
+        super().__init__()
+        self.jobs: list[warmup.Job] = []
+        self.may_draw, self._slots = threading.Event(), slots
+
+    def slots(self) -> int:
+        return self._slots
+
+    def map(self, function, items):
+        for job in items:
+            self.jobs.append(job)
+            if job == warmup.DRAW:
+                assert self.may_draw.wait(3)
+            yield None
+
+
+@pytest.mark.parametrize(("slots", "draws", "jobs"), [(4, True, 2), (4, False, 1), (2, True, 1)])
+def test_people_are_fitted_while_what_draws_is_compiled(monkeypatch, tmp_path, slots, draws, jobs) -> None:
+    monkeypatch.setattr(warmup, "cache_folder", lambda module: tmp_path / module.parent.name)
+    executor, warm_up = TwoWorkers(slots), warmup.WarmUp(progress.Quiet())
+    warm_up.start(lambda: executor, draws)
+    warm_up.wait()
+    assert warm_up._thread.is_alive() or jobs == 1
+    executor.may_draw.set()
+    warm_up._thread.join(10)
+    assert executor.jobs == [warmup.FIT, warmup.DRAW][:jobs]

@@ -108,7 +108,7 @@ class Build:
                 sweep_folder(self.out, self.table)
                 self.ledger.event("start", config=self.config.name, settings=digest(self.config.settings()))
                 if self._must_fit():
-                    self._warm_up.start(self._pool)
+                    self._warm_up.start(self._pool, draws=self._draws())
                 if self._chain:
                     self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
                 if self.config.demo is not None:
@@ -135,6 +135,10 @@ class Build:
         spec = self.table.get("fit")
         real = spec is not None and spec in self._chain and spec.module == "a3dgen.stages.fit"
         return real and not (self.out / "fit").is_dir()
+
+    def _draws(self) -> bool:
+        """Whether the real stage ``render`` is to run."""
+        return any(spec.module == "a3dgen.stages.render" for spec in self._chain)
 
     def close(self) -> None:
         """End the workers, if any were started."""

@@ -186,10 +186,12 @@ def _level(
     size = (2 * SIDE + 1, 2 * SIDE + 1)
     total = cv2.blur(trusted, size)
     texture = cv2.blur(gradient * trusted, size) / np.maximum(total, 1e-3)
-    planes = np.dstack([colour, TEXTURE * 4 * texture]) + 0.5
-    image = np.pad(planes, ((_PAD, _PAD), (_PAD, _PAD), (0, 0)), mode="edge")
+    planes = np.dstack([colour, TEXTURE * 4 * texture])
+    planes += 0.5
+    whole = np.clip(planes, 0, 255, out=planes).astype(np.int16)
+    image = cv2.copyMakeBorder(whole, _PAD, _PAD, _PAD, _PAD, cv2.BORDER_REPLICATE)
     inside = np.pad(np.ones_like(hole), _PAD)
-    return _Level(np.clip(image, 0, 255).astype(np.int16), np.pad(hole, _PAD), np.pad(forbidden, _PAD), inside)
+    return _Level(image, np.pad(hole, _PAD), np.pad(forbidden, _PAD), inside)
 
 
 def _sources(level: _Level) -> Bool[ndarray, "h w"]:
