@@ -31,6 +31,7 @@ from a3dgen.appearance.wardrobe import (
 from a3dgen.core.pool import Pool
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh, faces_within, renumber
+from a3dgen.geometry.regions import among
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.renderers import Item
 
@@ -246,7 +247,7 @@ def _of_what_is_left(piece: Piece, stumps: Mapping[str, ClothStump]) -> Piece:
     """Label cloth that hangs where a limb is gone, such as a skirt, as the part that carries the stump."""
     part = piece.part
     for stump in stumps.values():
-        part = np.where(np.isin(part, stump.absent), stump.carrier, part).astype(piece.part.dtype)
+        part = np.where(among(part, stump.absent), np.uint8(stump.carrier), part)
     return replace(piece, part=part) if stumps else piece
 
 

@@ -28,7 +28,7 @@ HIDDEN_BY = ("none", "self", "photo", "device")
 
 def body_part(part: UInt8[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:
     """Return part labels with devices taken out: 0 there, as where nothing is."""
-    return np.where(part >= FIRST_LABEL, 0, part).astype(np.uint8)
+    return part * (part < FIRST_LABEL)
 
 
 def device_ids(labels: UInt8[ndarray, "h w"]) -> UInt8[ndarray, "h w"]:

@@ -34,7 +34,7 @@ from a3dgen.erasure.subject import Subject, load_subject
 from a3dgen.formats.names import sample_name
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.reach import Reach, visibility_reach
-from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints
+from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints, among
 from a3dgen.geometry.visibility import (
     Buffers,
     end_states,
@@ -215,7 +215,7 @@ def _check_told(config: Config, sample: Drawn, twin: Drawn, plan: Mapping[str, A
     gone = np.flatnonzero(absent_joints(plan["removed"])) + 1
     carriers = [REGIONS[r].segment[0] + 1 for r in removed_regions(plan["removed"])]
     whole = body_part(twin.labels)
-    limb = np.isin(whole, gone) | (np.isin(whole, carriers) & (body_part(sample.labels) != whole))
+    limb = among(whole, gone) | (among(whole, carriers) & (body_part(sample.labels) != whole))
     share = told_share(sample.picture.rgb, twin.picture.rgb, limb, scene.sigma if config.grain else np.zeros(3))
     if share < config.min_told:
         names = " and ".join(REGIONS[r].name.replace("_", " ") for r in removed_regions(plan["removed"]))
