@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int16, UInt8
 from numpy import ndarray
 
+from a3dgen.core.channels import mean_of_channels
 from a3dgen.inpainters import Inpainter, NoSource
 from a3dgen.inpainters.blend import level_seams
 from a3dgen.inpainters.grain import add_grain
@@ -177,7 +178,7 @@ def _level(
     forbidden: Bool[ndarray, "h w"],
     good: Float[ndarray, "h w"],
 ) -> _Level:
-    grey = colour.mean(-1)
+    grey = mean_of_channels(colour)
     # Gradients next to the hole or to other people are theirs, not the background's.
     trusted = cv2.erode(good, np.ones((3, 3), np.uint8))
     gradient = np.abs(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25)) + np.abs(

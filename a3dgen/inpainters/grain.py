@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
+from a3dgen.core.channels import mean_of_channels
+
 
 def add_grain(
     rgb: UInt8[ndarray, "h w 3"],
@@ -36,6 +38,6 @@ def add_grain(
 
 
 def _spread(image: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> float:
-    grey = image.astype(np.float32).mean(-1)
+    grey = mean_of_channels(image.astype(np.float32))
     residual = (grey - cv2.GaussianBlur(grey, (0, 0), 1.2))[where]
     return 1.4826 * float(np.median(np.abs(residual)))

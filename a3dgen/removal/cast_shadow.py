@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from a3dgen.core.channels import mean_of_channels
 from a3dgen.removal.mask_ops import dilate, discs, extent, union
 
 # Hand-set on the demo's pictures and the real sample frames; `a3dgen bench looks` counts what of a shadow is left.
@@ -103,7 +104,7 @@ def _shaded(
     """
     smooth = cv2.GaussianBlur(rgb, (0, 0), 1.2).astype(np.float32) / 255
     log = np.log(smooth**2.2 + 2e-3)
-    bright = log.mean(-1)
+    bright = mean_of_channels(log)
     low, high = np.percentile(bright[ground], (50, 85))
     lit = np.median(log[ground & (bright >= low) & (bright <= high)], axis=0)
     red, green, blue = np.moveaxis(log - lit, -1, 0)

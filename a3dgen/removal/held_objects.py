@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
+from a3dgen.core.channels import largest_channel, mean_of_channels
 from a3dgen.removal.mask_ops import dilate, discs
 
 HELD_SHARE = 0.6
@@ -115,7 +116,7 @@ def _outstanding(rgb: UInt8[ndarray, "h w 3"], person: Bool[ndarray, "h w"], hei
     # The person is painted over with what lies around, lest a narrow gap beside them looks like a thing.
     filled = cv2.inpaint(rgb, person.astype(np.uint8), 3, cv2.INPAINT_TELEA) if person.mean() < 0.5 else rgb
     white, black = (cv2.morphologyEx(filled, op, disc) for op in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
-    strength = np.maximum(white, black).max(-1).astype(np.float32)
+    strength = largest_channel(np.maximum(white, black)).astype(np.float32)
     usual = float(np.percentile(strength[~person], 70)) if not person.all() else 255.0
     return (strength > max(CONTRAST, 2.0 * usual)) & ~person
 
@@ -161,7 +162,7 @@ def _stick(
         return none
     beginning = centre + axis * (along.min() if to_low < to_high else along.max())
     outwards = axis if to_low < to_high else -axis
-    alike = np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0)).mean(-1) < ALIKE
+    alike = mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0))) < ALIKE
     if held and _goes_on(beginning, -outwards, found & ~part & alike, height):
         return none
     kept = across < 1.5 * widest

@@ -133,3 +133,18 @@ def test_feet_lie_beyond_the_ankles() -> None:
     assert not disc[:124].any()
     labelled[ROW["extra_left_knee"]] = False
     assert feet(points, labelled, 160.0, (H, W)) == []
+
+
+def test_colours_are_compared_as_the_definition_says():
+    rng = np.random.default_rng(2)
+    rgb = (rng.integers(0, 9, (14, 15, 3)) * 11).astype(np.uint8)
+    asked, certain = rng.random((2, 14, 15)) < 0.4
+    offsets = [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6]
+    for share in (0.0, 0.4):
+        found = colour_distance(rgb, asked, certain, 6.0, share)
+        for y, x in np.argwhere(asked):
+            near = [rgb[y + a, x + b].astype(int) for a in offsets for b in offsets
+                    if 0 <= y + a < 14 and 0 <= x + b < 15 and certain[y + a, x + b]]  # fmt: skip
+            away = np.sort(np.abs(np.array(near) - rgb[y, x]).mean(1) // 2)
+            wanted = away[max(int(np.ceil(share * len(away))), 3) - 1]
+            assert found[y, x] == (2 * wanted + 1 if wanted < 40 else UNLIKE)
