@@ -84,6 +84,7 @@ class WarmUp:
         if draws and executor.slots() >= MANY_SLOTS and not is_warm(DRAW):
             jobs.append(DRAW)
         if jobs:
+            self._progress.tell(f"{BAR}: compiling in the background, once, a minute or two")
             self._thread = threading.Thread(target=self._run, args=(executor, jobs), daemon=True)
             self._thread.start()
 

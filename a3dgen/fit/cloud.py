@@ -103,7 +103,7 @@ def minimise_cloud(
     free = np.flatnonzero(ev.free)
     for i in range(x.shape[0]):
         w.trial[i] = x[i]
-    cost, damping, count, done = np.inf, FIRST_DAMPING, 0, False
+    cost, damping, count, done = np.inf, FIRST_DAMPING, np.int64(0), False
     while not done:
         new = evaluate_cloud(model, prior, ev, skin, block, w.trial, w, s)
         cost, damping, done = advance(count, steps, new, cost, damping, free, x, tolerance, limit, w)

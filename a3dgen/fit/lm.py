@@ -139,7 +139,7 @@ def minimise(
     """
     for i in range(x.shape[0]):
         w.trial[i] = x[i]
-    cost, damping, count, done = np.inf, FIRST_DAMPING, 0, False
+    cost, damping, count, done = np.inf, FIRST_DAMPING, np.int64(0), False
     while not done:
         new = evaluate(model, prior, ev, w.trial, w)
         cost, damping, done = advance(count, steps, new, cost, damping, free, x, tolerance, limit, w)

@@ -179,7 +179,7 @@ def flush(w: Workspace, used: int, free: bool) -> None:
         for n in range(used):
             pull += w.lines[n, a] * w.lines[n, ERROR]
         w.gradient[_SHIFT + a] += pull
-    begin = 0
+    begin = np.int64(0)
     while begin < used:
         j = w.owner[begin]
         end = begin + 1

@@ -34,7 +34,7 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
     if x[d - 2] < NEAR:
         cost += NEAR_COST
     views, room = ev.views.R.shape[0], w.lines.shape[0]
-    line, scale = 0, np.exp(x[d - 1])
+    line, scale = np.int64(0), np.exp(x[d - 1])  # a plain 0 is a type of its own, and what takes it is compiled twice
     for row in range(44):
         used = ev.pixel_weight[row] > 0 or ev.point_weight[row] > 0 or ev.contact_weight[row] > 0
         for v in range(views):
@@ -43,7 +43,7 @@ def evaluate(model: FitModel, prior: PriorArrays, ev: Evidence, x: ndarray, w: W
             continue
         if line + 6 + 2 * views > room:
             flush(w, line, shape)
-            line = 0
+            line = np.int64(0)
         keypoint(model, x, row, w)
         if shape:
             keypoint_betas(model, row, w)

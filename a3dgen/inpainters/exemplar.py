@@ -101,11 +101,11 @@ def _solve(
     for depth in range(len(levels) - 1, -1, -1):
         level = levels[depth]
         ok = _sources(level)
-        where = np.argwhere(ok).astype(np.int32)
+        where = _places(ok)
         if len(where) < MIN_SOURCES:
             raise NoSource(f"only {len(where)} patches around the person can be copied")
-        targets = np.argwhere(_targets(level)).astype(np.int32)
-        pixels = np.argwhere(level.hole).astype(np.int32)
+        targets = _places(_targets(level))
+        pixels = _places(level.hole)
         prior = PRIOR << (2 * depth)
         if field is None:
             field = _first_field(level, ok, where, targets, prior, rng)
@@ -117,6 +117,11 @@ def _solve(
     level_seams(top.image, pixels, field, top.inside & ~top.forbidden)
     inner = top.image[_PAD:-_PAD, _PAD:-_PAD, :3]
     return np.clip(inner, 0, 255).astype(np.uint8)
+
+
+def _places(mask: Bool[ndarray, "h w"]) -> Int[ndarray, "n 2"]:
+    """Return row and column of a mask's pixels, in one memory layout: kernels are compiled for each."""
+    return np.ascontiguousarray(np.argwhere(mask), np.int32)
 
 
 def _optimise(

@@ -74,15 +74,15 @@ def search(image, weight, ok, field, cost, targets, sweeps, radius, prior, state
     n = len(targets)
     h, w = ok.shape
     for i in range(n):
-        y, x = targets[i, 0], targets[i, 1]
-        sy, sx = field[y, x, 0], field[y, x, 1]
+        y, x = np.int64(targets[i, 0]), np.int64(targets[i, 1])
+        sy, sx = np.int64(field[y, x, 0]), np.int64(field[y, x, 1])
         cost[y, x] = _distance(image, weight, sy, sx, y, x, FAR) + _prior(sy, sx, y, x, prior)
     for sweep in range(sweeps):
         step = -1 if sweep % 2 == 0 else 1
         for k in range(n):
             i = k if sweep % 2 == 0 else n - 1 - k
-            y, x = targets[i, 0], targets[i, 1]
-            by, bx, best = field[y, x, 0], field[y, x, 1], cost[y, x]
+            y, x = np.int64(targets[i, 0]), np.int64(targets[i, 1])
+            by, bx, best = np.int64(field[y, x, 0]), np.int64(field[y, x, 1]), cost[y, x]
             for axis in range(2):
                 ny, nx = (y + step, x) if axis == 0 else (y, x + step)
                 if field[ny, nx, 0] < 0:
@@ -193,7 +193,7 @@ def first_fill(image, known, ok, field, sources, prior):
                 todo[y, x] = True
                 left += 1
     while left > 0:
-        top, py, px = -1.0, -1, -1
+        top, py, px = -1.0, np.int64(-1), np.int64(-1)
         for y in range(R + 1, h - R - 1):
             for x in range(R + 1, w - R - 1):
                 if todo[y, x] and (known[y - 1, x] or known[y + 1, x] or known[y, x - 1] or known[y, x + 1]):
@@ -207,11 +207,12 @@ def first_fill(image, known, ok, field, sources, prior):
                 weight[py + dy, px + dx] = 1 if known[py + dy, px + dx] else 0
         best, by, bx = FAR, np.int64(-1), np.int64(-1)
         for i in range(len(sources)):
-            p = _prior(sources[i, 0], sources[i, 1], py, px, prior)
+            sy, sx = np.int64(sources[i, 0]), np.int64(sources[i, 1])
+            p = _prior(sy, sx, py, px, prior)
             if p < best:
-                d = _distance(image, weight, sources[i, 0], sources[i, 1], py, px, best - p) + p
+                d = _distance(image, weight, sy, sx, py, px, best - p) + p
                 if d < best:
-                    best, by, bx = d, np.int64(sources[i, 0]), np.int64(sources[i, 1])
+                    best, by, bx = d, sy, sx
         sure = confidence[py, px]
         for dy in range(-R, R + 1):
             for dx in range(-R, R + 1):
