@@ -108,4 +108,4 @@ def minimise_cloud(
         new = evaluate_cloud(model, prior, ev, skin, block, w.trial, w, s)
         cost, damping, done = advance(count, steps, new, cost, damping, free, x, tolerance, limit, w)
         count += 1
-    return cost, count
+    return cost, int(count)

@@ -144,4 +144,4 @@ def minimise(
         new = evaluate(model, prior, ev, w.trial, w)
         cost, damping, done = advance(count, steps, new, cost, damping, free, x, tolerance, limit, w)
         count += 1
-    return cost, count
+    return cost, int(count)
