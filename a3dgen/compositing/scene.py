@@ -99,6 +99,8 @@ def load_scene(
     near = cv2.dilate(hole.astype(np.uint8), np.ones((AROUND_PX, AROUND_PX), np.uint8)) > 0
     look = read_look(photo, hole, near)
     style = read_style(photo, look.spread)
+    # where all that is black in a photo is the removed person, the plate's darkest is no black
+    black = np.minimum(black_level(filled), black_level(photo)).astype(np.float64)
     shading, brightness = _read_person(person, fitted["K"], photo, vertices, body)
     if hidden is not None:  # the soft edge of what stands in front must not bring back the person behind it
         photo = np.where(hidden[..., None], photo, filled)
@@ -111,7 +113,7 @@ def load_scene(
         ground=_ground(posed, vertices, fitted),
         shading=shading,
         brightness=brightness,
-        black=black_level(filled).astype(np.float64),
+        black=black,
         sigma=noise_sigma(filled, hole),
         style=style,
         look=look,

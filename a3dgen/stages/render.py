@@ -51,7 +51,7 @@ from a3dgen.stages.render_clips import ClipLights
 
 log = logging.getLogger("a3dgen")
 
-VERSION = 12
+VERSION = 13
 _MASK_EDGE_PX = 3.0
 """A visible keypoint of a photo's person may lie this far off their mask."""
 _SCENES = 2

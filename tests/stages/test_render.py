@@ -13,6 +13,8 @@ from dressed_look import LOOK
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from a3dgen.compositing.compose import black_level
+from a3dgen.compositing.scene import load_scene
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.records import AMPUTATED, OK, REJECTED, VISIBLE, Bodies, Persons, Plans, Plates
@@ -263,3 +265,15 @@ def test_a_person_who_is_not_in_the_photos_light_is_rejected(world) -> None:
     assert all("not in the photo's light" in r and "stops brighter" in r for r in result.outcome.reason.tolist())
     free = render.Config(light=LightBars(brighter=9.0))
     assert OK in render.run(free, replace(inputs, plates=plates), context).outcome.status.tolist()
+
+
+def test_black_is_read_with_the_removed_person(world, body) -> None:
+    inputs, context = world
+    snow = np.clip(backdrop().astype(int) // 12 + 8, 0, 255).astype(np.uint8)  # nothing darker than 12 steps
+    images.write_image(context.out / "background" / "plate.png", snow)
+    dressed_in_black = snow.copy()
+    dressed_in_black[100:300, 120:200] = 2
+    Image.fromarray(dressed_in_black).save(inputs.persons.image[0], quality=100)
+    rows = [record.row(0) for record in (inputs.persons, inputs.bodies, inputs.plates)]
+    scene = load_scene(*rows, body, context.out)
+    assert scene.black.max() < 0.3 * black_level(snow).min()
