@@ -146,7 +146,7 @@ def place(
     posing = 1e3 * (time.process_time() - started)
     rng = generator_for(0, "bench doffed", tally.case)
     prostheses = [lay_down(Person.of(body, fit), d, rng, aids) if d.doffed else d for d in drawn.prostheses]
-    kept = clear_of_body(CONFIG, prostheses, body, fit | posture)
+    kept = clear_of_body(prostheses, body, fit | posture)
     tally.count("arm prostheses left out, as the photo's own arm lies in the body", len(prostheses) - len(kept))
     if prostheses and not kept:
         return

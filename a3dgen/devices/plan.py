@@ -15,7 +15,7 @@ from a3dgen.core.rng import generator_for
 from a3dgen.devices.device import LEGS, Device, devices_to_json, is_worn
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.lying import lay_down
-from a3dgen.devices.person import Person
+from a3dgen.devices.person import Person, body_rows
 from a3dgen.devices.posture import pose_with_aids
 from a3dgen.devices.sampling import DevicesConfig, Drawn, draw_devices
 from a3dgen.devices.sitting import sit
@@ -69,7 +69,7 @@ def equip(
                 continue
         for row, own in zip(group, drawn, strict=True):
             prostheses = _with_places(own.prostheses, body, fit, rng, aids if on_view else None)
-            prostheses = clear_of_body(config, prostheses, body, {**fit, **posture})
+            prostheses = clear_of_body(prostheses, body, {**fit, **posture})
             look = over_prostheses(Look.from_columns(row), prostheses)
             out.append({**row, **look.columns(), **posture, "devices": devices_to_json([*prostheses, *aids])})
     if rows and not out:
@@ -92,11 +92,9 @@ def _with_places(
     return worn + [lay_down(person, d, rng, aids or ()) for d in off if person]
 
 
-def clear_of_body(
-    config: DevicesConfig, prostheses: list[Device], body: BodyData, stands: Mapping[str, Any]
-) -> list[Device]:
-    """Return prostheses without those of arms that lie in trunk or legs, as fits of people who sit on their hands, or
-    lie, have them: flesh gives there, a hook does not.
+def clear_of_body(prostheses: list[Device], body: BodyData, stands: Mapping[str, Any]) -> list[Device]:
+    """Return prostheses without those whose forearm or hand would lie in trunk, legs or the other arm, as of people
+    who sit on their hands or fold their arms: flesh gives there, a hook does not.
 
     Args:
         stands: pose, betas and transl as drawn.
@@ -108,8 +106,12 @@ def clear_of_body(
         person = Person.of(body, stands)
     except Rejected:  # they lie, and nothing tells on what
         return [d for d in prostheses if d not in arms]
-    trunk = Trunk.of(person)
-    deep = [d for d in arms if trunk.arm_depth(person, d.side) > 1e-3 * config.penetration_mm]
+    rows, deep = body_rows(body), []
+    for device in arms:
+        other = "right" if device.side == "left" else "left"
+        rest = Trunk.of(person, np.concatenate([rows.trunk, rows.arms[other], rows.upper[other]]))
+        if rest.arm_depth(person, device.side) > 0:
+            deep.append(device)
     return [d for d in prostheses if d not in deep]
 
 

@@ -14,10 +14,10 @@ from a3dgen.core.typed import plain
 from a3dgen.devices.device import BLADES, Device, devices_from_json, devices_to_json, is_prosthesis, is_worn
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.person import Person
-from a3dgen.devices.plan import equip, feet_on_view
+from a3dgen.devices.plan import clear_of_body, equip, feet_on_view
 from a3dgen.devices.sampling import DevicesConfig, device_use, draw_devices
 from a3dgen.geometry.regions import NUM_REGIONS, REGION_NAMES
-from a3dgen.geometry.skeleton import ROW
+from a3dgen.geometry.skeleton import JOINT, ROW
 
 CLINICAL = DevicesConfig(use="clinical")
 LONG = np.full(NUM_REGIONS, 0.42)
@@ -169,3 +169,12 @@ def test_the_configuration_says_nothing_of_devices_while_they_are_off() -> None:
             build_config({"devices": wrong}, "x", "x.yaml")
     with pytest.raises(ConfigError, match="key of its own"):
         build_config({"amputate": {"devices": {"use": "clinical"}}}, "x", "x.yaml")
+
+
+def test_no_prosthesis_where_the_arm_of_the_photo_lies_in_the_body(body) -> None:
+    arm = Device("transradial", "left", "left_hand", end="hook")
+    leg, free = Device("transtibial", "left", "left_foot"), fit_of(body, 0, 8, 1)
+    assert clear_of_body([arm, leg], body, free) == [arm, leg]
+    folded = {**free, "pose": free["pose"].copy()}
+    folded["pose"][JOINT["left_shoulder"]] = (0, 0, -1.55)
+    assert clear_of_body([arm, leg], body, folded) == [leg]

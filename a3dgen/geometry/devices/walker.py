@@ -54,8 +54,8 @@ def walker(frame: Frame, colour: tuple[int, int, int]) -> tuple[list[Part], dict
             sweep("grip", np.linspace(back + (0, 0, 0.013), ahead - (0, 0, 0.013), 6),
                   np.array([0.0150, HANDLE_M, HANDLE_M, HANDLE_M, HANDLE_M, 0.0150]),
                   look=Look("rubber", ("grip", (44, 44, 48))), corners=16),
-            sweep("side bar", np.stack([_along(rear, back, 0.34), _along(front, ahead, 0.34)]), 0.010, look=painted,
-                  corners=12),
+            sweep("side bar", np.linspace(_along(rear, back, 0.34), _along(front, ahead, 0.34), 12), 0.010,
+                  look=painted, corners=12),
             *(_foot(p, rubber) for p in (rear, front)),
         ]  # fmt: skip
         points[f"{side}_grip"], points[f"{side}_tip"] = np.array([x, h, 0.0]), rear
@@ -69,10 +69,11 @@ def walker(frame: Frame, colour: tuple[int, int, int]) -> tuple[list[Part], dict
 
 
 def _bent(foot: ndarray, top: ndarray, corner: float) -> ndarray:
-    """A leg from its foot up, bent over into the handle's direction ``corner`` m before its end."""
+    """A leg from its foot up, bent over into the handle's direction ``corner`` m before its end; its points lie so
+    close that a body between them is noticed."""
     knee = top + np.array([0, 0, corner])
     below = knee + 0.10 * (foot - knee) / np.linalg.norm(foot - knee)
-    return np.concatenate([np.linspace(foot, below, 5)[:-1], bezier(below, knee, top, n=9)])
+    return np.concatenate([np.linspace(foot, below, 16)[:-1], bezier(below, knee, top, n=9)])
 
 
 def _along(foot: ndarray, top: ndarray, share: float) -> ndarray:
