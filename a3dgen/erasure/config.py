@@ -56,7 +56,7 @@ class Bars:
     spread: float = 7.0
     colour_step: float = 30.0
     rim_gradient: float = 16.0
-    seat: float = 0.6
+    seat: float = 0.85
     gain: float = 0.0
     score: float = 0.65
 

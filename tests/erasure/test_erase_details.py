@@ -197,10 +197,10 @@ def test_of_several_limbs_the_worst_is_kept() -> None:
 
 def test_somebody_who_sits_is_known_and_refused_where_only_a_detector_outlined_them(subject, body) -> None:
     pose = np.array(subject.fit.pose, float)
-    pose[[1, 2], 0] -= 1.4  # both thighs forwards
+    pose[[1, 2], 0] -= 1.6  # both thighs forwards
     sitting = replace(subject, posed=pose_body(body, pose, subject.fit.betas, subject.fit.transl), has_mask=False)
     assert seated(subject) < 0.1
-    assert seated(sitting) > 0.7
+    assert seated(sitting) > 0.9
     found, allowed = Admission(), Admission()
     region = REGION_NAMES.index("left_foot")
     check_drawn(sitting, region, 0.55, Bars(), found)
