@@ -1,10 +1,10 @@
 """Benchmark of recovery: ``a3dgen bench recover [--out DIR] [--config NAME] [--bodies BUILD] [--json]``.
 
-On the tables of an earlier ``a3dgen train absence --out DIR``: cross-validates by scene and prints the figures beside
-their bars; nobody is judged by a model that saw them or their scene. ``recall`` is at 5 % false alarms of the same kind
+The figures of ``a3dgen train absence --out DIR``, cross-validated by scene, beside their bars (made again if its tables
+are newer); nobody is judged by a model that saw them or their scene. ``recall`` is at 5 % false alarms of the same kind
 of picture; ``by_rule`` is what the model's own threshold gives. Then recovers amputees from their pictures alone and
-compares with their truth: people of a demo that no recipe has (``BODIES``), built once into ``DIR/bodies``, or those of
-the build ``--bodies``:
+compares with their truth: people of a demo that no recipe has (``BODIES``), built once into ``DIR/bodies``, or those
+of the build ``--bodies``:
 
 - ``present_joint_error``: mean distance of joints that are there, pelvis-centred, of the recovered body over that of
   the body that is fitted as if intact, on people of whom all absent limbs were found.
@@ -54,10 +54,14 @@ BODIES = ("seed=901", "demo.people=24", "amputate.per_person=1", "amputate.twins
 
 
 def table_figures(out: Path, config: str) -> dict[str, Any]:
-    """Return the lines that need only the tables."""
-    recipe = read_recipe(config)
-    table = load_tables(out, list(recipe.builds))
-    told: Any = figures(table, cross_validate(table, recipe.training, recipe.seed, recipe.folds))
+    """Return the lines that need only the tables: those that training wrote, or made again where tables are newer."""
+    recipe, written = read_recipe(config), out / "figures.json"
+    tables = [out / "tables" / f"{name}.npz" for name in recipe.builds]
+    if written.is_file() and all(p.is_file() and p.stat().st_mtime <= written.stat().st_mtime for p in tables):
+        told: Any = json.loads(written.read_text(encoding="utf-8"))
+    else:
+        table = load_tables(out, list(recipe.builds))
+        told = figures(table, cross_validate(table, recipe.training, recipe.seed, recipe.folds))
     groups, classes = told["groups"], told["classes"]
     none = dict.fromkeys(("recall", "recall_at_5", "false_alarms", "auc", "called_of_all_not_absent"))
     synthetic = groups.get("synthetic people in synthetic scenes", none)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from a3dgen.sources.photos.decode import load_photo
 from a3dgen.sources.photos.files import PhotoFile, list_files
 from a3dgen.sources.photos.videos import sampled_frames
 
+log = logging.getLogger("a3dgen")
 MAX_SIDE = 1600
 """Larger photos are scaled down, px."""
 FRAMES_A_SECOND, FRAMES = 1.0, 60
@@ -83,7 +85,10 @@ def pictures(path: Path, out: Path) -> Iterator[tuple[str, ndarray | str]]:
                     for frame in sampled_frames(file.path, FRAMES_A_SECOND, FRAMES):
                         yield f"{file.stem}-f{frame.number:06d}", frame.rgb
                 else:
-                    yield file.stem, load_photo(file.path, MAX_SIDE, file.kind).rgb
+                    photo = load_photo(file.path, MAX_SIDE, file.kind)
+                    if photo.remark:
+                        log.warning("%s: %s", file.name, photo.remark)
+                    yield file.stem, photo.rgb
             except DataError as error:
                 yield file.name, str(error)
 

@@ -50,6 +50,8 @@ CLOSE = (2.6, 4.5)
 """Sides of these crops, in diameters of the circle."""
 LIMB = 0.05
 """Half the width of a limb that is never blurred, in shares of the person's size."""
+LEG = 0.06
+"""The same about legs on which nothing is a face."""
 _CHAINS = [[ROW[f"extra_{side}_{joint}"] for joint in joints] for side in ("left", "right")
            for joints in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))]  # fmt: skip
 ROUND = 0.8
@@ -190,13 +192,39 @@ def supported(circles: Float[ndarray, "n 3"], others: Float[ndarray, "m 3"]) -> 
 def of_others(own: Person, others: list[Person], faces: Float[ndarray, "n 3"]) -> Float[ndarray, "k 3"]:
     """Return the circles to blur in the photo of one person: everybody's head but their own.
 
-    What lies on the person's own outline is left out: the samples show nothing of it.
+    What lies on the person's own outline is left out: the samples show nothing of it. So is what lies on a leg.
     """
     (mine,) = head_circles([own])
+    faces = faces[~on_legs([own, *others], faces)]
     away = np.linalg.norm(faces[:, :2] - mine[:2], axis=1) > np.maximum(mine[2], 0.7 * faces[:, 2])
     if own.mask is not None:
         away &= np.array([_share_on(own.mask, circle) < ERASED for circle in faces], bool)
     return np.concatenate([head_circles(others), faces[away]])
+
+
+def on_legs(people: list[Person], circles: Float[ndarray, "n 3"]) -> Bool[ndarray, " n"]:
+    """Tell which circles have their middle on the leg or foot of one of the people, below the upper thigh, and on
+    nobody's head: knees and feet are taken for faces, and faces are hardly ever behind legs."""
+    on, heads = np.zeros(len(circles), bool), head_circles(people)
+    for person in people:
+        reach = LEG * extent(_known(person, _LIMBS, 0.3))
+        for chain in _CHAINS[1::2]:
+            hip, knee, ankle = person.keypoints[chain]
+            if min(hip[2], knee[2]) > 0.3:
+                on |= _near(circles, hip[:2] + 0.4 * (knee - hip)[:2], knee[:2], reach)
+            if min(knee[2], ankle[2]) > 0.3:
+                on |= _near(circles, knee[:2], ankle[:2] + 0.25 * (ankle - knee)[:2], reach)
+    if len(heads):
+        apart = np.linalg.norm(circles[:, None, :2] - heads[None, :, :2], axis=2)
+        on &= (apart > heads[None, :, 2]).all(1)
+    return on
+
+
+def _near(circles: Float[ndarray, "n 3"], start: ndarray, end: ndarray, reach: float) -> Bool[ndarray, " n"]:
+    """Tell which circles have their middle within ``reach`` of a line."""
+    along = end - start
+    at = np.clip((circles[:, :2] - start) @ along / max(float(along @ along), 1e-6), 0, 1)
+    return np.asarray(np.linalg.norm(circles[:, :2] - start - at[:, None] * along, axis=1) < reach)
 
 
 def _share_on(mask: Bool[ndarray, "h w"], circle: Float[ndarray, "3"]) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from a3dgen.core.errors import MissingDependency
 from a3dgen.detectors import Person, faces
-from a3dgen.detectors.faces import believed, blur, head_circles, of_others, own_limbs
+from a3dgen.detectors.faces import believed, blur, head_circles, of_others, on_legs, own_limbs
 from a3dgen.geometry.skeleton import ROW
 
 NONE = np.zeros((0, 3))
@@ -65,6 +65,18 @@ def test_everybody_but_the_person_is_blurred():
     assert at >= {(301, 31), (450, 60)}
     assert not at & {(100, 30), (95, 30), (100, 120), (100, 160)}
     assert of_others(own, [], NONE).shape == (0, 3)
+
+
+def test_knees_and_feet_are_no_faces_but_a_head_before_a_leg_is():
+    tall, small = standing(100), standing(300)
+    for side, dx in (("left", 10), ("right", -10)):
+        for joint, y in (("hip", 120), ("knee", 175), ("ankle", 225)):
+            tall.keypoints[ROW[f"extra_{side}_{joint}"]] = (100 + dx, y, 0.9)
+    small.keypoints[:, :2] += (-190, 150)  # their head, around (110, 180), is before the knee
+    seen = np.array([[112, 176, 15], [92, 230, 12], [150, 176, 15], [110, 125, 10]], float)
+    assert on_legs([tall], seen).tolist() == [True, True, False, False]
+    assert on_legs([tall, small], seen).tolist() == [False, True, False, False]
+    assert not on_legs([tall], NONE).size
 
 
 def test_the_near_range_detector_is_believed_on_people_at_the_size_of_heads():
