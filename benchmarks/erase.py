@@ -42,11 +42,10 @@ from a3dgen.erasure.erase import Erasure, Shown, amputated, erase, restored
 from a3dgen.erasure.subject import Subject, load_subject
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS
-from a3dgen.io.portable import resolved
-from a3dgen.io.shards import read_shard
 from benchmarks import erase_calibration as calibration
 from benchmarks import erase_leak as leak
 from benchmarks import erase_measures as measures
+from benchmarks.build_rows import read_build
 from benchmarks.erase_truth import TruePair, Truth, shots_of
 
 PEOPLE, RESIDUALS = 48, (0.55, 0.75, 0.4, 0.9, 0.3)
@@ -56,7 +55,6 @@ SEVERAL = (("left_hand", "right_hand"), ("left_foot", "right_foot"), ("left_hand
 RECORDS = {"Persons": "ingest", "Bodies": "fit", "Plates": "background"}
 BARS = {"psnr": 24.0, "ssim": 0.76, "gradient": 0.87, "worse": 0, "left_p90": 0.007, "left_max": 0.02, "harm_p90": 0.06,
         "iou": 0.82, "tip_max": 0.02, "admitted": 0.45, "cpu_ms": 200, "leak_auc": 0.6}  # fmt: skip
-Rows = dict[str, dict[str, dict[str, Any]]]
 
 
 def make_build(folder: Path, people: int, seed: int) -> None:
@@ -67,27 +65,15 @@ def make_build(folder: Path, people: int, seed: int) -> None:
     subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
 
 
-def read_build(build: Path) -> Rows:
-    """Return record -> key -> row of what the shards hold."""
-    out: Rows = {}
-    for record, stage in RECORDS.items():
-        out[record] = {}
-        for path in sorted((build / stage).glob("**/[0-9]*.h5")):
-            table = read_shard(path)[record]
-            out[record].update({str(k): table.row(i) for i, k in enumerate(table.key)})
-    return out
-
-
 def subjects(
     build: Path, done: Callable[[str], bool] = lambda key: False
 ) -> Iterator[tuple[str, Subject, dict[str, Any], float]]:
     """Yield key, subject, row of Persons and CPU seconds of every person with a plate who is not ``done``."""
-    rows, context = read_build(build), Context(0, BodyConfig(), build, build / "erase")
+    rows, context = read_build(build, RECORDS), Context(0, BodyConfig(), build, build / "erase")
     for key, plate in rows["Plates"].items():
         if done(key):
             continue
         person = rows["Persons"][key]
-        person["image"] = resolved(str(person["image"]), build)
         start = time.process_time()
         try:
             subject = load_subject(person, rows["Bodies"][key], plate, context)

@@ -49,14 +49,13 @@ from a3dgen.geometry.camera import undistort_image
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.inpainters import get_inpainter
 from a3dgen.io.images import read_mask, read_rgb
-from a3dgen.io.shards import read_shard
 from a3dgen.renderers import get_renderer
 from a3dgen.stages import render
 from benchmarks import looks_measures as measures
+from benchmarks.build_rows import Rows, read_build
 
 SAMPLES, QUICK, PER_PERSON = 200, 24, 5
 RECORDS = {"Persons": "ingest", "Bodies": "fit", "Plans": "amputate", "Plates": "background", "Renders": "render"}
-Rows = dict[str, dict[str, dict[str, Any]]]
 
 
 def make_build(folder: Path, samples: int) -> None:
@@ -64,17 +63,6 @@ def make_build(folder: Path, samples: int) -> None:
     per_person = PER_PERSON if samples > 90 else 2
     command = [sys.executable, "-m", "a3dgen", "build", "--quiet", "--out", str(folder), "--workers", "0"]
     subprocess.run([*command, "--set", f"amputate.per_person={per_person}"], check=True, stdout=subprocess.DEVNULL)
-
-
-def read_build(build: Path) -> Rows:
-    """Return record -> key -> row of everything a build's shards hold."""
-    out: Rows = {}
-    for record, stage in RECORDS.items():
-        out[record] = {}
-        for path in sorted((build / stage).glob("**/[0-9]*.h5")):
-            table = read_shard(path)[record]
-            out[record].update({str(k): table.row(i) for i, k in enumerate(table.key)})
-    return out
 
 
 def spread(keys: list[str], count: int) -> list[str]:
@@ -135,7 +123,7 @@ def run(build: Path, samples: int, renderer: str = "cpu") -> dict[str, Any]:
     """Return the figures of a build that exists."""
     cv2.setNumThreads(1)
     numba.set_num_threads(1)
-    rows = read_build(build)
+    rows = read_build(build, RECORDS)
     keys = spread([k for k in rows["Plans"] if k in rows["Renders"]], samples)
     body, config = load_body(BodyConfig()), render.Config(renderer=renderer)
     reach = visibility_reach(body)
