@@ -7,8 +7,8 @@ import pytest
 
 from a3dgen.devices.attach import hand_offsets
 from a3dgen.devices.device import Device
+from a3dgen.devices.hands import closed_hands
 from a3dgen.geometry.body import BodyData
-from a3dgen.geometry.devices.grip import closed_hands
 from a3dgen.geometry.hands import relaxed_hands
 from a3dgen.geometry.skeleton import JOINT
 
