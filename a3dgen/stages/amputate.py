@@ -25,16 +25,14 @@ from a3dgen.core.typed import DERIVED
 from a3dgen.core.user_paths import user_path
 from a3dgen.devices.plan import equip, feet_on_view
 from a3dgen.devices.sampling import DevicesConfig
-from a3dgen.erasure.config import ERASE, OVERLAY, REJECT, Erasing
-from a3dgen.erasure.erase import survey
-from a3dgen.erasure.licences import forbids_derivatives
-from a3dgen.erasure.subject import Subject, load_subject
+from a3dgen.erasure.config import ERASE, OVERLAY, Erasing
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import undistort_mask
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import rle
+from a3dgen.stages.amputate_erasing import Eraser
 from a3dgen.stages.amputate_tracks import Tracks, WhyNot, rows_of_tracks
 
 VERSION = 5
@@ -107,63 +105,6 @@ def _anything_goes(region: int, residual: float) -> str:
     return ""
 
 
-@dataclass
-class _Eraser:
-    """Asks a person's photo whether limbs may be erased from it; the photo is read when the first question comes."""
-
-    config: Erasing
-    context: Context
-    person: dict[str, Any]
-    fit: dict[str, Any]
-    answers: dict[tuple[tuple[int, float], ...], str] = field(default_factory=dict)
-    subject: Subject | str | None = None
-
-    @property
-    def key(self) -> str:
-        return str(self.person["key"])
-
-    @property
-    def only(self) -> bool:
-        """Whether what the photo does not admit is left out."""
-        return self.config.mode_of(self.key) == ERASE and self.config.otherwise == REJECT
-
-    def turn(self, variant: int, geometry: str) -> bool:
-        """Return whether a variant is to be erased if the photo admits it."""
-        share = self.config.share_of(self.key)
-        if not share or geometry != RESIDUAL:
-            return False
-        return bool(generator_for(self.context.seed, "mode", f"{self.key}#{variant}").random() < share)
-
-    def why_not(self, region: int, residual: float) -> str:
-        """Return why one limb may not be erased; empty if it may."""
-        return self.refuses({region: residual})
-
-    def refuses(self, residual: dict[int, float]) -> str:
-        """Return why these limbs may not be erased together; empty if they may."""
-        name = tuple(sorted(residual.items()))
-        if name not in self.answers:
-            self.answers[name] = self._ask(residual)
-        return self.answers[name]
-
-    def _ask(self, residual: dict[int, float]) -> str:
-        if forbids_derivatives(str(self.person["license"])):
-            return "the photo's licence forbids derivatives"
-        if np.asarray(self.person["present_removed"], bool).any():
-            return "the person lacks a limb already"
-        if self.subject is None:
-            try:
-                self.subject = load_subject(self.person, self.fit, None, self.context)
-            except Rejected as error:
-                self.subject = str(error)
-        if isinstance(self.subject, str):
-            return self.subject
-        removed, at = np.zeros(NUM_REGIONS, bool), np.ones(NUM_REGIONS)
-        for region, value in residual.items():
-            removed[region], at[region] = True, value
-        rng = generator_for(self.context.seed, "erase", self.key)
-        return str(survey(self.subject, Cut(removed, at), self.config.bars, rng).admission)
-
-
 @dataclass(frozen=True)
 class _Planner:
     """Plans people one after the other with one body and one configuration."""
@@ -181,7 +122,7 @@ class _Planner:
         name, config = self._name(person), self.config
         present = np.asarray(person["present_removed"], bool)
         why_not = self._why_not(person, fit)
-        eraser = _Eraser(config.erasing, self.context, person, fit)
+        eraser = Eraser(config.erasing, self.context, person, fit)
         chosen: list[tuple[int, Amputation, str]] = []
         skipped: list[str] = []
         for v in range(config.per_person):
@@ -219,7 +160,7 @@ class _Planner:
         return self._question(person, fit)
 
     def _choose(
-        self, key: str, present: ndarray, why_not: WhyNot, variant: int, eraser: _Eraser
+        self, key: str, present: ndarray, why_not: WhyNot, variant: int, eraser: Eraser
     ) -> tuple[str, Amputation]:
         """Return mode and amputation of one variant: erased where it is its turn and the photo admits it."""
         if eraser.turn(variant, self.config.geometry):
@@ -230,7 +171,7 @@ class _Planner:
                 return ERASE, Amputation({}, erased.skipped)
         return OVERLAY, self._draw(key, present, why_not, variant)
 
-    def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: _Eraser) -> dict[str, Any]:
+    def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: Eraser) -> dict[str, Any]:
         """Return the row of an intact sample without an amputee; where it is erased, a limb goes and comes back."""
         key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
         name = self._name(person)
