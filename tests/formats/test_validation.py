@@ -144,6 +144,16 @@ def test_damaged_arrays_are_found(dataset: Path, kind: str) -> None:
     assert rule in {f.rule for f in found.items}, found.text(False)
 
 
+def test_the_end_of_a_residual_limb_lies_at_its_length_to_a_tenth_of_a_millimetre(dataset: Path) -> None:
+    def move(data: Arrays) -> None:
+        ends = data["a3dgen_residual_ends_3d"] = data["a3dgen_residual_ends_3d"].copy()
+        ends[0, 4, :3] += 0.001
+
+    edit(dataset, COCO, move)
+    told = [f.message for f in validate(dataset, quick=True).items if f.rule == "stump"]
+    assert any("is not where the residual-limb end lies" in text for text in told), told
+
+
 def first(dataset: Path, pattern: str) -> Path:
     return sorted(dataset.glob(pattern))[0]
 

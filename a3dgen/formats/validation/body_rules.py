@@ -22,9 +22,10 @@ from a3dgen.geometry.rotations import rotvec_to_matrix
 TOL_M = 1e-5
 END_TOL_M = 1e-4
 """Of a stump's length: its tip is a vertex, kept in single precision."""
-END_BLEND_M = 0.02
-"""The end of a short residual limb follows two bones, as skin near a joint does: 11 mm off its length on a hanging arm
-cut at 0.26 of the upper arm. The length itself is compared where the limb is cut again, and by rule ``stump``."""
+SHORT, SHORT_TOL_M = 0.4, 0.02
+"""The end of a residual limb shorter than this share of its segment follows two bones, as skin near a joint does: 12 mm
+off its length on a hanging arm cut at 0.26 of the upper arm. The length itself is compared where the limb is cut again,
+and by rule ``stump``."""
 RELATIVE_TOL = 1e-6
 MOST_REBUILT = 2000
 """Limbs of one file that are cut again, which takes a tenth of a second each; of more, this many evenly spaced ones."""
@@ -89,10 +90,12 @@ def _wrong_lengths(c: Columns, rows: slice, joints: np.ndarray) -> np.ndarray:
         if region.end is None:
             continue
         start, stop = (joints[:, j] for j in region.segment)
-        along = (stop - start) / np.linalg.norm(stop - start, axis=-1, keepdims=True)
-        lies = ((tips[:, region.end] - start) * along).sum(-1)
+        size = np.linalg.norm(stop - start, axis=-1)
+        lies = ((tips[:, region.end] - start) * (stop - start)).sum(-1) / size
         k = region.index
-        out[:, k] = c.removed[rows, k] & (np.abs(lies - c.extra["stump_m"][rows, k]) > END_BLEND_M)
+        stated = c.extra["stump_m"][rows, k]
+        tolerance = np.where(stated < SHORT * size, SHORT_TOL_M, END_TOL_M)
+        out[:, k] = c.removed[rows, k] & (np.abs(lies - stated) > tolerance)
     return out
 
 
