@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
+from a3dgen.bodies import load_body
+from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.errors import DataError
 from a3dgen.formats.schema import annotation_path
 from a3dgen.formats.validation import validate
@@ -152,6 +155,32 @@ def test_the_end_of_a_residual_limb_lies_at_its_length_to_a_tenth_of_a_millimetr
     edit(dataset, COCO, move)
     told = [f.message for f in validate(dataset, quick=True).items if f.rule == "stump"]
     assert any("is not where the residual-limb end lies" in text for text in told), told
+
+
+@pytest.mark.parametrize(("off", "finds"), [(0.0, False), (0.02, True)])
+def test_the_end_of_a_short_residual_limb_is_held_against_the_limb_cut_again(
+    dataset: Path, off: float, finds: bool
+) -> None:
+    """Row 0 gets a thigh cut at 0.3 under a hip bent by 1.5 rad: its end follows pelvis and thigh."""
+    body, knee, hip = load_body(BodyConfig()), 7, 1
+
+    def cut_short(data: Arrays) -> None:
+        for key in ("pose", "residual", "residual_ends_3d", "stump_m", "stump_girth_m"):
+            data[f"a3dgen_{key}"] = data[f"a3dgen_{key}"].copy()
+        data["a3dgen_pose"][0, hip] = (-1.5, 0, 0)
+        data["a3dgen_residual"][0, knee] = 0.3
+        fit = BodyFit(*(data[f"a3dgen_{key}"][0].astype(np.float64) for key in ("pose", "betas", "transl")))
+        stump = np.tile((2.2, 0.85, 0.16), (12, 1))
+        cut = rebuild(
+            body, fit, Cut(data["a3dgen_removed"][0], data["a3dgen_residual"][0].astype(np.float64), stump=stump)
+        )
+        data["a3dgen_stump_m"][0], data["a3dgen_stump_girth_m"][0] = cut.stump_length, cut.stump_girth
+        data["a3dgen_residual_ends_3d"][0] = cut.ends
+        data["a3dgen_residual_ends_3d"][0, 4, :3] += (off, 0, 0) - data["a3dgen_root"][0]
+
+    edit(dataset, COCO, cut_short)
+    found = validate(dataset, quick=True)
+    assert ("stump" in {f.rule for f in found.items}) == finds, found.text(False)
 
 
 def first(dataset: Path, pattern: str) -> Path:
