@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.core.registry import resolve
+from a3dgen.geometry.boxes import Square
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Person:
         score: how sure the detector is of the person, 0..1.
         mask: outline, or None if the detector gives none.
         track: the same person over the frames of a recording, as a file of detections names them; empty if unknown.
+        square: of the picture, that BlazePose looked at the person in; None of other detectors.
     """
 
     box: Float[ndarray, "4"]
@@ -33,6 +35,7 @@ class Person:
     score: float
     mask: Bool[ndarray, "h w"] | None = None
     track: str = ""
+    square: Square | None = None
 
 
 @runtime_checkable

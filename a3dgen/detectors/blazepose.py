@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from a3dgen.detectors import ssd
 from a3dgen.detectors.networks import Network, network
+from a3dgen.geometry.boxes import Square
 
 POSES, LANDMARKS = "pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite"
 FACES = {0: "face_detection/face_detection_short_range.tflite",
@@ -43,19 +44,12 @@ class Pose:
     Attributes:
         landmarks: (33, 3) x, y as shares of the picture, visibility 0..1.
         segmentation: (h, w) 0..1, probability of the person.
+        square: of the picture, that the network looked at.
     """
 
     landmarks: Float[ndarray, "33 3"]
     segmentation: Float[ndarray, "h w"]
-
-
-@dataclass(frozen=True)
-class Square:
-    """A turned square of the picture: centre (px from its outer corner), side (px), angle (rad, clockwise)."""
-
-    centre: tuple[float, float]
-    size: float
-    angle: float
+    square: Square
 
 
 def find_pose(rgb: UInt8[ndarray, "h w 3"]) -> Pose | None:
@@ -108,7 +102,7 @@ def look_closely(rgb: UInt8[ndarray, "h w 3"], square: Square) -> Pose | None:
         expit(logits[0, :, :, 0]), np.column_stack([back, shift]).astype(np.float32), (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_CONSTANT,
     )  # fmt: skip
-    return Pose(np.column_stack([placed, expit(marks[:, 3])]), segmentation)
+    return Pose(np.column_stack([placed, expit(marks[:, 3])]), segmentation, square)
 
 
 def refined(points: Float[ndarray, "n 2"], heat: Float[ndarray, "s s n"]) -> Float[ndarray, "n 2"]:

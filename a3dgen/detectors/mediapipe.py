@@ -19,6 +19,7 @@ from a3dgen.detectors.blazepose import find_pose
 from a3dgen.detectors.crowd import distinct, share_out
 from a3dgen.detectors.keypoint_rows import extent, pose_distance, square_around, thin, windows
 from a3dgen.detectors.networks import folder
+from a3dgen.geometry.boxes import Square
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 
 _POINTS = {"nose": 0, "left_eye": 2, "right_eye": 5, "left_ear": 7, "right_ear": 8, "left_heel": 29, "right_heel": 30,
@@ -55,12 +56,14 @@ MIN_SIZE = 32.0
 
 @dataclass(frozen=True)
 class Hit:
-    """What the network said on one window: landmarks (33, 3) px, px, visibility; segmentation with its place."""
+    """What the network said on one window: landmarks (33, 3) px, px, visibility; segmentation with its place; the
+    square it looked at, of the whole picture."""
 
     landmarks: Float[ndarray, "33 3"]
     inside: Float[ndarray, "33"]
     segmentation: Float[ndarray, "h w"]
     corner: tuple[int, int]
+    square: Square
 
     @property
     def limbs(self) -> Float[ndarray, "12 2"]:
@@ -172,7 +175,7 @@ def _person(landmarks: Float[ndarray, "33 3"], hit: Hit, score: float, height: i
     points = sure if len(sure) > 1 else keypoints[rows, :2]
     margin = 0.1 * extent(points)
     low, high = np.clip(points.min(0) - margin, 0, (width, height)), np.clip(points.max(0) + margin, 0, (width, height))
-    return Person(np.concatenate([low, high]), keypoints, score, mask)
+    return Person(np.concatenate([low, high]), keypoints, score, mask, square=hit.square)
 
 
 def from_behind(landmarks: Float[ndarray, "33 3"]) -> bool:
@@ -197,7 +200,9 @@ def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Hit | 
     i, j = np.rint(marks[:, 1]).astype(int) - y0, np.rint(marks[:, 0]).astype(int) - x0
     known = (i >= 0) & (j >= 0) & (i < y1 - y0) & (j < x1 - x0)
     inside = np.where(known, segmentation[np.clip(i, 0, y1 - y0 - 1), np.clip(j, 0, x1 - x0 - 1)], -1.0)
-    return Hit(marks, inside.astype(np.float64), segmentation, (x0, y0))
+    (x, y), square = pose.square.centre, pose.square
+    placed = Square((x + x0, y + y0), square.size, square.angle)
+    return Hit(marks, inside.astype(np.float64), segmentation, (x0, y0), placed)
 
 
 def segment(rgb: UInt8[ndarray, "h w 3"], box: Float[ndarray, "4"]) -> Bool[ndarray, "h w"] | None:

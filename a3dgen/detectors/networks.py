@@ -11,10 +11,10 @@ import importlib.util
 import logging
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -70,13 +70,12 @@ def network(name: str, inner: tuple[int, ...] = ()) -> Network:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise MissingDependency("ai-edge-litert", "the detector mediapipe") from error
-    path = folder() / Path(name).name
-    with _without_information(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that keeping inner tensors takes memory: 80 MB
-        interpreter = Interpreter(model_path=str(path), num_threads=1, experimental_preserve_all_tensors=bool(inner))
+    content = with_outputs((folder() / Path(name).name).read_bytes(), inner)
+    with _without_information():
+        interpreter = Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    outputs = [*(detail["index"] for detail in interpreter.get_output_details()), *inner]
+    outputs = [detail["index"] for detail in interpreter.get_output_details()]
 
     def run(tensor: ndarray) -> list[ndarray]:
         interpreter.set_tensor(entry["index"], tensor)
@@ -84,6 +83,38 @@ def network(name: str, inner: tuple[int, ...] = ()) -> Network:
         return [interpreter.get_tensor(index) for index in outputs]
 
     return run
+
+
+def with_outputs(content: bytes, inner: tuple[int, ...]) -> bytes:
+    """Return a TFLite file of which some inner tensors are outputs too, after its own.
+
+    The values of all outputs stay the same to the bit. Keeping every inner tensor, the interpreter's own way to read
+    them, takes 80 MB and a fifth of the time. The table's layout: TensorFlow's ``schema.fbs`` (Model.subgraphs is
+    field 2, SubGraph.outputs field 2); the longer list is put at the end, and its offset in the table mended.
+    """
+    if not inner:
+        return content
+    data = bytearray(content)
+    (model,) = struct.unpack_from("<I", data, 0)
+    graphs = _follow(data, _field(data, model, 2))
+    place = _field(data, _follow(data, graphs + 4), 2)
+    old = _follow(data, place)
+    (count,) = struct.unpack_from("<I", data, old)
+    outputs = [*struct.unpack_from(f"<{count}i", data, old + 4), *inner]
+    data += bytes(-len(data) % 4)
+    struct.pack_into("<I", data, place, len(data) - place)
+    return bytes(data) + struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs)
+
+
+def _follow(data: bytearray, place: int) -> int:
+    """Return where the FlatBuffers offset at a place leads."""
+    return place + int(struct.unpack_from("<I", data, place)[0])
+
+
+def _field(data: bytearray, table: int, number: int) -> int:
+    """Return the place of a field of a FlatBuffers table, which must have it."""
+    layout = table - int(struct.unpack_from("<i", data, table)[0])
+    return table + int(struct.unpack_from("<H", data, layout + 4 + 2 * number)[0])
 
 
 @contextmanager

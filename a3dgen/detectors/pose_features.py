@@ -26,6 +26,8 @@ ROOM = 1.5
 """Side of the window in which the person is looked for, in extents of their keypoints."""
 WITHOUT_HIPS = 1.4
 """Side of the square in extents of the keypoints, where the detector sees nobody."""
+_OPPOSITE = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(k + 1 if k % 2 else k - 1 for k in range(11, 33))])
+"""The landmark of the other side."""
 SAME_PERSON = 0.3
 """Overlap (intersection over union) of the boxes of landmarks and keypoints below which the network looked at a
 neighbour."""
@@ -40,6 +42,7 @@ class PoseTensors:
         landmarks: (33, 5) x, y, z px, logits of visibility and of presence.
         presence: probability that there is a person.
         heat: (64, 64, 39) logits. segmentation: (256, 256) logits of the person.
+        body: (33, 3) m, the landmarks in space about the hips, along the axes of the input (z away from the camera).
         detail, middle, coarse, context, summary: (64, 64, 48), (32, 32, 48), (16, 16, 88), (8, 8, 144), (2, 2, 288)
             inner maps.
     """
@@ -50,6 +53,7 @@ class PoseTensors:
     presence: float
     heat: Float[ndarray, "64 64 39"]
     segmentation: Float[ndarray, "256 256"]
+    body: Float[ndarray, "33 3"]
     detail: Float[ndarray, "64 64 48"]
     middle: Float[ndarray, "32 32 48"]
     coarse: Float[ndarray, "16 16 88"]
@@ -94,7 +98,7 @@ def upright_square(points: Float[ndarray, "n 2"]) -> Square:
 
 
 def look_at_person(
-    rgb: UInt8[ndarray, "h w 3"], points: Float[ndarray, "n 2"]
+    rgb: UInt8[ndarray, "h w 3"], points: Float[ndarray, "n 2"], known: Square | None = None
 ) -> tuple[Square, UInt8[ndarray, "256 256 3"], PoseTensors]:
     """Return the square of a person, its pixels and what the network says of them.
 
@@ -102,9 +106,10 @@ def look_at_person(
 
     Args:
         rgb: the picture. points: px of at least two keypoints of the person.
+        known: the square in which the detector has seen them, if it has; the pose detector is asked otherwise.
     """
     best = None
-    for square in (person_square(rgb, points), upright_square(points)):
+    for square in (known or person_square(rgb, points), upright_square(points)):
         part = square_pixels(rgb, square)
         tensors = pose_tensors(part, square)
         landmarks = from_square(tensors.landmarks[:, :2].astype(np.float64), square)
@@ -130,13 +135,30 @@ def pose_tensors(part: UInt8[ndarray, "256 256 3"], square: Square, mirrored: bo
     """
     pixels = part[:, ::-1] if mirrored else part
     run = network(LANDMARKS, (DETAIL, MIDDLE, COARSE, CONTEXT, SUMMARY))
-    rows, presence, segmentation, heat, _, detail, middle, coarse, context, summary = run(
+    rows, presence, segmentation, heat, body, detail, middle, coarse, context, summary = run(
         (pixels.astype(np.float32) * np.float32(1 / 255))[None]
     )
     return PoseTensors(
         square, mirrored, rows.reshape(-1, 5)[:33], float(presence[0, 0]), heat[0], segmentation[0, :, :, 0],
-        detail[0], middle[0], coarse[0], context[0], summary[0],
+        body.reshape(-1, 3)[:33], detail[0], middle[0], coarse[0], context[0], summary[0],
     )  # fmt: skip
+
+
+def body_points(looks: dict[bool, PoseTensors], K: Float[ndarray, "3 3"]) -> Float[ndarray, "33 3"]:
+    """Return the landmarks in space (m, about the hips) along the camera's axes: the mean of both looks, turned from
+    the square and from its viewing ray.
+
+    Args:
+        looks: at the picture and at the mirrored one, of one square. K: (3, 3) px.
+    """
+    there = looks[True].body[_OPPOSITE] * np.array([-1.0, 1.0, 1.0])
+    square, mean = looks[False].square, (looks[False].body + there) / 2
+    cosine, sine = np.cos(square.angle), np.sin(square.angle)
+    turned = mean @ np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]).T
+    x, y = (np.array(square.centre) - 0.5 - K[:2, 2]) / K[[0, 1], [0, 1]]
+    away = float(np.hypot(x, y))
+    axis = np.array([-y, x, 0.0]) / max(away, 1e-9)
+    return np.asarray(turned @ cv2.Rodrigues(axis * np.arctan(away))[0].T)
 
 
 def to_square(points: Float[ndarray, "n 2"], square: Square, mirrored: bool = False) -> Float[ndarray, "n 2"]:

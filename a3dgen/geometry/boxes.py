@@ -1,10 +1,21 @@
-"""Boxes x0, y0, x1, y1 in px: around masks and points, and how far two of them overlap."""
+"""Boxes x0, y0, x1, y1 in px: around masks and points, and how far two of them overlap; turned squares."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+
+
+@dataclass(frozen=True)
+class Square:
+    """A turned square of the picture: centre (px from its outer corner), side (px), angle (rad, clockwise)."""
+
+    centre: tuple[float, float]
+    size: float
+    angle: float
 
 
 def mask_box(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "4"]:

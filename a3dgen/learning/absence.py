@@ -25,7 +25,7 @@ from a3dgen.detectors.pose_features import PoseTensors, from_square, look_at_per
 from a3dgen.geometry.regions import LIMBS, REGIONS
 from a3dgen.io import npz
 from a3dgen.learning.head import Head, arrays, softmax
-from a3dgen.learning.limb_features import ARM, CHAINS, LEG, limb_features, torso, width
+from a3dgen.learning.limb_features import ARM, CHAINS, LEG, limb_features, torso, whole_body, width
 
 PRESENT, ABSENT, UNSURE = "present", "absent", "unsure"
 KINDS = (ARM, LEG)
@@ -81,29 +81,43 @@ class LimbPresence:
 
 
 def limb_presence(
-    rgb: UInt8[ndarray, "h w 3"], points: Float[ndarray, "n 2"], model: AbsenceModel | None = None
+    rgb: UInt8[ndarray, "h w 3"],
+    points: Float[ndarray, "n 2"],
+    model: AbsenceModel | None = None,
+    square: Square | None = None,
 ) -> LimbPresence:
     """Say which limbs a person has.
 
     Args:
         rgb: the picture. points: (n, 2) px, at least two keypoints of the person that lie where they are.
-        model: the packaged one by default.
+        model: the packaged one by default. square: where the network has seen the person already; looked for if None.
 
     Raises:
         MissingDependency: without the pose network; see ``detectors.networks``.
     """
-    square, part, tensors = look_at_person(rgb, points)
-    looks = {False: tensors, True: pose_tensors(part, square, mirrored=True)}
-    return from_tensors(square, looks, model or packaged_model())
+    return from_tensors(*look_twice(rgb, points, square), model or packaged_model())
+
+
+def look_twice(
+    rgb: UInt8[ndarray, "h w 3"], points: Float[ndarray, "n 2"], square: Square | None = None
+) -> tuple[Square, dict[bool, PoseTensors]]:
+    """Return a person's square and what the network says of it, and of the mirrored one.
+
+    Args:
+        rgb, points, square: as for ``limb_presence``.
+    """
+    square, part, tensors = look_at_person(rgb, points, square)
+    return square, {False: tensors, True: pose_tensors(part, square, mirrored=True)}
 
 
 def from_tensors(square: Square, looks: dict[bool, PoseTensors], model: AbsenceModel) -> LimbPresence:
     """Return what the heads say of one person; ``looks`` are the tensors of the picture and of the mirrored one."""
     out: dict[str, list] = {k: [] for k in LimbPresence.__dataclass_fields__}
+    shared = {mirrored: whole_body(tensors) for mirrored, tensors in looks.items()}
     for limb in LIMBS:
         kind, mirrored = REGIONS[limb[0]].limb, REGIONS[limb[0]].side == "right"
         tensors = looks[mirrored]
-        answers = model.heads[kind].answers(limb_features(tensors, kind)[None])
+        answers = model.heads[kind].answers(limb_features(tensors, kind, shared[mirrored])[None])
         extent = torso(tensors.landmarks)[1]
         place = tensors.landmarks[CHAINS[kind][0], :2] + answers["end"][0] * extent
         out["probability"].append(softmax(answers["said"] / model.temperature[kind])[0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -90,9 +91,15 @@ class Head:
     def answers(self, features: Float[ndarray, "n f"]) -> dict[str, Float[ndarray, "n k"]]:
         """Return the answers by name, as scores."""
         z = _standard(features, self.mean, self.scale) @ self.projection * self.spread
-        i, j = np.triu_indices(z.shape[1])
+        i, j = _products(z.shape[1])
         parts = [np.concatenate([part[:, i] * part[:, j], part], 1) @ self.weights for part in np.split(z, _cuts(z))]
         return dict(zip(OUTPUTS, np.split(np.concatenate(parts) + self.bias, _SPLITS, axis=1), strict=True))
+
+
+@cache
+def _products(size: int) -> tuple[Integer[ndarray, "q"], Integer[ndarray, "q"]]:
+    """Return the pairs i <= j of all products, row by row."""
+    return np.triu_indices(size)
 
 
 def _cuts(z: Float[ndarray, "n d"]) -> range:
@@ -153,7 +160,7 @@ def _quadratic_ridge(
     Solved with the kernel (z . z' + c)^2 - c^2 over (1 + c)^2 - c^2, then written out: a sum of z z^T.
     """
     size, c = z.shape[1], how.linear
-    i, j = np.triu_indices(size)
+    i, j = _products(size)
     used = np.flatnonzero(weight > 0)
     if not len(used):
         return np.zeros((len(i) + size, y.shape[1]), np.float32), np.zeros(y.shape[1], np.float32)

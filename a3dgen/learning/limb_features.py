@@ -7,6 +7,7 @@ sides, and each picture teaches it twice.
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -23,24 +24,41 @@ PARTS = {ARM: (13, 15, 17, 19, 21), LEG: (25, 27, 29, 31)}
 """Landmarks of a left limb whose heat maps count."""
 ALONG = ((0, 0.0), (0, 0.25), (0, 0.5), (0, 0.75), (1, 0.0), (1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 1.0))
 """Where the limb is sampled: piece of its chain, share of that piece."""
+_PIECE, _SHARE = np.array([i for i, _ in ALONG]), np.array([[t] for _, t in ALONG])
 ACROSS = (-0.3, -0.15, 0.0, 0.15, 0.3)
 """Where the network's segmentation is read across the limb, in extents of the torso."""
 TORSO = (11, 12, 23, 24)
 
 
-def limb_features(tensors: PoseTensors, kind: str) -> Float[ndarray, "f"]:
+def limb_features(tensors: PoseTensors, kind: str, whole: WholeBody | None = None) -> Float[ndarray, "f"]:
     """Return the vector of the limb that is the left one in the network's input.
 
     Args:
         tensors: of the picture for left limbs, of the mirrored one for right limbs. kind: ``arm`` or ``leg``.
+        whole: what both limbs of a picture share; worked out if None.
     """
     marks = tensors.landmarks
+    shared = whole or whole_body(tensors)
     own, other = (path(marks, kind, side) for side in (0, 1))
-    parts = [_sample(field, own) for field in (tensors.detail, tensors.middle, tensors.coarse)]
-    parts += [_sample(tensors.detail, other), _sample(tensors.context, own[[4, 8, 9]]), tensors.summary.mean((0, 1))]
-    parts += [_profile(tensors, points) for points in (own, other)]
-    parts += [_geometry(marks), _lengths(marks), _heat(tensors, kind)]
+    both = _sample(tensors.detail, np.concatenate([own, other]))
+    parts = [both[: len(own)], *(_sample(field, own) for field in (tensors.middle, tensors.coarse))]
+    parts += [both[len(own) :], _sample(tensors.context, own[[4, 8, 9]]), shared.summary]
+    parts += [_profile(tensors, (own, other)), shared.geometry, shared.lengths, _heat(tensors, kind)]
     return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+
+
+class WholeBody(NamedTuple):
+    """Features of the whole body, the same for arm and leg: the network's summary (288,), where the landmarks lie and
+    how sure they are (165,), and lengths of segments (80,)."""
+
+    summary: Float[ndarray, "288"]
+    geometry: Float[ndarray, "165"]
+    lengths: Float[ndarray, "80"]
+
+
+def whole_body(tensors: PoseTensors) -> WholeBody:
+    """Return the features that the limbs of one picture share."""
+    return WholeBody(tensors.summary.mean((0, 1)), _geometry(tensors.landmarks), _lengths(tensors.landmarks))
 
 
 @cache
@@ -59,7 +77,7 @@ def width(kind: str) -> int:
 def path(marks: Float[ndarray, "33 5"], kind: str, side: int) -> Float[ndarray, "n 2"]:
     """Return the sampled points of a limb, px of the input; side 0 is the left one, 1 its opposite."""
     chain = marks[[k + side for k in CHAINS[kind]], :2].astype(np.float64)
-    return np.array([(1 - t) * chain[i] + t * chain[i + 1] for i, t in ALONG])
+    return (1 - _SHARE) * chain[_PIECE] + _SHARE * chain[_PIECE + 1]
 
 
 def torso(marks: Float[ndarray, "33 5"]) -> tuple[Float[ndarray, "2"], float]:
@@ -90,13 +108,14 @@ def _lengths(marks: Float[ndarray, "33 5"]) -> Float[ndarray, "k"]:
     return np.concatenate(out)
 
 
-def _profile(tensors: PoseTensors, points: Float[ndarray, "n 2"]) -> Float[ndarray, "k"]:
-    """Return the segmentation across a limb at each of its points: a limb that is there is a ridge."""
-    along = np.gradient(points, axis=0)
-    normal = np.stack([-along[:, 1], along[:, 0]], 1)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-6
+def _profile(tensors: PoseTensors, limbs: tuple[Float[ndarray, "n 2"], ...]) -> Float[ndarray, "k"]:
+    """Return the segmentation across limbs at each of their points: a limb that is there is a ridge."""
+    points = np.stack(limbs)
+    along = np.gradient(points, axis=1)
+    normal = np.stack([-along[..., 1], along[..., 0]], -1)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-6
     offsets = np.array(ACROSS) * torso(tensors.landmarks)[1]
-    places = (points[:, None] + offsets[None, :, None] * normal[:, None]).reshape(-1, 2)
+    places = (points[..., None, :] + offsets[:, None] * normal[..., None, :]).reshape(-1, 2)
     return np.clip(_sample(tensors.segmentation[..., None], places), -20, 20).ravel() / 10
 
 

@@ -167,12 +167,14 @@ def fit_row(
     anchor: Anchor | None = None,
     fit: Fit | None = None,
     grounds: Grounds | None = None,
+    find: Callable[[Fitter, Observation, ndarray | None], tuple[Observation, Fit]] = fit_upright_or_inverted,
 ) -> dict[str, Any]:
     """Fit one person and return its row of Bodies.
 
     Args:
         anchor: an outside prediction or the known shape of the subject.
         fit: the result, if another engine has found it already. grounds: of the photos; found here if None.
+        find: what fits the labels, else.
 
     Raises:
         Rejected: if the labels cannot be used or the fit is bad.
@@ -182,7 +184,7 @@ def fit_row(
     fitter = get_fitter(config, body, bool(persons.K_known[i]), gravity=seen.support is not None)
     if fit is None:
         start, labels = start_from_outside(config, fitter, persons, i, seen), replace(seen, cloud=None)
-        labels, fit = fit_upright_or_inverted(fitter, labels, start)
+        labels, fit = find(fitter, labels, start)
         seen = replace(seen, inverted=labels.inverted)
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
     row = row_of(config, fitter, persons, i, seen, fit)

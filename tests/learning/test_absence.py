@@ -47,8 +47,8 @@ def _made_up(rng):
     marks = np.concatenate([rng.uniform(40, 200, (33, 3)), rng.normal(0, 2, (33, 2))], 1)
     return PoseTensors(
         SQUARE, False, marks, 1.0, rng.normal(size=(64, 64, 39)), rng.normal(size=(256, 256)),
-        rng.normal(size=(64, 64, 48)), rng.normal(size=(32, 32, 48)), rng.normal(size=(16, 16, 88)),
-        rng.normal(size=(8, 8, 144)), rng.normal(size=(2, 2, 288)),
+        rng.normal(size=(33, 3)), rng.normal(size=(64, 64, 48)), rng.normal(size=(32, 32, 48)),
+        rng.normal(size=(16, 16, 88)), rng.normal(size=(8, 8, 144)), rng.normal(size=(2, 2, 288)),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def propose(rgb: UInt8[ndarray, "h w 3"], person: Person) -> list[Proposal]:
     points = person.keypoints[person.keypoints[:, 2] > LEAST_CONFIDENCE, :2]
     if len(points) < 2 or not networks.available():
         return []
-    said = absence.limb_presence(rgb, points)
+    said = absence.limb_presence(rgb, points, square=person.square)
     return [
         Proposal(region, round(float(said.probability[limb, 1]), 4))
         for limb, region in enumerate(said.regions())
