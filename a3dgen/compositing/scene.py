@@ -45,6 +45,7 @@ class Scene:
         up: direction against gravity. ground: plane the person stands on.
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
         black, sigma: black level (linear) and grain (8-bit) of the photo. style: its tones and sharpness.
+        doubt: where the plate's filling cannot be trusted, or None.
         look: what a drawn person is compared with.
         shared: light of all frames of a clip, None = that of this picture.
     """
@@ -61,6 +62,7 @@ class Scene:
     sigma: Float[ndarray, "3"]
     style: PhotoStyle = PhotoStyle()
     look: PhotoLook = PhotoLook()
+    doubt: Bool[ndarray, "h w"] | None = None
     shared: Surroundings | None = None
 
     def light(self, adjust: LightAdjust) -> Light:
@@ -89,9 +91,10 @@ def load_scene(
         filled = images.read_rgb(out / plate["image"])
         hole = images.read_mask(out / plate["mask"])
         hidden = images.read_mask(out / plate["occluders"]) if plate["occluders"] else None
+        doubt = images.read_mask(out / plate["doubt"]) if plate.get("doubt") else None
     except DataError as error:
         raise Rejected(str(error)) from None
-    for what, array in (("plate", filled), ("plate's mask", hole), ("occluders", hidden)):
+    for what, array in (("plate", filled), ("plate's mask", hole), ("occluders", hidden), ("plate's doubt", doubt)):
         if array is not None and array.shape[:2] != photo.shape[:2]:
             raise Rejected(f"the {what} is not of the photo's size: {person['image']}")
     posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
@@ -117,6 +120,7 @@ def load_scene(
         sigma=noise_sigma(filled, hole),
         style=style,
         look=look,
+        doubt=doubt,
     )
 
 

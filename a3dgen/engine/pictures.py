@@ -15,7 +15,7 @@ from a3dgen.core.records import Pictures
 from a3dgen.io.file_list import damage, list_path, read_list, sha256_of, times_of
 from a3dgen.io.shards import read_shard
 
-FILE_COLUMNS = {"Plates": ("image", "mask", "occluders"), "Renders": ("image", "mask", "parts", "device_mask")}
+FILE_COLUMNS = {"Plates": ("image", "mask", "occluders", "doubt"), "Renders": ("image", "mask", "parts", "device_mask")}
 """Columns that name files below the build folder, which belong to the shard as much as its rows."""
 
 

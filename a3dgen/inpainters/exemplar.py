@@ -28,7 +28,7 @@ COARSEST_HOLE = 500
 MIN_SIDE = 24
 """... or the crop would be smaller than this."""
 MIN_SOURCES = 60
-"""Patches that must be copyable at the coarsest level."""
+"""Patches that must be copyable at every level."""
 COSTLY, TOO_COSTLY = 60_000, 200_000
 """Hole sizes (px) above which a level gets one round of search less, or none."""
 TEXTURE = 0.7
@@ -157,11 +157,15 @@ def _kernel(sigma: float) -> Float[ndarray, "s s"]:
 
 
 def _pyramid(rgb: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"], forbidden: Bool[ndarray, "h w"]) -> list[_Level]:
-    """Return padded levels, finest first; each is averaged over the copyable pixels of the one before."""
-    levels = []
+    """Return padded levels, finest first; each is averaged over the copyable pixels of the one before, the last is the
+    coarsest that still has patches to copy."""
+    levels: list[_Level] = []
     colour, good = rgb.astype(np.float32), (~(hole | forbidden)).astype(np.float32)
     while True:
-        levels.append(_level(colour, hole, forbidden, good))
+        level = _level(colour, hole, forbidden, good)
+        if levels and _sources(level).sum() < MIN_SOURCES:
+            return levels  # a narrow gap between people holds whole patches at finer levels only
+        levels.append(level)
         h, w = hole.shape
         if hole.sum() <= COARSEST_HOLE or min(h, w) < 2 * MIN_SIDE:
             return levels

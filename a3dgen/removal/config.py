@@ -46,6 +46,8 @@ class Config:
         refine: fit an estimated outline to the photo's colours.
         dilate: growth of the mask, share of the person's height in the image.
         dilate_fitted: the same where the mask is the fitted body, which wears no clothes.
+        keep_background: what the hole takes beyond the outline stays where its colours are those of the surroundings
+            and not the person's.
         remove_shadow: also remove the shadow cast on the ground, where one is found.
         remove_held: also remove what is held in the hands: objects that the source outlines, and thin things (poles,
             bats, skis) that stand out.
@@ -55,6 +57,7 @@ class Config:
         studio_frames: frames of one fixed camera's recording whose median shows the empty studio; 0 = never use it.
         studio_least: fewer frames than this are not enough.
         clips: also videos show an empty studio, wherever their frames agree: plates of a fixed camera do not flicker.
+        doubt: note where the filling cannot be trusted (``render.max_doubt``), by filling once more at small size.
         seats: ``known`` (seated people need a mask of what they sit on, so that it stays) or ``any``.
         max_filled: reject people who would leave a larger share of the photo to be invented.
         bars: further limits of a plate; who exceeds one is rejected, with the reason.
@@ -68,6 +71,7 @@ class Config:
     refine: bool = True
     dilate: float = 0.035
     dilate_fitted: float = 0.05
+    keep_background: bool = True
     remove_shadow: bool = True
     remove_held: bool = True
     hand_reach: float = 0.07
@@ -76,6 +80,7 @@ class Config:
     studio_frames: int = 25
     studio_least: int = 9
     clips: bool = False
+    doubt: bool = True
     seats: Literal["known", "any"] = "known"
     max_filled: float = 0.7
     bars: PlateBars = field(default_factory=PlateBars)

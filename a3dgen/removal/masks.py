@@ -32,6 +32,7 @@ from a3dgen.removal.mask_ops import (
 from a3dgen.removal.neighbours import RIM, Removed, detections, neighbours, possible
 from a3dgen.removal.overlap import EDGE, beyond_masks, contested, hidden, islands
 from a3dgen.removal.photo import RemovalScene
+from a3dgen.removal.rim import background_in
 from a3dgen.removal.segment import refine, segment_everybody, usable
 
 OWN_REACH = 0.06
@@ -96,6 +97,8 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         person = person | scene.objects[i]
         core = core | scene.objects[i]
     hole = dilate(person, max(2.0, claim.dilate * scene.height))
+    if config.keep_background:
+        hole &= ~background_in(scene.rgb, hole, _certain(scene, claim, held), others | claim.strangers, scene.height)
     if config.remove_held:
         ends = _at(scene, WRISTS), _at(scene, ANKLES)
         thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
@@ -121,6 +124,11 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         avoid |= dilate(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
     avoid &= ~hole
     return Removal(hole, avoid, front, person, source)
+
+
+def _certain(scene: RemovalScene, claim: Claim, held: list[int]) -> Bool[ndarray, "h w"]:
+    """Return what surely is the person, or held by them."""
+    return union([claim.solid, claim.core, *(scene.objects[i] for i in held)], claim.solid.shape)
 
 
 def _drawn(config: Config, scene: RemovalScene) -> Claim:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import DataError, Rejected
@@ -23,6 +23,7 @@ from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
 from a3dgen.removal.config import Config
+from a3dgen.removal.doubt import doubtful
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import label_map
 from a3dgen.removal.masks import Removal, carried, plan_removal
@@ -36,7 +37,7 @@ from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 11
+VERSION = 12
 
 
 def user_files(config: Config) -> list[Path]:
@@ -108,9 +109,10 @@ def make_plate(
     empty = studio(recording, config.studio_least) if recording else None
     rng = generator_for(context.seed, "plate", key)
     if empty is None:
+        invented = removal.hole
         plate, method = _fill(config, scene.rgb, removal, rng)
     else:
-        plate, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
+        plate, invented, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
     refused = ""
     try:
         if kept:
@@ -120,9 +122,26 @@ def make_plate(
         if not kept:
             raise
         refused = str(error)
-    row = {**write_plate(context, key, plate, removal, f"{method}; {removal.source}"), "refused": refused}
+    unsure = _doubt(config, scene, removal, plate, invented, generator_for(context.seed, "plate.doubt", key))
+    row = {**write_plate(context, key, plate, removal, unsure, f"{method}; {removal.source}"), "refused": refused}
     store_row(facts, digest, row, context.out)
     return row
+
+
+def _doubt(
+    config: Config,
+    scene: RemovalScene,
+    removal: Removal,
+    plate: UInt8[ndarray, "h w 3"],
+    invented: Bool[ndarray, "h w"],
+    rng: np.random.Generator,
+) -> Bool[ndarray, "h w"]:
+    """Return where the filling cannot be trusted; nowhere if nothing was invented or nobody asks."""
+    if not config.doubt or not invented.any():
+        return np.zeros_like(invented)
+    filler = get_inpainter(config.inpainter, config.inpainter_path)
+    avoid = (removal.avoid | removal.front) & ~invented
+    return doubtful(scene.rgb, plate, invented, avoid, scene.height, filler, rng) & ~removal.front
 
 
 def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], context: Context, cut: float) -> None:
@@ -192,17 +211,18 @@ def _straight(empty: EmptyStudio, person: dict[str, Any]) -> EmptyStudio:
 
 def _fill_studio(
     config: Config, scene: RemovalScene, removal: Removal, empty: EmptyStudio, rng: np.random.Generator
-) -> tuple[UInt8[ndarray, "h w 3"], str]:
-    """Fill from the empty studio, and what it does not show as in any photo."""
+) -> tuple[UInt8[ndarray, "h w 3"], Bool[ndarray, "h w"], str]:
+    """Fill from the empty studio, and what it does not show as in any photo; also return what that is."""
     if empty.rgb.shape != scene.rgb.shape:
-        return _fill(config, scene.rgb, removal, rng)
+        plate, method = _fill(config, scene.rgb, removal, rng)
+        return plate, removal.hole, method
     filled, rest = from_studio(scene.rgb, empty.rgb, empty.sure, removal.hole, removal.person, scene.height)
     filled = add_grain(scene.rgb, filled, removal.hole & ~rest, removal.avoid | rest, rng)
     method = f"median of {empty.frames} frames"
     if not rest.any():
-        return filled, method
+        return filled, rest, method
     plate, other = _fill(config, filled, replace(removal, hole=rest), rng)
-    return plate, f"{method}, {other} ({rest.sum() / removal.hole.sum():.0%})"
+    return plate, rest, f"{method}, {other} ({rest.sum() / removal.hole.sum():.0%})"
 
 
 def _fill(

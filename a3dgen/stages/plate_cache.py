@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
@@ -20,7 +20,8 @@ from a3dgen.io import images
 from a3dgen.io.file_list import sha256_of
 from a3dgen.removal.masks import Removal
 
-KINDS = ("images", "masks", "occluders")
+KINDS = ("images", "masks", "occluders", "doubts")
+_FILES = ("image", "mask", "occluders", "doubt")
 
 
 def safe_name(key: str) -> str:
@@ -30,9 +31,14 @@ def safe_name(key: str) -> str:
 
 
 def write_plate(
-    context: Context, key: str, plate: UInt8[ndarray, "h w 3"], removal: Removal, method: str
+    context: Context,
+    key: str,
+    plate: UInt8[ndarray, "h w 3"],
+    removal: Removal,
+    doubt: Bool[ndarray, "h w"],
+    method: str,
 ) -> dict[str, Any]:
-    """Write a person's plate and masks; return the row of Plates."""
+    """Write a person's plate and masks; return the row of Plates. ``doubt``: see ``removal.doubt``."""
     folder, name = context.folder, safe_name(key)
     paths = {kind: folder / kind / f"{name}.png" for kind in KINDS}
     for path in paths.values():
@@ -41,12 +47,15 @@ def write_plate(
     images.write_mask(paths["masks"], removal.hole)
     if removal.front.any():
         images.write_mask(paths["occluders"], removal.front)
+    if doubt.any():
+        images.write_mask(paths["doubts"], doubt)
     relative = {kind: path.relative_to(context.out).as_posix() for kind, path in paths.items()}
     return {
         "key": key,
         "image": relative["images"],
         "mask": relative["masks"],
         "occluders": relative["occluders"] if removal.front.any() else "",
+        "doubt": relative["doubts"] if doubt.any() else "",
         "filled": float(removal.hole.mean()),
         "method": method,
     }
@@ -87,7 +96,7 @@ def cached_row(facts: Path, digest: str, out: Path) -> dict[str, Any] | None:
     try:
         stored = json.loads(facts.read_text())
         row = stored["row"]
-        files = {row[c] for c in ("image", "mask", "occluders") if row[c]}
+        files = {row[c] for c in _FILES if row[c]}
         same = stored["digest"] == digest and files == stored["sha256"].keys()
         return row if same and all(sha256_of(out / f) == sha for f, sha in stored["sha256"].items()) else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -96,5 +105,5 @@ def cached_row(facts: Path, digest: str, out: Path) -> dict[str, Any] | None:
 
 def store_row(facts: Path, digest: str, row: dict[str, Any], out: Path) -> None:
     """Keep a row with the digests of its files; a reader sees all of it or none."""
-    files = {row[c]: sha256_of(out / row[c]) for c in ("image", "mask", "occluders") if row[c]}
+    files = {row[c]: sha256_of(out / row[c]) for c in _FILES if row[c]}
     write_whole(facts, json.dumps({"digest": digest, "sha256": files, "row": row}).encode())

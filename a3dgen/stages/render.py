@@ -32,9 +32,9 @@ from a3dgen.lighting.likeness import unlike
 from a3dgen.stages.drawing import Brush, intact
 from a3dgen.stages.render_clips import ClipLights
 from a3dgen.stages.render_config import Config as Config  # the stage table asks the stage for it
-from a3dgen.stages.render_measures import buffers_of, check_stumps, check_told, measure, seen_in_photo
+from a3dgen.stages.render_measures import buffers_of, check_plate, check_stumps, check_told, measure, seen_in_photo
 
-VERSION = 13
+VERSION = 14
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 
@@ -101,13 +101,14 @@ def render_sample(
     """Draw, measure and write one sample; return its Renders row. ``write=False`` asks whether it could be drawn.
 
     Raises:
-        Rejected: the person is not in the photo's light, the stump cannot be seen, or nobody could tell that the limb
-            is gone.
+        Rejected: what is seen of the plate is invented, the person is not in the photo's light, the stump cannot be
+            seen, or nobody could tell that the limb is gone.
     """
     sample = brush.draw(fitted, plan, scene)
     amputee, devices, picture, labels = sample.amputee, sample.devices, sample.picture, sample.labels
     if not body_part(labels).any():
         raise Rejected("no pixel of the person can be seen")
+    check_plate(config, scene, labels > 0)
     difference = unlike(picture.rgb, body_part(labels) > 0, scene.look, config.light)
     if difference:
         raise Rejected(f"the drawn person is not in the photo's light: {difference}")

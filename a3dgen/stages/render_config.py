@@ -37,6 +37,8 @@ class Config:
         min_visible: smallest visible share of the segment that carries a stump, for ``reject_invisible``.
         min_told: smallest share of the removed limb's pixels at which the picture must differ from that of the intact
             twin, for ``reject_invisible``; 0 = do not compare.
+        max_doubt: largest part of the plate's filling that is seen and cannot be trusted, share of the drawn person's
+            longer side squared; infinite = any.
         light: how far a drawn person may be from the photo's brightness, colours and sharpness.
         clips: the frames of one person in a recording have one light, the mean of what some of them show.
     """
@@ -58,6 +60,7 @@ class Config:
     reject_invisible: bool = True
     min_visible: float = 0.35
     min_told: float = 0.3
+    max_doubt: float = 0.05
     light: LightBars = field(default_factory=LightBars)
     clips: bool = False
 
@@ -75,6 +78,8 @@ class Config:
         for name in ("shadow", "min_visible", "min_told"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"render.{name} is {getattr(self, name)}; it must be between 0 and 1")
+        if not self.max_doubt >= 0:
+            raise ConfigError(f"render.max_doubt is {self.max_doubt}; it must not be negative")
         self.erasing()
 
     def erasing(self) -> Erasing:

@@ -107,6 +107,17 @@ def test_exemplar_survives_walls_and_says_when_it_cannot() -> None:
     assert isinstance(caught.value, Rejected)
 
 
+def test_a_narrow_gap_between_people_is_enough_to_copy_from() -> None:
+    """Whole patches fit into it at full size, hardly any at the coarsest: the pyramid ends before."""
+    rgb, hole, forbidden = _scene(120, 160), np.zeros((120, 160), bool), np.ones((120, 160), bool)
+    hole[20:110, 60:100] = True
+    forbidden[:, 40:60] = forbidden[:, 100:116] = False
+    forbidden &= ~hole
+    grey = np.where((hole | forbidden)[..., None], (255, 0, 255), rgb).astype(np.uint8)
+    out = get_inpainter("exemplar")(grey, hole, forbidden, np.random.default_rng(0))
+    assert not ((out[hole].astype(int)[:, 0] > 220) & (out[hole][:, 1] < 60)).any()
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (9, 300), (300, 9), (40, 40)])
 def test_exemplar_on_odd_shapes(shape: tuple[int, int]) -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (*shape, 3)).astype(np.uint8)

@@ -107,6 +107,24 @@ def with_occluder(inputs: Inputs, context: Context, mask: np.ndarray) -> Inputs:
     return replace(inputs, plates=Plates.from_rows([{**plates, "occluders": "background/front.png"}]))
 
 
+def test_a_plate_that_cannot_be_trusted_is_rejected_where_it_is_seen(world) -> None:
+    inputs, context = world
+    one = replace(inputs, plans=inputs.plans.take(np.array([0])))
+    doubt = np.zeros((H, W), bool)
+    doubt[60:110, 10:60] = True  # beside the person: 2500 px of a person some 330 px tall
+    for name, mask in (("seen", doubt), ("hidden", np.zeros_like(doubt))):
+        if name == "hidden":
+            mask[150:200, 155:175] = True  # behind the trunk
+        images.write_mask(context.out / "background" / f"{name}.png", mask)
+        plates = Plates.from_rows([{**inputs.plates.row(0), "doubt": f"background/{name}.png"}])
+        found = render.run(render.Config(max_doubt=0.015), replace(one, plates=plates), context)
+        assert found.outcome.status.tolist() == [REJECTED if name == "seen" else OK]
+        if name == "seen":
+            assert "cannot be told" in found.outcome.reason[0]
+            found = render.run(render.Config(max_doubt=0.1), replace(one, plates=plates), context)
+            assert found.outcome.status.tolist() == [OK]
+
+
 def test_samples_are_drawn_masked_and_measured(world) -> None:
     inputs, context = world
     result = render.run(render.Config(parts=True), inputs, context)

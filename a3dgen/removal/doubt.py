@@ -1,0 +1,78 @@
+"""Where a filled hole cannot be trusted: it is filled again, from less of the photo, and the two fillings compared.
+
+What surrounds the hole decides what is put there. Where leaving out a band of the surroundings changes the filling, or
+the filling does not give that band back, the photo does not say what was behind the person.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.inpainters import Inpainter, NoSource
+from a3dgen.removal.mask_ops import dilate
+
+# Hand-set on the real sample frames.
+SIDE = 200
+"""Height of the person, px, at which fillings are compared."""
+BAND, LEAST_BAND = 0.05, 3.0
+"""The hole of the second filling reaches so much further, share of the height; at least so many px."""
+CALM = 0.012
+"""Finer texture than this share of the height is not compared."""
+MOVED = 0.02
+"""Nor whether it lies within this share of the height here or there."""
+APART = 22.0
+"""Fillings differ from this many grey levels on (of the channel that differs most)."""
+
+
+def doubtful(
+    rgb: UInt8[ndarray, "h w 3"],
+    plate: UInt8[ndarray, "h w 3"],
+    hole: Bool[ndarray, "h w"],
+    avoid: Bool[ndarray, "h w"],
+    height: float,
+    fill: Inpainter,
+    rng: np.random.Generator,
+) -> Bool[ndarray, "h w"]:
+    """Return the pixels of a hole, and of the band around it, at which two fillings differ.
+
+    Args:
+        rgb: photo. plate: the same, filled. hole: what was filled. avoid: never copied. height: of the person, px.
+        fill: used for the second filling. rng: its randomness.
+    """
+    scale = min(1.0, SIDE / height)
+    tall = scale * height
+    size = (max(8, round(hole.shape[1] * scale)), max(8, round(hole.shape[0] * scale)))
+
+    def small(mask: Bool[ndarray, "h w"]) -> Bool[ndarray, "a b"]:
+        return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.02
+
+    closed, kept = small(hole), small(avoid & ~hole)
+    wide = dilate(closed, max(LEAST_BAND, BAND * tall)) & ~(kept & ~closed)
+    picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    picture[wide] = 0
+    first = cv2.resize(plate, size, interpolation=cv2.INTER_AREA)
+    try:
+        second = fill(picture, wide, kept & ~wide, rng)
+    except NoSource:
+        return hole.copy()  # nothing around says what was there
+    apart = wide & (_difference(first, second, tall) > APART)
+    return cv2.resize(apart.astype(np.uint8), hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _difference(a: UInt8[ndarray, "h w 3"], b: UInt8[ndarray, "h w 3"], height: float) -> Float[ndarray, "h w"]:
+    """Return how much two pictures differ, texture and small shifts apart, grey levels."""
+    calm = max(0.7, CALM * height)
+    first, second = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), calm) for p in (a, b))
+    reach = max(1, round(MOVED * height))
+    steps = sorted({-reach, -(reach // 2), 0, reach // 2, reach})
+    padded = cv2.copyMakeBorder(second, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    h, w = a.shape[:2]
+    least = np.full((h, w), np.inf, np.float32)
+    for dy in steps:
+        for dx in steps:
+            moved = padded[reach + dy : reach + dy + h, reach + dx : reach + dx + w]
+            np.minimum(least, np.abs(first - moved).max(-1), out=least)
+    return least

@@ -1,0 +1,80 @@
+"""What of a hole is background after all, and where its filling cannot be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from a3dgen.inpainters import NoSource, get_inpainter
+from a3dgen.removal.doubt import doubtful
+from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.rim import background_in
+
+H, W = 180, 240
+NONE = np.zeros((H, W), bool)
+HEIGHT = 110.0
+
+
+def _person() -> np.ndarray:
+    out = np.zeros((H, W), bool)
+    out[40:150, 105:135] = True
+    return out
+
+
+def _photo(wall: np.ndarray) -> np.ndarray:
+    rgb = np.broadcast_to(wall, (H, W, 3)) + np.random.default_rng(0).normal(0, 2, (H, W, 1))
+    return np.clip(rgb, 0, 255).astype(np.uint8)
+
+
+def _wall_and_floor() -> np.ndarray:
+    y = np.mgrid[:H, :W][0]
+    return np.where((y < 120)[..., None], (150, 160, 170), (120, 90, 60)).astype(float)
+
+
+def test_background_beyond_the_outline_stays() -> None:
+    rgb, solid = _photo(_wall_and_floor()), _person()
+    rgb[solid] = (200, 60, 40)
+    rgb[70:78, 135:143] = (205, 64, 42)  # a hand outside the outline, in the person's colour
+    rgb[100:110, 135:143] = (30, 200, 30)  # what they hold: of nobody's colour
+    hole = dilate(solid, 14.0)
+    kept = background_in(rgb, hole, solid, NONE, HEIGHT)
+    rim = hole & ~dilate(solid, 4.0)
+    assert (kept & rim).sum() > 0.6 * rim.sum()
+    assert not kept[70:78, 135:143].any()
+    assert not kept[100:110, 135:143].any()
+    assert not kept[~hole].any()
+    assert not kept[dilate(solid, 2.0)].any(), "edges are mixed"
+    rgb[~solid] = (205, 64, 42)  # surroundings in the person's colour: nothing is known
+    assert not background_in(rgb, dilate(solid, 8.0), solid, NONE, HEIGHT).any()
+
+
+def test_other_people_are_no_background() -> None:
+    rgb, solid = _photo(_wall_and_floor()), _person()
+    other = np.zeros_like(solid)
+    other[40:150, 149:200] = True
+    rgb[solid], rgb[other] = (200, 60, 40), (40, 60, 160)
+    rgb[60:120, 142:149] = (40, 60, 160)  # more of them than their mask holds
+    kept = background_in(rgb, dilate(solid, 14.0) & ~other, solid, other, HEIGHT)
+    assert kept.any()
+    assert not kept[60:120, 142:149].any()
+
+
+def _doubt(rgb: np.ndarray) -> float:
+    hole = dilate(_person(), 4.0)
+    fill = get_inpainter("exemplar")
+    plate = fill(np.where(hole[..., None], 0, rgb).astype(np.uint8), hole, NONE, np.random.default_rng(0))
+    return float(doubtful(rgb, plate, hole, NONE, HEIGHT, fill, np.random.default_rng(1)).sum()) / HEIGHT**2
+
+
+def test_a_wall_can_be_filled_and_clutter_cannot() -> None:
+    blocks = np.random.default_rng(5).integers(0, 255, (H // 15, W // 15, 3))
+    clutter = np.repeat(np.repeat(blocks, 15, 0), 15, 1).astype(float)
+    assert _doubt(_photo(_wall_and_floor())) < 0.01
+    assert _doubt(_photo(clutter)) > 0.1
+
+
+def test_where_nothing_can_be_copied_all_is_doubt() -> None:
+    def fill(*_: object) -> np.ndarray:
+        raise NoSource("nothing around")
+
+    rgb, hole = _photo(_wall_and_floor()), _person()
+    np.testing.assert_array_equal(doubtful(rgb, rgb, hole, NONE, HEIGHT, fill, np.random.default_rng(0)), hole)
