@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from a3dgen.core.channels import largest_channel, mean_of_channels
 from a3dgen.removal.mask_ops import dilate, discs
+from a3dgen.removal.rays import goes_on, ray_of
 
 HELD_SHARE = 0.6
 """A held object is smaller than this share of the person."""
@@ -89,9 +90,15 @@ def thin_things(
     by_hand = set(np.unique(labels[at_hand]).tolist())
     for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
         held = label in by_hand
-        if not _may_be_thin(boxes[label], found.shape, tall, held):
-            continue
-        kept |= _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
+        stick = np.zeros_like(found)
+        if _may_be_thin(boxes[label], found.shape, tall, held):
+            stick = _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
+        if (
+            not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall
+        ):  # it may have grown together with what lies behind
+            for touch, hand in ((at_hand, True), (at_foot, False)):
+                stick |= ray_of(labels == label, touch, body, found, tall, hand)
+        kept |= stick
     if kept.any():
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
         out[y0:y1, x0:x1] = full & ~keep[y0:y1, x0:x1]
@@ -163,20 +170,8 @@ def _stick(
     beginning = centre + axis * (along.min() if to_low < to_high else along.max())
     outwards = axis if to_low < to_high else -axis
     alike = mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0))) < ALIKE
-    if held and _goes_on(beginning, -outwards, found & ~part & alike, height):
+    if held and goes_on(beginning, -outwards, found & ~part & alike, height):
         return none
     kept = across < 1.5 * widest
     none[y[kept], x[kept]] = True
     return none
-
-
-def _goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[ndarray, "h w"], height: float) -> bool:
-    """Return whether a line continues beyond the person: the like of it lies there for a tenth of the height."""
-    steps = np.arange(0.0, 0.6 * height)
-    at = np.rint(start + steps[:, None] * axis).astype(int)
-    h, w = found.shape
-    inside = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)
-    near = dilate(found, 2.0)
-    hits = near[at[inside, 1], at[inside, 0]].astype(np.float64)
-    window = max(3, int(0.1 * height))
-    return len(hits) >= window and float(np.convolve(hits, np.ones(window), "valid").max()) > 0.8 * window

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from a3dgen.removal.held_objects import thin_things
+from a3dgen.removal.mask_ops import dilate
 
 HEIGHT = 200.0
 HAND, FOOT = np.array([[170.0, 140.0]]), np.array([[150.0, 245.0]])
@@ -64,3 +65,12 @@ def test_a_ski_goes_on_before_and_behind(person: np.ndarray) -> None:
     found = thin_things(_photo(person, ski), person, none, NOBODY, FOOT, HEIGHT)
     drawn = _drawn(person, *ski)
     assert (found & drawn).sum() > 0.8 * drawn.sum()
+
+
+def test_a_pole_is_told_from_the_ski_it_ends_at(person: np.ndarray) -> None:
+    pole, ski, none = ((172, 142), (200, 256), 3), ((140, 253), (260, 259), 4), np.zeros_like(person)
+    found = thin_things(_photo(person, pole, ski), person, none, HAND, FOOT, HEIGHT)
+    for line in (pole, ski):
+        drawn = _drawn(person, *line)
+        assert (dilate(found, 3.0) & drawn).sum() > 0.8 * drawn.sum()  # what is found is grown before it is filled
+    assert found.sum() < 3 * _drawn(person, *pole).sum()

@@ -1,0 +1,116 @@
+"""Finds a straight, thin thing in a shape that it has grown together with: a pole that ends at a ski, before a wood."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from a3dgen.removal.mask_ops import dilate
+
+LENGTH = (0.2, 1.3)
+"""Shortest and longest ray, shares of the person's height."""
+ASIDE = 0.03
+"""Beside a thin thing, so far to both sides, the shape is not; share of the height."""
+THIN = 0.55
+"""That holds for this share of its length."""
+GAP = 0.02
+"""A ray goes on over gaps of this share of the height."""
+DIRECTIONS, STARTS = 180, 12
+"""Directions tried from each of so many points at which the shape touches the person."""
+WIDTH = 0.012
+"""Half the width of what is taken, share of the height."""
+
+
+def ray_of(
+    shape: Bool[ndarray, "h w"],
+    touch: Bool[ndarray, "h w"],
+    person: Bool[ndarray, "h w"],
+    found: Bool[ndarray, "h w"],
+    height: float,
+    held: bool,
+) -> Bool[ndarray, "h w"]:
+    """Return the longest thin ray of a shape that begins where it touches the person; all false if it has none.
+
+    Args:
+        shape: connected pixels that stand out. touch: where things touch the person. person: their mask.
+        found: all pixels that stand out. height: of the person, px. held: by a hand, where it must begin.
+    """
+    none = np.zeros_like(shape)
+    y, x = np.nonzero(shape & touch)
+    if not len(y):
+        return none
+    chosen = np.unique(np.linspace(0, len(y) - 1, STARTS).astype(int))
+    near = dilate(shape, 1.0)
+    angles = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
+    axes = np.tile(np.stack([np.cos(angles), np.sin(angles)], 1), (len(chosen), 1))
+    starts = np.repeat(np.stack([x, y], 1)[chosen].astype(np.float64), DIRECTIONS, 0)
+    points = starts[:, None] + np.arange(0.0, LENGTH[1] * height + 2)[None, :, None] * axes[:, None]
+    lengths = _lengths(_values(near, points), max(2, round(GAP * height)))
+    line = None
+    for i in np.argsort(-lengths, kind="stable"):
+        if lengths[i] <= LENGTH[0] * height:
+            break
+        ray = points[i, : lengths[i]]
+        if _thin(shape, person, ray, axes[i], height):  # the longest decides: shorter ones lie across it
+            passes = held and goes_on(starts[i], -axes[i], found, height)
+            if lengths[i] < LENGTH[1] * height and _ends_inside(ray[-1], shape.shape) and not passes:
+                line = ray
+            break
+    if line is None:
+        return none
+    at = np.rint(line).astype(int)
+    along = none.copy()
+    along[at[:, 1], at[:, 0]] = True
+    return dilate(along, max(1.0, WIDTH * height)) & near
+
+
+def _lengths(hits: Bool[ndarray, "r n"], gap: int) -> Int[ndarray, " r"]:
+    """Return how many steps each ray stays in a shape, gaps apart."""
+    rays = len(hits)
+    last, missed, open_ = np.zeros(rays, np.int64), np.zeros(rays, np.int64), np.ones(rays, bool)
+    for i in range(hits.shape[1]):
+        hit = hits[:, i]
+        missed = np.where(hit, 0, missed + 1)
+        open_ &= missed <= gap
+        last = np.where(hit & open_, i + 1, last)
+    return last
+
+
+def _thin(
+    shape: Bool[ndarray, "h w"],
+    person: Bool[ndarray, "h w"],
+    points: Float[ndarray, "n 2"],
+    axis: Float[ndarray, "2"],
+    height: float,
+) -> bool:
+    """Return whether a ray has nothing of the shape beside it for most of its way, and leaves the person."""
+    aside = max(2.0, ASIDE * height) * np.array([-axis[1], axis[0]])
+    free = ~_values(shape, points + aside) & ~_values(shape, points - aside)
+    on_person = _values(person, points)
+    return float(free.mean()) > THIN and float(on_person.mean()) < 0.1
+
+
+def _values(mask: Bool[ndarray, "h w"], points: Float[ndarray, "*n 2"]) -> Bool[ndarray, "*n"]:
+    """Return a mask's values at points (px), false outside."""
+    h, w = mask.shape
+    at = np.rint(points).astype(int)
+    x, y = at[..., 0], at[..., 1]
+    inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
+    return mask[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)] & inside
+
+
+def _ends_inside(point: Float[ndarray, "2"], shape: tuple[int, ...]) -> bool:
+    return bool(2 <= point[0] < shape[1] - 3 and 2 <= point[1] < shape[0] - 3)
+
+
+def goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[ndarray, "h w"], height: float) -> bool:
+    """Return whether a line continues beyond the person: the like of it lies there for a tenth of the height."""
+    steps = np.arange(0.0, 0.6 * height)
+    at = np.rint(start + steps[:, None] * axis).astype(int)
+    h, w = found.shape
+    inside = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)
+    near = dilate(found, 2.0)
+    hits = near[at[inside, 1], at[inside, 0]].astype(np.float64)
+    window = max(3, int(0.1 * height))
+    return len(hits) >= window and float(np.convolve(hits, np.ones(window), "valid").max()) > 0.8 * window
