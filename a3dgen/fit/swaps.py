@@ -38,7 +38,7 @@ def face_seen(state: UInt8[ndarray, "44"]) -> bool | None:
     return False if ears and not (state[FACE_ROWS] == VISIBLE).any() else None
 
 
-def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | None) -> None:
+def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | None) -> Fit:
     """Refuse a person whose left and right labels look swapped, all of them or those of the arms or the legs.
 
     One view of a person and the same view with all labels swapped are explained equally well, facing the camera and
@@ -46,6 +46,10 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | Non
 
     Args:
         face: of ``face_seen``.
+
+    Returns:
+        The fit, or a better one: where exchanged labels cost less, the body found with them is tried for the labels as
+        they are, for the search may have missed it.
 
     Raises:
         Rejected: with what contradicts the labels.
@@ -57,14 +61,19 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | Non
             said = "labelled visible, but the fit looks away" if face else "turned away, but the fit faces the camera"
             raise Rejected(f"left and right labels look swapped: the face is {said}")
     if cost < SUSPECT_COST:
-        return
+        return fit
     for name, rows in SWAPS.items():
-        other_cost = fitter.fit(swapped(seen, rows), quick=True).best.cost
-        if cost - other_cost > SWAP_GAIN:
+        other = fitter.fit(swapped(seen, rows), quick=True).best
+        if cost - other.cost > SWAP_GAIN:
+            again = fitter.fit(seen, fitter.variables(other.pose, other.betas, other.transl)[None])
+            if again.best.cost < cost:
+                fit, cost = again, again.best.cost
+        if cost - other.cost > SWAP_GAIN:
             raise Rejected(
                 f"left and right {name} look swapped, or the pose is too rare to tell: cost {cost:.0f} as labelled, "
-                f"{other_cost:.0f} exchanged"
+                f"{other.cost:.0f} exchanged"
             )
+    return fit
 
 
 def swapped(seen: Observation, rows: ndarray) -> Observation:

@@ -18,15 +18,17 @@ class PlateBars:
         crossing: most of another person that the hole may take, as measured; on known truth it takes up to twice that.
         structure: most structure beside the hole (mean grey steps a px) times the root of the hole's share of the
             photo: lines that would have to be invented.
+        unexplained: most limb joints that are labelled hidden while nothing known hides them: something else does.
         ghost: most of the removed person's place in which a segmenter still sees somebody.
     """
 
     crossing: float = 0.005
     structure: float = 2.0
+    unexplained: int = 2
     ghost: float = 0.25
 
     def __post_init__(self) -> None:
-        for name in ("crossing", "structure", "ghost"):
+        for name in ("crossing", "structure", "unexplained", "ghost"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"background.bars.{name} is {getattr(self, name)}; it must not be negative")
 

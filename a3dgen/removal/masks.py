@@ -30,6 +30,7 @@ from a3dgen.removal.mask_ops import (
     union,
 )
 from a3dgen.removal.neighbours import RIM, Removed, detections, neighbours, possible
+from a3dgen.removal.order import CERTAIN
 from a3dgen.removal.overlap import EDGE, beyond_masks, contested, hidden, islands
 from a3dgen.removal.photo import RemovalScene
 from a3dgen.removal.rim import background_in
@@ -116,7 +117,7 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     things = union([m for i, m in enumerate(scene.objects) if i not in held], shape)
     hole &= ~things | person  # a seat stays where it is seen
     seen = scene.keypoints[scene.state == VISIBLE]
-    stay = claim.others + [m for i, m in enumerate(scene.objects) if i not in held]
+    stay = _not_behind(scene, claim.others) + [m for i, m in enumerate(scene.objects) if i not in held]
     front = in_front(stay, scene.body, core, seen, config.clearance, config.cloth_margin * scene.height)
     hole &= ~front
     avoid = dilate(others | claim.strangers, max(2.0, COPIED * scene.height))
@@ -124,6 +125,12 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         avoid |= dilate(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
     avoid &= ~hole
     return Removal(hole, avoid, front, person, source)
+
+
+def _not_behind(scene: RemovalScene, others: list[Any]) -> list[Any]:
+    """Return the masks of others without those who surely stand behind the person: they hide nothing of them."""
+    surely = [score > CERTAIN for score in scene.nearer] + [False] * len(others)
+    return [m for m, behind in zip(others, surely, strict=False) if not behind]
 
 
 def _certain(scene: RemovalScene, claim: Claim, held: list[int]) -> Bool[ndarray, "h w"]:

@@ -45,6 +45,7 @@ class RemovalScene:
         keypoints: (44, 2) px. state: (44,). height: standing height of the person, px.
         alone: nobody else can be in the photo (a studio's recording of one subject).
         mine, rival: where the photo has a label map: the person's claim on every pixel, and the strongest of others.
+        nearer: by person in ``others``, the log-odds that the removed person stands in front of them; empty = unknown.
         strangers: people nobody annotated, by the label map. source: what the claim came from.
     """
 
@@ -57,6 +58,7 @@ class RemovalScene:
     state: ndarray
     height: float
     alone: bool = False
+    nearer: tuple[float, ...] = ()
     mine: Any = None
     rival: Any = None
     strangers: Any = None
@@ -156,12 +158,18 @@ def labelled_only(person: dict[str, Any]) -> list[Figure]:
     return out
 
 
-def with_labels(scene: RemovalScene, found: LabelMap, index: int) -> RemovalScene:
-    """Return a scene whose people are those of the photo's label map; ``index`` is the removed person's there."""
+def with_labels(scene: RemovalScene, found: LabelMap, index: int, nearer: Sequence[float] = ()) -> RemovalScene:
+    """Return a scene whose people are those of the photo's label map; ``index`` is the removed person's there.
+
+    Args:
+        nearer: by other person of the map, see ``RemovalScene``.
+    """
     others = [found.mask(j) for j in range(len(found.shares)) if j != index]
+    known = [i for i, m in enumerate(others) if m.any()]
     return replace(
         scene,
-        others=[m for m in others if m.any()],
+        others=[others[i] for i in known],
+        nearer=tuple(nearer[i] for i in known) if nearer else (),
         objects=[*scene.objects, *found.furniture()],
         mine=found.mine(index),
         rival=found.rival(index),

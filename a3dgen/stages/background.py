@@ -27,6 +27,7 @@ from a3dgen.removal.doubt import doubtful
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import label_map
 from a3dgen.removal.masks import Removal, carried, plan_removal
+from a3dgen.removal.order import order_of_masks, require_known_front, scores
 from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
 from a3dgen.removal.photo import Known, RemovalScene, figures_of, labelled_only, load_scene, with_labels
 from a3dgen.removal.seats import require_seat
@@ -151,6 +152,8 @@ def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], co
         Rejected: if not.
     """
     require_whole(cut, config.bars)
+    if not scene.alone:
+        require_known_front(scene, body, context.body, config.bars.unexplained)
     if config.seats == "known" and not scene.alone:  # a studio is seen empty, with its chairs
         require_seat(scene, body, context.body, carried(config, scene))
 
@@ -179,7 +182,7 @@ def _with_people(
     """Return the scene with the photo's label map, where anybody in it has no mask; else as it is."""
     rows = sorted([own, *beside], key=lambda known: str(known[0]["key"]))
     if all(person["mask"] for person, _ in rows):
-        return scene
+        return _ordered(scene, rows, own, context)
     segmenter, name = usable_segmenter(config.segmenter, config.segmenter_path)
     if segmenter is None and len(rows) == 1:
         return scene  # nothing to solve together
@@ -190,7 +193,17 @@ def _with_people(
     if len(figures) == 1:
         return scene  # nobody to tell the person from
     found = label_map(scene.rgb, figures, segmenter, not scene.alone, name)
-    return with_labels(scene, found, index)
+    nearer = scores(figures, index, [found.mask(j) for j in range(len(figures))])
+    return with_labels(scene, found, index, nearer)
+
+
+def _ordered(scene: RemovalScene, rows: Sequence[Known], own: Known, context: Context) -> RemovalScene:
+    """Return a scene of drawn masks with what is known of who stands in front of the person."""
+    if len(rows) == 1 or not scene.others:
+        return scene
+    figures = list(figures_of(rows, context))
+    index = next(i for i, (person, _) in enumerate(rows) if person["key"] == own[0]["key"])
+    return replace(scene, nearer=tuple(order_of_masks(scene.others, figures, index)))
 
 
 def _recording(config: Config, person: dict[str, Any], seed: int) -> list[Path]:

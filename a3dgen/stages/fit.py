@@ -32,7 +32,7 @@ from a3dgen.stages.fit_rows import ground_columns, reprojection_gate, row_of
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import Fits, track_fits
 
-VERSION = 10
+VERSION = 11
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -207,7 +207,7 @@ def _fit_checked(
     if fit is None:
         fit = fitter.fit(labels, start)
     refuse_merged(fitter, labels, fit, persons.company[i])
-    refuse_swapped(fitter, labels, fit, face)
+    fit = refuse_swapped(fitter, labels, fit, face)
     if seen.cloud is None:
         return fit
     gravity = seen.support is not None

@@ -20,6 +20,7 @@ from a3dgen.geometry.skeleton import COCO_ROWS
 from a3dgen.io import images
 from a3dgen.io import rle as masks
 from a3dgen.io.partial_pictures import decodable
+from a3dgen.removal.config import PlateBars
 from a3dgen.stages import background
 from a3dgen.stages.background import Config, safe_name
 
@@ -34,6 +35,10 @@ def _photo() -> np.ndarray:
     rgb = np.empty((HEIGHT, WIDTH, 3))
     rgb[:150], rgb[150:] = (170, 190, 200), (120, 110, 90)
     return np.clip(rgb + rng.normal(0, 4, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8)
+
+
+BARS = PlateBars(unexplained=44)
+"""All keypoints of these people are labelled hidden."""
 
 
 class World:
@@ -80,7 +85,7 @@ class World:
         ]
         inputs = Inputs(Persons.from_rows(self.rows), Bodies.from_rows(self.bodies), Plans.from_rows(plans))
         context = Context(seed=3, body=BodyConfig(), out=out, folder=out / "background")
-        return background.run(config or Config(segmenter="none"), inputs, context)
+        return background.run(config or Config(segmenter="none", bars=BARS), inputs, context)
 
 
 @pytest.fixture
@@ -128,7 +133,7 @@ def test_result_depends_on_the_person_alone_and_is_cached(world: World, tmp_path
     again = world.run(tmp_path / "one")
     assert one.stat().st_mtime_ns == stamp
     assert again.record.row(1) == both.record.row(1)
-    world.run(tmp_path / "one", Config(segmenter="none", dilate=0.05))
+    world.run(tmp_path / "one", Config(segmenter="none", bars=BARS, dilate=0.05))
     assert one.stat().st_mtime_ns != stamp
     assert not list((tmp_path / "one").rglob("*.tmp"))
 
@@ -178,7 +183,7 @@ def test_without_masks_whoever_stands_lower_is_in_front(world: World, tmp_path: 
     photo[lower] = (0, 160, 0)
     world.add("behind", photo, others=json.dumps([masks.encode(band)]))
     world.add("nearer", photo, others=json.dumps([masks.encode(lower)]))
-    record = world.run(tmp_path, Config(segmenter="none", refine=False)).record
+    record = world.run(tmp_path, Config(segmenter="none", bars=BARS, refine=False)).record
     plates = [images.read_rgb(tmp_path / path) for path in record.image]
     across = band & world.outline
     assert (plates[0][across] != photo[across]).any(1).mean() > 0.9
@@ -250,7 +255,7 @@ def test_without_source_area_the_fallback_is_used_and_named(world: World, tmp_pa
     world.add("crowd", mask=_mask(world.outline), others=json.dumps([masks.encode(other)]))
     row = world.run(tmp_path / "a").record.row(0)
     assert row["method"].startswith("opencv (only ")
-    outcome = world.run(tmp_path / "b", Config(segmenter="none", fallback="")).outcome
+    outcome = world.run(tmp_path / "b", Config(segmenter="none", bars=BARS, fallback="")).outcome
     assert outcome.status[0] == "rejected"
 
 
@@ -273,14 +278,18 @@ def test_other_inpainters_make_plates_too(world: World, tmp_path: Path) -> None:
     torch.jit.script(Grey()).save(str(path))
     world.add("p", mask=_mask(world.outline))
     for name, file in (("lama", str(path)), ("opencv", "ns")):
-        row = world.run(tmp_path / name, Config(segmenter="none", inpainter=name, inpainter_path=file)).record.row(0)
+        row = world.run(
+            tmp_path / name, Config(segmenter="none", bars=BARS, inpainter=name, inpainter_path=file)
+        ).record.row(0)
         plate = images.read_rgb(tmp_path / name / row["image"])
         hole = images.read_mask(tmp_path / name / row["mask"])
         assert row["method"].startswith(f"{name}; source mask")
         assert not _magenta(plate).any()
         np.testing.assert_array_equal(plate[~hole], world.photo[~hole])
         assert name != "lama" or (plate[hole] == 128).all()
-    outcome = world.run(tmp_path / "none", Config(segmenter="none", inpainter="lama", inpainter_path="x.pt")).outcome
+    outcome = world.run(
+        tmp_path / "none", Config(segmenter="none", bars=BARS, inpainter="lama", inpainter_path="x.pt")
+    ).outcome
     assert outcome.status[0] == "failed"
     assert "inpainter_path" in outcome.reason[0]
 
@@ -299,7 +308,7 @@ def test_real_coco_person(samples: Path, tmp_path: Path, body: Any) -> None:
            "keypoints": zero, "state": np.zeros(44, np.uint8)}  # fmt: skip
     fit = {"pose": np.zeros((24, 3)), "betas": np.zeros(10), "transl": np.array([0, 0, -9.0]), "K": K}
     context = Context(0, BodyConfig(), tmp_path, tmp_path / "background")
-    plate = background.make_plate(Config(segmenter="none"), row, fit, context)
+    plate = background.make_plate(Config(segmenter="none", bars=BARS), row, fit, context)
     out = images.read_rgb(tmp_path / plate["image"])
     grey, snow = out.astype(float).mean(-1), rgb.astype(float).mean(-1)
     assert grey[person].mean() > 0.9 * snow[~images.read_mask(tmp_path / plate["mask"])].mean()
