@@ -39,8 +39,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The records of one shard, as far as earlier stages have produced them, and their outcomes by stage; for ``fit``
-    also the shapes of all subjects; for gathering stages also path -> SHA-256 of the pictures."""
+    """The records of one shard, as far as earlier stages have produced them, and their outcomes by stage.
+
+    For ``fit`` also the shapes of all subjects, and who is in the pieces of recordings that go on in the shards beside;
+    for gathering stages also path -> SHA-256 of the pictures.
+    """
 
     persons: Persons
     bodies: Bodies | None = None
@@ -49,6 +52,7 @@ class Inputs:
     renders: Renders | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     shapes: Shapes | None = None
+    beside: Persons | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -192,7 +192,7 @@ class Build:
                 self._book(spec, self.fresh.sidecar(spec, shard), made=False)
             self.progress.finish(spec.name, "up to date")
             return facts["shards"]
-        shards = SourceShards(self.out, spec.name, depends)
+        shards = SourceShards(self.out, spec.name, depends, self.config.temporal)
         for made in shards.write(self._read_people(spec)):
             self._book(spec, made, made=True)
         try:

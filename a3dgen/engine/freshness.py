@@ -15,6 +15,7 @@ from a3dgen.core.errors import A3dgenError, DataError
 from a3dgen.core.records import SCHEMA_VERSION
 from a3dgen.engine.digests import changed, dependencies, digest
 from a3dgen.engine.pictures import damaged, vouch
+from a3dgen.engine.pieces_beside import digest_beside
 from a3dgen.engine.tasks import shape_path, shard_path
 from a3dgen.io.dataset_folder import DATASET_LIST, first_damage
 from a3dgen.io.file_digest import contents
@@ -79,7 +80,7 @@ class Freshness:
         config, code = self.config.portable_ingest_config(), spec.code()
         files, shards = code.fingerprint(self.config.ingest_config()), {"shard_size": self.config.run.shard_size}
         if self.config.temporal:
-            shards["clips"] = True
+            shards["clips"] = "joined"
         return dependencies(code.VERSION, config, self.config.seed, "", {}, files=files, shards=shards)
 
     def ingest(self, spec: StageSpec, depends: Mapping[str, Any]) -> Kept:
@@ -115,7 +116,9 @@ class Freshness:
             if spec.name == "fit" and sidecar.get("subjects"):
                 inputs["shape"] = self._shapes(sidecar["subjects"])
         config, code = self.config.stages[spec.name], spec.code()
-        more = self.user_files(spec.name)
+        more: dict[str, Any] = self.user_files(spec.name)
+        if spec.name == "fit" and self.config.temporal:
+            more["neighbours"] = digest_beside(self.out / "ingest", shard)
         return dependencies(code.VERSION, config, self.config.seed, self.body_digest(), inputs, **more)
 
     def user_files(self, stage: str) -> dict[str, list[str]]:

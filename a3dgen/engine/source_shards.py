@@ -14,6 +14,7 @@ from a3dgen.engine.build_folder import remove_shards_from
 from a3dgen.engine.disk_space import count_pixels
 from a3dgen.engine.freshness import DONE
 from a3dgen.engine.pictures import doubt
+from a3dgen.engine.pieces_beside import ENDS, ends
 from a3dgen.engine.subject_shapes import count_subjects
 from a3dgen.engine.tasks import shard_path, summary
 from a3dgen.io.file_list import list_path, times_of
@@ -25,10 +26,11 @@ class SourceShards:
 
     Args:
         out: the build folder. stage: name of the ingesting stage. depends: what its result depends on.
+        clips: whether frames of a recording are fitted together, so that shards must tell what goes on beside them.
     """
 
-    def __init__(self, out: Path, stage: str, depends: Mapping[str, Any]) -> None:
-        self.out, self.stage, self.depends = out, stage, dict(depends)
+    def __init__(self, out: Path, stage: str, depends: Mapping[str, Any], clips: bool = False) -> None:
+        self.out, self.stage, self.depends, self.clips = out, stage, dict(depends), clips
         self.fresh = out / stage / f".fresh{TEMPORARY}"
         self.count = self.people = 0
         remove_temporary(self.fresh)
@@ -43,6 +45,8 @@ class SourceShards:
         for output in outputs:
             sidecar = {"stage": self.stage, "shard": self.count, "depends": self.depends, **summary(output.outcome)}
             sidecar["subjects"] = count_subjects(output.record)
+            if self.clips:
+                sidecar[ENDS] = ends(output.record)
             sidecar["pixels"] = count_pixels(output.record)
             records = {type(output.record).__name__: output.record, "Outcome": output.outcome}
             written = write_shard(self.fresh / f"{self.count:06d}.h5", records, sidecar)

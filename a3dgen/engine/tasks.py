@@ -18,6 +18,7 @@ from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures
 from a3dgen.core.stage import Context, Inputs, Output
 from a3dgen.core.threads import limit_threads
 from a3dgen.engine.pictures import FILE_COLUMNS, describe, doubt, files_of, same_rows, vouch
+from a3dgen.engine.pieces_beside import read_beside
 from a3dgen.engine.worker_memory import keep_freed_memory, release_holes
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.file_list import list_path
@@ -95,6 +96,8 @@ def run_task(task: Task) -> dict[str, Any]:
         inputs = load_inputs(out, task.shard, spec.needs)
         if spec.name == "fit" and shape_path(out).exists():
             inputs = replace(inputs, shapes=read_shard(shape_path(out))["Shapes"])
+        if spec.name == "fit" and getattr(task.config, "temporal", "off") == "on":
+            inputs = replace(inputs, beside=read_beside(out / "ingest", task.shard))
         keys = input_keys(spec.name, inputs)
         wanted = [k for k in keys if k not in task.poison] if task.only is None else list(task.only)
         part = inputs if len(wanted) == len(keys) else take_keys(inputs, spec.name, set(wanted))

@@ -10,7 +10,8 @@ The result depends on the observations alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -64,6 +65,7 @@ def fit_sequence(
     options: SequenceOptions | None = None,
     run: Map = map,
     lifter: Lift | None = None,
+    held: Mapping[int, ndarray] | None = None,
 ) -> list[Fit | None]:
     """Fit the same person in consecutive frames.
 
@@ -73,6 +75,8 @@ def fit_sequence(
         fps: frame rate.
         run: ``map``, or one of a thread pool: frames are independent within a sweep, so that it changes no number.
         lifter: e.g. ``learning.lifter.Lifter.load()``; what it says is solved and added to the minima of key frames.
+        held: frame -> its variables, where they are known already (from the piece of a recording beside this one);
+            they stay as they are, and their neighbours follow.
 
     Returns:
         The fit of each frame; its alternatives are the frame's other minima, its cost is that of the frame alone, its
@@ -91,18 +95,24 @@ def fit_sequence(
     found = _searched(wide, seen, stride, run)
     there, keys = np.array(sorted(seen)), np.array(sorted(found))
     out: list[Fit | None] = [None] * len(observations)
+    held = {n: x for n, x in (held or {}).items() if n in seen}
     if not found:
         return out
     pools = [[found[n].best, *found[n].alternatives] for n in keys]
     lifted: list[list[Solution]] = []
     if lifter is not None:
         said, steps = lift(lifter, observations, fps), (options.lifted_steps, options.free_steps)
-        lifted = list(run(lambda n: lifted_minima(fitter, seen[n], said, n, *steps), keys.tolist()))
+        lead = lambda n: [] if n in held else lifted_minima(fitter, seen[n], said, n, *steps)  # noqa: E731
+        lifted = list(run(lead, keys.tolist()))
     places = np.cumsum([0, *np.maximum(1, -(-np.diff(keys) // stride))])
-    key_frames = Frames(fitter, [seen[n] for n in keys], places, fps / stride, options.ties, run)
-    x = _best_path(key_frames, keys, pools, lifted, options, options.turn_sd * FPS / fps)
-    frames = Frames(fitter, [seen[n] for n in there], there, fps, options.ties, run)
-    x = frames.smooth(between(x, keys, there), options.sweeps)
+    tied = functools.partial(Frames, fitter, ties=options.ties, run=run)
+    key_frames = tied([seen[n] for n in keys], places, fps / stride, held=np.isin(keys, [*held]))
+    own = [[held[n]] if n in held else [s.x for s in pool] for n, pool in zip(keys.tolist(), pools, strict=True)]
+    x = between(_best_path(key_frames, keys, own, lifted, options, options.turn_sd * FPS / fps), keys, there)
+    frames = tied([seen[n] for n in there], there, fps, held=np.isin(there, [*held]))
+    for i in np.flatnonzero(frames.held):
+        x[i] = held[int(there[i])]
+    x = frames.smooth(x, options.sweeps)
     if lifted:
         pools = [[*pool, *extra] for pool, extra in zip(pools, lifted, strict=True)]
     of_key = dict(zip(keys.tolist(), pools, strict=True))
@@ -159,7 +169,7 @@ def _searched(fitter: Fitter, seen: dict[int, Observation], stride: int, run: Ma
 def _best_path(
     frames: Frames,
     keys: ndarray,
-    pools: Sequence[Sequence[Solution]],
+    own: Sequence[Sequence[ndarray]],
     lifted: Sequence[Sequence[Solution]],
     options: SequenceOptions,
     turn_sd: float,
@@ -167,7 +177,8 @@ def _best_path(
     """Return the variables of the key frames.
 
     Args:
-        pools: minima of each frame. lifted: those that a lifter leads to, held to it and let go; no rows without one.
+        own: variables of each frame's minima. lifted: those that a lifter leads to, held to it and let go; no rows
+            without one, none of a frame that is held.
     """
     gaps = np.diff(keys).astype(np.float64)
 
@@ -175,7 +186,6 @@ def _best_path(
         costs = [np.array([frames.cost(n, x) for x in some]) for n, some in enumerate(candidates)]
         return consistent([np.stack(some) for some in candidates], costs, gaps, turn_sd)
 
-    own = [[s.x for s in pool] for pool in pools]
     sets = [own]
     if lifted:
         led = [[s.x for s in some] or mine for some, mine in zip(lifted, own, strict=True)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
 
@@ -26,6 +26,8 @@ from a3dgen.fit.search import MIN_FLIP, reflect
 FPS = 25.0
 """Frame rate that the standard deviations below were measured at."""
 TOLERANCE = 1e-3
+BLEND = 10
+"""Frames of 25 fps over which betas go from those of held frames to the median of the sequence."""
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
@@ -63,13 +65,16 @@ class Frames:
         fps: float,
         ties: Ties,
         run: Map = map,
+        held: Bool[ndarray, " n"] | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             numbers: (N,) of the frames, ascending. fps: frame numbers a second.
             run: ``map``, or one of a thread pool: frames are independent within a sweep, so that it changes no number.
+            held: frames that stay as they are, and that their neighbours follow.
         """
+        self.held = np.zeros(len(seen), bool) if held is None else held
         self.fitter, self.numbers, self.ties, self.run, self.scale = fitter, numbers, ties, run, FPS / fps
         weight = fitter.options.prior_weight * min(1.0, ties.prior_weight * self.scale)
         self.plain = [fitter.evidence(replace(s, anchor=_shape(s.anchor))) for s in seen]
@@ -105,10 +110,12 @@ class Frames:
         weight[known, :72] = 1 / (ties.anchor_sd * self.scale) ** 2
         anchor[:, transl] = places
         weight[known, transl] = 1 / (np.array(ties.place_sd) * self.scale) ** 2
-        anchor[~self.shaped, shape] = np.median(x[:, shape], axis=0)
+        anchor[~self.shaped, shape] = self._shapes(x[:, shape])[~self.shaped]
         weight[~self.shaped, shape] = 1 / ties.betas_sd**2
 
         def solved(n: int) -> ndarray:
+            if self.held[n]:
+                return x[n].copy()
             ev = (self.weak if known[n] else self.plain)[n]  # a frame without neighbours has its prior for itself
             ev, own = ev._replace(anchor=anchor[n], anchor_weight=weight[n]), x[n].copy()
             minimise(
@@ -119,10 +126,20 @@ class Frames:
 
         return np.stack(list(self.run(solved, range(count))))
 
+    def _shapes(self, betas: Float[ndarray, "n b"]) -> Float[ndarray, "n b"]:
+        """Return the betas that each frame is drawn to: their median; beside held frames more and more those."""
+        out = np.tile(np.median(betas, axis=0), (len(betas), 1))
+        if self.held.any():
+            gaps = np.abs(self.numbers[:, None] - self.numbers[self.held]) * self.scale
+            share = np.clip(1 - gaps.min(1) / BLEND, 0, 1)[:, None]
+            out += share * (betas[self.held][gaps.argmin(1)] - out)
+        return out
+
     def reflected(self, x: Float[ndarray, "n d"], joint: int, child: int) -> Float[ndarray, "n d"]:
         """Return the variables with a bone reflected in depth in every frame where that makes a difference."""
         out, space = x.copy(), self._space()
-        for n, own in enumerate(x):
+        for n in np.flatnonzero(~self.held):
+            own = x[n]
             trial = np.empty_like(own)
             if reflect(self.fitter.model, own, joint, child, trial, space) >= MIN_FLIP:
                 out[n] = trial

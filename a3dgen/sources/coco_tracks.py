@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from a3dgen.core.pieces import piece_name
 from a3dgen.io.frame_numbers import track_of
 from a3dgen.sources.coco_index import AnnotationIndex
 
@@ -43,7 +44,8 @@ class Recordings:
             return {}
         video, piece = self._piece(image)
         start = f"coco/{self._name}/{video}" if video else f"coco/{self._name}"
-        clip, track = {"clip": f"{start}/{piece}"}, track_of(annotation)  # beside others in the frame, with or without
+        clip = {"clip": piece_name(start, piece)}  # beside others in the frame, with a track or without
+        track = track_of(annotation)
         seconds = (photo.frame - self._first[video]) / self._fps
         return clip | {"track": f"{start}/{track}", "seconds": seconds} if track else clip
 

@@ -51,8 +51,8 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
     anchors = {i: _known_shape(persons, i, shapes) for i in range(len(persons))}
     groups, fits = find_groups(config, persons), _none
     if config.temporal == "on":
-        fitter_of = lambda i: get_fitter(config, context.body, bool(persons.K_known[i]))  # noqa: E731
-        fits = track_fits(config, persons, fitter_of, groups, anchors)
+        fitter_of = lambda known: get_fitter(config, context.body, known)  # noqa: E731
+        fits = track_fits(config, persons, inputs.beside, fitter_of, lambda some, i: _known_shape(some, i, shapes))
     shared = _shared_fits(config, context.body, persons, anchors, groups, fits)
     alone = [i for i in range(len(persons)) if i not in shared]
     batch = fit_batch(config, context.body, persons, alone, anchors, grounds) if config.engine == "torch" else {}

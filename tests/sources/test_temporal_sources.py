@@ -14,8 +14,10 @@ from raw_trees import photo, split_found
 from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs
+from a3dgen.engine.pieces_beside import pieces_beside
 from a3dgen.engine.tasks import cut_shards
 from a3dgen.geometry.skeleton import COCO_ROWS, ROW, ROWS
+from a3dgen.sources import coco_tracks
 from a3dgen.sources.coco import Config as CocoConfig
 from a3dgen.sources.coco import read as read_coco
 from a3dgen.sources.coco_config import CocoFile
@@ -51,8 +53,11 @@ def fits(rows: list[dict[str, Any]], size: int, temporal: str = "on") -> tuple[i
     """Fit shard by shard, as a build does; return the number of shards, people and bodies in the order of rows."""
     shards = [shard.record for shard in cut_shards(rows, size, clips=temporal == "on")]
     context = Context(0, BodyConfig(), Path("/none"), Path("/none"))
-    made = [fit.run(fit.Config(temporal=temporal, ground="off"), Inputs(persons), context) for persons in shards]
-    assert {status for output in made for status in output.outcome.status} == {"ok"}
+    beside = [pieces_beside(a, b, c) for a, b, c in zip([None, *shards], shards, [*shards[1:], None], strict=False)]
+    config = fit.Config(temporal=temporal, ground="off")
+    inputs = [Inputs(b, beside=s if temporal == "on" else None) for b, s in zip(shards, beside, strict=True)]
+    made = [fit.run(config, some, context) for some in inputs]
+    assert {status for output in made for status in output.outcome.status} == {"ok"}, [o.outcome.reason for o in made]
     bodies = {row["key"]: row for output in made for row in map(output.record.row, range(len(output.record)))}
     people = {row["key"]: row for persons in shards for row in map(persons.row, range(len(persons)))}
     keys = [row["key"] for row in rows]
@@ -67,12 +72,13 @@ def shake(values: np.ndarray) -> float:
     return float(np.abs(np.diff(values, n=2, axis=0)).mean())
 
 
-def test_sequences_split_over_other_shards_have_the_same_bytes(recordings):
+def test_sequences_split_over_other_shards_have_the_same_bytes(recordings, monkeypatch):
+    monkeypatch.setattr(coco_tracks, "CLIP_FRAMES", 2)
     config = CocoConfig(str(recordings), files=(CocoFile("mine.json"),))
     rows = [row for row in read_coco(config) if isinstance(row, dict)]
-    many, _, a = fits(rows, 3)
+    many, _, a = fits(rows, 1)
     one, _, b = fits(rows, 100)
-    assert (many, one, len(list(cut_shards(rows, 3)))) == (2, 1, 3), "without clips that size cuts sequences"
+    assert (many, one, len(list(cut_shards(rows, 1)))) == (4, 1, 8), "a shard a piece, joined to that beside it"
     assert len(a.key) == 2 * FRAMES
     for name in ("key", "pose", "betas", "transl", "K", "sigma", "cost", "alt_pose", "alt_cost"):
         assert getattr(a, name).tobytes() == getattr(b, name).tobytes(), name

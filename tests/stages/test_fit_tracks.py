@@ -16,6 +16,7 @@ from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE, Persons
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.learning.lifter_train import Training, _Network
 from a3dgen.stages import fit, fit_tracks
+from a3dgen.stages.fit_fitters import get_fitter
 from a3dgen.stages.fit_tracks import Instant, cut
 from benchmarks.uplift import make_clips
 
@@ -71,6 +72,20 @@ def test_order_and_company_in_the_shard_change_no_byte(people, found):
     other = run(people.take(mixed), temporal="on").record
     for name in ("pose", "betas", "transl", "sigma", "alt_cost"):
         assert getattr(other, name).tobytes() == getattr(found.record, name)[mixed].tobytes()
+
+
+def test_pieces_of_a_long_recording_meet_without_a_jump(body):
+    (clip,), length = make_clips(body, 1, first=3000), 6
+    rows = [row(clip, t, "walk/0") | {"clip": f"walk/{t // length}"} for t in range(2 * length)]
+    config = fit.Config(temporal="on", lifter="none")
+    fitter = get_fitter(config, BodyConfig(), False)
+    fits = fit_tracks.track_fits(config, Persons.from_rows(rows), None, lambda _: fitter, lambda *_: None)
+    made = np.stack([fits(t).best.joints for t in range(2 * length)])
+    gap = (made - made[:, :1]) - (clip.joints - clip.joints[:, :1])[: 2 * length]
+    shake = np.linalg.norm(np.diff(gap, n=2, axis=0), axis=2).mean(1)
+    inside = np.delete(shake, [length - 2, length - 1])
+    assert shake[length - 2 : length].mean() < inside.mean()
+    assert shake[length - 2 : length].max() < inside.max()
 
 
 def test_without_torch_and_weights_frames_are_still_fitted_together(people, found, monkeypatch):

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
+from a3dgen.core.pieces import piece_name
 from a3dgen.core.records import VISIBLE
 from a3dgen.geometry.camera import project_distorted
 from a3dgen.geometry.skeleton import NUM_ROWS
@@ -65,7 +66,7 @@ class H36mFrame:
 
     @property
     def clip(self) -> str:
-        return f"h36m/{self.subject}/{self.take}/{(self.number - 1) // CLIP_FRAMES}"
+        return piece_name(f"h36m/{self.subject}/{self.take}", (self.number - 1) // CLIP_FRAMES)
 
     @staticmethod
     def parse(name: str) -> H36mFrame | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
+from a3dgen.core.pieces import piece_name
 from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.core.user_paths import user_path
 from a3dgen.detectors.calibration import calibrate
@@ -144,7 +145,8 @@ def _tracks(file: PhotoFile, shots: list[Shot]) -> dict[tuple[str, int], dict[st
     linked = link(people, [shot.seconds for shot in shots])
     return {
         (shot.name, number): {
-            "track": f"{file.stem}/{track}", "seconds": shot.seconds, "clip": f"{file.stem}/{n // CLIP_FRAMES}",
+            "track": f"{file.stem}/{track}", "seconds": shot.seconds,
+            "clip": piece_name(file.stem, n // CLIP_FRAMES),
         }
         for n, (shot, tracks) in enumerate(zip(shots, linked, strict=True))
         for number, track in enumerate(tracks, 1)
