@@ -46,7 +46,7 @@ FILL = 0.85
 SAMPLES_A_PERSON = 4
 REPEATS = 24
 CUTS = (None, "left_knee", None, "right_elbow", None, "left_hand", None, "right_foot")
-STEPS = {"measure": "measure", "told_share": "compare", "_write": "encode"}
+STEPS = {"measure": "measure", "unlike": "light", "check_told": "compare", "_write": "encode"}
 SUBJECT_STEPS = {"rebuild": "geometry", "build_subject": "subject"}
 DRAWING_STEPS = {"_render": "draw", "ground_shadow": "shadow", "compose": "composite"}
 

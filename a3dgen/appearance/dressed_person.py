@@ -33,7 +33,7 @@ from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh, faces_within, renumber
 from a3dgen.geometry.regions import among
 from a3dgen.geometry.skeleton import JOINT
-from a3dgen.renderers import Item
+from a3dgen.renderers import Item, TiledTexture
 
 log = logging.getLogger("a3dgen")
 
@@ -72,6 +72,7 @@ def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
     worn = dress(look.garments, stumps, "skirt" in shared.shells)
     liners = [g for g in look.garments if g.kind == LINER and g.limb in stumps]
     painted = [g.file for g in look.garments if g.kind == TEXTURE]
+    texture: ndarray | TiledTexture
     if painted:
         texture, uv = pool.painted(painted[0], body), amputee.mesh.uv
     else:
@@ -282,7 +283,7 @@ def _liner(
     return _draw(piece, pool.fabric(garment.fabric, garment.colors, garment.seed), "cloth")
 
 
-def _draw(piece: Piece, texture: ndarray, material: str) -> Item:
+def _draw(piece: Piece, texture: ndarray | TiledTexture, material: str) -> Item:
     # renderers know a surface again by its arrays: those of pooled meshes keep their labels
     _, labels = _LABELS.get(id(piece.part), lambda: (piece.part, (piece.part + 1).astype(np.uint8)))
     vertices = np.ascontiguousarray(piece.vertices, np.float32)

@@ -13,6 +13,7 @@ from numpy import ndarray
 from a3dgen.core.registry import resolve
 from a3dgen.lighting.light import Light
 from a3dgen.lighting.shadow import Caster
+from a3dgen.renderers.tiled import TiledTexture, whole_texture
 
 __all__ = (
     "MATERIALS",
@@ -22,9 +23,11 @@ __all__ = (
     "Item",
     "Light",
     "Renderer",
+    "TiledTexture",
     "flat_light",
     "get_renderer",
     "reset_renderer",
+    "whole_texture",
 )
 
 MATERIALS = ("skin", "cloth", "hair", "shoe", "metal", "carbon", "plastic", "rubber")
@@ -45,7 +48,8 @@ class Item:
         uv: (T, 2) texture coordinates, origin bottom left; values beyond 0..1 repeat.
         face_uv: (F, 3) rows of ``uv`` per face corner.
         labels: (F,) 1 + SMPL joint that owns the face; 64 and more are assistive devices.
-        texture: (H, W, 4) u1, row 0 at the top: sRGB, and a bump height in alpha (128 = level).
+        texture: (H, W, 4) u1, row 0 at the top: sRGB, and a bump height in alpha (128 = level); or one that is painted
+            where it is seen.
         material: one of ``MATERIALS``.
         scar: (V,) 0..1 along a stump's end (1 at the tip), or None.
         double_sided: draw back faces too (open sheets such as garments).
@@ -56,7 +60,7 @@ class Item:
     uv: Float[ndarray, "t 2"]
     face_uv: Integer[ndarray, "f 3"]
     labels: UInt8[ndarray, " f"]
-    texture: UInt8[ndarray, "h w 4"]
+    texture: UInt8[ndarray, "h w 4"] | TiledTexture
     material: str
     scar: Float[ndarray, " v"] | None = None
     double_sided: bool = False

@@ -17,8 +17,9 @@ from a3dgen.lighting.srgb import decode_table
 from a3dgen.renderers import Frame, Item
 from a3dgen.renderers import samples as kernels
 from a3dgen.renderers.materials import MATERIAL
-from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, pyramid, sample_grid
+from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, sample_grid
 from a3dgen.renderers.shade import Lighting, Requests, Surface, Texture, shade_item
+from a3dgen.renderers.textures import pyramid
 
 SHADOW_SIZE = 448
 SHADOW_BIAS_M = 0.006
@@ -160,10 +161,11 @@ class DeferredRenderer(ABC):
         lighting = _lighting(light, key, hollow, grid)
         for k, place in enumerate(topology.order):
             if start[k + 1] > start[k]:
-                levels = pyramid(items[place].texture)
+                chosen = order[start[k] : start[k + 1]]
+                levels = pyramid(items[place].texture, chosen, requests, surface)
                 texture = Texture(levels.texels, levels.levels, decode_table())
                 material = MATERIAL[items[place].material].constants()
-                shade_item(order[start[k] : start[k + 1]], requests, surface, texture, material, lighting, color)
+                shade_item(chosen, requests, surface, texture, material, lighting, color)
         kernels.resolve(slot, color, edge, source, edges, filter_weights(grid.step), rgba)
 
     def _overview(self, batch: Batch, K: ndarray, box: Box, near: float, far: float) -> Hollows:

@@ -1,11 +1,10 @@
-"""Items to arrays: one batch of triangles, normals, projected vertices, texture pyramids."""
+"""Items to arrays: one batch of triangles, normals and projected vertices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import no_type_check
 
-import cv2
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
@@ -49,17 +48,7 @@ class Batch:
     scar: Float[ndarray, " v"]
 
 
-@dataclass(frozen=True)
-class Pyramid:
-    """A texture and its halved copies: texels (N, 4) u1 level after level; levels (L, 3) start, height, width."""
-
-    texels: UInt8[ndarray, "n 4"]
-    levels: Integer[ndarray, "l 3"]
-    held: ndarray
-
-
 _TOPOLOGIES: Pool[DrawTopology] = Pool(16)
-_PYRAMIDS: Pool[Pyramid] = Pool(32)
 
 
 def make_batch(items: list[Item]) -> Batch:
@@ -168,25 +157,6 @@ def bounds(points: Float[ndarray, "n k"]) -> tuple[Float[ndarray, " k"], Float[n
     """Return the least and greatest coordinates, f8."""
     low, high = _bounds(np.ascontiguousarray(points))
     return low.astype(np.float64), high.astype(np.float64)
-
-
-def pyramid(texture: UInt8[ndarray, "h w 4"]) -> Pyramid:
-    """Return a texture's pyramid; cached by the texture's identity."""
-    return _PYRAMIDS.get(id(texture), lambda: _build_pyramid(texture))
-
-
-def _build_pyramid(texture: UInt8[ndarray, "h w 4"]) -> Pyramid:
-    levels, parts, start = [], [], 0
-    image = np.ascontiguousarray(texture)
-    while True:
-        h, w = image.shape[:2]
-        levels.append((start, h, w))
-        parts.append(image.reshape(-1, 4))
-        start += h * w
-        if h == 1 and w == 1:
-            break
-        image = cv2.resize(image, (max(1, w // 2), max(1, h // 2)), interpolation=cv2.INTER_AREA)
-    return Pyramid(np.concatenate(parts), np.array(levels, np.int64), texture)
 
 
 def sample_grid(size: int, supersample: int) -> tuple[int, int]:

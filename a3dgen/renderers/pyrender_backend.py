@@ -13,7 +13,7 @@ from a3dgen.core.pool import Pool
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import rasterize
 from a3dgen.lighting.light import Light, irradiance, to_linear
-from a3dgen.renderers import Frame, Item
+from a3dgen.renderers import Frame, Item, whole_texture
 from a3dgen.renderers.context import INSTALL_HINT
 from a3dgen.renderers.pyopengl import choose_platform, complete_osmesa
 
@@ -132,7 +132,7 @@ class PyrenderRenderer:
         from PIL import Image
 
         pairs, index = np.unique(np.stack([item.faces.ravel(), item.face_uv.ravel()], 1), axis=0, return_inverse=True)
-        image = Image.fromarray(np.ascontiguousarray(item.texture[..., :3]))
+        image = Image.fromarray(np.ascontiguousarray(whole_texture(item.texture)[..., :3]))
         material = self._trimesh.visual.material.PBRMaterial(
             baseColorTexture=image, metallicFactor=0.0, roughnessFactor=0.8, doubleSided=item.double_sided
         )

@@ -61,12 +61,20 @@ class Lighting(NamedTuple):
 
 @kernel(inline=True)
 @no_type_check
+def signed_area(screen, i0, i1, i2):
+    """Return twice a face's signed area on the screen, squared samples."""
+    x0, y0 = float(screen[i0, 0]), float(screen[i0, 1])
+    return (screen[i1, 0] - x0) * (screen[i2, 1] - y0) - (screen[i2, 0] - x0) * (screen[i1, 1] - y0)
+
+
+@kernel(inline=True)
+@no_type_check
 def _weights(screen, inverse_z, i0, i1, i2, px, py):
     """Return perspective-correct weights of a face's corners at a sample, and 1 / its signed area on the screen."""
     x0, y0 = float(screen[i0, 0]), float(screen[i0, 1])
     ax, ay = screen[i1, 0] - x0, screen[i1, 1] - y0
     bx, by = screen[i2, 0] - x0, screen[i2, 1] - y0
-    area = ax * by - bx * ay
+    area = signed_area(screen, i0, i1, i2)
     inv_area = 1.0 / area if area != 0.0 else 0.0
     w1 = min(max(((px - x0) * by - bx * (py - y0)) * inv_area, 0.0), 1.0)
     w2 = min(max((ax * (py - y0) - (px - x0) * ay) * inv_area, 0.0), 1.0 - w1)
@@ -79,7 +87,7 @@ def _weights(screen, inverse_z, i0, i1, i2, px, py):
 
 @kernel(inline=True)
 @no_type_check
-def _density(screen, i0, i1, i2, inv_area, du1, dv1, du2, dv2, width, height):
+def level_density(screen, i0, i1, i2, inv_area, du1, dv1, du2, dv2, width, height):
     """Return texels a squared sample of a texture (width, height): those of its area, or half of those along the axis
     in which it is squeezed most, where that is more (stretched cloth would sparkle)."""
     ax, ay = screen[i1, 0] - screen[i0, 0], screen[i1, 1] - screen[i0, 1]
@@ -250,7 +258,9 @@ def shade_item(order, requests, surface, texture, material, lighting, color):
         t0, t1, t2 = face_uv[f, 0], face_uv[f, 1], face_uv[f, 2]
         u, v = uv[t0, 0], uv[t0, 1]
         du1, dv1, du2, dv2 = uv[t1, 0] - u, uv[t1, 1] - v, uv[t2, 0] - u, uv[t2, 1] - v
-        density = _density(screen, i0, i1, i2, inv_area, du1, dv1, du2, dv2, levels[0, 2], levels[0, 1]) * step * step
+        density = (
+            level_density(screen, i0, i1, i2, inv_area, du1, dv1, du2, dv2, levels[0, 2], levels[0, 1]) * step * step
+        )
         a, b, d, e, fx, fy, tw, th = _texels(levels, u + w1 * du1 + w2 * du2, v + w1 * dv1 + w2 * dv2, density)
         for c in range(3):
             top = decode[texels[a, c]] * (1 - fx) + decode[texels[b, c]] * fx

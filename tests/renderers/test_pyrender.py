@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from test_agreement import H, K, W, amputee_of
 
 from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.core.errors import ConfigError
-from a3dgen.renderers import Frame, Light, flat_light, get_renderer, pyopengl
+from a3dgen.renderers import Frame, Light, flat_light, get_renderer, pyopengl, whole_texture
 
 ROADS = [(renderer, platform) for renderer in ("gl", "pyrender") for platform in ("egl", "osmesa")]
 CROP = (20, 15, 245, 320)
@@ -43,7 +44,7 @@ renderer.close()
 def person(body, tmp_path_factory) -> tuple[Path, Frame]:
     """What is drawn, in a file, and the compiled renderer's picture of it."""
     amputee, look = amputee_of(body, "left_foot", 0.4)
-    items = build_subject(body, amputee, look)
+    items = [replace(i, texture=whole_texture(i.texture)) for i in build_subject(body, amputee, look)]
     light = Light(flat_light(0.4).sh, np.array([0.5, -0.7, -0.5]), np.full(3, 0.6))
     what = (items, K, W, H, light, CROP)
     path = tmp_path_factory.mktemp("person") / "items.pkl"

@@ -40,10 +40,15 @@ class Atlas:
 
     def image(self, values: ndarray) -> ndarray:
         """Spread values of covered texels (M, C) over the whole texture (size, size, C)."""
-        if values.dtype == np.uint8 and values.shape[1:] == (4,):  # whole texels move four times as fast
-            packed = values.view(np.uint32)[:, 0][self.source]
-            return packed.view(np.uint8).reshape(self.size, self.size, 4)
         return values[self.source].reshape(self.size, self.size, *values.shape[1:])
+
+    def sorted_by_tiles(self, tile: int) -> Atlas:
+        """Return the atlas with its covered texels sorted: those of a tile of this side lie together."""
+        row, column = np.divmod(self.texel, self.size)
+        order = np.lexsort((self.texel, column // tile, row // tile))
+        place = np.empty(len(order), self.source.dtype)
+        place[order] = np.arange(len(order), dtype=place.dtype)
+        return Atlas(self.size, self.texel[order], self.face[order], self.bary[order], place[self.source])
 
 
 @kernel

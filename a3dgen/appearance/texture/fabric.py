@@ -234,8 +234,13 @@ def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndar
         colours: up to three sRGB colours 0..255; missing ones repeat the first.
         seed: variant of the pattern.
     """
+    out = np.empty((SIZE, SIZE, 4), np.uint8)
+    dye(kind, colours, seed, slice(0, SIZE), out)
+    return out
+
+
+def dye(kind: str, colours: Sequence[Sequence[int]], seed: int, rows: slice, out: UInt8[ndarray, "n s 4"]) -> None:
+    """Write some rows of a fabric's tile; see ``fabric``."""
     shares, shade, height = pattern(kind, seed)
     table = np.stack([to_linear(colours[i] if i < len(colours) else colours[0]) for i in range(3)])
-    out = np.empty((SIZE, SIZE, 4), np.uint8)
-    _dye(shares, shade.view(np.uint16), _halves(), height, table, ENCODE, out)
-    return out
+    _dye(shares[rows], shade[rows].view(np.uint16), _halves(), height[rows], table, ENCODE, out)

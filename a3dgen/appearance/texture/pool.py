@@ -27,6 +27,7 @@ from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData
 from a3dgen.lighting.srgb import to_linear, to_srgb
+from a3dgen.renderers.tiled import TiledTexture
 
 SKIN_SIZE = 1024
 VARIANTS = 4
@@ -34,8 +35,9 @@ VARIANTS = 4
 
 Texture = UInt8[ndarray, "h w 4"]
 _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
-_SKINS: Pool[tuple[SkinMaps, Texture]] = Pool(4)
+_SKINS: Pool[tuple[SkinMaps, TiledTexture]] = Pool(4)
 _FABRICS: Pool[Texture] = Pool(16)
+_SHOES: Pool[TiledTexture] = Pool(8)
 """Hardly two people have the same skin or cloth; twins do, and follow one another."""
 _HAIRS: Pool[Texture] = Pool(16)
 _PAINTED: Pool[tuple[SkinMaps, Texture]] = Pool(8)
@@ -52,7 +54,7 @@ def body_maps(body: BodyData) -> SkinMaps:
     return _MAPS.get(id(body.mesh), lambda: (body, skin_maps(body, SKIN_SIZE)))[1]
 
 
-def skin(body: BodyData, tone: int, hair: Hair, seed: int) -> Texture:
+def skin(body: BodyData, tone: int, hair: Hair, seed: int) -> TiledTexture:
     """Return a person's skin (1024, 1024, 4) from the pool; ``seed`` picks one of ``VARIANTS`` mixtures."""
     variant = seed % VARIANTS
     maps = body_maps(body)
@@ -66,10 +68,10 @@ def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> Texture:
     return _FABRICS.get(key, lambda: fabrics.fabric(kind, colours, seed))
 
 
-def shoe(colours: Sequence[Sequence[int]], seed: int) -> Texture:
+def shoe(colours: Sequence[Sequence[int]], seed: int) -> TiledTexture:
     """Return a shoe from the pool; see ``shoe_texture``."""
-    key = ("shoe", tuple(map(tuple, colours)), seed)
-    return _FABRICS.get(key, lambda: shoe_texture(colours, seed))
+    key = (tuple(map(tuple, colours)), seed)
+    return _SHOES.get(key, lambda: shoe_texture(colours, seed))
 
 
 def hair(colour: str, seed: int, curly: bool) -> Texture:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Bool, Float, UInt8, UInt16
 from numpy import ndarray
 
 from a3dgen.appearance.texture import fabric
 from a3dgen.core.compiled import kernel
 from a3dgen.lighting.srgb import ENCODE, to_linear, to_srgb
+from a3dgen.renderers.tiled import TiledTexture
 
 ORIGIN = 0.4
 """Texture coordinate u of the foot's own origin (z = 0 in the rest pose)."""
+TILE = 64
+"""Side of the tiles, texels: feet are small, and shown by coarse copies."""
 _SOLE_M, _SEAM_M, _COLLAR_M = 0.021, 0.002, 0.089
 _TOP = ((0.0, 0.098), (0.05, 0.089), (0.08, 0.072), (0.10, 0.063), (0.12, 0.054))
 """Height of the instep (m) over the distance in front of the origin (m)."""
@@ -24,14 +27,13 @@ _TOE, _HEEL, _STRIPES, _TONGUE, _LACES, _COLLAR, _SEAMS, _SOLE, _TREAD, _RIM = r
 """Layers of paint, in this order."""
 
 
-def shoe(colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndarray, "s s 4"]:
-    """Return a shoe (512, 512, 4): sRGB, and height in alpha; u is the distance forward, v the height above the
-    ground, both in tiles of 0.32 m.
+def shoe(colours: Sequence[Sequence[int]], seed: int) -> TiledTexture:
+    """Return a shoe (512, 512, 4), painted where it is seen: sRGB, and height in alpha; u is the distance
+    forward, v the height above the ground, both in tiles of 0.32 m.
 
     Args:
         colours: upper, then those of stripes and trim. seed: even = light sole; 2 of 4 have stripes.
     """
-    out = fabric.fabric("plain", colours[:1], seed)
     upper = to_linear(colours[0])
     trim = _trim(upper, to_linear(colours[1] if len(colours) > 1 else colours[0]))
     paints = {
@@ -48,8 +50,15 @@ def shoe(colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndarray, "s s 4"]
     }
     added = np.stack([colour * share for colour, share in paints.values()]).astype(np.float32)
     kept = np.array([1 - share for _, share in paints.values()], np.float32)
-    _paint(_layers(seed % 4 >= 2), kept, added, *_tables(), ENCODE, out)
-    return out
+    layers = _layers(seed % 4 >= 2)
+
+    def paint(tiles: Bool[ndarray, "t t"], out: UInt8[ndarray, "s s 4"]) -> None:
+        for band in np.flatnonzero(tiles.any(1)):  # of whole rows
+            rows = slice(band * TILE, (band + 1) * TILE)
+            fabric.dye("plain", colours[:1], seed, rows, out[rows])
+            _paint(layers[rows], kept, added, *_tables(), ENCODE, out[rows])
+
+    return TiledTexture(fabric.SIZE, TILE, paint)
 
 
 @lru_cache(2)

@@ -14,10 +14,11 @@ from a3dgen.appearance.look import Hair
 from a3dgen.appearance.looks import EYE_COLOURS, HAIR_COLOURS
 from a3dgen.appearance.texture.colour import monk_albedo
 from a3dgen.appearance.texture.skin_kernel import BLOCK, SkinColours, paint_plain, skin_exp
-from a3dgen.appearance.texture.skin_maps import SkinMaps
+from a3dgen.appearance.texture.skin_maps import TILE, SkinMaps
 from a3dgen.core.compiled import kernel
 from a3dgen.core.rng import generator_for
 from a3dgen.lighting.srgb import ENCODE, to_linear
+from a3dgen.renderers.tiled import TiledTexture, split_tiles
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,16 @@ def _mix(base: float, over: float, share: float) -> float:
 
 @kernel
 @no_type_check
-def _paint(anatomy, skin, encode, out):
-    """Colour every texel; anatomy: an ``_Anatomy``. skin: a ``SkinColours``. out: (M, 4) u1."""
+def _paint(anatomy, skin, encode, blocks, out):
+    """Colour blocks of texels; anatomy: an ``_Anatomy``. skin: a ``SkinColours``. blocks: (M / ``BLOCK``,) bool, which.
+    out: (M, 4) u1."""
     plain, noise, above, receded, brow, beard, lips, nails, pale, flush, cavity, eye, axis, lash, scar, relief = anatomy
     colours = skin.colours
     mel, base = np.empty(BLOCK), np.empty((3, BLOCK))
     for i in range(noise.shape[1]):
         here = i % BLOCK
+        if not blocks[i // BLOCK]:
+            continue
         if here == 0:
             paint_plain(noise, flush, i, skin, encode, mel, base, out)
         if plain[i]:
@@ -142,8 +146,10 @@ def _colours(tone: int, hair: Hair) -> Float[ndarray, "9 3"]:
     return np.stack([skin, palm, lip, nail, strands, iris, sclera, brows, scar]).astype(np.float32)
 
 
-def skin_texture(maps: SkinMaps, tone: int, hair: Hair, variant: int) -> UInt8[ndarray, "s s 4"]:
+def skin_texture(maps: SkinMaps, tone: int, hair: Hair, variant: int) -> TiledTexture:
     """Return the skin of one person: sRGB, and the height of pores and hair in alpha (128 = flat).
+
+    It is painted where it is seen: a texel depends on the maps at its own place only.
 
     Args:
         maps: the body's maps.
@@ -171,6 +177,18 @@ def skin_texture(maps: SkinMaps, tone: int, hair: Hair, variant: int) -> UInt8[n
         hairline=np.float32(scalp.edge),
         receded=np.float32(scalp.receded),
     )
+    anatomy = _Anatomy(*(getattr(maps, name) for name in _Anatomy._fields))
     texels = np.empty((maps.noise.shape[1], 4), np.uint8)
-    _paint(_Anatomy(*(getattr(maps, name) for name in _Anatomy._fields)), skin, ENCODE, texels)
-    return maps.atlas.image(texels)
+    done = np.zeros(-(-len(texels) // BLOCK), np.bool_)
+    source = split_tiles(maps.atlas.source.reshape(maps.atlas.size, maps.atlas.size), TILE)
+
+    def paint(tiles: Bool[ndarray, "t t"], out: UInt8[ndarray, "s s 4"]) -> None:
+        read = source[tiles]
+        blocks = np.zeros_like(done)
+        blocks[read.ravel() // BLOCK] = True
+        blocks &= ~done
+        _paint(anatomy, skin, ENCODE, blocks, texels)
+        done[blocks] = True
+        split_tiles(out.view(np.uint32)[..., 0], TILE)[tiles] = texels.view(np.uint32)[:, 0][read]
+
+    return TiledTexture(maps.atlas.size, TILE, paint)

@@ -22,6 +22,8 @@ HAIRLINE_REACH = 14.0
 """Degrees below the hairline where no hair of the scalp grows."""
 OCTAVES = (0.30, 0.15, 0.08, 0.04, 0.02, 0.010, 0.005, 0.0025)
 """Cell sizes of the noise on the skin, m."""
+TILE = 32
+"""Side of the tiles in which skins are painted, texels."""
 _LATTICE = 32
 _PATCH_M, _PATCH_CORNERS = 0.05, 24
 """Radius of the skin that the patch for stumps stands for; corners of the polygon that covers it."""
@@ -155,7 +157,7 @@ def skin_maps(body: BodyData, size: int) -> SkinMaps:
     patch = find_scar_patch(body.mesh)
     mesh = body.mesh if patch is None else _with_patch(body.mesh, patch)
     mesh = replace(mesh, uv=eye_uv(mesh))
-    atlas = build_atlas(mesh, size)
+    atlas = build_atlas(mesh, size).sorted_by_tiles(TILE)
     points = atlas.bake(mesh.faces, mesh.vertices)
     part = mesh.face_part[atlas.face]
 

@@ -23,7 +23,7 @@ from a3dgen.core.records import Bodies, Plans
 from a3dgen.devices.attach import hand_offsets
 from a3dgen.devices.device import devices_from_json
 from a3dgen.io.shards import read_shard
-from a3dgen.renderers import Item
+from a3dgen.renderers import Item, whole_texture
 
 CAMERA_TO_GLTF = np.diag([1.0, -1.0, -1.0]).astype(np.float32)
 """OpenCV camera axes (y down, z forward) to glTF's (y up, z backward)."""
@@ -99,7 +99,7 @@ def _mesh(item: Item) -> trimesh.Trimesh:
     corners = np.stack([item.faces.ravel(), item.face_uv.ravel()], 1)
     pairs, index = np.unique(corners, axis=0, return_inverse=True)
     material = trimesh.visual.material.PBRMaterial(
-        baseColorTexture=Image.fromarray(np.ascontiguousarray(item.texture[..., :3])),
+        baseColorTexture=Image.fromarray(np.ascontiguousarray(whole_texture(item.texture)[..., :3])),
         doubleSided=item.double_sided, metallicFactor=0.0, roughnessFactor=0.8, name=item.material,
     )  # fmt: skip
     return trimesh.Trimesh(
