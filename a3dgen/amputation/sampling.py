@@ -267,11 +267,14 @@ def _possible(
     if not choice.region.cuttable or choice.through is False or config.geometry == "collapse":
         return None, reason
     low, high = residual_range(config, choice.region)
-    for value in np.linspace(min(drawn, high), low, SHORTER_STEPS + 1):
-        if value < drawn and not why_not(choice.region.index, float(value)):
-            return float(value), ""
-    for value in np.linspace(max(drawn, low), high, SHORTER_STEPS + 1)[1:] if longer else ():
-        if value > drawn and not why_not(choice.region.index, float(value)):
+    if longer:  # the same lengths for all samples of a person: what is known of one need not be asked for another
+        steps = np.linspace(low, high, SHORTER_STEPS + 1)
+        tried = [*steps[steps < drawn][::-1], *steps[steps > drawn]]
+    else:
+        steps = np.linspace(min(drawn, high), low, SHORTER_STEPS + 1)
+        tried = list(steps[steps < drawn])
+    for value in tried:
+        if not why_not(choice.region.index, float(value)):
             return float(value), ""
     return None, reason
 

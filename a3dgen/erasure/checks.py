@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
+from a3dgen.core.records import OCCLUDED, VISIBLE
 from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.gear import Gear
 from a3dgen.erasure.hole import Hole
 from a3dgen.erasure.limb_pixels import LimbPixels, tip_level
+from a3dgen.erasure.refit import LIMB_ROWS, joints_at
 from a3dgen.erasure.score import Score
 from a3dgen.erasure.stump_frame import StumpFrame, free_share
 from a3dgen.erasure.stump_skin import BARE, StumpSkin
@@ -49,7 +51,7 @@ def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admi
     why = why_not_removable(subject.posed, region, residual, buffers, subject.reach)
     if why:
         admission.refuse(why)
-    admission.most("clicks", subject.clicks[limb], bars.clicks, "fit off its keypoints")
+    _check_clicks(subject, limb, tip, bars, admission)
     sits = seated(subject) if r.limb == "leg" and not subject.has_mask else 0.0
     admission.most("seat", sits, bars.seat, "sits on what a detector's outline may take in")
     beyond = subject.drawn.coordinates[limb] > tip
@@ -62,6 +64,18 @@ def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admi
     if "near" not in subject.notes:
         subject.notes["near"] = dilate(subject.outline, WIDER * subject.height)
     admission.least("recall", (subject.notes["near"] & own).sum() / seen, bars.recall, "fit outside the mask")
+
+
+def _check_clicks(subject: Subject, limb: str, tip: float, bars: Bars, admission: Admission) -> None:
+    """The keypoints that say where the limb ends: without one the fit guesses, and so it does where they are off it."""
+    names = ("shoulder", "elbow", "wrist") if limb.endswith("arm") else ("hip", "knee", "ankle")
+    for row, name in list(zip(LIMB_ROWS[limb], names, strict=True))[joints_at(tip)]:
+        if subject.state[row] not in (OCCLUDED, VISIBLE):
+            admission.refuse(f"no keypoint on the {name}: where the limb ends is not known")
+    off = subject.clicks[limb]
+    admission.most("clicks", float(off[joints_at(tip)].max()), bars.clicks, "fit off its keypoints")
+    root = float(off[0]) if tip < 1 else 0.0
+    admission.most("root", root, bars.root, f"fit off the keypoint of the {names[0]}")
 
 
 def _limb_size(subject: Subject, beyond: Bool[ndarray, " v"]) -> int:

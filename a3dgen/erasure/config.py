@@ -19,7 +19,8 @@ class Bars:
 
     Attributes:
         iou: least overlap of the person's outline and the drawn fit.
-        clicks: most distance of the limb's labelled keypoints from the fit, after registration, H.
+        clicks: most distance of the keypoints that say where the limb ends from the fit, after registration, H.
+        root: the same of shoulder and hip, where the cut is above elbow or knee.
         visible: least share of the limb to erase that the photo shows.
         recall: least share of the drawn limb inside the outline.
         behind: most of the limb with the person's own body behind it.
@@ -41,6 +42,7 @@ class Bars:
 
     iou: float = 0.45
     clicks: float = 0.025
+    root: float = 0.022
     visible: float = 0.4
     recall: float = 0.65
     behind: float = 0.04
@@ -64,6 +66,7 @@ class Bars:
         for name in (
             "iou",
             "clicks",
+            "root",
             "visible",
             "recall",
             "behind",

@@ -224,7 +224,7 @@ def amputated(erasure: Erasure) -> Shown:
         solid[end.skin.crop] |= end.skin.alpha > _SOLID
         gone |= end.limb.pixels
     rgb = _developed(out[erasure.box], solid, erasure)
-    return Shown(rgb, ((subject.outline & ~gone) | solid) & ~subject.hidden, solid)
+    return Shown(rgb, ((subject.mine & ~gone) | solid) & ~subject.hidden, solid)
 
 
 def restored(erasure: Erasure) -> Shown:
@@ -242,7 +242,7 @@ def restored(erasure: Erasure) -> Shown:
     touched = dilate((pasted | hole)[box], 2.0)[..., None]
     photo = subject.linear[box]
     out = np.where(touched, erasure.base[box] * (1 - alpha) + _resampled(photo) * alpha, photo)
-    return Shown(_developed(out, pasted, erasure), subject.outline & ~subject.front, pasted)
+    return Shown(_developed(out, pasted, erasure), subject.mine & ~subject.front, pasted)
 
 
 def _unlike(erasure: Erasure) -> Bool[ndarray, "h w"]:

@@ -24,6 +24,8 @@ SHADE, EVEN = (0.1, 0.85), 1.8
 the sky."""
 BRIGHT = 0.6
 """Before snow and white walls (linear light) dark gear looks like shade, too: there it is gear."""
+PLUMB = 3.0
+"""What lies this near to level or upright, degrees, is built and not held."""
 HELD_WITHIN = 0.1
 """A bar that meets the limb this near to its end is held by it."""
 
@@ -124,7 +126,7 @@ def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, 
         if hit is None:
             continue
         if np.linalg.norm(hit - end) < HELD_WITHIN * subject.height:
-            held.append(line)
+            held += [] if is_built(line) else [line]
         else:
             passes = passes or _passes_in_front(subject, limb, hit, way)
     held = _continued(held, things, 0.03 * subject.height)
@@ -140,6 +142,12 @@ def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, 
             max(2, int(0.03 * subject.height)) if own else max(3, int(0.012 * subject.height)),
         )
     return Gear(leaves > 0, (stays > 0) & ~(leaves > 0), passes)
+
+
+def is_built(line: Float[ndarray, "4"]) -> bool:
+    """Return whether a bar is level or upright to within ``PLUMB``, as boards of benches and frames of windows are."""
+    across, up = np.abs(line[2:] - line[:2])
+    return bool(min(across, up) <= np.tan(np.deg2rad(PLUMB)) * max(across, up))
 
 
 def _meets(line: Float[ndarray, "4"], near: Bool[ndarray, "h w"], reach: float) -> tuple[ndarray | None, ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from a3dgen.erasure.gear import Gear
+from a3dgen.erasure.gear import Gear, is_built
 from a3dgen.erasure.graph_cut import colour_score
 from a3dgen.erasure.limb_pixels import LimbPixels, joined
 from a3dgen.erasure.stump_skin import StumpSkin
@@ -21,7 +21,7 @@ RIM, RIM_DETECTED, RIM_END = 0.02, 0.03, 0.045
 """The limb's mask is grown by this: a source's, a detector's, and any about hand and foot (gloves, boots)."""
 END_LEVEL = 1.85
 """Limb coordinate from which hand and foot begin."""
-SURE_PX, SURE = 2.5, 0.006
+SURE_PX, SURE = 2.0, 0.005
 """The rim this near to the limb is always filled, px and share of the height."""
 ALIKE = -1.5
 """Farther out, what the background's colours explain better than the limb's by this (nats) stays the photo's."""
@@ -30,6 +30,12 @@ DARKER = 12.0
 STRANGE = 20.0
 """Squared distance from the background's colours (in its own variances, three channels) beyond which a pixel about hand
 or foot is none of it."""
+GOES_ON_PX = 6
+"""What has this many pixels outside the widest rim goes on there, and is no part of hand or foot."""
+ISLAND = 0.03
+"""What a hole encloses up to this size is filled with it, share of the height."""
+SCRAP = 0.04
+"""Pieces of the person up to this size that only hung on the limb leave with it, share of the height."""
 _LEAST = 12.0
 _OPAQUE = 0.97
 _THIN_AT_END = 0.13
@@ -71,7 +77,28 @@ def limb_hole(
     stays = _goes_on(gear.stays, grown) & ~dilate(pixels, 0.012 * height) & ~dilate(thin, 3.0)
     grown &= ~stays
     grown &= ~dilate(limb.keep & ~replaced, 1.0) | pixels
+    grown |= _islands(grown, ISLAND * height) & ~limb.keep
+    grown |= _scraps(subject, limb, grown)
     return grown & ~(subject.others | subject.front)
+
+
+def _islands(hole: Bool[ndarray, "h w"], side: float) -> Bool[ndarray, "h w"]:
+    """Return what a hole encloses, up to squares of a side (px): between fingers, or a finger that no mask has."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~hole).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] <= side**2
+    small[0] = False
+    return small[labels] if count > 1 else np.zeros_like(hole)
+
+
+def _scraps(subject: Subject, limb: LimbPixels, hole: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return what of the outline hangs on nothing once the limb is gone: small pieces at the hole."""
+    kept = subject.mine & ~hole & ~subject.hidden
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8))
+    small = stats[:, cv2.CC_STAT_AREA] <= (SCRAP * subject.height) ** 2
+    small[0] = False
+    small &= np.bincount(labels[dilate(hole, 2.0)], minlength=count) > 0
+    found = small[labels]
+    return dilate(found, 1.5) & ~(kept & ~found) if found.any() else found
 
 
 def _tight(
@@ -97,11 +124,15 @@ def _tight(
     beyond = dilate(grown[part], reach) & ~grown[part] & ~dilate(own, 2.0)
     lab = cv2.cvtColor(cv2.GaussianBlur(subject.rgb[part], (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(np.float32)
     score = colour_score(lab, core[part], beyond, reach)
-    kept = rim[part] & (score < ALIKE)
+    outside = ~grown[part] & ~dilate(own, 2.0)
+    goes_on = _reaches((score >= ALIKE) & ~sure[part], outside)
+    kept = rim[part] & ((score < ALIKE) | goes_on)
     kept &= ~(dilate(shadow[part], RIM_END * subject.height) & _darker(lab[..., 0], beyond, reach))
     ends = dilate((limb.pixels & (limb.level > END_LEVEL))[part], RIM_END * subject.height)
-    kept &= ~(ends & dilate(_strange(lab, beyond, reach), 1.5))
-    kept &= ~dilate(rim[part] & (score > -ALIKE), 1.5)
+    strange = _strange(lab, beyond, reach)
+    strange &= ~_reaches(strange & ~sure[part], outside)
+    kept &= ~(ends & dilate(strange, 1.5))
+    kept &= ~dilate(rim[part] & (score > -ALIKE) & ~goes_on, 1.5)
     out = grown.copy()
     out[part] &= ~kept
     return joined(out, sure)
@@ -119,6 +150,14 @@ def _strange(lab: Float[ndarray, "h w 3"], ground: Bool[ndarray, "h w"], reach: 
     mean = cv2.GaussianBlur(lab * ground[..., None], (0, 0), reach) / weight
     square = cv2.GaussianBlur(lab * lab * ground[..., None], (0, 0), reach) / weight
     return ((lab - mean) ** 2 / (np.maximum(square - mean * mean, 0) + _LEAST)).sum(-1) > STRANGE
+
+
+def _reaches(things: Bool[ndarray, "h w"], outside: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return the things that go on outside: a post behind the hand, not its glove."""
+    count, labels = cv2.connectedComponents(things.astype(np.uint8))
+    goes_on = np.bincount(labels[outside], minlength=count) >= GOES_ON_PX
+    goes_on[0] = False
+    return goes_on[labels]
 
 
 def _replaced(subject: Subject, limb: LimbPixels, skin: StumpSkin) -> Bool[ndarray, "h w"]:
@@ -152,7 +191,17 @@ def _held_thin(subject: Subject, pixels: Bool[ndarray, "h w"], end: ndarray) -> 
     _, labels = cv2.connectedComponents(subject.thin.astype(np.uint8))
     y, x = np.nonzero(subject.thin & dilate(pixels, 4.0))
     near = np.hypot(x - end[0], y - end[1]) < _THIN_AT_END * subject.height
-    return np.isin(labels, np.unique(labels[y[near], x[near]])) & subject.thin
+    held = [label for label in np.unique(labels[y[near], x[near]]) if not _is_built(labels == label)]
+    return np.isin(labels, held) & subject.thin
+
+
+def _is_built(thing: Bool[ndarray, "h w"]) -> bool:
+    """Return whether a thin thing is level or upright (``gear.PLUMB``)."""
+    y, x = np.nonzero(thing)
+    if len(x) < 2:
+        return False
+    _, axes = np.linalg.eigh(np.cov(np.stack([x, y])))
+    return is_built(np.array([0.0, 0.0, *axes[:, 1]]))
 
 
 def whole_hole(subject: Subject, parts: list[tuple[LimbPixels, StumpSkin, Gear, Bool[ndarray, "h w"]]]) -> Hole:

@@ -31,6 +31,10 @@ EXPLAINED_LIMB, LARGEST = 0.5, 1.5
 """Of what the limb alone should cast, at least this share must be seen as shadow, and it is at most this many times as
 large as the limb: else it is somebody else's."""
 
+TOUCHES = 0.25
+"""The shadow of a limb that ends higher than this above the ground, m, does not begin at the limb: what is dark beside
+it is something else."""
+
 
 @dataclass(frozen=True)
 class _Light:
@@ -52,7 +56,7 @@ def limb_shadow(
         return np.zeros_like(limb)
     ground, light = _scene(subject)
     shadow = subject.shadow & ~keep
-    if light is None:
+    if light is None or _above(subject, ground, limb) > TOUCHES:
         return np.zeros_like(limb)
     whole = _cast(subject.drawn.vertices, subject.drawn.faces, ground, light.direction, subject.K, limb.shape)
     shown = amputee.mesh.faces[~amputee.mesh.hidden]
@@ -65,6 +69,15 @@ def limb_shadow(
     gone = joined(gone | near, limb) & gone  # a shadow begins where the limb stands
     seen = (expected & shadow).sum() >= EXPLAINED_LIMB * max(int(expected.sum()), 1)
     return gone if seen and gone.sum() <= LARGEST * limb.sum() else np.zeros_like(limb)
+
+
+def _above(subject: Subject, ground: Ground, limb: Bool[ndarray, "h w"]) -> float:
+    """Return how high the drawn limb's lowest point is above the ground, m."""
+    faces = subject.drawn.owner[limb & subject.drawn.body]
+    if not len(faces):
+        return 0.0
+    points = subject.drawn.vertices[np.unique(subject.drawn.faces[np.unique(faces)])].astype(np.float64)
+    return float((points @ ground.up - ground.level).min())
 
 
 def _scene(subject: Subject) -> tuple[Ground, _Light | None]:

@@ -15,6 +15,7 @@ from a3dgen.amputation.rebuild import RESIDUAL, Amputee, Cut, rebuild
 from a3dgen.compositing.draw import Picture
 from a3dgen.core.rng import generator_for
 from a3dgen.erasure.erase import Erasure, amputated, cut_of, erase, restored
+from a3dgen.erasure.refit import joints_at
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.removal.mask_ops import dilate
@@ -68,7 +69,7 @@ def draw_erased(config: Any, subject: Subject, plan: Mapping[str, Any], seed: in
         (subject.drawn.depth, subject.drawn.own_part()) if intact else (erasure.drawn.depth, erasure.drawn.part)
     )
     picture = Picture(rgb, depth, (part + 1).astype(np.uint8), subject.window)
-    error = max(subject.clicks[e.limb.limb] for e in erasure.ends)
+    error = max(float(subject.clicks[e.limb.limb][joints_at(e.limb.tip)].max()) for e in erasure.ends)
     frames = np.full((12, 6), np.nan) if intact else _frames(erasure)
     pose, transl = (np.asarray(v, np.float64) for v in (subject.fit.pose, subject.fit.transl))
     return ErasedSample(picture, labels, amputee, pose, transl, error, frames)

@@ -199,11 +199,14 @@ def _owners(body: BodyData) -> Integer[ndarray, " v"]:
 
 def residuals(
     projected: Float[ndarray, "44 2"], keypoints: Float[ndarray, "44 2"], state: Integer[ndarray, "44"], height: float
-) -> dict[str, float]:
-    """Return limb -> largest distance of its fit from the visible clicks on mid and end joint, shares of the height (0
-    without clicks). Clicks on shoulders and hips mean no joint's centre."""
-    away = np.linalg.norm(projected - keypoints, axis=1) / height
-    return {
-        limb: float(max((away[r] for r in rows[1:] if state[r] == VISIBLE), default=0.0))
-        for limb, rows in LIMB_ROWS.items()
-    }
+) -> dict[str, Float[ndarray, "3"]]:
+    """Return limb -> distances of its root, mid and end joint from their visible clicks, shares of the height (0
+    without a click)."""
+    away = np.where(state == VISIBLE, np.linalg.norm(projected - keypoints, axis=1) / height, 0.0)
+    return {limb: away[list(rows)] for limb, rows in LIMB_ROWS.items()}
+
+
+def joints_at(level: float) -> slice:
+    """Return which of a limb's joints (mid, end) a cut at a limb coordinate lies between or before: its place hangs on
+    them. Clicks on shoulders and hips (the root) mean no joint's centre."""
+    return slice(1, 3 if level >= 1 else 2)

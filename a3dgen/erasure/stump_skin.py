@@ -15,6 +15,7 @@ from a3dgen.erasure.limb_pixels import LimbPixels
 from a3dgen.erasure.stump_frame import StumpFrame, soft_edge
 from a3dgen.erasure.subject import LUMINANCE, Subject
 from a3dgen.geometry.limbs import smoothstep
+from a3dgen.removal.mask_ops import dilate
 
 BARE, CLOTH, PINNED, ROLLED, HANGING = "bare", "cloth", "pinned", "rolled", "hanging"
 EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0, ROLLED: 6.0}
@@ -28,8 +29,6 @@ CUFF = 0.5
 """Height of a rolled cuff, shares of the limb's half width."""
 THICKEST = 0.5
 """Cloth reaches at most this far beyond the body, shares of its half width."""
-DOUBLED = 1.0
-"""Cloth lies double over the end, px: nearer the truth on the demo (IoU 0.80 to 0.82), for bare ends it is not."""
 _STAYS = 0.4
 """Share of the end, from its middle, whose pixels stay the photo's."""
 _EDGE = 2.2
@@ -80,13 +79,13 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
         cover = CLOTH
     if cover != BARE:  # cloth closes over the tip with the thickness it has at the sides
         thick = float(np.clip(frame.half - frame.mesh_half, 0, THICKEST * frame.mesh_half))
-        frame = replace(frame, height=frame.height + thick + DOUBLED)
+        frame = replace(frame, height=frame.height + thick)
     outline = _Outline.of(grid, frame, EXPONENT[cover])
     step, mirror = _colour_steps(subject, grid, frame, outline.arc[-1])
     if not limb.region.cuttable:
         nothing = np.zeros(grid.t.shape, np.float32)
         return StumpSkin(grid.crop, nothing, np.zeros((*grid.t.shape, 3), np.float32), cover, nothing, grid.zone, step)
-    color, u, u_source = _unrolled(subject, grid, frame, outline, mirror)
+    color, u, u_source = _unrolled(subject, limb, grid, frame, outline, mirror)
     gain = _shading(subject, grid, frame, outline, u, u_source)
     if cover != BARE:
         gain = gain * _folds(grid, frame, cover, rng)
@@ -212,7 +211,7 @@ def _colour_steps(subject: Subject, grid: _Grid, frame: StumpFrame, arc: float) 
 
 
 def _unrolled(
-    subject: Subject, grid: _Grid, frame: StumpFrame, outline: _Outline, mirror: bool
+    subject: Subject, limb: LimbPixels, grid: _Grid, frame: StumpFrame, outline: _Outline, mirror: bool
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Return the end's colours (linear light) and where across the limb each pixel is and comes from, -1..1.
 
@@ -239,11 +238,33 @@ def _unrolled(
     source_s = source_centre + u_source * source_half
     x = frame.origin[0] + source_t * frame.along[0] + source_s * frame.across[0]
     y = frame.origin[1] + source_t * frame.along[1] + source_s * frame.across[1]
+    x, y = _onto_limb(grid, (subject.fine | subject.drawn.body)[grid.crop] & (limb.level[grid.crop] > -0.5), x, y)
     color = cv2.remap(
         subject.linear, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     u = np.clip((s - outline.centre) / np.maximum(outline.half, 1e-3), -1, 1)
     return color, u, u_source
+
+
+def _onto_limb(grid: _Grid, own: Bool[ndarray, "h w"], x: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the sources of the end's pixels, those off the limb moved to its nearest pixel: where it bends just
+    beyond the cut, its straight continuation lies on the background.
+
+    Args:
+        own: the limb's pixels in the crop. x, y: sources in the window, px.
+    """
+    core = own & ~dilate(~own, _EDGE - 1)
+    if not core.any():
+        return x, y
+    _, label = cv2.distanceTransformWithLabels((~core).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    place = np.zeros(int(label.max()) + 1, np.int64)
+    place[label[core]] = np.flatnonzero(core)
+    h, w = core.shape
+    y0, x0 = grid.crop[0].start, grid.crop[1].start
+    i, j = np.clip(np.rint(y - y0), 0, h - 1).astype(int), np.clip(np.rint(x - x0), 0, w - 1).astype(int)
+    off = (grid.t > 0) & ~core[i, j]
+    nearest = place[label[i, j]]
+    return np.where(off, nearest % w + x0, x), np.where(off, nearest // w + y0, y)
 
 
 def _shading(

@@ -48,7 +48,8 @@ class Subject:
         outline: the person's mask. fine: the same at the photo's edges. has_mask: it is the source's.
         others: other people. front: what stays in front of the person. shadow: their cast shadow, as far as found.
         thin: straight thin things at their hands and feet.
-        keypoints: (44, 2) px in the window. state: (44,). clicks: limb -> click to fit, shares of the height.
+        keypoints: (44, 2) px in the window. state: (44,). clicks: limb -> clicks on root, mid and end joint to
+            the fit, shares of the height.
         iou: overlap of outline and fit. light: towards the light, see ``shading_direction``; None if it does not tell.
         plate: the photo without the person; None where it has not been made. plate_hole: where it is filled.
     """
@@ -74,7 +75,7 @@ class Subject:
     thin: Bool[ndarray, "h w"]
     keypoints: Float[ndarray, "44 2"]
     state: Integer[ndarray, "44"]
-    clicks: dict[str, float]
+    clicks: dict[str, Float[ndarray, "3"]]
     iou: float
     light: Float[ndarray, "3"] | None
     plate: UInt8[ndarray, "h w 3"] | None = None

@@ -75,11 +75,11 @@ def test_twins_share_the_filled_background_to_the_byte(name, erased) -> None:
     amputee, twin = amputated(result), restored(result)
     drawn = dilate(amputee.drawn | twin.drawn, 1.5)
     background = result.hole.mask & ~drawn
-    assert background.sum() > 20
+    assert background.sum() > 10
     assert np.array_equal(amputee.rgb[background], twin.rgb[background])
     assert (twin.rgb[background] != result.subject.rgb[background]).any(-1).mean() > 0.5  # filled, not the photo
     assert np.abs(twin.rgb.astype(int) - result.subject.rgb)[result.subject.outline].mean() < 4  # and whole again
-    assert twin.mask.sum() == result.subject.outline.sum()
+    assert np.array_equal(twin.mask, result.subject.mine)
 
 
 def test_the_same_seed_gives_the_same_bytes(erased, subject, stage, body) -> None:
