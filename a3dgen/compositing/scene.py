@@ -18,12 +18,13 @@ from a3dgen.core.errors import DataError, Rejected
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.geometry.raster import rasterize, scaled_K
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io import images, rle
 from a3dgen.io.partial_pictures import read_photo
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.lighting.likeness import PhotoLook, read_look
 from a3dgen.lighting.photo_style import PhotoStyle, read_style
-from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
+from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up, levelled
 from a3dgen.lighting.srgb import LUMINANCE
 from a3dgen.renderers.prepare import vertex_normals
 
@@ -113,7 +114,7 @@ def load_scene(
         K=fitted["K"],
         front=None if hidden is None else soft_edge(hidden, 0.8),
         hidden=hidden,
-        ground=_ground(posed, vertices, fitted),
+        ground=_ground(posed, vertices, fitted, body),
         shading=shading,
         brightness=brightness,
         black=black,
@@ -124,11 +125,14 @@ def load_scene(
     )
 
 
-def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any]) -> Ground:
+def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any], body: BodyData) -> Ground:
     """Return the ground below the feet, across the photo's gravity where that was estimated."""
     down = fitted.get("down")
     known = down is not None and np.any(down)
-    return estimate_ground(vertices, -np.asarray(down) if known else estimate_up(posed.joints))
+    ground = estimate_ground(vertices, -np.asarray(down) if known else estimate_up(posed.joints))
+    owner = body.mesh.weights.argmax(1)
+    feet = ([JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]] for side in ("left", "right"))
+    return levelled(ground, [vertices[np.isin(owner, joints)] for joints in feet])
 
 
 def _read_person(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,13 +11,16 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.geometry.skeleton import JOINT
+from a3dgen.lighting.contact import contact_spots
 from a3dgen.lighting.light import Light, irradiance
 
 MAX_PITCH = np.radians(40)
-_CONTACT_SIZE = 160
-_CONTACT_REACH = 0.06
-"""Surface this close to the ground (m) darkens it."""
-_CONTACT_DEPTH = 0.75
+_LEVELLING = np.radians(6)
+"""The ground turns so far at most to lie under both feet."""
+_UNDER_SOLES = 0.78
+"""Most light that is missing where something touches the ground: soles are not flat."""
+_STANDS = 0.12
+"""A foot whose sole is so much higher than the other's (m) is lifted."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,28 @@ def estimate_ground(vertices: Float[ndarray, "v 3"], up: Float[ndarray, "3"]) ->
     return Ground(np.asarray(up, np.float64), level, middle - up * (middle @ up - level))
 
 
+def levelled(ground: Ground, feet: Sequence[Float[ndarray, "_ 3"]]) -> Ground:
+    """Return the plane turned a little so that it lies under both feet, if both are near it.
+
+    Args:
+        ground: the plane. feet: vertices of each (intact) foot, m.
+    """
+    soles = []
+    for foot in feet:
+        heights = foot.astype(np.float64) @ ground.up
+        soles.append(foot[heights <= np.partition(heights, 6)[6]].astype(np.float64).mean(0))
+    step = soles[1] - soles[0]
+    rise, apart = float(step @ ground.up), float(np.linalg.norm(step))
+    if max(float(sole @ ground.up) for sole in soles) - ground.level > _STANDS or apart < 0.15:
+        return ground
+    along = step / apart
+    tilt = float(np.arcsin(np.clip(rise / apart, -1, 1)))
+    up = ground.up - np.sin(np.clip(tilt, -_LEVELLING, _LEVELLING)) * along
+    up /= np.linalg.norm(up)
+    level = min(float(sole @ up) for sole in soles)
+    return Ground(up, level, ground.foot - up * (ground.foot @ up - level))
+
+
 def ground_shadow(
     ground: Ground,
     light: Light,
@@ -112,9 +138,7 @@ def ground_shadow(
     seen = _ground_in_front(ground, grid)
     if seen is None:
         return None
-    contact = _contact(ground, vertices, grid)
-    contact *= seen
-    contact *= np.float32(_CONTACT_DEPTH * min(strength, 1.0))
+    touched, hidden = _contact(ground, vertices, grid)
     cast, depth = np.zeros_like(seen), np.zeros(3)
     if caster is not None:
         ambient = irradiance(light.sh, ground.up)
@@ -122,6 +146,11 @@ def ground_shadow(
         depth = strength * direct / np.maximum(ambient + direct, 1e-6)
         cast = _warp(_penumbra(caster, ground), _to_map(ground, caster.matrix[:2]), grid)
         cast *= seen
+    # the hidden sky takes its share of what light the cast shadow leaves; under a sole there is none
+    key = np.float32(depth.mean())
+    hidden *= (1 - key) / np.maximum(1 - cast * key, np.float32(1e-3))
+    contact = np.minimum(1 - (1 - touched) * (1 - hidden), np.float32(_UNDER_SOLES))
+    contact *= seen * np.float32(min(1.25 * strength, 1.0))
     return Shade(grid.grown(cast), grid.grown(contact), depth.astype(np.float32))
 
 
@@ -175,7 +204,7 @@ def _to_map(ground: Ground, affine: ndarray) -> Float[ndarray, "3 3"]:
     return np.stack([*(row[:3] * ground.level + row[3] * ground.up for row in affine), ground.up])
 
 
-def _warp(image: ndarray, rays_to_map: ndarray, grid: _Grid) -> Float[ndarray, "h w"]:
+def _warp(image: ndarray, rays_to_map: ndarray, grid: _Grid) -> Float[ndarray, "h w *c"]:
     """Sample a map at a grid's pixels; 0 beyond the map."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (grid.columns, grid.rows)
@@ -205,26 +234,14 @@ def _penumbra(caster: Caster, ground: Ground) -> Float[ndarray, "s s"]:
     return cv2.resize(sharp, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def _contact(ground: Ground, vertices: ndarray, grid: _Grid) -> Float[ndarray, "h w"]:
-    """Return (h, w) f4 0..1: how near the ground below the pixel some surface lies, softened."""
-    heights = vertices @ ground.up.astype(np.float32) - np.float32(ground.level)
-    near = heights < _CONTACT_REACH
-    if not near.any():
-        return np.zeros((grid.rows, grid.columns), np.float32)
-    points = vertices[near].astype(np.float64)
-    side = np.cross(ground.up, [0.0, 0.0, 1.0])
-    side /= np.linalg.norm(side)
-    axes = np.stack([side, np.cross(side, ground.up)])
-    flat = points @ axes.T
-    middle, radius = (flat.max(0) + flat.min(0)) / 2, float(np.ptp(flat, axis=0).max()) / 2 + 0.12
-    scale = _CONTACT_SIZE / (2 * radius)
-    affine = np.concatenate([axes * scale, (_CONTACT_SIZE / 2 - middle * scale)[:, None]], 1)
-    spots = np.zeros((_CONTACT_SIZE, _CONTACT_SIZE), np.float32)
-    column, row = np.clip(np.round((flat - middle) * scale + _CONTACT_SIZE / 2), 0, _CONTACT_SIZE - 1).astype(int).T
-    weight = np.clip(1 - heights[near] / _CONTACT_REACH, 0, 1)
-    np.maximum.at(spots, (row, column), weight)
-    spots = cv2.dilate(spots, np.ones((3, 3), np.uint8), iterations=max(1, round(0.006 * scale)))
-    spots = 0.5 * cv2.GaussianBlur(spots, (0, 0), max(0.8, 0.012 * scale)) + 0.5 * cv2.GaussianBlur(
-        spots, (0, 0), max(0.8, 0.035 * scale)
-    )
-    return np.clip(_warp(spots, _to_map(ground, affine), grid), 0, 1)
+def _contact(ground: Ground, vertices: ndarray, grid: _Grid) -> tuple[Float[ndarray, "h w"], Float[ndarray, "h w"]]:
+    """Return (h, w) f4 0..1 each: how far the ground at a pixel is touched, and the share of its sky that is hidden."""
+    touched, hidden = np.zeros((2, grid.rows, grid.columns), np.float32)
+    for spot in contact_spots(ground.up, ground.level, vertices):
+        if spot.level > -0.05:
+            continue
+        there = _to_map(replace(ground, level=spot.level), spot.matrix)
+        shade = _warp(spot.shade, there, grid)
+        np.maximum(touched, shade[..., 0], out=touched)
+        np.maximum(hidden, shade[..., 1], out=hidden)
+    return touched, hidden

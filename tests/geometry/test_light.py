@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from a3dgen.lighting.contact import contact_spots
 from a3dgen.lighting.light import (
     KEY_SHARE,
     Light,
@@ -15,7 +16,7 @@ from a3dgen.lighting.light import (
     shading_direction,
     to_linear,
 )
-from a3dgen.lighting.shadow import Caster, estimate_ground, estimate_up, ground_shadow
+from a3dgen.lighting.shadow import Caster, estimate_ground, estimate_up, ground_shadow, levelled
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 UP = np.array([0.0, -1.0, 0.0])
@@ -164,3 +165,45 @@ def test_no_shadow_without_ground_in_view(body) -> None:
     K = np.array([[300.0, 0, 200], [0, 300, 60], [0, 0, 1]])
     nothing = Caster(np.ones((8, 8), bool), np.eye(3, 4))
     assert ground_shadow(ground, light, nothing, vertices, K, (0, 0, 400, 40)) is None
+
+
+def box(x: float, level: float, shape: tuple[float, float, float] = (0.05, 0.10, 0.13)) -> np.ndarray:
+    """A solid shoe, 20 times as many points as it needs, its sole at ``level`` (m) over the ground y = 1."""
+    half = np.array(shape) * [1, 0.5, 1]
+    grid = np.mgrid[-1:1:24j, -1:1:24j, -1:1:24j].reshape(3, -1).T * half
+    return (grid + [x, 1 - level - half[1], 4.0]).astype(np.float32)
+
+
+def shade_at(spots: list, x: float, level: float) -> np.ndarray:
+    """The greatest shade of all spots below a point beside a shoe."""
+    found = [np.zeros(2)]
+    for spot in spots:
+        column, row = np.round(spot.matrix @ [x, 1 - level, 4.0, 1.0]).astype(int)
+        if 0 <= column < len(spot.shade) and 0 <= row < len(spot.shade):
+            found.append(spot.shade[row, column])
+    return np.max(found, 0)
+
+
+def test_the_ground_is_dark_beside_soles_and_only_there() -> None:
+    flat = contact_spots(UP, -1.0, box(0.0, 0.0))
+    assert shade_at(flat, 0.0, 0.0)[0] > 0.9
+    beside = [shade_at(flat, 0.05 + d, 0.0)[1] for d in (0.01, 0.03, 0.07, 0.15, 0.30)]
+    # beside a wall of height h, z^2 / (r^2 + z^2) of a half-plane is hidden at most: see the module's formula
+    assert 0.3 < beside[0] < 0.75
+    assert (np.diff(beside) < 0).all()
+    assert beside[-2] < 0.1
+    assert beside[-1] < 0.01
+    # the ground of a photo is known to some centimetres: each foot has its own; lifted ones have none
+    two = contact_spots(UP, -1.0, np.concatenate([box(-0.3, 0.0), box(0.3, 0.05)]))
+    assert sorted(round(spot.level, 3) for spot in two) == [-1.0, -0.95]
+    assert shade_at(two, 0.40, 0.05)[1] == pytest.approx(shade_at(flat, 0.10, 0.0)[1], abs=0.06)
+    assert contact_spots(UP, -1.0, box(0.0, 0.2)) == []
+
+
+def test_the_ground_turns_to_lie_under_both_feet() -> None:
+    ground = estimate_ground(np.concatenate([box(-0.3, 0.0), box(0.3, 0.05)]), UP)
+    turned = levelled(ground, [box(-0.3, 0.0), box(0.3, 0.05)])
+    heights = [float((box(x, h) @ turned.up).min()) - turned.level for x, h in ((-0.3, 0.0), (0.3, 0.05))]
+    assert heights == pytest.approx([0, 0], abs=0.02)
+    assert np.degrees(np.arccos(turned.up @ UP)) == pytest.approx(np.degrees(np.arcsin(0.05 / 0.6)), abs=0.2)
+    assert levelled(ground, [box(-0.3, 0.0), box(0.3, 0.2)]) is ground
