@@ -4,6 +4,7 @@ Only key frames, about an eighth of a second apart, are searched; they keep thei
 lifter leads to if there is one. Several paths are laid through them (Viterbi: costs, and turns from frame to frame),
 each is smoothed, and the best way through the smoothed ones is taken, so that a lifter only adds what may be taken:
 minima of single frames compare badly, because each bends to its own noise; over a second the wrong depth costs more.
+Keypoints that jitter count less than the detector says (``fit.jitter``).
 Then limbs are reflected in depth over all key frames and compared likewise, and all frames are smoothed from there.
 The result depends on the observations alone.
 """
@@ -21,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.core.errors import Rejected
 from a3dgen.fit.fitter import DIFFERENT, Fitter, widened
+from a3dgen.fit.jitter import with_jitter
 from a3dgen.fit.lifted import Lift, lift, lifted_minima
 from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.fit.search import FLIPS
@@ -88,7 +90,7 @@ def fit_sequence(
     """
     if not fps > 0:
         raise ValueError(f"a frame rate is above 0, not {fps}")
-    options = options or SequenceOptions()
+    options, observations = options or SequenceOptions(), with_jitter(observations, fps)
     wide = fitter.with_options(margin=max(options.margin, fitter.options.margin), kept=options.kept)
     stride = max(1, round(options.key_seconds * fps))
     seen = {n: s for n, s in enumerate(observations) if s is not None and _says_something(s)}
