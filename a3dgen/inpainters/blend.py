@@ -21,6 +21,8 @@ SEAM = 14.0
 """Offsets well below this many grey levels are levelled, those well above it are edges."""
 ROUNDS = 40
 RELAX = 1.7
+ENOUGH = 0.25
+"""A sweep that moves no colour by more grey levels is the last."""
 
 
 def level_seams(
@@ -89,6 +91,7 @@ def _relax(image, pixels, background, goal, count):
     """Solve (screen + neighbours) u = goal + sum of neighbours for the hole's pixels."""
     total = len(pixels)
     for sweep in range(ROUNDS):
+        most = np.float32(0)
         for k in range(total):
             i = k if sweep % 2 == 0 else total - 1 - k
             y, x = pixels[i, 0], pixels[i, 1]
@@ -99,4 +102,8 @@ def _relax(image, pixels, background, goal, count):
                     if background[a, b]:
                         around += image[a, b, c]
                 wanted = (goal[i, c] + around) / (SCREEN + count[i])
-                image[y, x, c] += RELAX * (wanted - image[y, x, c])
+                step = RELAX * (wanted - image[y, x, c])
+                image[y, x, c] += step
+                most = max(most, abs(step))
+        if most < ENOUGH:
+            return

@@ -142,10 +142,12 @@ def _optimise(
     if len(pixels) > TOO_COSTLY:  # the field found at half size already says what to copy
         vote(level.image, pixels, field, np.ones(ok.shape, np.float32), _kernel(0.6))
         return field
+    total = cv2.boxFilter(weight.astype(np.float32), -1, (SIDE, SIDE), normalize=False)[targets[:, 0], targets[:, 1]]
+    sweeps = 2 if depth > 1 else 1  # what coarser levels have found is nearly right
     for n in range(rounds):
         sharp = depth == 0 and n == rounds - 1
-        search(level.image, weight, ok, field, cost, targets, 2, radius, prior, state)
-        vote(level.image, pixels, field, _trust(cost, weight, targets), _kernel(0.6 if sharp else 2.0))
+        search(level.image, weight, ok, field, cost, targets, n * sweeps, sweeps, radius, prior, state)
+        vote(level.image, pixels, field, _trust(cost, weight, total, targets), _kernel(0.6 if sharp else 2.0))
     return field
 
 
@@ -222,12 +224,14 @@ def _weights(level: _Level) -> UInt8[ndarray, "h w"]:
 
 
 def _trust(
-    cost: Int[ndarray, "h w"], weight: UInt8[ndarray, "h w"], targets: Int[ndarray, "n 2"]
+    cost: Int[ndarray, "h w"], weight: UInt8[ndarray, "h w"], total: Float[ndarray, " n"], targets: Int[ndarray, "n 2"]
 ) -> Float[ndarray, "h w"]:
-    """Return the vote of each patch: falls with its distance (Wexler's 75th percentile) and with depth."""
+    """Return the vote of each patch: falls with its distance (Wexler's 75th percentile) and with depth.
+
+    ``total``: the patches' summed weights.
+    """
     rows, cols = targets[:, 0], targets[:, 1]
-    total = cv2.boxFilter(weight.astype(np.float32), -1, (SIDE, SIDE), normalize=False)
-    mean = cost[rows, cols] / np.maximum(total[rows, cols], 1)
+    mean = cost[rows, cols] / np.maximum(total, 1)
     sigma = max(float(np.percentile(mean, 75)) * 0.4, 1.0)
     trust = np.zeros(cost.shape, np.float32)
     trust[rows, cols] = (np.exp(-mean / (2 * sigma)) + 1e-6) * (weight[rows, cols] + 1)

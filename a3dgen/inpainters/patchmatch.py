@@ -61,14 +61,15 @@ def _prior(cy, cx, y, x, prior):
 
 @kernel
 @no_type_check
-def search(image, weight, ok, field, cost, targets, sweeps, radius, prior, state):
+def search(image, weight, ok, field, cost, targets, first, sweeps, radius, prior, state):
     """Improve the nearest-neighbour field in place by propagation and random search.
 
     Args:
         image: (H, W, 4) i2. weight: (H, W) u1 weight of each target pixel, 0 = unknown.
         ok: (H, W) bool, a patch may be copied from here.
         field: (H, W, 2) i4 source of each target, -1 = none. cost: (H, W) i8 its cost (written).
-        targets: (N, 2) i4 in scan order. sweeps: passes. radius: first radius of the random search, px.
+        targets: (N, 2) i4 in scan order. first: number of the first pass (odd ones run backwards). sweeps: passes.
+        radius: first radius of the random search, px.
         prior: weight of the distance prior (1/256 grey level squared a px squared). state: (1,) u4.
     """
     n = len(targets)
@@ -77,7 +78,7 @@ def search(image, weight, ok, field, cost, targets, sweeps, radius, prior, state
         y, x = np.int64(targets[i, 0]), np.int64(targets[i, 1])
         sy, sx = np.int64(field[y, x, 0]), np.int64(field[y, x, 1])
         cost[y, x] = _distance(image, weight, sy, sx, y, x, FAR) + _prior(sy, sx, y, x, prior)
-    for sweep in range(sweeps):
+    for sweep in range(first, first + sweeps):
         step = -1 if sweep % 2 == 0 else 1
         for k in range(n):
             i = k if sweep % 2 == 0 else n - 1 - k
