@@ -21,11 +21,13 @@ from a3dgen.geometry.raster import rasterize, scaled_K
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io import images, rle
 from a3dgen.io.partial_pictures import read_photo
+from a3dgen.lighting.cast import read_cast
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.lighting.likeness import PhotoLook, read_look
 from a3dgen.lighting.photo_style import PhotoStyle, read_style
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up, levelled
 from a3dgen.lighting.srgb import LUMINANCE
+from a3dgen.lighting.support import resting_up
 from a3dgen.renderers.prepare import vertex_normals
 
 SHADING_SIDE = 144
@@ -47,6 +49,7 @@ class Scene:
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
         black, sigma: black level (linear) and grain (8-bit) of the photo. style: its tones and sharpness.
         doubt: where the plate's filling cannot be trusted, or None.
+        cast: colour of the photo's light, None = white.
         look: what a drawn person is compared with.
         shared: light of all frames of a clip, None = that of this picture.
     """
@@ -63,6 +66,7 @@ class Scene:
     sigma: Float[ndarray, "3"]
     style: PhotoStyle = PhotoStyle()
     look: PhotoLook = PhotoLook()
+    cast: Float[ndarray, "3"] | None = None
     doubt: Bool[ndarray, "h w"] | None = None
     shared: Surroundings | None = None
 
@@ -73,7 +77,7 @@ class Scene:
     @cached_property
     def surroundings(self) -> Surroundings:
         """What this picture says about the light."""
-        return read_surroundings(self.plate, self.ground.up, self.shading, self.brightness)
+        return read_surroundings(self.plate, self.ground.up, self.shading, self.brightness, self.cast)
 
 
 def load_scene(
@@ -121,15 +125,17 @@ def load_scene(
         sigma=noise_sigma(filled, hole),
         style=style,
         look=look,
+        cast=None if style.tones is not None else read_cast(photo),
         doubt=doubt,
     )
 
 
 def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any], body: BodyData) -> Ground:
-    """Return the ground below the feet, across the photo's gravity where that was estimated."""
+    """Return the ground that the body rests on, across the photo's gravity where that was estimated."""
     down = fitted.get("down")
     known = down is not None and np.any(down)
-    ground = estimate_ground(vertices, -np.asarray(down) if known else estimate_up(posed.joints))
+    up = -np.asarray(down) if known else estimate_up(posed.joints)
+    ground = estimate_ground(vertices, resting_up(vertices, posed.joints, up))
     owner = body.mesh.weights.argmax(1)
     feet = ([JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]] for side in ("left", "right"))
     return levelled(ground, [vertices[np.isin(owner, joints)] for joints in feet])

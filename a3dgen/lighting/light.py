@@ -32,6 +32,8 @@ KEY_SHARE = (0.58, 0.84)
 """Plausible share of the key in the light on a surface that faces it."""
 _DILUTION = 1.5
 """Misfit of body and photo makes the measured slope of the shading so much too small."""
+_KEY_GREY, _AROUND_GREY = 0.65, 0.5
+"""Shares of key and surroundings that are grey in white light, and have the light's colour where it has one."""
 KEY_ELEVATION = (0.36, 0.85)
 """Plausible sine of the key's height above the ground: 21 to 58 degrees."""
 
@@ -175,8 +177,9 @@ def read_surroundings(
     up: Float[ndarray, "3"] | None = None,
     shading: Float[ndarray, "3"] | None = None,
     brightness: float | None = None,
+    cast: Float[ndarray, "3"] | None = None,
 ) -> Surroundings:
-    """Return what all samples of one scene share of ``estimate_light``."""
+    """Return what all samples of one scene share of ``estimate_light``; ``cast``: see ``read_cast``."""
     up = np.array([0.0, -1.0, 0.0]) if up is None else up / np.linalg.norm(up)
     small = cv2.resize(plate, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
     radiance = to_linear(small).astype(np.float64)
@@ -189,13 +192,14 @@ def read_surroundings(
     for mirror in (1.0, -1.0):
         sh += np.einsum("rck,rcl,rc->kl", harmonics(directions * (1.0, 1.0, mirror)), around, solid)
     sh *= _COSINE[:, None] / np.pi
+    tint = np.ones(3) if cast is None else np.maximum(cast, 1e-3)
     return Surroundings(
         up=up,
         key_dir=_key_direction(radiance, directions, up, shading),
-        key_color=_key_color(radiance),
+        key_color=_key_color(radiance) * tint**_KEY_GREY,
         white=_white_level(radiance @ LUMINANCE, brightness),
         share=_key_share(radiance @ LUMINANCE, shading),
-        sh=sh,
+        sh=sh * tint**_AROUND_GREY,
     )
 
 
@@ -211,7 +215,7 @@ def _facing_the_camera() -> Float[ndarray, "n 3"]:
 def _calm(radiance: ndarray) -> ndarray:
     """Halve the colourfulness: surroundings are seen in their own colour, but light from all of them mixes."""
     grey = (radiance @ LUMINANCE)[..., None]
-    return 0.5 * radiance + 0.5 * grey
+    return (1 - _AROUND_GREY) * radiance + _AROUND_GREY * grey
 
 
 def _key_direction(radiance: ndarray, directions: ndarray, up: ndarray, shading: ndarray | None) -> ndarray:
@@ -267,7 +271,7 @@ def _key_color(radiance: ndarray) -> ndarray:
     luminance = radiance @ LUMINANCE
     bright = radiance[luminance >= np.quantile(luminance, 0.9)].mean(0)
     color = bright / max(float(bright @ LUMINANCE), 1e-6)
-    return 0.35 * np.clip(color, 0.5, 1.6) + 0.65
+    return (1 - _KEY_GREY) * np.clip(color, 0.5, 1.6) + _KEY_GREY
 
 
 def shading_direction(
