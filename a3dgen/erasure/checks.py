@@ -72,10 +72,8 @@ def _check_clicks(subject: Subject, limb: str, tip: float, bars: Bars, admission
     for row, name in list(zip(LIMB_ROWS[limb], names, strict=True))[joints_at(tip)]:
         if subject.state[row] not in (OCCLUDED, VISIBLE):
             admission.refuse(f"no keypoint on the {name}: where the limb ends is not known")
-    off = subject.clicks[limb]
-    admission.most("clicks", float(off[joints_at(tip)].max()), bars.clicks, "fit off its keypoints")
-    root = float(off[0]) if tip < 1 else 0.0
-    admission.most("root", root, bars.root, f"fit off the keypoint of the {names[0]}")
+    off = float(subject.clicks[limb][joints_at(tip)].max())
+    admission.most("clicks", off, bars.clicks, "fit off its keypoints")
 
 
 def _limb_size(subject: Subject, beyond: Bool[ndarray, " v"]) -> int:

@@ -20,7 +20,6 @@ class Bars:
     Attributes:
         iou: least overlap of the person's outline and the drawn fit.
         clicks: most distance of the keypoints that say where the limb ends from the fit, after registration, H.
-        root: the same of shoulder and hip, where the cut is above elbow or knee.
         visible: least share of the limb to erase that the photo shows.
         recall: least share of the drawn limb inside the outline.
         behind: most of the limb with the person's own body behind it.
@@ -42,7 +41,6 @@ class Bars:
 
     iou: float = 0.45
     clicks: float = 0.025
-    root: float = 0.022
     visible: float = 0.4
     recall: float = 0.65
     behind: float = 0.04
@@ -66,7 +64,6 @@ class Bars:
         for name in (
             "iou",
             "clicks",
-            "root",
             "visible",
             "recall",
             "behind",

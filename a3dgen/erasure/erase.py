@@ -34,6 +34,8 @@ GRAIN = 0.6
 _WIDTHS = (0.6, 1.9)
 _SOLID = 0.5
 _PAD = 8
+BEFORE = 0.25
+"""Nothing may pass in front of this piece of the residual limb, limb coordinate."""
 _UNLIKE = 26
 """Photo and fill differ by more than this (8-bit, smoothed) where something stood."""
 
@@ -135,7 +137,8 @@ def survey(
             admission.refuse("no outline at the cut")
             break
         end = end_pixel(subject, limb)
-        gear = sort_bars(subject, limb.pixels, end, limb.region.limb == "leg")
+        seen = limb.pixels | (subject.mine & (limb.level > limb.tip - BEFORE))
+        gear = sort_bars(subject, seen, end, limb.region.limb == "leg")
         border = sides(subject, limb)
         check_frame(subject, limb, frame, gear, bars, admission)
         if strict and not admission:
@@ -143,7 +146,7 @@ def survey(
         half = float(np.clip(frame.half, _WIDTHS[0] * frame.mesh_half, _WIDTHS[1] * frame.mesh_half))
         skin = draw_end(subject, limb, replace(frame, half=half), cover, rng)
         shadow = limb_shadow(subject, amputee, limb.pixels, limb.keep)
-        hole = limb_hole(subject, limb, skin, gear, shadow, end)
+        hole = limb_hole(subject, limb, skin, gear, shadow)
         ends.append(LimbEnd(limb, frame, skin, gear, hole, shadow, border))
     if not ends or (strict and not admission):
         return Survey(amputee, drawn, tuple(ends), None, admission)
@@ -234,7 +237,7 @@ def restored(erasure: Erasure) -> Shown:
     pasted = (hole & subject.mine) | erasure.band
     for end in erasure.ends:
         pasted |= end.limb.pixels
-        pasted |= hole & end.gear.leaves
+        pasted |= hole & (end.gear.leaves | end.gear.thin | dilate(end.shadow, 2.0))
         pasted[end.skin.crop] |= (end.skin.alpha > 0) & (subject.mine | subject.drawn.body)[end.skin.crop]
     box = erasure.box
     pasted[box] |= _hangs_on(pasted[box], hole[box] & _unlike(erasure))

@@ -26,15 +26,20 @@ BRIGHT = 0.6
 """Before snow and white walls (linear light) dark gear looks like shade, too: there it is gear."""
 PLUMB = 3.0
 """What lies this near to level or upright, degrees, is built and not held."""
+BOTH_SIDES = 0.05
+"""An upright bar that reaches this far above and below wrist or ankle is not held, share of the height."""
+_THIN_AT_END = 0.13
 HELD_WITHIN = 0.1
 """A bar that meets the limb this near to its end is held by it."""
 
 
 @dataclass(frozen=True)
 class Gear:
-    """``leaves``: held by the limb's end. ``stays``: all other bars. ``passes``: some bar passes in front."""
+    """``leaves``: bars held by the limb's end. ``thin``: thin things that begin there. ``stays``: all other bars.
+    ``passes``: some bar passes in front."""
 
     leaves: Bool[ndarray, "h w"]
+    thin: Bool[ndarray, "h w"]
     stays: Bool[ndarray, "h w"]
     passes: bool
 
@@ -126,7 +131,7 @@ def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, 
         if hit is None:
             continue
         if np.linalg.norm(hit - end) < HELD_WITHIN * subject.height:
-            held += [] if is_built(line) else [line]
+            held += [] if _is_built_bar(line, bars, end, subject.height, leg) else [line]
         else:
             passes = passes or _passes_in_front(subject, limb, hit, way)
     held = _continued(held, things, 0.03 * subject.height)
@@ -141,13 +146,64 @@ def sort_bars(subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, 
             1,
             max(2, int(0.03 * subject.height)) if own else max(3, int(0.012 * subject.height)),
         )
-    return Gear(leaves > 0, (stays > 0) & ~(leaves > 0), passes)
+    thin = held_thin(subject, limb, end, bars, leg)
+    return Gear(leaves > 0, thin, (stays > 0) & ~(leaves > 0), passes)
 
 
-def is_built(line: Float[ndarray, "4"]) -> bool:
-    """Return whether a bar is level or upright to within ``PLUMB``, as boards of benches and frames of windows are."""
+def is_built(line: Float[ndarray, "4"], rows: tuple[float, float], end: ndarray, height: float, leg: bool) -> bool:
+    """Return whether a bar is level or upright to within ``PLUMB``, as boards of benches and frames of windows are.
+
+    An upright one also goes on above and below the wrist or ankle ``end``, which a pole in the hand hardly does. Feet
+    stand on level things.
+
+    Args:
+        line: x0, y0, x1, y1. rows: from which to which row it reaches, px.
+    """
     across, up = np.abs(line[2:] - line[:2])
-    return bool(min(across, up) <= np.tan(np.deg2rad(PLUMB)) * max(across, up))
+    if min(across, up) > np.tan(np.deg2rad(PLUMB)) * max(across, up):
+        return False
+    if across > up:
+        return not leg
+    return bool(rows[0] < end[1] - BOTH_SIDES * height and rows[1] > end[1] + BOTH_SIDES * height)
+
+
+def _is_built_bar(line: Float[ndarray, "4"], bars: list, end: ndarray, height: float, leg: bool) -> bool:
+    """Return ``is_built`` of a bar and of those in line with it: the limb hides a piece."""
+    middle = (line[0] + line[2]) / 2
+    rows = np.concatenate([b[[1, 3]] for b in bars if abs((b[0] + b[2]) / 2 - middle) < 0.02 * height])
+    return is_built(line, (float(rows.min()), float(rows.max())), end, height, leg)
+
+
+def held_thin(
+    subject: Subject, limb: Bool[ndarray, "h w"], end: Float[ndarray, "2"], bars: list, leg: bool
+) -> Bool[ndarray, "h w"]:
+    """Return the thin things that begin at the limb's own end, without bars that cross them farther away."""
+    if not subject.thin.any():
+        return subject.thin
+    others = np.zeros(limb.shape, np.uint8)
+    for line in bars:
+        if _away(line, end) > HELD_WITHIN * subject.height:
+            ends = tuple(line[:2].astype(int).tolist()), tuple(line[2:].astype(int).tolist())
+            cv2.line(others, *ends, 1, max(3, int(0.012 * subject.height)))
+    things = subject.thin & ~(others > 0)
+    _, labels = cv2.connectedComponents(things.astype(np.uint8))
+    y, x = np.nonzero(things & dilate(limb, 4.0))
+    near = np.hypot(x - end[0], y - end[1]) < _THIN_AT_END * subject.height
+    found = np.zeros_like(things)
+    for label in np.unique(labels[y[near], x[near]]):
+        thing = labels == label
+        i, j = np.nonzero(thing)
+        axis = np.linalg.eigh(np.cov(np.stack([j, i])))[1][:, 1] if len(i) > 2 else np.array([1.0, 1.0])
+        if not is_built(np.array([0.0, 0.0, *axis]), (float(i.min()), float(i.max())), end, subject.height, leg):
+            found |= thing
+    return found
+
+
+def _away(line: Float[ndarray, "4"], point: ndarray) -> float:
+    """Return a point's distance from a segment, px."""
+    way = line[2:] - line[:2]
+    share = np.clip((point - line[:2]) @ way / max(float(way @ way), 1e-6), 0, 1)
+    return float(np.linalg.norm(point - line[:2] - share * way))
 
 
 def _meets(line: Float[ndarray, "4"], near: Bool[ndarray, "h w"], reach: float) -> tuple[ndarray | None, ndarray]:

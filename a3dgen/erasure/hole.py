@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from a3dgen.erasure.gear import Gear, is_built
+from a3dgen.erasure.gear import Gear
 from a3dgen.erasure.graph_cut import colour_score
 from a3dgen.erasure.limb_pixels import LimbPixels, joined
 from a3dgen.erasure.stump_skin import StumpSkin
@@ -38,7 +38,6 @@ SCRAP = 0.04
 """Pieces of the person up to this size that only hung on the limb leave with it, share of the height."""
 _LEAST = 12.0
 _OPAQUE = 0.97
-_THIN_AT_END = 0.13
 _MOSTLY = 0.55
 
 
@@ -60,19 +59,19 @@ class Hole:
 
 
 def limb_hole(
-    subject: Subject, limb: LimbPixels, skin: StumpSkin, gear: Gear, shadow: Bool[ndarray, "h w"], end: ndarray
+    subject: Subject, limb: LimbPixels, skin: StumpSkin, gear: Gear, shadow: Bool[ndarray, "h w"]
 ) -> Bool[ndarray, "h w"]:
     """Return the hole of one limb: its pixels and their rim, what it holds, its shadow, less what stays.
 
     Args:
-        shadow: the limb's own cast shadow. end: wrist or ankle, px.
+        shadow: the limb's own cast shadow.
     """
     height, pixels = subject.height, limb.pixels
     replaced = _replaced(subject, limb, skin)
     grown = dilate(pixels | replaced, max(2.5, (RIM if subject.has_mask else RIM_DETECTED) * height))
     grown |= dilate(pixels & (limb.level > END_LEVEL), RIM_END * height)
     grown = _tight(subject, limb, replaced, grown, shadow)
-    thin = _held_thin(subject, pixels, end)
+    thin = gear.thin
     grown |= dilate(thin | (gear.leaves & ~limb.keep), 2.5) | dilate(shadow, 2.0)
     stays = _goes_on(gear.stays, grown) & ~dilate(pixels, 0.012 * height) & ~dilate(thin, 3.0)
     grown &= ~stays
@@ -182,26 +181,6 @@ def _goes_on(bars: Bool[ndarray, "h w"], hole: Bool[ndarray, "h w"]) -> Bool[nda
     stays = inside < _MOSTLY * whole
     stays[0] = False
     return stays[labels]
-
-
-def _held_thin(subject: Subject, pixels: Bool[ndarray, "h w"], end: ndarray) -> Bool[ndarray, "h w"]:
-    """Return the thin things that begin at the limb's own end."""
-    if not subject.thin.any():
-        return subject.thin
-    _, labels = cv2.connectedComponents(subject.thin.astype(np.uint8))
-    y, x = np.nonzero(subject.thin & dilate(pixels, 4.0))
-    near = np.hypot(x - end[0], y - end[1]) < _THIN_AT_END * subject.height
-    held = [label for label in np.unique(labels[y[near], x[near]]) if not _is_built(labels == label)]
-    return np.isin(labels, held) & subject.thin
-
-
-def _is_built(thing: Bool[ndarray, "h w"]) -> bool:
-    """Return whether a thin thing is level or upright (``gear.PLUMB``)."""
-    y, x = np.nonzero(thing)
-    if len(x) < 2:
-        return False
-    _, axes = np.linalg.eigh(np.cov(np.stack([x, y])))
-    return is_built(np.array([0.0, 0.0, *axes[:, 1]]))
 
 
 def whole_hole(subject: Subject, parts: list[tuple[LimbPixels, StumpSkin, Gear, Bool[ndarray, "h w"]]]) -> Hole:
