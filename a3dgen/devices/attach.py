@@ -10,7 +10,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
-from a3dgen.appearance.look import Look
+from a3dgen.appearance.look import TEXTURE, Look
+from a3dgen.bodies.faces import face_offsets
 from a3dgen.devices.device import (
     AID_POINTS,
     FRAMED,
@@ -118,6 +119,17 @@ def hand_offsets(body: BodyData, devices: Sequence[Device], curl: float = 0.0) -
         return closed_hands(body).of(sides) if sides else relaxed
     grip = closed_hands(body)
     return np.where(grip.on(sides)[:, None], grip.offsets, relaxed).astype(np.float32)
+
+
+def drawn_offsets(body: BodyData, devices: Sequence[Device], look: Look) -> Float[ndarray, "v 3"] | None:
+    """Return the offsets of the skin's rest vertices, m, with which a look is drawn: its hands and its face.
+
+    A whole person's painted texture brings its own face."""
+    hands = hand_offsets(body, devices, look.hands)
+    face = None if any(g.kind == TEXTURE for g in look.garments) else face_offsets(body, look.seed)
+    if hands is None or face is None:
+        return face if hands is None else hands
+    return (hands + face).astype(np.float32)
 
 
 def _held(place: Place) -> Attached:

@@ -18,7 +18,7 @@ from a3dgen.compositing.scene import Scene
 from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context
-from a3dgen.devices.attach import Devices, attach, hand_offsets
+from a3dgen.devices.attach import Devices, attach, drawn_offsets
 from a3dgen.devices.device import devices_from_json, devices_to_json, is_prosthesis
 from a3dgen.geometry.body import BodyData
 
@@ -56,8 +56,8 @@ class Brush:
 
     def _draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene) -> Drawn:
         listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
-        hands = hand_offsets(self.body, listed, look.hands)
-        amputee = rebuild(self.body, BodyFit.of(fitted, plan), Cut.of(plan), hands)
+        offsets = drawn_offsets(self.body, listed, look)
+        amputee = rebuild(self.body, BodyFit.of(fitted, plan), Cut.of(plan), offsets)
         devices = attach(self.body, amputee, look, listed)
         items = devices.dressed(build_subject(self.body, amputee, look))
         twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from a3dgen.lighting.contact import contact_spots
 from a3dgen.lighting.light import (
@@ -175,12 +176,12 @@ def box(x: float, level: float, shape: tuple[float, float, float] = (0.05, 0.10,
 
 
 def shade_at(spots: list, x: float, level: float) -> np.ndarray:
-    """The greatest shade of all spots below a point beside a shoe."""
-    found = [np.zeros(2)]
-    for spot in spots:
-        column, row = np.round(spot.matrix @ [x, 1 - level, 4.0, 1.0]).astype(int)
-        if 0 <= column < len(spot.shade) and 0 <= row < len(spot.shade):
-            found.append(spot.shade[row, column])
+    """The greatest shade of all spots beside a shoe, between the cells of their maps."""
+    at = [spot.matrix @ [x, 1 - level, 4.0, 1.0] for spot in spots]
+    found = [
+        [map_coordinates(s.shade[..., k], a[::-1, None], order=1)[0] for k in (0, 1)]
+        for s, a in zip(spots, at, strict=True)
+    ]
     return np.max(found, 0)
 
 
@@ -196,7 +197,8 @@ def test_the_ground_is_dark_beside_soles_and_only_there() -> None:
     # the ground of a photo is known to some centimetres: each foot has its own; lifted ones have none
     two = contact_spots(UP, -1.0, np.concatenate([box(-0.3, 0.0), box(0.3, 0.05)]))
     assert sorted(round(spot.level, 3) for spot in two) == [-1.0, -0.95]
-    assert shade_at(two, 0.40, 0.05)[1] == pytest.approx(shade_at(flat, 0.10, 0.0)[1], abs=0.06)
+    sides = [(shade_at(two, 0.3 + d, 0.05)[1], shade_at(flat, d, 0.0)[1]) for d in (-0.1, 0.1)]
+    assert np.mean(sides, 0)[0] == pytest.approx(np.mean(sides, 0)[1], abs=0.1)  # cells are 12 mm
     assert contact_spots(UP, -1.0, box(0.0, 0.2)) == []
 
 

@@ -20,7 +20,7 @@ from a3dgen.core.errors import DataError
 from a3dgen.core.files import write_whole
 from a3dgen.core.ownership import export_folder
 from a3dgen.core.records import Bodies, Plans
-from a3dgen.devices.attach import hand_offsets
+from a3dgen.devices.attach import drawn_offsets
 from a3dgen.devices.device import devices_from_json
 from a3dgen.io.shards import read_shard
 from a3dgen.renderers import Item, whole_texture
@@ -51,8 +51,8 @@ def export(
             if keys and plan["key"] not in keys:
                 continue
             look = Look.from_columns(plan)
-            hands = hand_offsets(body, devices_from_json(plan["devices"]), look.hands)
-            items = build_subject(body, rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), hands), look)
+            offsets = drawn_offsets(body, devices_from_json(plan["devices"]), look)
+            items = build_subject(body, rebuild(body, BodyFit.of(fitted, plan), Cut.of(plan), offsets), look)
             written.append(target.take(f"{plan['key'].replace('/', '_')}.glb"))
             write_whole(written[-1], scene_of(items).export(file_type="glb"))
     if keys and not written:
