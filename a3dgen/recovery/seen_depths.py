@@ -19,12 +19,14 @@ from a3dgen.fit.inverted import fit_upright_or_inverted
 from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.geometry.body import pose_body
 
-LANDMARK_SD = 0.08
-"""Standard deviation (m) of the network's points while minima are looked for with them."""
-DEPTH_SD = 0.1
-"""And of their depths when minima are compared; errors of one person's go together, so all count as one."""
+LOOKED_FOR_SD = (0.08, 0.04, 0.16)
+"""Standard deviations (m) of the network's points while minima are looked for with them."""
+POINT_SD = 0.07
+"""And when minima are compared."""
+WEIGHT = 2.0
+"""Errors of one person's points go together: all coordinates count as four independent ones would."""
 FARTHEST = 9.0
-"""What a depth can cost at most, standard deviations squared."""
+"""What a coordinate can cost at most, standard deviations squared."""
 MARGIN = 12.0
 """Minima that cost so much more than the cheapest (natural-log units) are compared, too."""
 
@@ -47,24 +49,25 @@ def fit_with_depths(
         return labels, plain
     here = _rows(fitter, plain.best, used)
     placed = np.where(used[:, None], points + (here - points[used]).mean(0), 0.0)
-    drawn = searcher.fit(replace(labels, points=placed, point_sd=np.where(used, LANDMARK_SD, np.inf)), first)
-    starts = np.stack([s.x for s in (drawn.best, *drawn.alternatives)])
-    more = searcher.with_options(starts=0).fit(labels, starts)
-    found = [s for fit in (plain, more) for s in (fit.best, *fit.alternatives)]
-    price = [s.cost + depth_price(_rows(fitter, s, used)[:, 2], points[used, 2]) for s in found]
+    fits = [plain]
+    for sd in LOOKED_FOR_SD:
+        drawn = searcher.fit(replace(labels, points=placed, point_sd=np.where(used, sd, np.inf)), first)
+        starts = np.stack([s.x for s in (drawn.best, *drawn.alternatives)])
+        fits.append(searcher.with_options(starts=0).fit(labels, starts))
+    found = [s for fit in fits for s in (fit.best, *fit.alternatives)]
+    price = [s.cost + price_of(_rows(fitter, s, used), points[used]) for s in found]
     order = [found[i] for i in np.argsort(price, kind="stable") if price[i] <= min(price) + fitter.options.margin]
     apart: list[Solution] = []
     for one in order:
         if len(apart) <= MAX_ALTERNATIVES and all(_distance(one, other) > DIFFERENT for other in apart):
             apart.append(one)
-    evaluations = plain.evaluations + drawn.evaluations + more.evaluations
-    return labels, Fit(widened(apart[0], apart), tuple(apart[1:]), evaluations)
+    return labels, Fit(widened(apart[0], apart), tuple(apart[1:]), sum(fit.evaluations for fit in fits))
 
 
-def depth_price(depths: Float[ndarray, "n"], expected: Float[ndarray, "n"]) -> float:
-    """Return what depths (m) that differ from the expected ones cost, each about their mean, natural-log units."""
-    off = (depths - depths.mean()) - (expected - expected.mean())
-    return float(np.minimum((off / DEPTH_SD) ** 2, FARTHEST).mean())
+def price_of(points: Float[ndarray, "n 3"], expected: Float[ndarray, "n 3"]) -> float:
+    """Return what points (m) that differ from the expected ones cost, both about their mean, natural-log units."""
+    off = (points - points.mean(0)) - (expected - expected.mean(0))
+    return float(WEIGHT * np.minimum((off / POINT_SD) ** 2, FARTHEST).mean())
 
 
 def _rows(fitter: Fitter, found: Solution, used: Bool[ndarray, "44"]) -> Float[ndarray, "n 3"]:

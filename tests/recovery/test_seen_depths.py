@@ -15,7 +15,7 @@ from a3dgen.fit.observation import Observation
 from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.boxes import Square
 from a3dgen.geometry.camera import project
-from a3dgen.recovery.seen_depths import FARTHEST, depth_price, fit_with_depths
+from a3dgen.recovery.seen_depths import FARTHEST, POINT_SD, WEIGHT, fit_with_depths, price_of
 
 K = np.array([[900.0, 0, 320], [0, 900, 240], [0, 0, 1]])
 MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -74,11 +74,13 @@ def test_depths_say_which_of_two_minima_is_meant(body, ambiguous):
     assert np.array_equal(unseen.x, plain.best.x) or unseen.cost <= plain.best.cost
 
 
-def test_depths_cost_nothing_up_to_their_mean_and_never_much():
-    depths = generator_for(2, "depths", "").normal(size=12)
-    assert depth_price(depths, depths + 5.0) == pytest.approx(0.0, abs=1e-9)
-    assert depth_price(np.array([0.0, 0.1]), np.array([0.1, 0.0])) == pytest.approx(1.0)
-    assert depth_price(depths, -9 * depths) <= FARTHEST
+def test_points_cost_nothing_up_to_their_mean_and_never_much():
+    points = generator_for(2, "points", "").normal(size=(12, 3))
+    assert price_of(points, points + 5.0) == pytest.approx(0.0, abs=1e-9)
+    one = np.zeros((2, 3))
+    one[:, 2] = POINT_SD, -POINT_SD
+    assert price_of(one, np.zeros((2, 3))) == pytest.approx(WEIGHT / 3)
+    assert price_of(points, -9 * points) <= WEIGHT * FARTHEST
 
 
 def test_inner_tensors_come_after_the_outputs_and_change_none():
