@@ -21,7 +21,8 @@ from a3dgen.core.errors import ConfigError
 from a3dgen.core.rng import generator_for
 
 OUTPUTS = {"said": 3, "level": 3, "worn": 1, "end": 2}
-"""Answers: present / absent / unsure; level (distal to proximal); prosthesis worn (0..1); residual end (x, y)."""
+"""Answers: present / absent / unsure; absent at which level (distal to proximal; their sum is the answer absent);
+prosthesis worn (0..1); residual end (x, y)."""
 _SPLITS = np.cumsum(list(OUTPUTS.values()))[:-1]
 _FIELDS = ("mean", "scale", "projection", "spread", "weights", "bias")
 
@@ -126,9 +127,9 @@ def train_head(
     gone = targets.said == 1
     placed = gone & np.isfinite(targets.end).all(1)
     counts = np.array([1.0, how.absent, how.unsure])[targets.said] * np.where(gone & targets.worn, how.worn, 1.0)
+    levels = np.eye(3)[targets.level] * gone[:, None]
     jobs = (
-        (np.eye(3)[targets.said], targets.weight * counts),
-        (np.eye(3)[targets.level], targets.weight * gone),
+        (np.concatenate([np.eye(3)[targets.said], levels], 1), targets.weight * counts),
         (targets.worn[:, None].astype(float), targets.weight * gone),
         (np.where(placed[:, None], targets.end, 0.0), targets.weight * placed),
     )

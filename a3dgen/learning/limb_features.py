@@ -129,10 +129,10 @@ def _heat(tensors: PoseTensors, kind: str) -> Float[ndarray, "k"]:
 def _sample(field: Float[ndarray, "s s c"], points: Float[ndarray, "n 2"]) -> Float[ndarray, "n c"]:
     """Read a map of the whole input bilinearly; beyond its border the border's value."""
     side = len(field)
-    places = np.clip((points + 0.5) * (side / SIDE) - 0.5, 0, side - 1)
+    places = np.minimum(np.maximum((points + 0.5) * (side / SIDE) - 0.5, 0), side - 1)
     low = np.minimum(places.astype(int), side - 2)
     x, y = (places - low).T[..., None]
-    (i, j) = low[:, 1], low[:, 0]
-    top = field[i, j] * (1 - x) + field[i, j + 1] * x
-    bottom = field[i + 1, j] * (1 - x) + field[i + 1, j + 1] * x
+    rows, at = field.reshape(side * side, -1), low[:, 1] * side + low[:, 0]  # a flat index takes half the time
+    top = rows[at] * (1 - x) + rows[at + 1] * x
+    bottom = rows[at + side] * (1 - x) + rows[at + side + 1] * x
     return np.asarray(top * (1 - y) + bottom * y)

@@ -28,15 +28,19 @@ class Answers:
     """What heads that never saw a row's scene say of it, for the rows of a table.
 
     Attributes:
-        logits: (n, 3). level: (n,). end: (n, 2) less the root, extents of the torso. worn: (n,) score.
-        fold: (n,) which heads were asked.
+        logits: (n, 3). levels: (n, 3) scores of absent at each level. end: (n, 2) less the root, extents of the torso.
+        worn: (n,) score. fold: (n,) which heads were asked.
     """
 
     logits: Float[ndarray, "n 3"]
-    level: ndarray
+    levels: Float[ndarray, "n 3"]
     end: Float[ndarray, "n 2"]
     worn: Float[ndarray, "n"]
     fold: ndarray
+
+    @property
+    def level(self) -> ndarray:
+        return np.asarray(self.levels.argmax(1))
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def cross_validate(table: LimbTable, how: Training, seed: int, folds: int) -> An
     """Return every row's answers from heads trained without its fold."""
     n = len(table)
     fold = folds_of(table, seed, folds)
-    answers = Answers(np.zeros((n, 3)), np.zeros(n, int), np.zeros((n, 2)), np.zeros(n), fold)
+    answers = Answers(np.zeros((n, 3)), np.zeros((n, 3)), np.zeros((n, 2)), np.zeros(n), fold)
     for kind in KINDS:
         rows = table.rows_of(kind)
         features, targets = getattr(table, kind), table.targets(rows, how.real)
@@ -75,7 +79,7 @@ def cross_validate(table: LimbTable, how: Training, seed: int, folds: int) -> An
             head = _train(kind, features, targets, fold[rows] != f, how)
             said = head.answers(features[out])
             answers.logits[rows[out]] = said["said"]
-            answers.level[rows[out]] = said["level"].argmax(1)
+            answers.levels[rows[out]] = said["level"]
             answers.end[rows[out]] = said["end"]
             answers.worn[rows[out]] = said["worn"][:, 0]
     return answers
@@ -112,13 +116,20 @@ def _temperature(logits: Float[ndarray, "n 3"], said: ndarray) -> float:
 
 
 def threshold_of(chance: Float[ndarray, "n"], groups: list[Bool[ndarray, "n"]]) -> float:
-    """Return the probability of absence that at most ``FALSE_ALARMS`` of the limbs of every group exceed.
+    """Return the probability of absence that at most ``FALSE_ALARMS`` of limbs like those of every group exceed.
+
+    It is the conformal quantile: of n limbs that many exceed it on which another one would with that chance at most.
 
     Args:
         chance: of absence. groups: limbs that are not absent; those of fewer than ``LEAST_LIMBS`` do not count.
     """
-    tops = [float(np.quantile(chance[g], 1 - FALSE_ALARMS)) for g in groups if g.sum() >= LEAST_LIMBS]
+    tops = [_conformal(chance[g]) for g in groups if g.sum() >= LEAST_LIMBS]
     return max(tops, default=0.5)
+
+
+def _conformal(chance: Float[ndarray, "n"]) -> float:
+    rank = int(np.ceil((len(chance) + 1) * (1 - FALSE_ALARMS)))
+    return float(np.nextafter(np.sort(chance)[min(rank, len(chance)) - 1], np.inf))
 
 
 def held_groups(table: LimbTable, rows: ndarray) -> list[Bool[ndarray, "n"]]:
