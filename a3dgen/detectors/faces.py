@@ -50,6 +50,8 @@ CLOSE = (2.6, 4.5)
 """Sides of these crops, in diameters of the circle."""
 LIMB = 0.05
 """Half the width of a limb that is never blurred, in shares of the person's size."""
+HAND = 0.4
+"""How far hand or foot go on beyond wrist or ankle, in shares of the last bone."""
 LEG = 0.06
 """The same about legs on which nothing is a face."""
 _CHAINS = [[ROW[f"extra_{side}_{joint}"] for joint in joints] for side in ("left", "right")
@@ -234,14 +236,18 @@ def _share_on(mask: Bool[ndarray, "h w"], circle: Float[ndarray, "3"]) -> float:
 
 
 def own_limbs(own: Person, height: int, width: int) -> Bool[ndarray, "h w"]:
-    """Return the pixels of a person's arms and legs that no circle may cover: about their bones, on their outline.
+    """Return the pixels of a person's arms and legs, hands and feet, that no circle may cover.
 
-    Residual limbs are among them, for detectors go on to where the joint would be.
+    They lie about the bones, and on the outline if there is one. Residual limbs are among them, for detectors go on to
+    where the joint would be.
     """
     limbs = np.zeros((height, width), np.uint8)
     thick = max(2, round(2 * LIMB * extent(_known(own, _LIMBS, 0.3))))
     for chain in _CHAINS:
-        for first, second in pairwise(own.keypoints[chain]):
+        last = own.keypoints[chain[-1]]
+        tip = last + HAND * (last - own.keypoints[chain[-2]])
+        tip[2] = last[2]
+        for first, second in pairwise([*own.keypoints[chain], tip]):
             if min(first[2], second[2]) > 0.1:
                 ends = [tuple(round(v) for v in np.clip(p[:2], -4 * width, 4 * width)) for p in (first, second)]
                 cv2.line(limbs, ends[0], ends[1], 1, thick)

@@ -26,7 +26,7 @@ def figures(table: LimbTable, answers: Answers) -> dict[str, object]:
     with a worn prosthesis have a group of their own.
     """
     called, score = called_absent(table, answers), _score(answers)
-    known = (table.said != UNKNOWN) & (table.version == AS_IS)
+    known = (table.said != UNKNOWN) & (table.version == AS_IS) & table.first_seen()
     bare = known & ~((table.said == ABSENT) & table.worn.astype(bool))
     drawn, photo = bare & ~table.real_scene, table.real & known & (table.kind == PHOTO)
     spoiled = np.isin(table.version, (BORDER, COVERED)) & (table.kind == PHOTO) & (table.said != UNKNOWN)

@@ -23,7 +23,7 @@ from a3dgen.io.images import read_rgb
 from a3dgen.learning.augment import cut_off, hidden, jittered, spoiled
 from a3dgen.learning.head import Targets
 from a3dgen.learning.limb_features import ARM, CHAINS, LEG, limb_features, torso
-from a3dgen.recovery.examples import ABSENT, PRESENT, UNKNOWN, UNSURE, Example
+from a3dgen.recovery.examples import ABSENT, PHOTO, PRESENT, UNKNOWN, UNSURE, Example
 
 KIND = tuple(REGIONS[limb[0]].limb for limb in LIMBS)
 MIRRORED = tuple(REGIONS[limb[0]].side == "right" for limb in LIMBS)
@@ -71,6 +71,15 @@ class LimbTable:
     def rows_of(self, kind: str) -> ndarray:
         """Return which rows the features of ``arm`` or ``leg`` belong to."""
         return np.flatnonzero(np.isin(self.limb, [i for i, k in enumerate(KIND) if k == kind]))
+
+    def first_seen(self) -> ndarray:
+        """Return which rows do not repeat a limb of an untouched photo that another build has shown before."""
+        out = np.ones(len(self), bool)
+        plain = np.flatnonzero((self.kind == PHOTO) & (self.version == AS_IS))
+        _, first = np.unique([f"{self.person[i]} {self.limb[i]}" for i in plain], return_index=True)
+        out[plain] = False
+        out[plain[first]] = True
+        return out
 
     def targets(self, rows: ndarray, real: float = 1.0) -> Targets:
         """Return what a head is to say of some rows; weights are 0 where nothing is known.

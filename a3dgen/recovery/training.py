@@ -136,7 +136,7 @@ def held_groups(table: LimbTable, rows: ndarray) -> list[Bool[ndarray, "n"]]:
     """Return the limbs among which false alarms are held down, for some rows: limbs that are seen to be there; all of
     real intact people; all of intact people who are cut by the border or of whom a limb is covered."""
     other, photo = ~np.isin(table.said[rows], (ABSENT, UNKNOWN)), table.kind[rows] == PHOTO
-    as_is = table.version[rows] == AS_IS
+    as_is = (table.version[rows] == AS_IS) & table.first_seen()[rows]
     spoiled = np.isin(table.version[rows], (BORDER, COVERED))
     return [as_is & (table.said[rows] == PRESENT), as_is & photo & table.real[rows] & other, spoiled & photo & other]
 

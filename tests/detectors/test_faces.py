@@ -102,8 +102,11 @@ def test_blurring_goes_on_at_the_border():
 def test_the_persons_own_limbs_are_never_blurred():
     own = standing(100)
     own.keypoints[ROW["extra_left_elbow"]] = (150, 90, 0.9)
+    own.keypoints[ROW["extra_left_wrist"]] = (200, 90, 0.9)
     limbs = own_limbs(own, 220, 300)
     assert limbs[72, 135]
+    assert limbs[90, 215]  # the hand, beyond the wrist
+    assert not limbs[90, 235]
     assert not limbs[30, 100]
     rgb = np.random.default_rng(0).integers(0, 255, (220, 300, 3), np.uint8)
     out = blur(rgb, np.array([[140.0, 75, 30]]), limbs)

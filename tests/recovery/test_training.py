@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from a3dgen.core.records import OCCLUDED, OUTSIDE, UNLABELLED, VISIBLE
@@ -45,6 +47,14 @@ def test_a_scene_is_in_one_fold_and_folds_are_alike():
     assert all(len(set(fold[table.scene == s])) == 1 for s in set(table.scene))
     sizes = np.bincount(fold)
     assert sizes.max() - sizes.min() <= 8
+
+
+def test_an_untouched_photo_counts_once_however_many_builds_show_it():
+    table = _table(people=4)
+    photo = replace(table, kind=np.full(len(table), "photo"))
+    both = joined([photo, photo, table])
+    assert both.first_seen().sum() == 4 * 4 + len(table)  # each limb of a person, and every row that is no photo
+    assert both.first_seen()[: len(table)].sum() == 4 * 4
 
 
 def test_what_can_be_learned_is_found_and_false_alarms_are_held():
