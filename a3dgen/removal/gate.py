@@ -104,7 +104,7 @@ def require_whole(crossing: float, bars: PlateBars) -> None:
         Rejected: if somebody would lose more than the bar.
     """
     if crossing > bars.crossing:
-        raise Rejected(f"removing the person would cut {crossing:.1%} off somebody else in the photo")
+        raise Rejected(f"removing the person would cut {min(crossing, 1.0):.1%} off somebody else in the photo")
 
 
 def require(facts: PlateFacts, bars: PlateBars) -> None:
