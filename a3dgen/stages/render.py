@@ -30,7 +30,7 @@ from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.io import images
 from a3dgen.lighting.likeness import unlike
 from a3dgen.stages.drawing import Brush, intact
-from a3dgen.stages.render_clips import ClipLights
+from a3dgen.stages.render_clips import ClipLights, under_heels
 from a3dgen.stages.render_config import Config as Config  # the stage table asks the stage for it
 from a3dgen.stages.render_measures import buffers_of, check_plate, check_stumps, check_told, measure, seen_in_photo
 
@@ -54,7 +54,9 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
 
     def scene_of(person: dict[str, Any], fitted: dict[str, Any], plate: dict[str, Any]) -> Scene:
         scene = load_scene(person, fitted, plate, body, context.out)
-        return replace(scene, shared=lights.of(str(person["track"]))) if config.clips else scene
+        if not config.clips:
+            return scene
+        return replace(scene, shared=lights.of(str(person["track"])), ground=under_heels(scene.ground, fitted, body))
 
     lights = ClipLights(inputs, body, context.out)
     keys = [str(k) for k in plans.key]

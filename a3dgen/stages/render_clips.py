@@ -1,7 +1,8 @@
-"""One light for all frames of a clip: the mean of what frames spread over it say."""
+"""What frames of a clip need besides: one light for all, the mean of what some say, and ground below their heels."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,17 @@ import numpy as np
 from a3dgen.compositing.scene import load_scene
 from a3dgen.core.errors import Rejected
 from a3dgen.core.stage import Inputs
-from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.lighting.light import Surroundings, mean_surroundings
+from a3dgen.lighting.shadow import Ground
 from a3dgen.stages.amputate_tracks import rows_of_tracks
 
 ASKED = 7
 """Frames of a track whose light is read."""
+DIP = 0.05
+"""m; toes may dip below the ground by this much, so that the heel comes down on it."""
+_ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
 
 
 class ClipLights:
@@ -51,3 +57,20 @@ class ClipLights:
             except Rejected:
                 continue  # the frame's own samples are rejected with this reason
         return mean_surroundings(found) if found else None
+
+
+def under_heels(ground: Ground, fitted: dict[str, Any], body: BodyData) -> Ground:
+    """Return the ground at the heel of the lower foot, at most ``DIP`` above that below the toes.
+
+    Frames are fitted together without a ground: feet point a little down, and with the plane below their toes somebody
+    who stands hangs above the shadow.
+
+    Args:
+        fitted: row of Bodies.
+    """
+    posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
+    still = pose_body(body, np.zeros((24, 3)), fitted["betas"], np.zeros(3))
+    sole = still.joints[_ANKLES, 1].min() - still.vertices(body.mesh, fitted["betas"])[:, 1].min()
+    gap = float((posed.joints[_ANKLES] @ ground.up).min() - ground.level - sole)
+    rise = float(np.clip(gap, 0, DIP))
+    return replace(ground, level=ground.level + rise, foot=ground.foot + rise * ground.up)

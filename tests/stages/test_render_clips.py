@@ -1,4 +1,4 @@
-"""One light for all frames of a clip, read on few of them."""
+"""One light for all frames of a clip, read on few of them; and ground below the heels of feet that point down."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import pytest
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Persons, Plates
 from a3dgen.core.stage import Inputs
+from a3dgen.geometry.body import pose_body
 from a3dgen.lighting.light import Surroundings, read_surroundings
+from a3dgen.lighting.shadow import estimate_ground
 from a3dgen.stages import render_clips
 from a3dgen.stages.amputate_tracks import Tracks
-from a3dgen.stages.render_clips import ASKED, ClipLights
+from a3dgen.stages.render_clips import ASKED, DIP, ClipLights, under_heels
 
 FRAMES = 20
 
@@ -54,3 +56,15 @@ def test_frames_of_a_track_have_one_light_and_few_are_asked(body, monkeypatch):
     assert abs(light.key_dir[0]) < 0.2
     assert lights.of("") is None
     assert lights.of("nobody") is None
+
+
+@pytest.mark.parametrize(("pointed", "least", "most"), [(0.0, 0.0, 0.005), (0.35, 0.015, DIP), (1.2, DIP, DIP)])
+def test_the_ground_of_a_clip_is_below_the_heels(body, pointed, least, most):
+    pose = np.zeros((24, 3))
+    pose[0], pose[[7, 8], 0] = [np.pi, 0, 0], pointed  # upright before a camera with y down
+    fitted = {"pose": pose, "betas": np.zeros(10), "transl": np.array([0, 0, 4.0])}
+    posed = pose_body(body, *fitted.values())
+    ground = estimate_ground(posed.vertices(body.mesh, fitted["betas"]), np.array([0, -1.0, 0]))
+    made = under_heels(ground, fitted, body)
+    assert least - 1e-9 <= made.level - ground.level <= most + 1e-9
+    assert made.foot @ made.up == pytest.approx(made.level)
