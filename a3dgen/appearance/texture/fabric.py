@@ -62,9 +62,9 @@ def creases(seed: int) -> Float[ndarray, "s s"]:
     rng = generator_for(seed, "creases")
     kx, ky, _ = _wavenumbers()
     height = np.zeros((SIZE, SIZE), np.float32)
-    for angle, weight in ((0.80, 1.0), (-0.33, 0.55), (0.12, 0.7)):
+    for angle, weight in ((0.85, 1.0), (-0.62, 0.8), (0.15, 0.45)):
         c, s = np.cos(angle), np.sin(angle)
-        k = np.hypot((kx * c + ky * s) * 4.5, -kx * s + ky * c) + 1e-6
+        k = np.hypot((kx * c + ky * s) * 2.8, -kx * s + ky * c) + 1e-6
         window = np.exp(-((k / 5.0) ** 2)) * (1 - np.exp(-((k / 1.2) ** 2))) / k
         ridge = _filtered(rng.standard_normal((SIZE, SIZE)), window)
         height -= weight * np.abs(ridge / ridge.std()).astype(np.float32) ** 0.7
@@ -186,7 +186,7 @@ def pattern(kind: str, seed: int) -> Pattern:
     shares, shade, height = _MAKERS[kind](rng)
     fibre = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     folds = creases(seed % 4)
-    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.11 * folds
+    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.045 * folds
     height = height + 0.08 * fibre + 1.6 * folds
     return (
         np.round(255 * shares[..., 1:]).astype(np.uint8),
