@@ -136,6 +136,8 @@ def survey(
         if frame is None:
             admission.refuse("no outline at the cut")
             break
+        stays = limb.pixels & frame.before_cut(limb.pixels.shape)
+        limb = replace(limb, pixels=limb.pixels & ~stays, keep=limb.keep | (stays & subject.mine))
         end = end_pixel(subject, limb)
         seen = limb.pixels | (subject.mine & (limb.level > limb.tip - BEFORE))
         gear = sort_bars(subject, seen, end, limb.region.limb == "leg")

@@ -22,6 +22,8 @@ SLANT = 0.5
 is too far out, none of it cut into what stays; half is between (three runs of `bench erase` that differed in more)."""
 _SOFT = 1.3
 """The outline's edge is this soft, px: as soft as a lens makes it."""
+_BEFORE = 0.5
+"""Half widths of the limb."""
 _ALONG = 0.02
 """Half the piece of bone whose projection gives the direction, m."""
 
@@ -56,6 +58,12 @@ class StumpFrame:
         x = np.arange(shape[1]) + corner[0] - self.origin[0]
         y = (np.arange(shape[0]) + corner[1] - self.origin[1])[:, None]
         return x * self.along[0] + y * self.along[1], x * self.across[0] + y * self.across[1]
+
+    def before_cut(self, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:
+        """Return the pixels of the window on the residual limb just before the cut: they stay, also where the limb
+        bends there and its coordinate says that they are beyond."""
+        t, s = self.coordinates(shape, (0, 0))
+        return (t <= 0) & (t > -_BEFORE * self.half) & (np.abs(s - self.middle) < self.half)
 
     def at(self, t: ndarray) -> tuple[ndarray, ndarray]:
         """Return the limb's half width and centre at any t, px."""

@@ -113,6 +113,17 @@ def test_an_end_takes_no_colour_from_beside_a_bent_limb() -> None:
     assert np.array_equal(new_x[y <= 20], x[y <= 20] + 200)
 
 
+def test_what_lies_before_the_cut_stays(subject, hand) -> None:
+    """A limb that bends beyond the cut: its coordinate calls pixels before it the limb's end."""
+    frame, limb = hand.ends[0].frame, hand.ends[0].limb
+    t, s = frame.coordinates(limb.pixels.shape, (0, 0))
+    before = subject.mine & (t < -1) & (t > -0.4 * frame.half) & (np.abs(s - frame.middle) < 0.9 * frame.half)
+    assert before.sum() > 10
+    assert not (hand.hole.mask & before).any()
+    assert frame.before_cut(t.shape)[before].all()
+    assert not frame.before_cut(t.shape)[(t > 0) | (t < -frame.half)].any()
+
+
 def test_the_shadow_of_a_raised_arm_does_not_begin_at_it(subject) -> None:
     ground = estimate_ground(subject.drawn.vertices, estimate_up(subject.posed.joints))
     of = {name: subject.drawn.level(name) > 1.8 for name in ("left_arm", "left_leg")}
