@@ -20,6 +20,8 @@ SHARE = 0.03
 LIKE, UNLIKE_ME, CLEARLY = 7.0, 16.0, 0.3
 """A pixel is background if its colour differs this little from theirs, this much from the person's (grey levels), and
 theirs is this much nearer."""
+EDGE = 5
+"""What is returned is so far (half of it, px) from the rest of the hole."""
 PIECE = 0.012
 """What is returned is no thinner than this share of the height."""
 
@@ -51,8 +53,10 @@ def background_in(
     side = 2 * max(1, round(0.5 * PIECE * height)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     closed = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc) > 0
-    return _reached(opened & ask, hole)
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc)
+    # Pixels beside what is no background may be mixed with it: the edge of a finger.
+    firm = cv2.erode((opened | ~hole).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
+    return _reached(firm & ask, hole)
 
 
 def _reached(found: Bool[ndarray, "h w"], hole: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
