@@ -131,7 +131,8 @@ def load_scene(
 
 
 def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any], body: BodyData) -> Ground:
-    """Return the ground that the body rests on, across the photo's gravity where that was estimated."""
+    """Return the ground that the body rests on, across the photo's gravity where that was estimated; under both feet of
+    one who stands but does not rest, such as who walks."""
     down = fitted.get("down")
     known = down is not None and np.any(down)
     up = -np.asarray(down) if known else estimate_up(posed.joints)
