@@ -97,8 +97,10 @@ def body_buffers(
 ) -> Buffers:
     """Draw a posed body (camera frame, m) into small buffers; the longer side of the drawn crop has ``max_side`` px."""
     pixels = project(vertices.astype(np.float64), K)
-    low = np.clip(np.floor(np.nan_to_num(np.nanmin(pixels, axis=0)) - 2), 0, (width - 1, height - 1)).astype(int)
-    high = np.clip(np.ceil(np.nan_to_num(np.nanmax(pixels, axis=0)) + 2), 0, (width - 1, height - 1)).astype(int)
+    ahead = pixels[~np.isnan(pixels).any(1)]
+    ahead = ahead if len(ahead) else np.zeros((1, 2))  # all of the body is behind the camera
+    low = np.clip(np.floor(ahead.min(0) - 2), 0, (width - 1, height - 1)).astype(int)
+    high = np.clip(np.ceil(ahead.max(0) + 2), 0, (width - 1, height - 1)).astype(int)
     size = np.maximum(high - low + 1, 1)
     scale = min(1.0, max_side / size.max())
     crop = np.array(K, np.float64)

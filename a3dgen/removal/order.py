@@ -107,6 +107,8 @@ def hidden_by_nothing(scene: RemovalScene, body: dict[str, Any], config: BodyCon
     Args:
         body: row of Bodies.
     """
+    if not (scene.state == OCCLUDED).any():
+        return []
     data = load_body(config)
     posed = pose_body(data, body["pose"], body["betas"], body["transl"])
     h, w = scene.own.shape
