@@ -132,7 +132,7 @@ def open_parts(devices: Devices) -> int:
 def _hip_outside(attached: Attached, amputee: Amputee) -> tuple[int, int]:
     """As ``skin_outside`` for a bucket: the pelvis's skin on the side of the missing leg, by rays to either side."""
     down, side = -amputee.posed.rotations[0][:, 1], 1.0 if attached.device.side == "left" else -1.0
-    owner = amputee.mesh.weights.argmax(1)
+    owner = amputee.mesh.owner
     local = (amputee.vertices.astype(float) - amputee.posed.joints[0]) @ amputee.posed.rotations[0]
     pelvis = np.isin(owner, [0, JOINT[f"{attached.device.side}_hip"]])
     skin = amputee.vertices[pelvis & (side * local[:, 0] > 0.02) & (local[:, 1] < 0.01)].astype(float)

@@ -98,7 +98,7 @@ class Placed:
 
     def flesh(self, only: list[int] | None = None) -> Flesh:
         """Return the whole person's skin."""
-        owner = self.body.mesh.weights.argmax(1)
+        owner = self.body.mesh.owner
         return Flesh.of(self.whole.vertices, self.body.mesh.faces, owner, self.way, only)
 
     @property
@@ -109,7 +109,7 @@ class Placed:
 
     def skin(self, *names: str) -> ndarray:
         """Return the vertices that follow some joints."""
-        return self.whole.vertices[np.isin(self.body.mesh.weights.argmax(1), owners_of(*names))].astype(float)
+        return self.whole.vertices[np.isin(self.body.mesh.owner, owners_of(*names))].astype(float)
 
     def foot(self, side: str) -> ndarray:
         """Return the vertices of one foot."""
@@ -150,7 +150,7 @@ def measure(placed: Placed, tally: Tally) -> None:
 def _prosthesis(placed: Placed, a: Attached, tally: Tally) -> None:
     """Parts beyond the socket, in what is left of the body."""
     mesh = placed.amputee.mesh
-    flesh = Flesh.of(placed.amputee.vertices, mesh.faces, mesh.weights.argmax(1), placed.way)
+    flesh = Flesh.of(placed.amputee.vertices, mesh.faces, mesh.owner, placed.way)
     depth, name = depth_of([p for p in a.parts if p.name not in _ON_LIMB], flesh, [])
     tally.note("prosthesis beyond the socket in the body, mm", depth, f"{a.device.type} {a.device.end} {name}")
 
@@ -200,7 +200,7 @@ def _walker(placed: Placed, a: Attached, flesh: Flesh, tally: Tally) -> None:
 def _arms(placed: Placed, tally: Tally) -> None:
     """Arms in trunk and legs, against the fit's own."""
     original = rebuild(placed.body, BodyFit.of(placed.fit), Cut(), None)
-    owner, way = placed.body.mesh.weights.argmax(1), placed.way
+    owner, way = placed.body.mesh.owner, placed.way
     seen = np.zeros(len(owner), bool)
     seen[np.unique(placed.body.mesh.faces[~placed.body.mesh.hidden])] = True
     trunks = [Flesh.of(p.vertices, placed.body.mesh.faces, owner, way, TRUNK) for p in (original, placed.whole)]

@@ -83,7 +83,7 @@ def bake_grip(source: anny.AnnySource, body: BodyData) -> Float[ndarray, "v 3"]:
 def grip_offsets(heads: ndarray, weights: ndarray, bones: list[str], body: BodyData) -> Float[ndarray, "v 3"]:
     """Return the offsets from bone heads (N, 3) in the T-pose and weights (V, N) of the skin."""
     out = np.zeros_like(body.mesh.vertices)
-    rest, owner = body.mesh.vertices.astype(np.float64), body.mesh.weights.argmax(1)
+    rest, owner = body.mesh.vertices.astype(np.float64), body.mesh.owner
     centre = wrapped_hands(body).centre[:2]
     for side, letter, sign in (("left", "L", 1.0), ("right", "R", -1.0)):
         mirror = np.array([sign, 1.0, 1.0])

@@ -137,7 +137,7 @@ def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any], body: B
     known = down is not None and np.any(down)
     up = -np.asarray(down) if known else estimate_up(posed.joints)
     ground = estimate_ground(vertices, resting_up(vertices, posed.joints, up))
-    owner = body.mesh.weights.argmax(1)
+    owner = body.mesh.owner
     feet = ([JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]] for side in ("left", "right"))
     return levelled(ground, [vertices[np.isin(owner, joints)] for joints in feet])
 

@@ -73,7 +73,7 @@ def stand(
     place = np.array([spot[0] - pelvis[0], SOLE + pose.lift - float(vertices[:, 1].min()), spot[1] - pelvis[2]])
     seat = None
     if pose.seat:
-        owner = body.mesh.weights.argmax(1)
+        owner = body.mesh.owner
         sitting = np.isin(owner, [JOINT["pelvis"], JOINT["left_hip"], JOINT["right_hip"]])
         around = np.linalg.norm(vertices[:, [0, 2]] - pelvis[[0, 2]], axis=1) < 0.16
         top = float(vertices[sitting & around, 1].min()) + place[1] + 0.015

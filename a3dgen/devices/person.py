@@ -97,7 +97,7 @@ _ROWS = Cache(4)
 
 def body_rows(body: BodyData) -> BodyRows:
     def make() -> BodyRows:
-        owner = body.mesh.weights.argmax(1)
+        owner = body.mesh.owner
         seen = np.zeros(len(owner), bool)
         seen[np.unique(body.mesh.faces[~body.mesh.hidden])] = True
 

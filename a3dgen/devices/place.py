@@ -61,5 +61,5 @@ class Place:
 
     def owned(self, *names: str) -> Float[ndarray, "n 3"]:
         """Vertices of the intact body that follow these joints of the device's side most."""
-        owner = self.body.mesh.weights.argmax(1)
+        owner = self.body.mesh.owner
         return self.whole[np.isin(owner, [JOINT[f"{self.device.side}_{n}"] for n in names])]

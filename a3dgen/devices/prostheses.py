@@ -81,7 +81,7 @@ def leg(place: Place) -> Attached:
 def hip_leg(place: Place) -> Attached:
     """A prosthesis for a hip disarticulation: its bucket goes about the pelvis."""
     device, amputee, frame = place.device, place.amputee, leg_frame(place)
-    owner = amputee.mesh.weights.argmax(1)
+    owner = amputee.mesh.owner
     skin = amputee.vertices[np.isin(owner, [0, JOINT["spine1"], JOINT[f"{device.side}_hip"]])].astype(np.float64)
     turn, origin = amputee.posed.rotations[0], amputee.posed.joints[0]
     pelvis = hip.Pelvis(origin, turn, frame.outer, frame.hip, skin)

@@ -57,7 +57,7 @@ def _fold(person: Person) -> None:
 
 
 def _rows(person: Person, *names: str) -> ndarray:
-    return np.flatnonzero(np.isin(person.body.mesh.weights.argmax(1), [JOINT[n] for n in names]))
+    return np.flatnonzero(np.isin(person.body.mesh.owner, [JOINT[n] for n in names]))
 
 
 def _about_x(degrees: float) -> Rotation:

@@ -132,7 +132,7 @@ def _feet(person: Person) -> None:
 
 
 def _owned(person: Person, *names: str) -> ndarray:
-    owner = person.body.mesh.weights.argmax(1)
+    owner = person.body.mesh.owner
     return np.flatnonzero(np.isin(owner, [JOINT[n] for n in names]))
 
 

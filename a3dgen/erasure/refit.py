@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import BodyFit
-from a3dgen.core.pool import Cache
 from a3dgen.core.records import OCCLUDED, VISIBLE
 from a3dgen.erasure.silhouette import Silhouette, gaps
 from a3dgen.geometry.body import BodyData, forward_kinematics, keypoints_from_joints, rest_joints
@@ -159,7 +158,7 @@ class _Skin:
     @classmethod
     def of(cls, body: BodyData, fit: BodyFit, inside: Bool[ndarray, "h w"], height: float) -> _Skin:
         betas = np.asarray(fit.betas, np.float64)
-        owner = _owners(body)
+        owner = body.mesh.owner
         limbs = np.flatnonzero(IS_BELOW[list(_MOVED[1:])].any(0))
         chosen = []
         for part in limbs:
@@ -187,14 +186,6 @@ class _Skin:
         i, j = np.minimum(i, w - 2), np.minimum(j, h - 2)
         value = (1 - b) * ((1 - a) * d[j, i] + a * d[j, i + 1]) + b * ((1 - a) * d[j + 1, i] + a * d[j + 1, i + 1])
         return np.where(seen, value, 0.0) / (_INSIDE * self.height)
-
-
-_OWNERS = Cache(2)
-
-
-def _owners(body: BodyData) -> Integer[ndarray, " v"]:
-    """Return the joint that moves each vertex of the body most (once a process)."""
-    return _OWNERS.get(body.mesh, "owners", lambda: body.mesh.weights.argmax(1))
 
 
 def residuals(

@@ -148,7 +148,7 @@ def _skin_points(body: BodyData) -> tuple[Integer[ndarray, " s"], Integer[ndarra
     process)."""
 
     def choose() -> tuple[ndarray, ndarray]:
-        owner = body.mesh.weights.argmax(1)
+        owner = body.mesh.owner
         shown = np.unique(body.mesh.faces[~body.mesh.hidden])
         chosen = []
         for part in range(len(JOINT)):

@@ -62,7 +62,7 @@ def relaxed_hands(body: BodyData, curl: float) -> Float[ndarray, "v 3"]:
 
 
 def _offsets(body: BodyData, curl: float) -> Float[ndarray, "v 3"]:
-    rest, owner = body.mesh.vertices.astype(np.float64), body.mesh.weights.argmax(1)
+    rest, owner = body.mesh.vertices.astype(np.float64), body.mesh.owner
     offsets = np.zeros_like(rest)
     if curl == 0:
         return offsets.astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -46,6 +47,11 @@ class SkinnedMesh:
         """
         check_betas(len(betas), self.shape_dirs.shape[-1])
         return _add_dirs(self.vertices, self.shape_dirs, np.asarray(betas, np.float32))
+
+    @cached_property
+    def owner(self) -> Integer[ndarray, " v"]:
+        """The joint that moves each vertex most."""
+        return self.weights.argmax(1)
 
 
 def check_betas(given: int, available: int) -> None:

@@ -76,7 +76,7 @@ def _measured(body: BodyData) -> Reach:
 def segment_radii(body: BodyData, joints: Float[ndarray, "24"]) -> Float[ndarray, "12"]:
     """Return how thick the carrying segments are, m: the 80th percentile of the distance of the part's vertices to the
     bone; over the torso, and where it is more, the radius at the joint."""
-    at, owner = body.joints_template, body.mesh.weights.argmax(1)
+    at, owner = body.joints_template, body.mesh.owner
     out = np.zeros(NUM_REGIONS)
     for r in REGIONS:
         start, end = r.segment

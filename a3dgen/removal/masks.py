@@ -129,8 +129,8 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
 
 def _not_behind(scene: RemovalScene, others: list[Any]) -> list[Any]:
     """Return the masks of others without those who surely stand behind the person: they hide nothing of them."""
-    surely = [score > CERTAIN for score in scene.nearer] + [False] * len(others)
-    return [m for m, behind in zip(others, surely, strict=False) if not behind]
+    behind = {i for i, score in enumerate(scene.nearer) if score > CERTAIN}
+    return [m for i, m in enumerate(others) if i not in behind]
 
 
 def _certain(scene: RemovalScene, claim: Claim, held: list[int]) -> Bool[ndarray, "h w"]:

@@ -11,7 +11,7 @@ import numpy as np
 from a3dgen.compositing.scene import load_scene
 from a3dgen.core.errors import Rejected
 from a3dgen.core.stage import Inputs
-from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.body import BodyData, pose_body, rest_joints
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.lighting.light import Surroundings, mean_surroundings
 from a3dgen.lighting.shadow import Ground
@@ -69,8 +69,8 @@ def under_heels(ground: Ground, fitted: dict[str, Any], body: BodyData) -> Groun
         fitted: row of Bodies.
     """
     posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
-    still = pose_body(body, np.zeros((24, 3)), fitted["betas"], np.zeros(3))
-    sole = still.joints[_ANKLES, 1].min() - still.vertices(body.mesh, fitted["betas"])[:, 1].min()
+    betas = np.asarray(fitted["betas"], np.float64)
+    sole = rest_joints(body, betas)[_ANKLES, 1].min() - body.mesh.shaped(betas)[:, 1].min()
     gap = float((posed.joints[_ANKLES] @ ground.up).min() - ground.level - sole)
     rise = float(np.clip(gap, 0, DIP))
     return replace(ground, level=ground.level + rise, foot=ground.foot + rise * ground.up)

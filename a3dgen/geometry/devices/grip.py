@@ -63,7 +63,7 @@ def wrapped_hands(body: BodyData) -> Grip:
 
 def _closed(body: BodyData) -> Grip:
     rest = body.mesh.vertices.astype(np.float64)
-    owner = body.mesh.weights.argmax(1)
+    owner = body.mesh.owner
     offsets, centre = np.zeros_like(rest), np.zeros(3)
     for side, sign in (("right", -1.0), ("left", 1.0)):
         joint = body.joints_template[JOINT[f"{side}_hand"]]
