@@ -28,6 +28,7 @@ from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.camera import project
 from a3dgen.lighting.srgb import to_srgb
 from a3dgen.removal.mask_ops import around, dilate
+from a3dgen.removal.pieces import touching
 
 GRAIN = 0.6
 """Grain given to resampled pixels, share of the photo's: resampling has kept the rest."""
@@ -263,11 +264,7 @@ def _unlike(erasure: Erasure) -> Bool[ndarray, "h w"]:
 
 def _hangs_on(mask: Bool[ndarray, "h w"], others: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """Return the components of ``others`` that touch ``mask``."""
-    _, labels = cv2.connectedComponents((others | mask).astype(np.uint8))
-    chosen = np.zeros(int(labels.max()) + 1, bool)
-    chosen[labels[mask]] = True
-    chosen[0] = False
-    return chosen[labels] & others
+    return touching(others | mask, mask) & others
 
 
 def _edge(mask: Bool[ndarray, "h w"]) -> Float[ndarray, "h w"]:

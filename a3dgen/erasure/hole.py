@@ -11,10 +11,11 @@ from numpy import ndarray
 
 from a3dgen.erasure.gear import Gear
 from a3dgen.erasure.graph_cut import colour_score
-from a3dgen.erasure.limb_pixels import LimbPixels, joined
+from a3dgen.erasure.limb_pixels import LimbPixels
 from a3dgen.erasure.stump_skin import StumpSkin
 from a3dgen.erasure.subject import Subject
 from a3dgen.removal.mask_ops import around, dilate, union
+from a3dgen.removal.pieces import Pieces, touching
 
 # Shares of the person's height.
 RIM, RIM_DETECTED, RIM_END = 0.02, 0.03, 0.045
@@ -83,20 +84,16 @@ def limb_hole(
 
 def _islands(hole: Bool[ndarray, "h w"], side: float) -> Bool[ndarray, "h w"]:
     """Return what a hole encloses, up to squares of a side (px): between fingers, or a finger that no mask has."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((~hole).astype(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] <= side**2
-    small[0] = False
-    return small[labels] if count > 1 else np.zeros_like(hole)
+    pieces = Pieces.of(~hole, 4)
+    return pieces.chosen(pieces.pixels() <= side**2)
 
 
 def _scraps(subject: Subject, limb: LimbPixels, hole: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """Return what of the outline hangs on nothing once the limb is gone: small pieces at the hole."""
     kept = subject.mine & ~hole & ~subject.hidden
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(kept.astype(np.uint8))
-    small = stats[:, cv2.CC_STAT_AREA] <= (SCRAP * subject.height) ** 2
-    small[0] = False
-    small &= np.bincount(labels[dilate(hole, 2.0)], minlength=count) > 0
-    found = small[labels]
+    pieces = Pieces.of(kept)
+    small = pieces.pixels() <= (SCRAP * subject.height) ** 2
+    found = pieces.chosen(small & (pieces.pixels(dilate(hole, 2.0)) > 0))
     return dilate(found, 1.5) & ~(kept & ~found) if found.any() else found
 
 
@@ -134,7 +131,7 @@ def _tight(
     kept &= ~dilate(rim[part] & (score > -ALIKE) & ~goes_on, 1.5)
     out = grown.copy()
     out[part] &= ~kept
-    return joined(out, sure)
+    return touching(out, sure)
 
 
 def _darker(light: Float[ndarray, "h w"], ground: Bool[ndarray, "h w"], reach: float) -> Bool[ndarray, "h w"]:
@@ -153,10 +150,8 @@ def _strange(lab: Float[ndarray, "h w 3"], ground: Bool[ndarray, "h w"], reach: 
 
 def _reaches(things: Bool[ndarray, "h w"], outside: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """Return the things that go on outside: a post behind the hand, not its glove."""
-    count, labels = cv2.connectedComponents(things.astype(np.uint8))
-    goes_on = np.bincount(labels[outside], minlength=count) >= GOES_ON_PX
-    goes_on[0] = False
-    return goes_on[labels]
+    pieces = Pieces.of(things)
+    return pieces.chosen(pieces.pixels(outside) >= GOES_ON_PX)
 
 
 def _replaced(subject: Subject, limb: LimbPixels, skin: StumpSkin) -> Bool[ndarray, "h w"]:
@@ -175,12 +170,8 @@ def _replaced(subject: Subject, limb: LimbPixels, skin: StumpSkin) -> Bool[ndarr
 
 def _goes_on(bars: Bool[ndarray, "h w"], hole: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
     """Return the bars that go on outside the hole: one that lies in it is an edge of the limb or its shoe."""
-    count, labels = cv2.connectedComponents(bars.astype(np.uint8))
-    whole = np.bincount(labels.ravel(), minlength=count)
-    inside = np.bincount(labels[hole], minlength=count)
-    stays = inside < _MOSTLY * whole
-    stays[0] = False
-    return stays[labels]
+    pieces = Pieces.of(bars)
+    return pieces.chosen(pieces.pixels(hole) < _MOSTLY * pieces.pixels())
 
 
 def whole_hole(subject: Subject, parts: list[tuple[LimbPixels, StumpSkin, Gear, Bool[ndarray, "h w"]]]) -> Hole:

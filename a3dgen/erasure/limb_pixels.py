@@ -15,6 +15,7 @@ from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGIONS, Region
 from a3dgen.removal.mask_ops import around, dilate, distance_to
+from a3dgen.removal.pieces import touching
 
 TORSO_LEVEL = 0.05
 """Level beyond which a limb is erased that closes over the torso."""
@@ -91,16 +92,16 @@ def select(subject: Subject, region: int, residual: float, cut: DrawnCut) -> Lim
         body = subject.mine | (drawn.body & dilate(subject.mine, TRUSTED * height))
     reach = SOURCE_REACH if subject.has_mask else REACH
     found = (body & (drawn.away <= REACH * height)) | (subject.outline & (drawn.away <= reach * height))
-    pixels = joined(found & beyond & ~subject.others, own)
+    pixels = touching(found & beyond & ~subject.others, own)
     keep = subject.mine & ~pixels
-    main = joined(keep, drawn.body & ~beyond & subject.outline)
+    main = touching(keep, drawn.body & ~beyond & subject.outline)
     loose = keep & ~main
     if loose.any() and pixels.any() and main.any():
         pixels = pixels | (loose & (distance_to(pixels) < distance_to(main)))
     pixels, keep = _smoothed(subject, pixels)
     border = cut_border(subject.rgb, pixels & (level > tip + 0.1), keep & (level < -0.5), _BAND * height, 0.03 * height)
     pixels = (pixels & ~((level > tip + 0.1) & ~border)) | border
-    pixels = joined(pixels, own)
+    pixels = touching(pixels, own)
     keep = subject.mine & ~pixels
     near = (cut.part >= 0) & ~np.isin(cut.part, r.joints) & (cut.part != r.segment[0])
     return LimbPixels(r, limb, tip, level, own, pixels, keep, pixels & near & ~cut.cap, cut.cap)
@@ -120,12 +121,3 @@ def _smoothed(subject: Subject, pixels: Bool[ndarray, "h w"]) -> tuple[Bool[ndar
     out = pixels.copy()
     out[box] = np.where(zone, limb > rest, inside) & both
     return out, mine & ~out
-
-
-def joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Return the components of a mask that touch ``seed``."""
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8))
-    chosen = np.zeros(int(labels.max()) + 1, bool)
-    chosen[labels[seed & mask]] = True
-    chosen[0] = False
-    return chosen[labels]

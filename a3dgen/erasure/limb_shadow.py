@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
-from a3dgen.erasure.limb_pixels import joined
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import scaled_K, silhouette
 from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up
 from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.pieces import touching
 
 SIDE = 112
 """Longer side of the picture in which the light is sought, px."""
@@ -66,7 +66,7 @@ def limb_shadow(
     expected = alone & ~keep & ~limb
     gone = shadow & dilate(alone, soft) & ~(rest & ~dilate(alone, 2.0))
     near = dilate(limb, 0.03 * subject.height)
-    gone = joined(gone | near, limb) & gone  # a shadow begins where the limb stands
+    gone = touching(gone | near, limb) & gone  # a shadow begins where the limb stands
     seen = (expected & shadow).sum() >= EXPLAINED_LIMB * max(int(expected.sum()), 1)
     return gone if seen and gone.sum() <= LARGEST * limb.sum() else np.zeros_like(limb)
 

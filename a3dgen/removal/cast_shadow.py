@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from a3dgen.core.channels import mean_of_channels
 from a3dgen.removal.mask_ops import dilate, discs, extent, union
+from a3dgen.removal.pieces import Pieces, touching
 
 # Hand-set on the demo's pictures and the real sample frames; `a3dgen bench looks` counts what of a shadow is left.
 SHADOW = -0.45
@@ -55,8 +56,7 @@ def cast_shadow(
     seed[max(0, lowest - round(0.1 * height)) :] |= body[max(0, lowest - round(0.1 * height)) :]
     bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
     joined = cv2.morphologyEx((dark | seed).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
-    _, labels = cv2.connectedComponents(joined)
-    found = np.isin(labels, np.unique(labels[seed])) & (joined > 0) & ground
+    found = touching(joined > 0, seed) & ground
     if found.sum() > 0.35 * ground.sum() or found.sum() > LARGEST * person.sum() or found.sum() < 12:
         return none
     found = _whole(found, black & ground, body, height) & ground
@@ -71,9 +71,8 @@ def _whole(
     """Add what is darker than a shadow's colour tells, close to it, and the islands that person and shadow enclose."""
     found = found | (dilate(found, 0.04 * height) & black)
     around = np.pad(found | body, 1)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((~around).astype(np.uint8), connectivity=4)
-    small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < (0.12 * height) ** 2)
-    return found | (np.isin(labels, small[small > 0]) & ~around)[1:-1, 1:-1]
+    enclosed = Pieces.of(~around, 4)
+    return found | enclosed.chosen(enclosed.pixels() < (0.12 * height) ** 2)[1:-1, 1:-1]
 
 
 def neighbours_shadows(rgb: UInt8[ndarray, "h w 3"], people: Sequence[Bool[ndarray, "h w"]]) -> Bool[ndarray, "h w"]:

@@ -71,11 +71,14 @@ def scores(figures: Sequence[Figure], index: int, seen: Sequence[Any]) -> list[f
 
 def order_of_masks(masks: Sequence[Any], figures: Sequence[Figure], index: int) -> list[float]:
     """Return ``before`` of a figure against the owners of masks; 0 for masks that are no figure's (crowds)."""
+    one = figures[index]
+    rest = [f for j, f in enumerate(figures) if j != index and f.mask is not None]
+    areas = [np.count_nonzero(f.mask) for f in rest]  # crowds have many masks: few have the same area
     out = []
     for mask in masks:
-        owners = [f for j, f in enumerate(figures) if j != index and f.mask is not None and (f.mask == mask).all()]
-        one = figures[index]
-        out.append(before(one, owners[0], one.mask, mask) if owners and one.mask is not None else 0.0)
+        area = np.count_nonzero(mask)
+        owner = next((f for f, a in zip(rest, areas, strict=True) if a == area and np.array_equal(f.mask, mask)), None)
+        out.append(before(one, owner, one.mask, mask) if owner and one.mask is not None else 0.0)
     return out
 
 

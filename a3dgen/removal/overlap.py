@@ -13,6 +13,7 @@ from numpy import ndarray
 from a3dgen.removal.colours import colour_distance
 from a3dgen.removal.mask_ops import dilate, distance_to, erode_unless_thin
 from a3dgen.removal.photo import RemovalScene
+from a3dgen.removal.pieces import touching
 
 RIM, LEAST_RIM = 0.01, 4.5
 """Masks are drawn this share of the height wrong, at least so many px."""
@@ -66,7 +67,7 @@ def contested(scene: RemovalScene, core: Bool[ndarray, "h w"]) -> Bool[ndarray, 
     claimed = strip & ~(to_them < CLEARLY * to_me)
     claimed |= dilate(core | claimed, EDGE) & strip & ~(to_them < WHOLLY * to_me)
     closed = cv2.morphologyEx((core | claimed).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
-    return strip & _joined(closed, core)
+    return strip & touching(closed, core, 4)
 
 
 def beyond_masks(
@@ -102,11 +103,4 @@ def hidden(scene: RemovalScene) -> Bool[ndarray, "h w"]:
     """Return where the person's fitted body goes on behind the people beside: it may come out on their other side."""
     others = np.logical_or.reduce([np.zeros_like(scene.body), *scene.others])
     behind = scene.body & others
-    return _joined(behind, dilate(scene.own, 3.0))
-
-
-def _joined(mask: Bool[ndarray, "h w"], seed: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Return the connected parts of a mask that meet another."""
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
-    met = np.unique(labels[mask & seed])
-    return np.isin(labels, met[met > 0])
+    return touching(behind, dilate(scene.own, 3.0), 4)

@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from a3dgen.removal.colours import colour_distance
 from a3dgen.removal.mask_ops import dilate, erode_unless_thin
+from a3dgen.removal.pieces import touching
 
 # Hand-set on the real sample frames; `a3dgen bench plates` counts what is left of the person.
 NEAR, LEAST_NEAR = 0.012, 3.0
@@ -56,11 +57,4 @@ def background_in(
     opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc)
     # Pixels beside what is no background may be mixed with it: the edge of a finger.
     firm = cv2.erode((opened | ~hole).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
-    return _reached(firm & ask, hole)
-
-
-def _reached(found: Bool[ndarray, "h w"], hole: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Return the pieces that border on what lies outside the hole: islands in it may be anything."""
-    _, labels = cv2.connectedComponents(found.astype(np.uint8), connectivity=4)
-    met = np.unique(labels[dilate(~hole, 1.0) & found])
-    return np.isin(labels, met[met > 0])
+    return touching(firm & ask, dilate(~hole, 1.0), 4)  # islands in the hole may be anything
