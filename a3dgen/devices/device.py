@@ -104,6 +104,12 @@ def is_prosthesis(device: Device) -> bool:
     return device.type in PROSTHESES
 
 
+def in_words(device: Device) -> str:
+    """Return a device's name for readers, like ``transfemoral prosthesis, taken off``."""
+    name = device.type.replace("_", " ") + (" prosthesis" if is_prosthesis(device) else "")
+    return f"{name}, taken off" if device.doffed else name
+
+
 def is_worn(device: Device) -> bool:
     """Whether a device is a prosthesis on its limb."""
     return device.type in PROSTHESES and not device.doffed

@@ -11,7 +11,7 @@ import numpy as np
 
 from a3dgen.core.errors import A3dgenError
 from a3dgen.core.records import UNLABELLED
-from a3dgen.devices.device import devices_from_json
+from a3dgen.devices.device import devices_from_json, in_words
 from a3dgen.erasure.config import ERASE
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project, undistort_image
@@ -87,7 +87,7 @@ def panels_of(entry: Entry, body: BodyData, out: Path) -> Card:
 
 def _sample(plan: dict[str, Any], render: dict[str, Any], K: np.ndarray, window: Window, out: Path) -> Panel:
     removed = [r.clinical(float(plan["residual"][r.index])) for r in REGIONS if plan["removed"][r.index]]
-    devices = [d.type.replace("_", " ") for d in devices_from_json(plan["devices"])]
+    devices = [in_words(d) for d in devices_from_json(plan["devices"])]
     kept = "the photo's person" if render["mode"] == ERASE else ""
     caption = "; ".join(filter(None, (", ".join(removed) or "intact twin", ", ".join(devices), kept)))
     panel = window.cut(read_rgb(out / render["image"]))

@@ -16,7 +16,7 @@ from a3dgen.bodies import load_body
 from a3dgen.core.records import STATE_NAMES, UNLABELLED, Outcome
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs
-from a3dgen.devices.device import devices_from_json
+from a3dgen.devices.device import devices_from_json, in_words
 from a3dgen.geometry.camera import undistort_points
 from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
 from a3dgen.io.images import replace_file
@@ -133,7 +133,7 @@ def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> No
             facts.regions[_INTACT if k == INTACT else REGION_NAMES[k]] += 1
             facts.modes[str(shard.renders.mode[i])] += 1
             facts.states.update(STATE_NAMES[s] for s in shard.renders.state[i])
-            facts.devices.update(d.type.replace("_", " ") for d in devices_from_json(shard.plans.devices[rows[key]]))
+            facts.devices.update(in_words(d) for d in devices_from_json(shard.plans.devices[rows[key]]))
     facts.subsets.update(shard.persons.subset)
     if shard.bodies is None or not len(shard.bodies):
         return

@@ -11,7 +11,7 @@ from a3dgen.config import build_config
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.records import OCCLUDED, VISIBLE, Plans
 from a3dgen.core.typed import plain
-from a3dgen.devices.device import BLADES, Device, devices_from_json, devices_to_json, is_prosthesis, is_worn
+from a3dgen.devices.device import BLADES, Device, devices_from_json, devices_to_json, in_words, is_prosthesis, is_worn
 from a3dgen.devices.dressing import over_prostheses
 from a3dgen.devices.person import Person
 from a3dgen.devices.plan import clear_of_body, equip, feet_on_view
@@ -50,6 +50,12 @@ def test_devices_survive_their_text() -> None:
     for wrong in ("{}", "[1]", '[{"type":"jetpack"}]', "[", '[{"type":"transtibial"}]'):
         with pytest.raises(DataError):
             devices_from_json(wrong)
+
+
+def test_devices_are_named_as_readers_know_them() -> None:
+    leg = Device("hip_disarticulation", "left", "left_hip", doffed=True)
+    assert in_words(leg) == "hip disarticulation prosthesis, taken off"
+    assert in_words(Device("forearm_crutch", "left")) == "forearm crutch"
 
 
 def test_twins_carry_the_same_aids_in_the_same_posture(body) -> None:
