@@ -12,7 +12,8 @@ from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
 from a3dgen.fit.cloud_normal import add_skin
-from a3dgen.fit.cloud_skin import CloudBlock, CloudSpace, Skin, find_front, find_hidden, find_missed, match, pose_skin
+from a3dgen.fit.cloud_skin import find_front, find_hidden, find_missed, match, pose_skin
+from a3dgen.fit.cloud_space import CloudBlock, CloudSpace, Skin
 from a3dgen.fit.evidence import NEAR_COST, Evidence, PriorArrays
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.lm import FIRST_DAMPING, advance

@@ -14,7 +14,8 @@ from numpy import ndarray
 from a3dgen.fit.cloud import evaluate_cloud, minimise_cloud
 from a3dgen.fit.cloud_result import CloudFit, CloudOptions, left_aside
 from a3dgen.fit.cloud_sampling import COARSE, FINE, clusters, make_block, spread_skin, thinned, without_strays
-from a3dgen.fit.cloud_skin import CloudBlock, Skin, cloud_space, slide
+from a3dgen.fit.cloud_skin import slide
+from a3dgen.fit.cloud_space import CloudBlock, Skin, cloud_space
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.kinematics import Workspace, forward
 from a3dgen.fit.limb_skin import skin_exists

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
-from a3dgen.fit.cloud_skin import BONES, SLOTS, CloudSpace, Skin
+from a3dgen.fit.cloud_space import BONES, SLOTS, CloudSpace, Skin
 from a3dgen.fit.kinematics import Workspace
 from a3dgen.fit.model import FitModel
 from a3dgen.fit.normal import ERROR, assemble, clear, common_joint, first_lane, flush

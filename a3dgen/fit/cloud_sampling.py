@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from a3dgen.fit.cloud_skin import BONES, CloudBlock, Skin
+from a3dgen.fit.cloud_space import BONES, CloudBlock, Skin
 from a3dgen.fit.simd import LANES, padded
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import vertex_normals

@@ -8,7 +8,6 @@ file's arguments. How often a shared value is used counts, so that a small file 
 from __future__ import annotations
 
 import math
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -16,16 +15,15 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse
 
-from a3dgen.io.pickle_arrays import array_of, as_text, weight_of
+from a3dgen.io.pickle_arrays import array_of, weight_of
 from a3dgen.io.pickle_notes import Call, Dict, Name, Refused, Set, shown
+from a3dgen.io.pickle_parts import SCALARS, bytes_of, dtype_of, encoded, key_of, no_state, scalar, shape_of, state_of
 
 MAX_VALUES = 50_000_000
 """Numbers, texts and containers that a pickle may unfold into."""
 MAX_DEPTH = 40
 _MAX_ENTRIES = 1 << 31
 """Of a sparse matrix written out."""
-_DTYPE = re.compile(r"[<>=|]?(?:[biufcSU?](?:[0-9]{1,8})?|O8?)")
-_SCALARS = (type(None), bool, int, float, str, bytes)
 
 
 def check_name(module: Any, name: Any) -> None:
@@ -54,7 +52,7 @@ class _Settler:
 
     def settle(self, value: Any, depth: int) -> tuple[Any, int]:
         """Return the value and the number of values it unfolds into."""
-        if type(value) in _SCALARS:
+        if type(value) in SCALARS:
             return value, 1
         known = self._done.get(id(value))
         if known is not None:
@@ -92,7 +90,7 @@ class _Settler:
         """Return the settled values of a list or tuple, and what they unfold into together."""
         items, weight = [], 1
         for value in values:
-            if type(value) in _SCALARS:
+            if type(value) in SCALARS:
                 items.append(value)
                 weight += 1
             else:
@@ -105,12 +103,12 @@ class _Settler:
         weight = 1
         for key, value in pairs:
             settled, more = self.settle(value, depth)
-            into[_key(key)] = settled
+            into[key_of(key)] = settled
             weight += more + 1
         return into, weight
 
     def _set(self, items: list[Any], frozen: bool, depth: int) -> tuple[Any, int]:
-        keys = [_key(item) for item in items]
+        keys = [key_of(item) for item in items]
         return (frozenset(keys) if frozen else set(keys)), 1 + len(keys)
 
     def ordered(self, call: Call, depth: int) -> tuple[Any, int]:
@@ -124,12 +122,12 @@ class _Settler:
                 if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                     raise Refused("an OrderedDict made of something else")
                 pairs.insert(len(pairs) - len(call.pairs), (pair[0], pair[1]))
-        _no_state(call)
+        no_state(call)
         return self._dict(OrderedDict(), pairs, depth)
 
     def set_of(self, call: Call, depth: int) -> tuple[Any, int]:
         """``set([..])`` and ``frozenset([..])`` of old protocols."""
-        _no_state(call)
+        no_state(call)
         if len(call.args) > 1 or not all(isinstance(a, (list, tuple)) for a in call.args):
             raise Refused(f"{shown(call.what)} of something else than a list")
         return self._set(list(call.args[0]) if call.args else [], call.what.name == "frozenset", depth)
@@ -139,7 +137,7 @@ class _Settler:
         if not isinstance(call.state, tuple) or len(call.state) != 5 or call.pairs:
             raise Refused("an unfinished array")
         _, shape, dtype, fortran, data = call.state
-        shape, dtype = _shape(shape), self.dtype_of(dtype)
+        shape, dtype = shape_of(shape), dtype_of(dtype)
         order: Literal["F", "C"] = "F" if fortran is True or fortran == 1 else "C"
         if dtype.hasobject:
             if not isinstance(data, list) or len(data) != math.prod(shape):
@@ -149,60 +147,33 @@ class _Settler:
             for i, item in enumerate(items):
                 flat[i] = item
             return flat.reshape(shape, order=order), weight
-        return array_of(_bytes(data), dtype, shape, order), weight_of(shape)
+        return array_of(bytes_of(data), dtype, shape, order), weight_of(shape)
 
     def buffer(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
         """``numpy.core.numeric._frombuffer`` (protocol 5)."""
-        _no_state(call)
+        no_state(call)
         if len(call.args) not in (4, 5):
             raise Refused("a buffer that is no array")
         data, dtype, shape, order = call.args[:4]
-        plain_dtype, shape = self.dtype_of(dtype), _shape(shape)
+        plain_dtype, shape = dtype_of(dtype), shape_of(shape)
         if plain_dtype.hasobject or order not in ("C", "F"):
             raise Refused("a buffer of objects")
-        return array_of(_bytes(data), plain_dtype, shape, order), weight_of(shape)
+        return array_of(bytes_of(data), plain_dtype, shape, order), weight_of(shape)
 
     def scalar(self, call: Call, depth: int) -> tuple[Any, int]:
         """``numpy.core.multiarray.scalar``."""
-        _no_state(call)
-        if len(call.args) != 2:
-            raise Refused("an unfinished number")
-        dtype = self.dtype_of(call.args[0])
-        if dtype.hasobject:
-            raise Refused("an object scalar")
-        return array_of(_bytes(call.args[1]), dtype, (1,), "C")[0], 1
-
-    def dtype_of(self, value: Any) -> np.dtype:
-        """Return the dtype that a note stands for; structured, sub-array and date dtypes are refused."""
-        if not isinstance(value, Call) or value.what.name != "dtype" or not value.args:
-            raise Refused("an array without a dtype")
-        code = as_text(value.args[0])
-        if not isinstance(code, str) or not _DTYPE.fullmatch(code):
-            raise Refused(f"dtype {shown(code)}")
-        try:
-            dtype = np.dtype(code)
-        except (TypeError, ValueError):
-            raise Refused(f"dtype {shown(code)}") from None
-        if value.state is None:
-            return dtype
-        state = value.state
-        if not isinstance(state, tuple) or len(state) < 4 or state[2] is not None or state[3] is not None:
-            raise Refused("a structured dtype")
-        order = as_text(state[1])
-        if order not in ("<", ">", "=", "|"):
-            raise Refused("a dtype of another byte order")
-        return dtype.newbyteorder(order)
+        return scalar(call), 1
 
     def dtype(self, call: Call, depth: int) -> tuple[np.dtype, int]:
         """A dtype among the data."""
-        return self.dtype_of(call), 1
+        return dtype_of(call), 1
 
     def sparse(self, call: Call, depth: int) -> tuple[Any, int]:
         """A matrix of sparse columns or rows, checked as a whole."""
-        state, layout = _state(call), _SPARSE[call.what.name[:3]]
+        state, layout = state_of(call), _SPARSE[call.what.name[:3]]
         try:
             parts = tuple(self.settle(state[name], depth)[0] for name in ("data", "indices", "indptr"))
-            shape = _shape(state["_shape"] if "_shape" in state else state["shape"])
+            shape = shape_of(state["_shape"] if "_shape" in state else state["shape"])
             if len(shape) != 2 or math.prod(shape) > _MAX_ENTRIES:
                 raise Refused(f"a sparse matrix of shape {shape}")
             if any(not isinstance(p, np.ndarray) or p.ndim != 1 or p.dtype.kind not in "iufb" for p in parts):
@@ -215,7 +186,7 @@ class _Settler:
 
     def chumpy(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
         """A chumpy ``Ch``: its array. Derived expressions have no value of their own and are refused."""
-        state = _state(call)
+        state = state_of(call)
         if "x" not in state:
             raise Refused("a chumpy expression without a stored array")
         value, weight = self.settle(state["x"], depth)
@@ -225,89 +196,23 @@ class _Settler:
 
     def selection(self, call: Call, depth: int) -> tuple[np.ndarray, int]:
         """A chumpy ``Select``: entries ``idxs`` of the array ``a``, in ``preferred_shape``."""
-        state = _state(call)
+        state = state_of(call)
         try:
             source, weight = self.settle(state["a"], depth)
             indices, more = self.settle(state["idxs"], depth)
             chosen = np.asarray(source).ravel()[np.asarray(indices, np.int64)]
             shape = state.get("preferred_shape")
-            return (chosen if shape is None else chosen.reshape(_shape(shape))), weight + more + chosen.size
+            return (chosen if shape is None else chosen.reshape(shape_of(shape))), weight + more + chosen.size
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise Refused(f"a damaged chumpy selection ({shown(str(error))})") from None
 
     def encoded(self, call: Call, depth: int) -> tuple[bytes, int]:
         """``_codecs.encode``, by which Python 3 writes byte strings for Python 2."""
-        return _encoded(call), 1
+        return encoded(call), 1
 
     def empty_bytes(self, call: Call, depth: int) -> tuple[bytes, int]:
         """``bytes()``, the empty byte string in protocols 0 to 2."""
-        return _encoded(call), 1
-
-
-def _key(key: Any) -> Any:
-    """Return a key of a dict or an entry of a set: a number, text, or a flat tuple of these, whose hash is cheap."""
-    if isinstance(key, tuple):
-        if len(key) > 64:
-            raise Refused("a long tuple as a key")
-        return tuple(_key_part(k) for k in key)
-    return as_text(_key_part(key))
-
-
-def _key_part(key: Any) -> Any:
-    if type(key) in _SCALARS:
-        return key
-    if isinstance(key, Call) and key.what.name == "scalar":
-        return _Settler().scalar(key, 0)[0].item()
-    if isinstance(key, Call) and key.what.name in ("encode", "bytes"):
-        return as_text(_encoded(key))
-    raise Refused(f"{shown(key)} as a key")
-
-
-def _encoded(call: Call) -> bytes:
-    _no_state(call)
-    if call.what.name == "bytes" and not call.args:
-        return b""
-    text, encoding = (*call.args, "latin1")[:2] if call.args else (None, "")
-    if call.what.name != "encode" or not isinstance(text, str) or encoding not in ("latin1", "latin-1", "iso-8859-1"):
-        raise Refused(f"{shown(call.what)} of something else than text")
-    return text.encode("latin1")
-
-
-def _no_state(call: Call) -> None:
-    if call.state is not None:
-        raise Refused(f"the state of {shown(call.what)} to be changed")
-
-
-def _state(call: Call) -> dict[str, Any]:
-    """Return the attributes of an instance, not settled: a dict, or a pair (dict, slots)."""
-    parts = call.state if isinstance(call.state, tuple) else (call.state,)
-    found: dict[str, Any] = {}
-    for part in parts:
-        if part is None:
-            continue
-        if not isinstance(part, Dict):
-            raise Refused(f"another state of {shown(call.what)}")
-        found.update((as_text(_key_part(k)), v) for k, v in part.pairs)
-    return found
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    if isinstance(value, (list, tuple)) and len(value) <= 32:
-        sizes = tuple(int(_key_part(n)) if isinstance(n, Call) else n for n in value)
-        if all(type(n) is int and 0 <= n < 1 << 62 for n in sizes):
-            return sizes
-    raise Refused("an array of another shape")
-
-
-def _bytes(data: Any) -> bytes:
-    """Return the bytes of an array, however a protocol writes them."""
-    if isinstance(data, Call):
-        return _encoded(data)
-    if isinstance(data, str):  # Python 2
-        return data.encode("latin1")
-    if isinstance(data, (bytes, bytearray)):
-        return bytes(data)
-    raise Refused("an array of something else than bytes")
+        return encoded(call), 1
 
 
 _SPARSE = {"csc": scipy.sparse.csc_matrix, "csr": scipy.sparse.csr_matrix}

@@ -9,7 +9,8 @@ import pytest
 
 from a3dgen.fit.cloud import evaluate_cloud
 from a3dgen.fit.cloud_sampling import clusters, make_block, spread_skin, without_strays
-from a3dgen.fit.cloud_skin import cloud_space, find_front, find_hidden, match, pose_skin
+from a3dgen.fit.cloud_skin import find_front, find_hidden, match, pose_skin
+from a3dgen.fit.cloud_space import cloud_space
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.kinematics import forward
 from a3dgen.fit.residuals import evaluate

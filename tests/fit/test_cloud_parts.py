@@ -10,7 +10,8 @@ import pytest
 from a3dgen.fit.cloud import evaluate_cloud
 from a3dgen.fit.cloud_fit import TIE
 from a3dgen.fit.cloud_sampling import FLOOR_SD, make_block, spread_skin
-from a3dgen.fit.cloud_skin import cloud_space, find_front, pose_skin
+from a3dgen.fit.cloud_skin import find_front, pose_skin
+from a3dgen.fit.cloud_space import cloud_space
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.kinematics import forward
 from a3dgen.geometry.raster import rasterize
