@@ -150,6 +150,16 @@ def load_config(
     return build_config(tree, path.stem, str(path), table, {k: v for k, v in run.items() if v is not None})
 
 
+def stored_tree(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tree, as ``build_config`` takes it, of settings that ``BuildConfig.settings`` has told."""
+    tree = {k: dict(v) if isinstance(v, Mapping) else v for k, v in settings.items()}
+    if "devices" in tree.get(DEVICES_STAGE, {}):
+        tree["devices"] = tree[DEVICES_STAGE].pop("devices")
+    if tree.get("render", {}).pop("blur_faces", False):
+        tree["privacy"] = tree.get("privacy", {}) | {"blur_faces": "self"}
+    return tree
+
+
 def build_config(
     tree: Mapping[str, Any],
     name: str,

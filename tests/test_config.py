@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from toystages import TABLE
 
 from a3dgen import config as configs
+from a3dgen.cli import make_parser
+from a3dgen.commands.build import configure
 from a3dgen.config import build_config, find_config, load_config, packaged_configs
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.run_config import RunConfig
@@ -227,3 +230,30 @@ def test_config_does_not_import_dask():
     code = "import sys, a3dgen.config, a3dgen.cli; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert configs.OUT_TOKEN == "${out}"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("demo",),
+        ("demo", "devices.use=clinical", "devices.exclude=[cane]", "demo.people=3"),
+        ("coco", "sources.coco.root=/d", "render.mode=both", "privacy.blur_faces=self", "fit.temporal=on"),
+        ("custom", "sources.photos.root=/d", "render.mode=erase", "privacy.consent=true", "devices.use=balanced"),
+    ],
+)
+def test_settings_that_a_build_stores_are_read_back_alike(keys):
+    name, *overrides = keys
+    before = load_config(name, overrides).settings()
+    assert build_config(configs.stored_tree(before), "again", "config.json").settings() == before
+
+
+def test_a_build_folder_keeps_its_configuration_where_none_is_named(tmp_path):
+    # the demo used to take the place of a clinic's photos: ``a3dgen retry --out build/clinic``
+    made = load_config("custom", ["sources.photos.root=/d", "seed=5"]).settings()
+    (tmp_path / "config.json").write_text(json.dumps(made))
+    for words, seed in ((["retry"], 5), (["fit", "--set", "seed=6"], 6)):
+        again = configure(make_parser().parse_args([*words, "--out", str(tmp_path), "--workers", "0"]))
+        assert again.settings() == made | {"seed": seed}
+        assert (again.out, again.run.workers, again.demo) == (tmp_path, 0, None)
+    args = make_parser().parse_args(["retry", "--out", str(tmp_path), "--config", "demo"])
+    assert configure(args).demo is not None

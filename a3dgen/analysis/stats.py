@@ -112,7 +112,7 @@ def _starving(regions: dict[str, int], samples: int) -> list[str]:
         return ["no sample has an amputation"] if samples else []
     even = total / len(regions)
     return [
-        f"{name} has {n} samples, less than {STARVING_SHARE:.0%} of an even share ({even:.0f}); "
+        f"{name} has {n} samples, less than {STARVING_SHARE:.0%} of an even share ({even:.{0 if even >= 10 else 1}f}); "
         "a classifier will not learn it: add people, or weigh it more (amputate.weights)"
         for name, n in regions.items()
         if n < STARVING_SHARE * even

@@ -11,12 +11,14 @@ from typing import Any
 
 from a3dgen.config import BuildConfig, load_config
 from a3dgen.core.errors import ConfigError
+from a3dgen.core.user_paths import user_path
 from a3dgen.engine.build import Build
 from a3dgen.engine.dask_cluster import make_executor
 from a3dgen.engine.executor import Executor
 from a3dgen.engine.ledger import Ledger, final_table
 from a3dgen.engine.progress import Progress, make_progress
 from a3dgen.engine.shrinking import Consent
+from a3dgen.engine.stored_config import FILE, stored_config
 from a3dgen.stages.table import DATASET_FOLDER, REPORT_FILE, STAGE_TABLE
 
 
@@ -65,12 +67,19 @@ def consent(progress: Progress, yes: bool) -> Consent:
 
 
 def configure(args: argparse.Namespace) -> BuildConfig:
-    """Read the configuration that the options name."""
+    """Read the configuration that the options name; without a name, what the build folder was built with, or the demo.
+
+    So ``a3dgen retry --out build/clinic`` goes on with the clinic's photos, and puts no demo in their place.
+    """
     overrides = [*args.set, *getattr(args, "overrides", [])]
     given = {name: getattr(args, name, None) for name in ("out", "workers", "scheduler", "cluster")}
-    config = load_config(args.config, overrides, **given)  # type: ignore[arg-type]
+    stored = user_path(args.out).absolute() / FILE if args.out and not args.config else None
+    if stored is not None and stored.is_file():
+        config = stored_config(stored.parent, overrides, **{k: v for k, v in given.items() if k != "out"})
+    else:
+        config = load_config(args.config or "demo", overrides, **given)  # type: ignore[arg-type]
     if not config.sources:
-        raise ConfigError(f"{args.config}: no sources; set e.g. sources.coco.root=/data/coco")
+        raise ConfigError(f"{args.config or 'demo'}: no sources; set e.g. sources.coco.root=/data/coco")
     return config
 
 

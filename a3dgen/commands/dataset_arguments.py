@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 def add_config(command: argparse.ArgumentParser) -> None:
     """Add the options that name a configuration and a build folder."""
-    command.add_argument("--config", default="demo", metavar="NAME|FILE", help="packaged name or YAML file (demo)")
+    command.add_argument(
+        "--config", metavar="NAME|FILE", help="packaged name or YAML file (what --out was built with; else demo)"
+    )
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key; may be repeated"
     )

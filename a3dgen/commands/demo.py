@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
     """Write what is missing and print where it is."""
     config = configure(args)
     if config.demo is None:
-        raise ConfigError(f"{args.config}: has no demo; use --config demo, or set demo.people=24")
+        raise ConfigError(f"{args.config or config.out}: has no demo; use --config demo, or set demo.people=24")
     progress = make_progress(args.quiet)
     build = Build(config, lambda: executor_for(config), progress, lambda: digest_of_body(config))
     try:

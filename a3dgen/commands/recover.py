@@ -34,7 +34,6 @@ def run(args: argparse.Namespace) -> int:
     out, failed = Path(args.out), 0
     found: list[tuple[str, ndarray, list[Recovery]]] = []
     rows: list[tuple[Recovery, dict[str, Any], ndarray]] = []
-    out.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(Path(args.photos), out):
         if isinstance(picture, str):
             print(f"{name}: {picture}")
@@ -42,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         both = recover_people(picture, name, geometry=args.geometry)
         people = [recovery for recovery, _ in both]
+        out.mkdir(parents=True, exist_ok=True)
         found.append((name, picture, people))
         for recovery, row in both:
             stem = recovery.key.replace("/", "_")
@@ -51,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
             rows.append((recovery, row, picture))
         if not args.json:
             print(f"{name}: " + ("; ".join(_said(p) for p in people) or "nobody found"))
+    if not found and not failed:
+        raise ConfigError(f"{args.photos}: no photo or video in it")
+    out.mkdir(parents=True, exist_ok=True)
     told = [p.plain() for _, _, people in found for p in people]
     write_whole(out / "recovered.json", json.dumps(told, indent=1).encode())
     write_page(out / "recovered.html", recovered_page(found, BodyConfig()))

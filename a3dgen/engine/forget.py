@@ -12,13 +12,14 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from a3dgen.config import BuildConfig, build_config
+from a3dgen.config import BuildConfig
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.files import remove, remove_empty, remove_listed
 from a3dgen.core.ownership import BUILD, check_owner
 from a3dgen.engine.adoption import is_old_build
 from a3dgen.engine.build_folder import held, remove_orphans, remove_shards_from
 from a3dgen.engine.freshness import DONE, read_done
+from a3dgen.engine.stored_config import stored_config
 from a3dgen.engine.tasks import shape_path
 from a3dgen.io.dataset_folder import DATASET_LIST
 from a3dgen.io.file_list import SUFFIX, read_list, write_list
@@ -70,24 +71,6 @@ class Traces:
         spelled = {text for w in self.words if len(w) >= 4 for text in (w, json.dumps(w)[1:-1])}
         long = [re.escape(w) for w in sorted(spelled)]
         return [re.compile(rf"(?<![A-Za-z0-9]){w}(?![A-Za-z0-9])") for w in long]
-
-
-def stored_config(out: Path, workers: int | None) -> BuildConfig:
-    """Return the configuration a finished build was made with.
-
-    Raises:
-        ConfigError: if the folder is no finished build.
-    """
-    try:
-        tree = json.loads((out / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ConfigError(f"{out}: no build there; give the folder that holds A3D_Dataset") from None
-    done = read_done(out, "ingest")
-    if done is None:
-        raise ConfigError(f"{out}: the build is not finished; run it to its end first")
-    size = int(done.get("shard_size", 64))
-    run = {"out": str(out), "shard_size": size} | ({} if workers is None else {"workers": workers})
-    return build_config(tree, out.name, str(out / "config.json"), run=run)
 
 
 def words_of(out: Path, key: str) -> tuple[Traces, set[str]]:
@@ -164,7 +147,9 @@ def forget(out: Path, key: str, workers: int | None, build: Callable[[BuildConfi
         ConfigError: if there is no such build or person.
     """
     check_owner(out, BUILD, proof=is_old_build)
-    config = stored_config(out, workers)
+    config = stored_config(out, workers=workers)
+    if read_done(out, "ingest") is None:
+        raise ConfigError(f"{out}: the build is not finished; run it to its end first")
     words, digests = words_of(out, key)
     with held(out, STAGE_TABLE, False, log.warning):
         add_forgotten(out, digests)
