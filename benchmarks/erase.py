@@ -58,9 +58,11 @@ BARS = {"psnr": 24.0, "ssim": 0.76, "gradient": 0.87, "worse": 0, "left_p90": 0.
 
 
 def make_build(folder: Path, people: int, seed: int) -> None:
-    """Build the demo's plates (one sample a person)."""
+    """Build the demo's plates (one sample a person): of whom the photo admits it, also those that no drawn person may
+    stand on."""
     command = [sys.executable, "-m", "a3dgen", "build", "--quiet", "--out", str(folder), "--workers", "0"]
     settings = (f"demo.people={people}", f"seed={seed}", "amputate.per_person=1", "amputate.twins=none")
+    settings += ("render.mode=erase",)
     options = [word for setting in settings for word in ("--set", setting)]
     subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL)
 

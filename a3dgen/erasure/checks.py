@@ -17,7 +17,8 @@ from a3dgen.erasure.limb_pixels import LimbPixels, tip_level
 from a3dgen.erasure.refit import LIMB_ROWS, joints_at
 from a3dgen.erasure.score import Score
 from a3dgen.erasure.stump_frame import StumpFrame, free_share
-from a3dgen.erasure.stump_skin import BARE, StumpSkin
+from a3dgen.erasure.stump_outline import BARE
+from a3dgen.erasure.stump_skin import StumpSkin
 from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGIONS

@@ -58,7 +58,7 @@ class Bars:
     rim_gradient: float = 16.0
     seat: float = 0.85
     gain: float = 0.0
-    score: float = 0.65
+    score: float = 0.7
 
     def __post_init__(self) -> None:
         for name in (

@@ -31,6 +31,9 @@ DARKER = 12.0
 STRANGE = 20.0
 """Squared distance from the background's colours (in its own variances, three channels) beyond which a pixel about hand
 or foot is none of it."""
+TRACE, FINE = 11.0, 3.0
+"""The same of a pixel that hangs on the limb: what lens and JPEG spread of it beyond its mask, against ground of this
+least variance (Lab units squared) a faint line."""
 GOES_ON_PX = 6
 """What has this many pixels outside the widest rim goes on there, and is no part of hand or foot."""
 ISLAND = 0.03
@@ -131,6 +134,8 @@ def _tight(
     kept &= ~dilate(rim[part] & (score > -ALIKE) & ~goes_on, 1.5)
     out = grown.copy()
     out[part] &= ~kept
+    traces = (_strange(lab, beyond, reach, FINE, TRACE) & rim[part] & ~goes_on) | out[part]
+    out[part] |= dilate(touching(traces, sure[part]) & ~out[part], 1.0) & rim[part] & ~goes_on
     return touching(out, sure)
 
 
@@ -140,12 +145,18 @@ def _darker(light: Float[ndarray, "h w"], ground: Bool[ndarray, "h w"], reach: f
     return light < cv2.GaussianBlur(light * ground, (0, 0), reach) / weight - DARKER
 
 
-def _strange(lab: Float[ndarray, "h w 3"], ground: Bool[ndarray, "h w"], reach: float) -> Bool[ndarray, "h w"]:
+def _strange(
+    lab: Float[ndarray, "h w 3"],
+    ground: Bool[ndarray, "h w"],
+    reach: float,
+    least: float = _LEAST,
+    bar: float = STRANGE,
+) -> Bool[ndarray, "h w"]:
     """Return the pixels unlike the background near them, whatever they are: laces, cuffs, fingers beyond the mask."""
     weight = cv2.GaussianBlur(ground.astype(np.float32), (0, 0), reach)[..., None] + 1e-4
     mean = cv2.GaussianBlur(lab * ground[..., None], (0, 0), reach) / weight
     square = cv2.GaussianBlur(lab * lab * ground[..., None], (0, 0), reach) / weight
-    return ((lab - mean) ** 2 / (np.maximum(square - mean * mean, 0) + _LEAST)).sum(-1) > STRANGE
+    return ((lab - mean) ** 2 / (np.maximum(square - mean * mean, 0) + least)).sum(-1) > bar
 
 
 def _reaches(things: Bool[ndarray, "h w"], outside: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:

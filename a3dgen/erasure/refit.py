@@ -12,6 +12,7 @@ from numpy import ndarray
 from a3dgen.amputation.rebuild import BodyFit
 from a3dgen.core.records import OCCLUDED, VISIBLE
 from a3dgen.erasure.silhouette import Silhouette, gaps
+from a3dgen.erasure.skin_points import SkinPoints
 from a3dgen.geometry.body import BodyData, forward_kinematics, keypoints_from_joints, rest_joints
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.limbs import LIMB_JOINTS
@@ -137,10 +138,10 @@ class _Problem:
         points = keypoints_from_joints(self.body, posed, joints, many)[:, self.clicks.rows]
         errors = [self.clicks.misses(project(points + transl, all_K))]
         if self.skin is not None:
-            errors.append(self.skin.outside(project(self.skin.placed(posed, joints) + transl, all_K)))
+            errors.append(self.skin.outside(project(self.skin.points.placed(posed, joints) + transl, all_K)))
         if self.silhouette is not None:
             found = self.silhouette.matched(posed[0], joints[0], at[-3:], self.K)
-            places = self.silhouette.placed(found.index, posed, joints) + transl
+            places = self.silhouette.skin.placed(posed, joints, found.index) + transl
             errors.append(gaps(found, project(places, all_K)))
         error = np.concatenate(errors, 1)
         return error[0], ((error[1:] - error[0]) / _STEP).T
@@ -148,32 +149,18 @@ class _Problem:
 
 @dataclass(frozen=True)
 class _Skin:
-    """Points on the limbs' skin, each rigid with its part; how far every pixel is outside the outline, px."""
+    """Points on the limbs' skin; how far every pixel is outside the outline, px."""
 
-    part: Integer[ndarray, " s"]
-    offset: Float[ndarray, "s 3"]
+    points: SkinPoints
     distance: Float[ndarray, "h w"]
     height: float
 
     @classmethod
     def of(cls, body: BodyData, fit: BodyFit, inside: Bool[ndarray, "h w"], height: float) -> _Skin:
-        betas = np.asarray(fit.betas, np.float64)
-        owner = body.mesh.owner
-        limbs = np.flatnonzero(IS_BELOW[list(_MOVED[1:])].any(0))
-        chosen = []
-        for part in limbs:
-            own = np.flatnonzero(owner == part)
-            chosen.append(own[:: max(1, len(own) // _POINTS)])
-        index = np.concatenate(chosen)
-        part = owner[index]
-        rest = body.mesh.shaped(betas)[index].astype(np.float64)
+        limbs = np.flatnonzero(IS_BELOW[list(_MOVED[1:])].any(0)).tolist()
+        points = SkinPoints.of(body, np.asarray(fit.betas, np.float64), limbs, _POINTS)
         away = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
-        away = np.clip(away - _SLACK, 0, _FARTHEST * height)
-        return cls(part, rest - rest_joints(body, betas)[part], away, height)
-
-    def placed(self, posed: Float[ndarray, "n 24 3 3"], joints: Float[ndarray, "n 24 3"]) -> Float[ndarray, "n s 3"]:
-        """Return the points (n, s, 3) of posed bodies, m."""
-        return np.einsum("nsij,sj->nsi", posed[:, self.part], self.offset) + joints[:, self.part]
+        return cls(points, np.clip(away - _SLACK, 0, _FARTHEST * height), height)
 
     def outside(self, pixels: Float[ndarray, "n s 2"]) -> Float[ndarray, "n s"]:
         """Return the weighted distances outside the outline; points outside the picture do not count."""

@@ -10,10 +10,9 @@ from jaxtyping import Bool, Float, Integer
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import BodyFit
-from a3dgen.core.pool import Cache
-from a3dgen.geometry.body import BodyData, rest_joints
+from a3dgen.erasure.skin_points import SkinPoints
+from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
-from a3dgen.geometry.mesh import vertex_normals
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.removal.mask_ops import dilate
 
@@ -55,15 +54,13 @@ class Silhouette:
     """Points of the outline (px) with their directions outwards; points of skin, rigid with their parts.
 
     Attributes:
-        at, outward: (n, 2). part: (s,) SMPL joint. offset, normal: (s, 3) in the part's rest frame, m. height: of the
-            person, px. sigma: share of it.
+        at, outward: (n, 2). skin: of all parts but the head, which hair covers. height: of the person, px. sigma:
+            share of it.
     """
 
     at: Float[ndarray, "n 2"]
     outward: Float[ndarray, "n 2"]
-    part: Integer[ndarray, " s"]
-    offset: Float[ndarray, "s 3"]
-    normal: Float[ndarray, "s 3"]
+    skin: SkinPoints
     height: float
     sigma: float
 
@@ -80,30 +77,20 @@ class Silhouette:
         at, outward = _outline_points(mask, others, max(1, int(STEP * height)))
         if len(at) < _FEWEST:
             return None
-        betas = np.asarray(fit.betas, np.float64)
-        index, part = _skin_points(body)
-        rest = body.mesh.shaped(betas).astype(np.float64)
-        offset = rest[index] - rest_joints(body, betas)[part]
-        return cls(at, outward, part, offset, vertex_normals(rest, body.mesh.faces)[index], height, sigma)
-
-    def placed(
-        self, index: Integer[ndarray, " m"], posed: Float[ndarray, "n 24 3 3"], joints: Float[ndarray, "n 24 3"]
-    ) -> Float[ndarray, "n m 3"]:
-        """Return points of skin of posed bodies, m, before their translation."""
-        part = self.part[index]
-        return np.einsum("nsij,sj->nsi", posed[:, part], self.offset[index]) + joints[:, part]
+        parts = [part for part in range(len(JOINT)) if part != JOINT["head"]]
+        return cls(at, outward, SkinPoints.of(body, np.asarray(fit.betas, np.float64), parts, _POINTS), height, sigma)
 
     def matched(
         self, posed: Float[ndarray, "24 3 3"], joints: Float[ndarray, "24 3"], transl: ndarray, K: Float[ndarray, "3 3"]
     ) -> Matches:
         """Return which skin on a posed body's rim belongs to which point of the outline: nearest, and facing alike."""
-        everything = np.arange(len(self.part))
-        points = self.placed(everything, posed[None], joints[None])[0] + transl
-        normals = np.einsum("sij,sj->si", posed[self.part], self.normal)
+        skin = self.skin
+        points = skin.placed(posed[None], joints[None])[0] + transl
+        normals = np.einsum("sij,sj->si", posed[skin.part], skin.normal)
         view = points / np.linalg.norm(points, axis=1, keepdims=True)
         rim = np.flatnonzero(np.abs((normals * view).sum(1)) < _RIM)
         if not len(rim):
-            rim = everything
+            rim = np.arange(len(skin.part))
         pixels = project(points[rim], K)
         facing = normals[rim, :2] / np.maximum(np.linalg.norm(normals[rim, :2], axis=1, keepdims=True), 1e-6)
         away = np.linalg.norm(self.at[:, None] - pixels, axis=-1)
@@ -113,8 +100,8 @@ class Silhouette:
         index, at, outward = rim[nearest[own]], self.at[own], self.outward[own]
         gap = ((at - pixels[nearest[own]]) * outward).sum(1)
         thick = np.zeros(len(index))
-        for part in np.unique(self.part[index]):
-            here = self.part[index] == part
+        for part in np.unique(skin.part[index]):
+            here = skin.part[index] == part
             thick[here] = np.clip(np.median(gap[here]), -1.0, THICKEST * self.height)
         weight = 1 / (1 + ((gap - thick) / (OUTLIER * self.height)) ** 2) / (self.sigma * self.height)
         weight *= np.sqrt(min(1.0, COUNTS / max(len(index), 1)))
@@ -138,23 +125,3 @@ def _outline_points(mask: Bool[ndarray, "h w"], others: Bool[ndarray, "h w"], st
     outward = -np.stack([slope_x[at[:, 1], at[:, 0]], slope_y[at[:, 1], at[:, 0]]], 1).astype(np.float64)
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
     return at + 0.5 * outward, outward
-
-
-_SKIN = Cache(2)
-
-
-def _skin_points(body: BodyData) -> tuple[Integer[ndarray, " s"], Integer[ndarray, " s"]]:
-    """Return vertices of the skin, as many on each part, and their parts; none of the head, which hair covers (once a
-    process)."""
-
-    def choose() -> tuple[ndarray, ndarray]:
-        owner = body.mesh.owner
-        shown = np.unique(body.mesh.faces[~body.mesh.hidden])
-        chosen = []
-        for part in range(len(JOINT)):
-            own = shown[owner[shown] == part] if part != JOINT["head"] else shown[:0]
-            chosen.append(own[:: max(1, len(own) // _POINTS)])
-        index = np.concatenate(chosen)
-        return index, owner[index]
-
-    return _SKIN.get(body.mesh, "silhouette", choose)

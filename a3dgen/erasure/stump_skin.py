@@ -12,21 +12,18 @@ from numpy import ndarray
 from a3dgen.erasure.empty_cloth import MOST_OVER as CLOTH_OVER
 from a3dgen.erasure.empty_cloth import cloth_length, cloth_reach, folds, hang, over_own_body
 from a3dgen.erasure.limb_pixels import LimbPixels
-from a3dgen.erasure.stump_frame import StumpFrame, soft_edge
-from a3dgen.erasure.subject import LUMINANCE, Subject
+from a3dgen.erasure.stump_frame import StumpFrame
+from a3dgen.erasure.stump_outline import BARE, CLOTH, EXPONENT, HANGING, PINNED, ROLLED, EndGrid, EndOutline
+from a3dgen.erasure.stump_shading import creases, scar, shading
+from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.limbs import smoothstep
 from a3dgen.removal.mask_ops import dilate
 
-BARE, CLOTH, PINNED, ROLLED, HANGING = "bare", "cloth", "pinned", "rolled", "hanging"
-EXPONENT = {BARE: 2.1, CLOTH: 2.3, PINNED: 5.0, ROLLED: 6.0}
-"""Superellipse exponent of the outline by what covers the end."""
 JUMP = 16.0
 """Colours on both sides of the cut that differ more (Lab) are two materials: the end is then mirrored from above."""
 SKIN_SHARE = 0.55
 PINNED_SHARE, ROLLED_SHARE, HANGING_SHARE = 0.3, 0.2, 0.15
 """Of ends in cloth, where any cover may be drawn; what cannot hang is closed cloth."""
-CUFF = 0.5
-"""Height of a rolled cuff, shares of the limb's half width."""
 THICKEST = 0.5
 """Cloth reaches at most this far beyond the body, shares of its half width."""
 _STAYS = 0.4
@@ -69,7 +66,7 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
         cover: bare, cloth, pinned, rolled or hanging (closed cloth where none can hang); ``auto``: bare or cloth by the
             colours at the cut; ``any``: cloth may be pinned, rolled or hang empty.
     """
-    grid = _Grid.of(subject, limb, frame)
+    grid = EndGrid.of(subject, limb, frame)
     if cover in ("auto", "any", HANGING):
         cover = _drawn_cover(subject, grid, frame, cover, rng)
     if cover == HANGING:
@@ -80,22 +77,22 @@ def draw_end(subject: Subject, limb: LimbPixels, frame: StumpFrame, cover: str, 
     if cover != BARE:  # cloth closes over the tip with the thickness it has at the sides
         thick = float(np.clip(frame.half - frame.mesh_half, 0, THICKEST * frame.mesh_half))
         frame = replace(frame, height=frame.height + thick)
-    outline = _Outline.of(grid, frame, EXPONENT[cover])
+    outline = EndOutline.of(grid, frame, EXPONENT[cover])
     step, mirror = _colour_steps(subject, grid, frame, outline.arc[-1])
     if not limb.region.cuttable:
         nothing = np.zeros(grid.t.shape, np.float32)
         return StumpSkin(grid.crop, nothing, np.zeros((*grid.t.shape, 3), np.float32), cover, nothing, grid.zone, step)
     color, u, u_source = _unrolled(subject, limb, grid, frame, outline, mirror)
-    gain = _shading(subject, grid, frame, outline, u, u_source)
+    gain = shading(subject, grid, frame, outline, u, u_source)
     if cover != BARE:
-        gain = gain * _folds(grid, frame, cover, rng)
+        gain = gain * creases(grid, frame, cover, rng)
     color = np.clip(color, 0, 1) * gain[..., None]
     if cover == BARE and frame.half > 7:
-        color = color * _scar(grid, frame, outline, rng)
+        color = color * scar(grid, frame, outline, rng)
     return StumpSkin(grid.crop, outline.alpha, color.astype(np.float32), cover, grid.t, grid.zone, step)
 
 
-def _drawn_cover(subject: Subject, grid: _Grid, frame: StumpFrame, cover: str, rng: np.random.Generator) -> str:
+def _drawn_cover(subject: Subject, grid: EndGrid, frame: StumpFrame, cover: str, rng: np.random.Generator) -> str:
     """Return what covers the end: nothing where the colours at the cut are skin's."""
     skin = grid.here & (grid.t > -frame.half)
     share = float(is_skin(subject.rgb[grid.crop][skin]).mean()) if skin.any() else 0.0
@@ -112,7 +109,7 @@ def _empty(subject: Subject, limb: LimbPixels, frame: StumpFrame, rng: np.random
     length = cloth_length(subject, limb, frame)
     if length < frame.height + frame.half:
         return None
-    grid = _Grid.of(subject, limb, frame, length + 2 * frame.half)
+    grid = EndGrid.of(subject, limb, frame, length + 2 * frame.half)
     corner = (grid.crop[1].start, grid.crop[0].start)
     cloth = hang(frame, length, cloth_reach(subject, frame), grid.t.shape, corner, rng)
     if over_own_body(cloth, limb.keep[grid.crop] & (limb.level[grid.crop] < -0.5)) > CLOTH_OVER:
@@ -124,75 +121,7 @@ def _empty(subject: Subject, limb: LimbPixels, frame: StumpFrame, rng: np.random
     return StumpSkin(grid.crop, cloth.alpha, color.astype(np.float32), HANGING, grid.t, grid.zone, step)
 
 
-@dataclass(frozen=True)
-class _Grid:
-    """A crop, (t, s) of its pixels, where it is reworked, the limb's pixels before the cut, and how far back."""
-
-    crop: tuple[slice, slice]
-    t: ndarray
-    s: ndarray
-    zone: ndarray
-    here: ndarray
-    own: ndarray
-    back: float
-
-    @classmethod
-    def of(cls, subject: Subject, limb: LimbPixels, frame: StumpFrame, reach: float = 0.0) -> _Grid:
-        """``reach``: how far around the cut there must be room, px."""
-        h, w = subject.outline.shape
-        reach = max(reach, 2.6 * frame.height + 2.5 * frame.half + 6)
-        x0, y0 = (int(np.clip(frame.origin[k] - reach, 0, (w, h)[k] - 1)) for k in (0, 1))
-        x1, y1 = (int(np.clip(frame.origin[k] + reach + 1, 1, (w, h)[k])) for k in (0, 1))
-        crop = (slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1)))
-        t, s = frame.coordinates(subject.outline[crop].shape, (x0, y0))
-        back = 1.6 * frame.half
-        zone = (t > -back - 2) & (t < 2.6 * frame.height + 2.5 * frame.half)
-        zone &= np.abs(s - frame.middle) < 2.2 * frame.half + 4
-        own = subject.fine[crop] & (limb.level[crop] > -0.5)
-        here = own & (t > -back) & (t < 0) & (np.abs(s - frame.middle) < 2 * frame.half)
-        return cls(crop, t, s, zone, here, own, back)
-
-
-@dataclass(frozen=True)
-class _Outline:
-    """Half width and centre of the new limb at every pixel, opacity, share of the height, level (0 in the middle of the
-    end, 1 at its outline), arc length along it."""
-
-    exponent: float
-    width: ndarray
-    centre: ndarray
-    half: ndarray
-    radius: ndarray
-    share: ndarray
-    alpha: ndarray
-    level: ndarray
-    arc: ndarray
-    arc_at: ndarray
-
-    @classmethod
-    def of(cls, grid: _Grid, frame: StumpFrame, exponent: float) -> _Outline:
-        t, s, tall = grid.t, grid.s, frame.height
-        width, centre = frame.at(t)
-        width = np.where(t > 0, frame.half, width)
-        settled = centre + (frame.middle - centre) * smoothstep(t / frame.half + 1)
-        centre = np.where(t > 0, frame.middle, np.where(t > -frame.half, settled, centre))
-        share = np.clip(t / tall, 0, 1)
-        radius = (1 - share**exponent) ** (1 / exponent)
-        past = np.clip(t, 0, None) / tall
-        level = (np.abs((s - centre) / np.maximum(width, 1e-3)) ** exponent + past**exponent) ** (1 / exponent)
-        gy, gx = np.gradient(level) if min(level.shape) > 1 else (np.ones_like(level),) * 2
-        inside = np.where(
-            t > 0, (1 - level) / np.maximum(np.hypot(gx, gy), 1e-4), width - np.abs(s - centre)
-        )  # signed distance to the outline, px
-        alpha = soft_edge(inside) * grid.zone * (t > 0)
-        z = np.linspace(0, 1, 200)
-        r = (1 - z**exponent) ** (1 / exponent)
-        arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(z) * tall, np.diff(r) * frame.half))])
-        half = width * np.where(t > 0, radius, 1)
-        return cls(exponent, width, centre, half, radius, share, alpha, level, arc, np.interp(share, z, arc))
-
-
-def _colour_steps(subject: Subject, grid: _Grid, frame: StumpFrame, arc: float) -> tuple[float, bool]:
+def _colour_steps(subject: Subject, grid: EndGrid, frame: StumpFrame, arc: float) -> tuple[float, bool]:
     """Return the colour's change just before the cut (a hem), and whether it jumps where the texture would be taken."""
     lab = cv2.cvtColor(np.ascontiguousarray(subject.rgb[grid.crop]), cv2.COLOR_RGB2LAB).astype(np.float32)
 
@@ -211,7 +140,7 @@ def _colour_steps(subject: Subject, grid: _Grid, frame: StumpFrame, arc: float) 
 
 
 def _unrolled(
-    subject: Subject, limb: LimbPixels, grid: _Grid, frame: StumpFrame, outline: _Outline, mirror: bool
+    subject: Subject, limb: LimbPixels, grid: EndGrid, frame: StumpFrame, outline: EndOutline, mirror: bool
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Return the end's colours (linear light) and where across the limb each pixel is and comes from, -1..1.
 
@@ -246,7 +175,7 @@ def _unrolled(
     return color, u, u_source
 
 
-def _onto_limb(grid: _Grid, own: Bool[ndarray, "h w"], x: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
+def _onto_limb(grid: EndGrid, own: Bool[ndarray, "h w"], x: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
     """Return the sources of the end's pixels, those off the limb moved to its nearest pixel: where it bends just
     beyond the cut, its straight continuation lies on the background.
 
@@ -265,75 +194,3 @@ def _onto_limb(grid: _Grid, own: Bool[ndarray, "h w"], x: ndarray, y: ndarray) -
     off = (grid.t > 0) & ~core[i, j]
     nearest = place[label[i, j]]
     return np.where(off, nearest % w + x0, x), np.where(off, nearest // w + y0, y)
-
-
-def _shading(
-    subject: Subject, grid: _Grid, frame: StumpFrame, outline: _Outline, u: ndarray, u_source: ndarray
-) -> Float[ndarray, "h w"]:
-    """Return by how much the end is lit differently from where its colours come from.
-
-    Luminance across the limb is fitted (ridge) by 1, u and sqrt(1 - u^2) at the limb itself; along it the whole body's
-    shading tells.
-    """
-    side, round_ = 0.0, 0.35
-    lum = subject.linear[grid.crop] @ LUMINANCE
-    across = (grid.s - outline.centre) / np.maximum(outline.width, 1e-3)
-    fit = grid.here & (np.abs(across) < 0.92)
-    n = int(fit.sum())
-    if n > 30:
-        y = np.clip(lum[fit] / max(float(np.median(lum[fit])), 1e-4), 0.2, 2.5)
-        a = np.stack([np.ones(n), across[fit], np.sqrt(1 - across[fit] ** 2) - 0.785], 1)
-        prior = np.array([0, 0.05, 0.25]) * n
-        k = np.linalg.solve(a.T @ a + np.diag(prior), a.T @ y + np.array([0, 0, 0.25 * 0.3]) * n)
-        side, round_ = float(np.clip(k[1], -0.6, 0.6)), float(np.clip(k[2], 0.15, 0.9))
-    if subject.light is not None:
-        distal = float(np.clip(subject.light[:2] @ frame.along, -0.35, 0.35))
-    else:
-        distal = float(np.clip(-0.2 * frame.along[1], -0.2, 0.2))
-    z, e = outline.share, outline.exponent
-    slope = np.where(z < 1, z ** (e - 1) / max(frame.height, 1e-6), 0)
-    base = np.clip(outline.radius, 1e-3, 1) ** (e - 1) / max(frame.half, 1e-3)
-    flank = np.where(grid.t > 0, base / np.hypot(base, slope), 1.0)
-    end = np.sqrt(np.clip(1 - flank**2, 0, 1))
-    facing = flank * np.sqrt(1 - u**2)
-    source = np.clip(u_source, -1, 1)
-    facing_source = np.sqrt(1 - np.clip(source, -0.97, 0.97) ** 2)
-    here = 1 + side * flank * u + round_ * (facing - 0.785) + distal * end
-    gain = here / np.maximum(1 + side * source + round_ * (facing_source - 0.785), 0.25)
-    return np.where(grid.t > 0, np.clip(gain, 0.4, 1.3), 1)
-
-
-def _folds(grid: _Grid, frame: StumpFrame, cover: str, rng: np.random.Generator) -> Float[ndarray, "h w"]:
-    """Creases of cloth gathered at the end; for pinned cloth the edge of a fold across, for rolled cloth its cuff."""
-    t, s, half = grid.t, grid.s - frame.middle, frame.half
-    if cover == ROLLED:
-        return _cuff(t - (frame.height - CUFF * half), CUFF * half, rng.uniform(0.85, 1.0))
-    angle = np.arctan2(s, np.maximum(1.8 * half - (t - frame.height + 1.2 * half), 0.2 * half))
-    fade = smoothstep((t + 1.2 * half) / (1.4 * half))
-    out = np.ones_like(t)
-    for _ in range(3):
-        wave = rng.uniform(10, 18) * angle + rng.uniform(0, 6.3) + 0.5 * np.sin(t / max(half, 1))
-        out *= 1 + 0.10 * fade * np.sin(wave)
-    if cover == PINNED:
-        edge = (t + 0.15 * half) / max(0.05 * half, 0.8)
-        out *= 1 - 0.35 * np.exp(-0.5 * edge**2)
-        out *= np.where(edge > 0, 1 + 0.05 * np.exp(-np.maximum(edge, 0) / 6), 1)
-    return out
-
-
-def _cuff(above: ndarray, high: float, bright: float) -> Float[ndarray, "h w"]:
-    """Return the shading of a roll of cloth: round like a cylinder laid across, with a dark seam where it begins."""
-    v = np.clip(2 * above / max(high, 1e-3) - 1, -1, 1)
-    roll = 0.72 + 0.33 * bright * np.sqrt(1 - 0.9 * v**2)
-    seam = 1 - 0.4 * np.exp(-0.5 * (above / max(0.06 * high, 0.8)) ** 2)
-    return np.where(above > 0, roll, 1.0) * seam
-
-
-def _scar(grid: _Grid, frame: StumpFrame, outline: _Outline, rng: np.random.Generator) -> Float[ndarray, "h w 3"]:
-    """Return the tint of a bare end: a scar line across it and redder skin."""
-    s, tall = grid.s - frame.middle, frame.height
-    line = 0.72 * tall + 0.10 * tall * np.sin(3 * s / frame.half + rng.uniform(0, 6))
-    scar = np.exp(-0.5 * ((grid.t - line) / max(0.035 * frame.half, 0.7)) ** 2)
-    scar = scar * (np.abs(s) < 0.62 * outline.half) * (grid.t > 0)
-    red = 0.14 * smoothstep(grid.t / tall)[..., None] * np.array([-0.15, 0.55, 0.45])
-    return (1 - scar[..., None] * np.array([0.10, 0.26, 0.24])) * (1 - red)

@@ -16,7 +16,8 @@ from a3dgen.erasure.erase import Erasure, amputated, erase, restored
 from a3dgen.erasure.gear import held_thin, is_built
 from a3dgen.erasure.hole import _islands, _scraps
 from a3dgen.erasure.refit import LIMB_ROWS
-from a3dgen.erasure.stump_skin import _Grid, _onto_limb
+from a3dgen.erasure.stump_outline import EndGrid
+from a3dgen.erasure.stump_skin import _onto_limb
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.lighting.shadow import estimate_ground, estimate_up
 
@@ -106,7 +107,7 @@ def test_an_end_takes_no_colour_from_beside_a_bent_limb() -> None:
     own[:25, 10:20] = True
     own[15:25, 10:45] = True  # turns aside below row 25
     y, x = np.mgrid[:50, :50].astype(float)
-    grid = _Grid((slice(100, 150), slice(200, 250)), y - 20, x, own, own, own, 10.0)
+    grid = EndGrid((slice(100, 150), slice(200, 250)), y - 20, x, own, own, own, 10.0)
     new_x, new_y = _onto_limb(grid, own, x + 200, y + 100)
     i, j = np.rint(new_y - 100).astype(int), np.rint(new_x - 200).astype(int)
     assert own[i, j][y > 20].all()
