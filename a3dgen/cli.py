@@ -84,7 +84,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         own = commands[args.command]
         options = [o for action in own._actions for o in action.option_strings]
         wrong = unknown[0].partition("=")[0]
-        hint = nearest(wrong, options) if wrong.startswith("-") else ""
+        # without the dashes, which make any two options alike
+        hint = nearest(wrong.lstrip("-"), [o.lstrip("-") for o in options]) if wrong.startswith("-") else ""
+        hint = hint.replace("mean '", "mean '--") if "did you mean" in hint else f"; see '{own.prog} --help'"
         own.error(f"unrecognized argument '{unknown[0]}'{hint}")
     return args
 
@@ -150,7 +152,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     learning.add_lifter(add("fit-lifter", "train a lifter on your own motion capture, for uplift and fit.lifter"))
     learning.add_prior(add("fit-prior", "learn a pose prior from recorded or fitted poses, for fit.prior"))
     learning.add_mocap(add("mocap", "turn AMASS motion capture into joint files (and rotations, and amputee copies)"))
-    bench = add("bench", "measure: see 'a3dgen bench <what> --help'")
+    bench = add("bench", "measure; 'a3dgen bench' lists what, 'a3dgen bench <what> --help' its options")
     bench.add_argument("arguments", nargs=argparse.REMAINDER, help="what to measure, and its options")
     return parser
 

@@ -24,6 +24,7 @@ from a3dgen.formats.schema import dataset_folder
         ("build --wrokers 2", "did you mean '--workers'?"),
         ("stats DIR --jsno", "usage: a3dgen stats"),
         ("custom DIR --region x --quite", "did you mean '--quiet'?"),
+        ("build --peopel 3", "unrecognized argument '--peopel'; see 'a3dgen build --help'"),
         ("validate a b", "unrecognized argument 'b'"),
     ],
 )
@@ -138,3 +139,9 @@ def test_people_are_fitted_while_what_draws_is_compiled(monkeypatch, tmp_path, s
     executor.may_draw.set()
     warm_up._thread.join(10)
     assert executor.jobs == [warmup.FIT, warmup.DRAW][:jobs]
+
+
+def test_a_folder_of_photos_is_no_input_of_uplift(tmp_path, capsys):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert main(["uplift", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert "neither a video nor detections" in capsys.readouterr().err

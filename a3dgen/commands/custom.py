@@ -24,8 +24,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         _tell(done, config)
     if args.clip:
-        for path in write_clips(config.out):
+        clips = write_clips(config.out)
+        for path in clips:
             print(f"clip: {path}")
+        if not clips:
+            print(f"no clip: no video in {args.photos} has two frames of one person with a sample", file=sys.stderr)
     left = done.ledger.stages["report"].facts.get("left_over", {})
     for key, count in left.items():
         print(f"a3dgen: {key}: {count} px of the person removed are left in the background", file=sys.stderr)

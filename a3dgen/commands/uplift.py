@@ -32,7 +32,7 @@ from a3dgen.geometry.skeleton import IS_BELOW
 from a3dgen.learning.lifter import Lifter
 from a3dgen.learning.windows import FPS
 from a3dgen.sources.common import box_of
-from a3dgen.sources.photos.files import VIDEOS
+from a3dgen.sources.photos.files import PHOTOS, VIDEOS
 from a3dgen.sources.photos.videos import sampled_frames
 from a3dgen.sources.tracks2d import Camera, Track, build, detections, fit3d, video
 from a3dgen.stages.fit_fitters import get_fitter
@@ -95,6 +95,11 @@ def _tracks(args: argparse.Namespace) -> Iterator[Track]:
         rate = args.fps or min(FASTEST, _rate(path))
         frames = sampled_frames(path, rate, MOST_FRAMES)
         return video(path, frames, get_detector(DetectorConfig(args.detector)), replace(camera, fps=rate))
+    if path.suffix.lower() in PHOTOS or (path.is_dir() and not any(path.rglob("*.json"))):
+        raise ConfigError(
+            f"{path}: neither a video nor detections (.json); 'a3dgen custom' takes photos, and folders of videos with "
+            "--set fit.temporal=on"
+        )
     return detections(path, camera)
 
 
