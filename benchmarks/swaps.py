@@ -21,10 +21,10 @@ from a3dgen.core.errors import Rejected
 from a3dgen.fit.checks import FACE_ROWS, faces_away
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.observation import Observation
-from a3dgen.fit.swaps import SWAPS, refuse_swapped, swapped
+from a3dgen.fit.swaps import exchanged, refuse_swapped
 from a3dgen.geometry.body import BodyData, forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.geometry.skeleton import JOINT
+from a3dgen.geometry.skeleton import EXCHANGES, JOINT
 from benchmarks.fit import SEED
 from benchmarks.synthetic import EVALUATED, SyntheticPeople, make_scene, observe
 
@@ -54,12 +54,12 @@ def measure(people: int) -> dict[str, float]:
     fitter, scene = Fitter(body), make_scene(body, people, SEED)
     out: dict[str, float] = {}
     silent: list[float] = []
-    for name in ("none", *SWAPS):
+    for name in ("none", *EXCHANGES):
         refused = 0
         for i in range(people):
             face = face_is_visible(body, scene, i)
             seen = labelled(scene, i, face)
-            seen = seen if name == "none" else swapped(seen, SWAPS[name])
+            seen = seen if name == "none" else exchanged(seen, name)
             fit = fitter.fit(seen)
             try:
                 refuse_swapped(fitter, seen, fit, face)

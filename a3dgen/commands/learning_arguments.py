@@ -16,6 +16,7 @@ def add_uplift(command: argparse.ArgumentParser) -> None:
     add("--size", metavar="WxH", help="of the pictures that detections belong to, px")
     add("--focal", type=float, metavar="PX", help="focal length (guessed from the size of the pictures)")
     add("--detector", default="mediapipe", metavar="NAME", help="for videos: mediapipe, vitpose, rtmlib ...")
+    add("--keep-sides", action="store_true", help="believe detections that take left for right in some frames")
     add("--refine", choices=("lm", "none"), default="lm", help="none: what the lifter says, unfitted; fast (lm)")
     add("--removed", default="", metavar="A,B", help="regions that everybody in the input lacks, e.g. left_knee")
     add("--format", choices=("a3dgen", "fit3d"), default="a3dgen", help="a file a track, or Fit3D's npz (a3dgen)")

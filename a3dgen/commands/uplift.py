@@ -62,7 +62,10 @@ def run(args: argparse.Namespace) -> int:
             path = out / f"{safe_stem(track.name.replace('/', '_'))}.npz"
             with whole_file(path) as file:
                 np.savez_compressed(file, **found)
-        line = {"track": track.name, "frames": len(track.images), "lifted": int(found["ok"].sum()), "reasons": reasons}
+        line = {
+            "track": track.name, "frames": len(track.images), "lifted": int(found["ok"].sum()),
+            "exchanged": sum(state != "" for state in track.exchanged), "reasons": reasons,
+        }  # fmt: skip
         report.append(line)
         if not args.quiet:
             print(f"{track.name}: {line['lifted']} of {line['frames']} frames", file=sys.stderr, flush=True)
@@ -86,7 +89,7 @@ def _tracks(args: argparse.Namespace) -> Iterator[Track]:
         raise ConfigError(f"{path}: no such file or folder")
     if args.fps is not None and not args.fps > 0:
         raise ConfigError(f"--fps {args.fps}: a frame rate is above 0")
-    camera = Camera(_size(args.size), args.focal, args.fps or FPS)
+    camera = Camera(_size(args.size), args.focal, args.fps or FPS, not args.keep_sides)
     if path.suffix == ".npz":
         return fit3d(path, camera)
     if path.is_dir() and any(path.glob("*.h5")):
@@ -144,7 +147,7 @@ def _lift(track: Track, config: Config, refine: str) -> tuple[dict[str, Any], di
     out |= {
         "present": ~absent_joints(track.removed), "removed": track.removed,
         "residual": np.ones(NUM_REGIONS, np.float32), "fps": np.array(track.fps),
-        "imgname": np.array(track.images), "K": track.K,
+        "imgname": np.array(track.images), "K": track.K, "exchanged": np.array(track.exchanged or [""] * count),
     }  # fmt: skip
     return out, reasons
 

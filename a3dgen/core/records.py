@@ -9,7 +9,7 @@ import numpy as np
 
 from a3dgen.core.columns import Record, column
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 UNLABELLED, OCCLUDED, VISIBLE, AMPUTATED, OUTSIDE = 0, 1, 2, 3, 4
 """Keypoint states. They are never merged before the last writer."""
@@ -44,6 +44,11 @@ class Persons(Record):
     track: np.ndarray = column("str", doc="the same person over the frames of a recording; empty if unknown", fill="")
     seconds: np.ndarray = column("f8", unit="s", doc="time of the frame in its recording", fill=0.0)
     clip: np.ndarray = column("str", doc="frames that may be fitted together; then never split over shards", fill="")
+    exchanged: np.ndarray = column(
+        "str",
+        doc="what the detector took left for right in, put right here: labels, arms, legs; empty = nothing",
+        fill="",
+    )
     company: np.ndarray = column(
         "f4", None, 44, 4, unit="px", doc="everybody labelled on the photo: x, y, confidence, state; 0 = not used",
         fill=np.zeros((0, 44, 4)),

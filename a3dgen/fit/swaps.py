@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from jaxtyping import UInt8
-from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import VISIBLE
@@ -15,19 +13,12 @@ from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.observation import Fit, Observation, Solution
 from a3dgen.geometry.body import forward_kinematics, rest_joints
 from a3dgen.geometry.rotations import rotvec_to_matrix
-from a3dgen.geometry.skeleton import ANATOMICAL, JOINT, NUM_ROWS, ROW, ROW_FLIP
+from a3dgen.geometry.skeleton import EXCHANGES, JOINT, ROW
 
 SWAP_GAIN = 9.0
 """Labels are taken for swapped if swapping them back costs this much less (natural-log units)."""
 SUSPECT_COST = 20.0
 """Cheaper fits than this are not asked whether their labels are swapped."""
-SWAPS: dict[str, ndarray] = {
-    "labels": np.arange(NUM_ROWS),
-    "arms": np.array([r for r in range(NUM_ROWS) if ANATOMICAL[r].split("_")[-1] in ("shoulder", "elbow", "wrist")]),
-    "legs": np.array(
-        [r for r in range(NUM_ROWS) if ANATOMICAL[r].split("_")[-1] in ("hip", "knee", "ankle", "toe", "heel")]
-    ),
-}
 
 
 def face_seen(state: UInt8[ndarray, "44"]) -> bool | None:
@@ -56,14 +47,14 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | Non
     """
     cost = fit.best.cost if fit.least is None else fit.least
     if face is not None and _looks_away(fitter, fit.best) == face:
-        other = fitter.fit(swapped(seen, SWAPS["labels"])).best
+        other = fitter.fit(exchanged(seen, "labels")).best
         if other.cost < cost + SWAP_GAIN and _looks_away(fitter, other) != face:
             said = "labelled visible, but the fit looks away" if face else "turned away, but the fit faces the camera"
             raise Rejected(f"left and right labels look swapped: the face is {said}")
     if cost < SUSPECT_COST:
         return fit
-    for name, rows in SWAPS.items():
-        other = fitter.fit(swapped(seen, rows), quick=True).best
+    for name in EXCHANGES:
+        other = fitter.fit(exchanged(seen, name), quick=True).best
         if cost - other.cost > SWAP_GAIN:
             again = fitter.fit(seen, fitter.variables(other.pose, other.betas, other.transl)[None])
             if again.best.cost < cost:
@@ -76,10 +67,9 @@ def refuse_swapped(fitter: Fitter, seen: Observation, fit: Fit, face: bool | Non
     return fit
 
 
-def swapped(seen: Observation, rows: ndarray) -> Observation:
-    """Return an observation with the left and right labels of these rows exchanged."""
-    order = np.arange(NUM_ROWS)
-    order[rows] = ROW_FLIP[rows]
+def exchanged(seen: Observation, which: str) -> Observation:
+    """Return an observation with left and right labels exchanged; ``which``: of ``EXCHANGES``."""
+    order = EXCHANGES[which]
     others = tuple(replace(o, pixels=o.pixels[order], pixel_sd=o.pixel_sd[order]) for o in seen.others)
     return replace(
         seen, pixels=seen.pixels[order], pixel_sd=seen.pixel_sd[order], points=seen.points[order],

@@ -111,6 +111,21 @@ ROW_FLIP = np.array([ROW[_swap_side(n)] for n in ROWS])
 """Row permutation of a mirrored image."""
 
 
+def _exchange(joints: tuple[str, ...]) -> np.ndarray:
+    rows = np.arange(NUM_ROWS)
+    some = [row for row in rows if ANATOMICAL[row].split("_")[-1] in joints]
+    rows[some] = ROW_FLIP[some]
+    return rows
+
+
+EXCHANGES: dict[str, np.ndarray] = {
+    "labels": ROW_FLIP,
+    "arms": _exchange(("shoulder", "elbow", "wrist")),
+    "legs": _exchange(("hip", "knee", "ankle", "toe", "heel")),
+}
+"""Row permutations that exchange left and right of all labels, of those of the arms or of those of the legs."""
+
+
 def descendants(joint: int) -> tuple[int, ...]:
     """Return the joint and everything below it in the tree, in ascending order."""
     below = {joint}

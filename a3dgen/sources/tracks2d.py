@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from a3dgen.geometry.skeleton import NUM_BODY_ROWS, NUM_ROWS, ROW_JOINT
 from a3dgen.io.frame_numbers import folder_of, in_order, places_of
 from a3dgen.io.npz import read
 from a3dgen.io.shards import read_shard
+from a3dgen.motion.sides import exchange, exchanged_sides
 from a3dgen.motion.tracks import Detected, link
 
 POSITIONS_2D, CAMERAS = "positions_2d", "cameras"
@@ -37,6 +38,8 @@ class Track:
     Attributes:
         name: as path parts, ``subject/action/camera`` for Fit3D. pixels: (T, 44, 2) px. conf: (T, 44), 0 = not seen.
         K: (3, 3). size: width, height px. fps: frame rate. images: (T) names of the frames. removed: (12,).
+        exchanged: (T) what the detector had taken left for right in (``motion.sides.STATES``), put right in ``pixels``;
+            empty = not asked.
     """
 
     name: str
@@ -47,15 +50,18 @@ class Track:
     fps: float
     images: list[str]
     removed: Bool[ndarray, "12"]
+    exchanged: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """What a file of detections does not say: size px (or None), focal length px (or None), frame rate."""
+    """What a file of detections does not say: size px (or None), focal length px (or None), frame rate; and whether
+    frames are looked for where a detector took left for right."""
 
     size: tuple[int, int] | None
     focal: float | None
     fps: float
+    sides: bool = True
 
     def matrix(self, size: tuple[int, int]) -> Float[ndarray, "3 3"]:
         """Return K for pictures of that size."""
@@ -146,9 +152,13 @@ def linked(
         keypoints = np.zeros((last - first + 1, NUM_ROWS, 3))
         for i, person in seen:
             keypoints[i - first] = person.keypoints
+        states: list[str] = []
+        if camera.sides:
+            states = exchanged_sides(keypoints, np.arange(len(keypoints)) / camera.fps)
+            keypoints = exchange(keypoints, states)
         yield Track(
             f"{stem}/{track}", keypoints[..., :2], keypoints[..., 2], camera.matrix(size), size, camera.fps,
-            names[first : last + 1], np.zeros(NUM_REGIONS, bool),
+            names[first : last + 1], np.zeros(NUM_REGIONS, bool), states,
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from a3dgen.io.forgotten import fact, facts_of, read_forgotten
 from a3dgen.io.portable import portable
 from a3dgen.sources import Found, open_source
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

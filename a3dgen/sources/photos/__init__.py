@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import ConfigError, DataError, Rejected
-from a3dgen.core.pieces import piece_name
 from a3dgen.core.records import OUTSIDE, UNLABELLED
 from a3dgen.core.user_paths import user_path
 from a3dgen.detectors.calibration import calibrate
@@ -18,19 +17,17 @@ from a3dgen.formats.names import safe_stem
 from a3dgen.geometry.camera import default_K, inside_image
 from a3dgen.io import rle
 from a3dgen.io.forgotten import fact, read_forgotten
-from a3dgen.motion.tracks import Detected, link
 from a3dgen.sources import Found, Source
 from a3dgen.sources.clouds import Cloud, cloud_files, clouds_folder, cut_person, photo_cloud
 from a3dgen.sources.common import box_of, digest_files, root_folder
 from a3dgen.sources.photos.config import Config
 from a3dgen.sources.photos.decode import can_read_heif
 from a3dgen.sources.photos.files import PhotoFile, list_files, no_pictures
+from a3dgen.sources.photos.followed import follow
 from a3dgen.sources.photos.propose import entry
 from a3dgen.sources.photos.review import Verdicts
 from a3dgen.sources.photos.shots import VERSION, Mapper, Shot, ShotMaker, make_all
 
-CLIP_FRAMES = 300
-"""Frames of a piece of a video that is fitted together."""
 log = logging.getLogger("a3dgen")
 
 
@@ -114,7 +111,7 @@ def read(config: Config) -> Iterator[Found]:
             studio.note(file.name, file.stem, str(error), file.sha)
             yield f"{start}/{file.stem}", str(error)
             continue
-        tracks = _tracks(file, shots)
+        shots, tracks = follow(config, file, shots)
         for shot in shots:
             if not shot.people:
                 yield f"{start}/{shot.stem}", "nobody found in the photo"
@@ -135,22 +132,6 @@ def read(config: Config) -> Iterator[Found]:
         log.warning("also in the folder, and neither pictures nor videos: %s%s", some, ", ..." * (len(passed) > 8))
     for name in verdicts.unused():
         log.warning("nobody is called '%s': what present-regions or review.csv say of them is not used", name)
-
-
-def _tracks(file: PhotoFile, shots: list[Shot]) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return, by name of frame and number of person, what Persons says of a person's way through a video."""
-    if not file.is_video:
-        return {}
-    people = [[Detected(p.box, p.keypoints) for p in shot.people] for shot in shots]
-    linked = link(people, [shot.seconds for shot in shots])
-    return {
-        (shot.name, number): {
-            "track": f"{file.stem}/{track}", "seconds": shot.seconds,
-            "clip": piece_name(file.stem, n // CLIP_FRAMES),
-        }
-        for n, (shot, tracks) in enumerate(zip(shots, linked, strict=True))
-        for number, track in enumerate(tracks, 1)
-    }  # fmt: skip
 
 
 def _root(config: Config) -> Path:

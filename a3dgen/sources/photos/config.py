@@ -32,6 +32,7 @@ class Config:
         max_side: larger photos (px) are scaled down.
         video_fps: frames a second taken from videos.
         video_frames: most frames taken from one video.
+        video_sides: frames of videos are looked for where the detector took left for right.
         present_regions: CSV (key, removed, residual) of people who have lost limbs.
         review: CSV that says whom to leave out and what to correct; need not be there.
         propose: people of whom nothing is said lack the limbs that the model of limb absence calls absent.
@@ -55,6 +56,7 @@ class Config:
     max_side: int = 4096
     video_fps: float = 1.0
     video_frames: int = 300
+    video_sides: bool = True
     present_regions: str = ""
     review: str = "${out}/review.csv"
     propose: bool = True
