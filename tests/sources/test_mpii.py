@@ -19,6 +19,7 @@ from a3dgen.geometry.skeleton import MPII_ROWS, ROW
 from a3dgen.io import rle
 from a3dgen.io.orientation import upright_points
 from a3dgen.sources.mpii import Config, fingerprint, read
+from a3dgen.sources.mpii_json import read_json
 
 POINTS = np.array([(10 + 2 * i, 40 - 2 * i) for i in range(16)])
 """0-based pixels; the files hold them plus one."""
@@ -400,3 +401,12 @@ def test_outlines_of_the_others_follow_their_labels(root, orientation):
     assert mask.shape == rows["mpii/000000001/0"]["image_size"][::-1]
     middle = np.argwhere(mask).mean(0)[::-1]
     assert np.linalg.norm(middle - upright_points(places, orientation, stored).mean(0)) < 3
+
+
+def test_an_empty_list_is_a_file_of_nobody(tmp_path):
+    # what a demo of two people writes, none of whom is MPII's
+    (tmp_path / "train.json").write_text("[]")
+    assert list(read_json(tmp_path / "train.json", lambda *row: row)) == []
+    (tmp_path / "other.json").write_text('[{"a": 1}, 2]')
+    with pytest.raises(DataError, match="not MPII's list"):
+        list(read_json(tmp_path / "other.json", lambda *row: row))
