@@ -24,8 +24,9 @@ SIGNS = np.array([[1, 1], [-1, -1], [-1, 1], [1, -1]])
 # Set on synthetic clips with labels exchanged and on real detections: none of 72 clips as they were is touched.
 CHANGE = 5.0
 """Cost (natural-log units) of another state than in the frame before."""
-BEGIN = 1.5
-"""Cost of beginning with a frame where the detector is not believed: above ``TWIST``, which alone tells too little."""
+ENDS = 5.0
+"""Cost of beginning or ending with a frame where the detector is not believed: where no believed frames stand on both
+sides, motion tells that two runs of frames do not go together, and not which of them is right."""
 DOUBTED = 0.1
 """Cost of a frame where the detector is not believed: of two parts that do not go together the shorter one is wrong."""
 LOST = 1.0
@@ -79,7 +80,7 @@ def _path(keypoints: Float[ndarray, "t 44 3"], seconds: Float[ndarray, " t"]) ->
     own = _twist(halves) + DOUBTED * doubted
     change = CHANGE * (1 - np.eye(len(STATES)))
     signs = np.repeat(SIGNS, _ARMS, axis=1)[:, :, None]
-    total, came_from = own[0] + BEGIN * doubted, []
+    total, came_from = own[0] + ENDS * doubted, []
     last = signs * halves[0]  # what each state has seen last of each joint, and when; NaN = never
     sd, when = noise[0], np.full(len(_SPEEDS), seconds[0])
     for n in range(1, len(keypoints)):
@@ -92,7 +93,7 @@ def _path(keypoints: Float[ndarray, "t 44 3"], seconds: Float[ndarray, " t"]) ->
         there = np.isfinite(halves[n, :, 0])
         last = np.where(there[:, None], signs * halves[n], last[came_from[-1]])
         sd, when = np.where(there, noise[n], sd), np.where(there, seconds[n], when)
-    path = [int(total.argmin())]
+    path = [int((total + ENDS * doubted).argmin())]
     for back in reversed(came_from):
         path.append(int(back[path[-1]]))
     return path[::-1]
