@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from jaxtyping import UInt8
+from numpy import ndarray
 
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import VISIBLE

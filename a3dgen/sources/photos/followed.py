@@ -50,7 +50,7 @@ def _states(shots: list[Shot], linked: list[list[int]]) -> dict[tuple[int, int],
     for n, numbers in enumerate(linked):
         for place, track in enumerate(numbers):
             tracks.setdefault(track, []).append((n, place))
-    out = {}
+    out: dict[tuple[int, int], str] = {}
     for places in tracks.values():
         keypoints = np.stack([shots[n].people[place].keypoints for n, place in places])
         seconds = np.array([shots[n].seconds for n, _ in places])
