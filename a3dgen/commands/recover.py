@@ -41,7 +41,6 @@ def run(args: argparse.Namespace) -> int:
             continue
         both = recover_people(picture, name, geometry=args.geometry)
         people = [recovery for recovery, _ in both]
-        out.mkdir(parents=True, exist_ok=True)
         found.append((name, picture, people))
         for recovery, row in both:
             stem = recovery.key.replace("/", "_")

@@ -128,13 +128,14 @@ def _tight(
     kept = rim[part] & ((score < ALIKE) | goes_on)
     kept &= ~(dilate(shadow[part], RIM_END * subject.height) & _darker(lab[..., 0], beyond, reach))
     ends = dilate((limb.pixels & (limb.level > END_LEVEL))[part], RIM_END * subject.height)
-    strange = _strange(lab, beyond, reach)
+    mean, variance = _ground(lab, beyond, reach)
+    strange = _unlike(lab, mean, variance + _LEAST) > STRANGE
     strange &= ~_reaches(strange & ~sure[part], outside)
     kept &= ~(ends & dilate(strange, 1.5))
     kept &= ~dilate(rim[part] & (score > -ALIKE) & ~goes_on, 1.5)
     out = grown.copy()
     out[part] &= ~kept
-    traces = (_strange(lab, beyond, reach, FINE, TRACE) & rim[part] & ~goes_on) | out[part]
+    traces = ((_unlike(lab, mean, variance + FINE) > TRACE) & rim[part] & ~goes_on) | out[part]
     out[part] |= dilate(touching(traces, sure[part]) & ~out[part], 1.0) & rim[part] & ~goes_on
     return touching(out, sure)
 
@@ -145,18 +146,21 @@ def _darker(light: Float[ndarray, "h w"], ground: Bool[ndarray, "h w"], reach: f
     return light < cv2.GaussianBlur(light * ground, (0, 0), reach) / weight - DARKER
 
 
-def _strange(
-    lab: Float[ndarray, "h w 3"],
-    ground: Bool[ndarray, "h w"],
-    reach: float,
-    least: float = _LEAST,
-    bar: float = STRANGE,
-) -> Bool[ndarray, "h w"]:
-    """Return the pixels unlike the background near them, whatever they are: laces, cuffs, fingers beyond the mask."""
+def _ground(
+    lab: Float[ndarray, "h w 3"], ground: Bool[ndarray, "h w"], reach: float
+) -> tuple[Float[ndarray, "h w 3"], Float[ndarray, "h w 3"]]:
+    """Return mean and variance of the background's colours near each pixel."""
     weight = cv2.GaussianBlur(ground.astype(np.float32), (0, 0), reach)[..., None] + 1e-4
     mean = cv2.GaussianBlur(lab * ground[..., None], (0, 0), reach) / weight
     square = cv2.GaussianBlur(lab * lab * ground[..., None], (0, 0), reach) / weight
-    return ((lab - mean) ** 2 / (np.maximum(square - mean * mean, 0) + least)).sum(-1) > bar
+    return mean, np.maximum(square - mean * mean, 0)
+
+
+def _unlike(
+    lab: Float[ndarray, "h w 3"], mean: Float[ndarray, "h w 3"], variance: Float[ndarray, "h w 3"]
+) -> Float[ndarray, "h w"]:
+    """Return the squared distance of pixels from the background near them: laces, cuffs, fingers beyond the mask."""
+    return ((lab - mean) ** 2 / variance).sum(-1)
 
 
 def _reaches(things: Bool[ndarray, "h w"], outside: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:

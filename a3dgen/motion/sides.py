@@ -14,8 +14,10 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.fit.noise import PIXEL_FACTOR
-from a3dgen.geometry.skeleton import EXCHANGES, ROW
+from a3dgen.core.records import VISIBLE
+from a3dgen.fit.config import Config
+from a3dgen.fit.noise import pixel_sd
+from a3dgen.geometry.skeleton import EXCHANGES, NUM_ROWS, ROW
 
 STATES = ("", *EXCHANGES)
 """What is exchanged in a frame."""
@@ -35,8 +37,6 @@ WEIGHT = 0.7
 """Of the motion: joints of a limb jump together."""
 ROBUST = 4.0
 """Standard deviations that one joint counts for at most, about."""
-NOISE, LEAST_NOISE_PX = 0.01, 2.0
-"""Noise of a sure keypoint, in sizes of the person, and the least, px (as ``fit.noise`` and ``fit.min_noise_px``)."""
 PLACE = 0.01
 """Least noise of half the way between two joints, in sizes of the person."""
 SPEED = {"shoulder": 0.3, "elbow": 0.6, "wrist": 1.1, "hip": 0.3, "knee": 0.6, "ankle": 1.1}
@@ -112,9 +112,10 @@ def _halves(keypoints: Float[ndarray, "t 44 3"], size: float) -> tuple[Float[nda
     there = (confidence > 0).all(-1)
     kinds = np.maximum(there.sum(2), 1)
     half = np.where(there[..., None], (pixels[..., 0, :] - pixels[..., 1, :]) / 2, 0).sum(2) / kinds[..., None]
-    least = max(NOISE * size, LEAST_NOISE_PX)
-    variance = (least * PIXEL_FACTOR[_PAIRS]) ** 2 / np.clip(confidence, 0.05, 1.0)
-    variance = np.where(there, variance.sum(-1) / 4, 0).sum(2) / kinds
+    noise = max(Config.noise * size, Config.min_noise_px)
+    visible = np.full(NUM_ROWS, VISIBLE)
+    sd = np.stack([pixel_sd(noise, c, visible, c > 0, 1.0) for c in keypoints[..., 2]])
+    variance = np.where(there, (sd[:, _PAIRS] ** 2).sum(-1) / 4, 0).sum(2) / kinds
     half[~there.any(2)] = np.nan
     return half / size, np.sqrt(variance / size**2 + PLACE**2)
 

@@ -30,6 +30,12 @@ _WRAPPED = ("", "root", "annolist", "annotations")
 """Members that may hold the list; savejson of MATLAB puts ``root`` around it."""
 
 
+def _is_empty_list(path: Path) -> bool:
+    """Return whether a file is an empty list: one of nobody, not a wrong one."""
+    with path.open("rb") as file:
+        return file.read(16).strip() == b"[]"
+
+
 def read_json(path: Path, record: Callable[..., Any]) -> Iterator[Any]:
     """Yield a record for every person of the file; a damaged entry costs that entry.
 
@@ -58,7 +64,7 @@ def read_json(path: Path, record: Callable[..., Any]) -> Iterator[Any]:
             except Rejected as error:
                 pixels, states, refused = np.zeros((JOINTS, 2)), np.full(JOINTS, UNLABELLED), str(error)
             yield record(image, index, pixels, states, refused)
-    if not counts and path.read_bytes()[:16].strip() != b"[]":  # an empty list is a file of nobody, not a wrong one
+    if not counts and not _is_empty_list(path):
         raise DataError(
             f"{path}: not MPII's list of records with 'image', 'joints' and 'joints_vis', nor CPM's with 'img_paths' "
             "and 'joint_self'"
