@@ -17,6 +17,7 @@ from a3dgen.core.records import Bodies, Persons
 from a3dgen.core.stage import Context, Inputs, Output, each
 from a3dgen.fit.cloud_result import left_aside
 from a3dgen.fit.config import Config
+from a3dgen.fit.feet import with_feet_flat
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.inverted import fit_upright_or_inverted
 from a3dgen.fit.merged import refuse_merged
@@ -32,7 +33,7 @@ from a3dgen.stages.fit_rows import ground_columns, reprojection_gate, row_of
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import Fits, track_fits
 
-VERSION = 11
+VERSION = 12
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -187,6 +188,7 @@ def fit_row(
         labels, fit = find(fitter, labels, start)
         seen = replace(seen, inverted=labels.inverted)
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
+    fit = fit if fit.cloud else with_feet_flat(fitter.body, seen, fit)
     row = row_of(config, fitter, persons, i, seen, fit)
     refuse_unseen_legs(persons, i, fitter, fit.best)
     return {**row, **ground_columns(grounds.ground(i))}
