@@ -52,7 +52,7 @@ def _soles(body, fit: Fit) -> dict[str, np.ndarray]:
 
 
 def test_hanging_feet_stand_flat_and_nothing_else_moves(body) -> None:
-    seen, fit = _case(body, left_ankle=(0.5, 0.1, 0.1), right_ankle=(0.4, 0, 0), right_foot=(-0.5, 0, 0))
+    seen, fit = _case(body, left_ankle=(0.5, 0.1, 0.1), right_ankle=(0.4, 0, 0), right_foot=(0.5, 0, 0))
     assert max(np.ptp(v) for v in _soles(body, fit).values()) > 0.05
     found = with_feet_flat(body, seen, fit)
     for heights in _soles(body, found).values():
