@@ -1,8 +1,8 @@
 """Feet that nobody labelled: they stand flat on what the labelled ankles say the ground is, and do not hang below it.
 
-Sources that end at the ankle say nothing of the foot, and the pose prior lets it hang: it is learnt from feet that walk
-and jump as well. Toes that hang are the lowest points of the body, so that the ground drawn under them lies too low, and
-the soles seem to float.
+Sources that end at the ankle say nothing of the foot, and the pose prior lets it hang: it is learnt from feet that
+walk and jump as well. Toes that hang are the lowest points of the body, so that the ground drawn under them lies too
+low, and the soles seem to float.
 """
 
 from __future__ import annotations
