@@ -84,9 +84,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         own = commands[args.command]
         options = [o for action in own._actions for o in action.option_strings]
         wrong = unknown[0].partition("=")[0]
-        # without the dashes, which make any two options alike
-        hint = nearest(wrong.lstrip("-"), [o.lstrip("-") for o in options]) if wrong.startswith("-") else ""
-        hint = hint.replace("mean '", "mean '--") if "did you mean" in hint else f"; see '{own.prog} --help'"
+        hint = nearest(wrong, options) if wrong.startswith("-") else ""
+        hint = hint if "did you mean" in hint else f"; see '{own.prog} --help'"
         own.error(f"unrecognized argument '{unknown[0]}'{hint}")
     return args
 

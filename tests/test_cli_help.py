@@ -47,6 +47,23 @@ def test_a_key_without_its_section_is_completed(capsys, tmp_path, given: str, me
     assert f"did you mean '{meant}'" in said
 
 
+def test_training_asks_for_its_photographs_before_it_builds_anything(capsys, tmp_path) -> None:
+    out = tmp_path / "model"
+    assert main(["train", "absence", "--out", str(out)]) == 2
+    assert "needs photographs: give their folder with --data" in capsys.readouterr().err
+    assert main(["train", "absence", "--out", str(out), "--data", str(tmp_path / "nope")]) == 2
+    assert "nope: no such folder" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_ingest_that_looks_for_people_says_so(capsys) -> None:
+    lines = progress.Lines()
+    lines.start("ingest")
+    lines._going_on()
+    lines.close()
+    assert capsys.readouterr().err == "ingest: no people yet after 0 s, going on\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completions(capsys, shell: str) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -69,15 +69,20 @@ def _tell(done: PhotoBuild, config: BuildConfig) -> None:
     ledger = done.ledger
     assert ledger is not None
     show(ledger, config)
-    print(
-        f"review: {done.review} ({done.people} people: write 'no' under keep, or regions under removed, and run again)"
-    )
+    listed = f"{done.people} {'person' if done.people == 1 else 'people'}"
+    print(f"review: {done.review} ({listed}: write 'no' under keep, or regions under removed, and run again)")
     if done.proposed:
         print(
             f"limbs that seem absent: of {done.proposed} people, under proposed. Look at them: what stands under "
             "removed counts, 'none' there takes it back"
         )
-    if not ledger.stages["render"].rows["Renders"]:
+    drawn, made = ledger.stages["report"].facts.get("drawn_instead", 0), ledger.stages["render"].rows["Renders"]
+    if drawn:
+        print(
+            f"drawn instead of erased: {drawn} of {made} samples show a drawn person, as their photos admit no erasure "
+            "(the report says why; --set render.erase_else=reject leaves them out)"
+        )
+    if not made:
         fit = ledger.stages["fit"]
         print(f"no sample could be made: the fit rejected {fit.counts['rejected']} of {fit.read} people; "
               "the report shows everybody and why")  # fmt: skip

@@ -13,6 +13,7 @@ from a3dgen.core.errors import ConfigError
 from a3dgen.core.files import write_whole
 from a3dgen.core.strict_yaml import read_yaml
 from a3dgen.core.typed import construct
+from a3dgen.core.user_paths import user_path
 from a3dgen.learning.absence import write_model
 from a3dgen.learning.head import Training
 from a3dgen.recovery.examples import build_examples
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.what != "absence":
         raise ConfigError(f"no model '{args.what}'; there is 'absence'")
     recipe, out = read_recipe(args.config), Path(args.out)
+    _check_photos(recipe, out, args.data)
     table = joined([_table(name, recipe, out, args) for name in recipe.builds])
     fitted = fit_model(table, recipe.training, recipe.seed, recipe.folds)
     out.mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,15 @@ def run(args: argparse.Namespace) -> int:
     print(json.dumps(told, indent=1))
     print(f"weights: {out / 'absence.npz'}")
     return 0
+
+
+def _check_photos(recipe: AbsenceRecipe, out: Path, data: str | None) -> None:
+    """Raise ConfigError unless the photographs that builds ask for are there: said before hours of work, not after."""
+    asking = [n for n, b in recipe.builds.items() if any(DATA in t for t in b.set) and not _path(out, n).is_file()]
+    if asking and not data:
+        raise ConfigError(f"the build '{asking[0]}' needs photographs: give their folder with --data")
+    if data and not user_path(data).is_dir():
+        raise ConfigError(f"--data {data}: no such folder; give the one that holds the photographs")
 
 
 def read_recipe(name: str) -> AbsenceRecipe:
@@ -110,14 +121,9 @@ def _table(name: str, recipe: AbsenceRecipe, out: Path, args: argparse.Namespace
     path = _path(out, name)
     if path.is_file():
         return load_table(path)
-    texts = recipe.builds[name].set
-    if any(DATA in t for t in texts) and not args.data:
-        raise ConfigError(f"the build '{name}' needs photographs: give their folder with --data")
-    folder = out / "builds" / name
-    config = load_config(
-        recipe.builds[name].config, [t.replace(DATA, args.data or "") for t in texts], out=str(folder),
-        workers=args.workers,
-    )  # fmt: skip
+    folder, photos = out / "builds" / name, str(user_path(args.data).absolute()) if args.data else ""
+    keys = [text.replace(DATA, photos) for text in recipe.builds[name].set]
+    config = load_config(recipe.builds[name].config, keys, out=str(folder), workers=args.workers)
     with showing(args.quiet) as progress:
         run_build(config, progress)
     table = make_table(list(build_examples(folder)), name, recipe.seed, VERSIONS)

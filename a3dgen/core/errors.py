@@ -60,9 +60,13 @@ def missing_library(error: ImportError) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return a hint such as ``; did you mean 'x'?`` or a list of the valid names, for use in messages."""
+    """Return a hint such as ``; did you mean 'x'?`` or a list of the valid names, for use in messages.
+
+    Names are compared without dashes in front, which would make any two options alike.
+    """
     names = sorted(valid)
-    match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    bare = {n.lstrip("-"): n for n in names}
+    match = difflib.get_close_matches(name.lstrip("-"), bare, n=1, cutoff=0.5)
     if match:
-        return f"; did you mean '{match[0]}'?"
+        return f"; did you mean '{bare[match[0]]}'?"
     return f"; valid: {', '.join(names)}" if names else ""

@@ -143,7 +143,7 @@ class Lines:
         stage = next((s for s in tuple(self._total) if s not in self._over), None)
         if stage is not None:
             done, total = self._done[stage], self._total[stage]
-            so_far = f"{done}{f' of {total}' if total else ''}"
+            so_far = f"{done} of {total}" if total else str(done) if done else f"no {self._unit} yet"
             self.say(f"{stage}: {so_far} after {clock() - self._since[stage]:.0f} s, going on")
 
     def _state(self, stage: str) -> str:

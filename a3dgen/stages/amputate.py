@@ -143,8 +143,10 @@ class _Planner:
             on_view = feet_on_view(self.body, person, fit)
             rows, without = equip(config.devices, self.context.seed, self.body, fit, rows, on_view)
             skipped += without
-        if skipped:
-            rows[0]["_remark"] = f"skipped {'; '.join(skipped)}"
+        remarks = [f"skipped {'; '.join(skipped)}"] if skipped else []
+        if eraser.not_erased and config.erasing.mode_of(eraser.key) == ERASE:
+            remarks.append(f"drawn, not erased: {'; '.join(dict.fromkeys(eraser.not_erased))}")
+        rows[0]["_remark"] = "; ".join(remarks)
         return rows
 
     def _name(self, person: dict[str, Any]) -> str:
@@ -169,6 +171,7 @@ class _Planner:
                 return ERASE, erased
             if eraser.only:
                 return ERASE, Amputation({}, erased.skipped)
+            eraser.not_erased.append("; ".join(erased.skipped) or eraser.refuses(erased.residual))
         return OVERLAY, self._draw(key, present, why_not, variant)
 
     def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: Eraser) -> dict[str, Any]:

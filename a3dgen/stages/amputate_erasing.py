@@ -20,7 +20,12 @@ from a3dgen.geometry.regions import NUM_REGIONS
 
 @dataclass
 class Eraser:
-    """Asks a person's photo whether limbs may be erased from it; the photo is read when the first question comes."""
+    """Asks a person's photo whether limbs may be erased from it; the photo is read when the first question comes.
+
+    Attributes:
+        answers: what the photo said, by limbs and residuals. subject: the person prepared, or why they cannot be.
+        not_erased: of each variant that is drawn although it was its turn to be erased, why.
+    """
 
     config: Erasing
     context: Context
@@ -28,6 +33,7 @@ class Eraser:
     fit: dict[str, Any]
     answers: dict[tuple[tuple[int, float], ...], str] = field(default_factory=dict)
     subject: Subject | str | None = None
+    not_erased: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> str:

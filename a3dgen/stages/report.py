@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from a3dgen.bodies import load_body
-from a3dgen.core.records import STATE_NAMES, UNLABELLED, Outcome
+from a3dgen.core.records import OK, STATE_NAMES, UNLABELLED, Outcome
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context, Inputs
 from a3dgen.devices.device import devices_from_json, in_words
+from a3dgen.erasure.config import ERASE, OVERLAY, Erasing
 from a3dgen.geometry.camera import undistort_points
 from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
 from a3dgen.io.images import replace_file
@@ -27,7 +28,7 @@ from a3dgen.report.photos import PhotoFacts, photo_cards
 from a3dgen.report.turntable import PLACE, page, turnable
 from a3dgen.stages.table import SHARD_STAGES
 
-VERSION = 4
+VERSION = 5
 FILE = "report.html"
 MAX_REASONS = 12
 MODELS_BYTES = 4_500_000
@@ -63,18 +64,22 @@ class Facts:
     states: Counter[str] = field(default_factory=Counter)
     devices: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
+    drawn_instead: int = 0
+    """Drawn samples of sources that were to be erased (``render.mode: erase``)."""
     subsets: Counter[str] = field(default_factory=Counter)
     errors: dict[str, array[float]] = field(default_factory=dict)
     entries: list[tuple[float, Entry]] = field(default_factory=list)
     rejected: list[tuple[str, str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, str, str]] = field(default_factory=list)
+    """Stage, key and text of what was said of people and samples that were made."""
     left_out: int = 0
     photos: PhotoFacts = field(default_factory=PhotoFacts)
 
     def add_outcome(self, stage: str, outcome: Outcome) -> None:
-        """Count statuses and reasons; digits are dropped from reasons so that alike ones group."""
+        """Count statuses and reasons; digits are dropped from reasons so that alike ones group. Remarks are kept."""
         self.outcomes.setdefault(stage, Counter()).update(outcome.status)
         for key, status, reason in zip(outcome.key, outcome.status, outcome.reason, strict=True):
-            if status != "ok":
+            if status != OK:
                 group = "".join("#" if ch.isdigit() else ch for ch in str(reason))
                 while "##" in group:
                     group = group.replace("##", "#")
@@ -82,6 +87,8 @@ class Facts:
                 self.left_out += 1
                 if len(self.rejected) < MAX_LEFT_OUT:
                     self.rejected.append((stage, str(key), f"{status}: {reason}"))
+            elif reason and len(self.remarks) < MAX_LEFT_OUT:
+                self.remarks.append((stage, str(key), str(reason)))
 
 
 def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str, Any]:
@@ -107,6 +114,8 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
         viewer=page() if any(card.model for card in cards) else "", place=PLACE,
     )  # fmt: skip
     replace_file(context.out / FILE, html.encode("utf-8", "replace"))
+    if facts.modes[ERASE] or facts.drawn_instead:
+        summary |= {"modes": dict(sorted(facts.modes.items())), "drawn_instead": facts.drawn_instead}
     if facts.photos.plates:
         summary["left_over"] = dict(sorted(facts.photos.left.items()))
         summary["plates_checked"] = facts.photos.plates
@@ -127,11 +136,13 @@ def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> No
         facts.add_outcome(stage, outcome)
     facts.photos.add(context, shard)
     if shard.renders is not None and len(shard.renders):
-        rows = shard.plans.index()
+        rows, asked = shard.plans.index(), _asked(context)
         for i, key in enumerate(shard.renders.key):
             k = label(shard.plans.removed[rows[key]])
             facts.regions[_INTACT if k == INTACT else REGION_NAMES[k]] += 1
-            facts.modes[str(shard.renders.mode[i])] += 1
+            mode = str(shard.renders.mode[i])
+            facts.modes[mode] += 1
+            facts.drawn_instead += mode != ERASE and asked.mode_of(str(key)) == ERASE
             facts.states.update(STATE_NAMES[s] for s in shard.renders.state[i])
             facts.devices.update(in_words(d) for d in devices_from_json(shard.plans.devices[rows[key]]))
     facts.subsets.update(shard.persons.subset)
@@ -145,6 +156,12 @@ def _gather(config: Config, context: Context, shard: Inputs, facts: Facts) -> No
             facts.entries.append((rank, _entry(config, shard, str(key), i)))
             facts.entries.sort(key=lambda item: item[0])
             del facts.entries[config.people :]
+
+
+def _asked(context: Context) -> Erasing:
+    """Return which mode the configuration asks for, by source."""
+    render = context.settings.get("render", {})
+    return Erasing(render.get("mode", OVERLAY), render.get("modes", {}))
 
 
 def _entry(config: Config, shard: Inputs, key: str, body_row: int) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from a3dgen.formats.a3d import Convention, encode
 from a3dgen.formats.schema import keys_of
 from a3dgen.io import images, rle
 from a3dgen.removal.mask_ops import dilate
-from a3dgen.stages import amputate, annotate, render
+from a3dgen.stages import amputate, annotate, render, report
 
 ONE = {"regions": "left_hand, right_knee", "residual": "0.5..0.6", "per_person": 1, "multi_limb": 0.0}
 
@@ -57,6 +58,14 @@ def planned(world, erasing: Erasing, **config):
     inputs, context = world
     plans = amputate.run(amputate.Config(**{**ONE, **config}, erasing=erasing), inputs, context)
     return plans, replace(inputs, plans=plans.record), context
+
+
+def reported(inputs, done, context) -> tuple[dict, str]:
+    """Return the report's figures and its page, where every source was to be erased."""
+    shard = replace(inputs, renders=done.record, outcomes={"render": done.outcome})
+    asked = replace(context, settings={"render": {"mode": "erase", "modes": {}}})
+    told = report.run(report.Config(), asked, [shard])
+    return told, (context.out / report.FILE).read_text("utf-8")
 
 
 def test_a_pair_keeps_the_photos_person(world, stage) -> None:
@@ -101,6 +110,8 @@ def test_what_the_photo_does_not_admit_is_drawn_or_left_out(world) -> None:
     hard = Bars(ring_px=500.0)
     plans, inputs, context = planned(world, Erasing("erase", bars=hard))
     assert set(plans.record.mode) == {"overlay"}
+    assert "drawn, not erased" in plans.outcome.reason[0]
+    assert "too small" in plans.outcome.reason[0]
     refused, _, _ = planned(world, Erasing("erase", bars=hard, otherwise="reject"))
     assert refused.outcome.status.tolist() == [REJECTED]
     assert "the photo admits no erasure" in refused.outcome.reason[0]
@@ -110,6 +121,13 @@ def test_what_the_photo_does_not_admit_is_drawn_or_left_out(world) -> None:
     assert done.outcome.status.tolist() == [OK, OK]
     assert set(done.record.mode) == {"overlay"}
     assert "overlay instead of erasure" in done.outcome.reason[0]
+    told, page = reported(inputs, done, context)
+    assert (told["modes"], told["drawn_instead"]) == ({"overlay": 2}, 2)
+    assert "2 of 2 samples show a drawn person" in page
+    assert html.escape(done.outcome.reason[0]) in page
+    told, page = reported(inputs, render.run(render.Config(mode="erase"), inputs, context), context)
+    assert (told["modes"], told["drawn_instead"]) == ({"erase": 2}, 0)
+    assert "drawn person although" not in page
     strict = replace(inputs, plans=replace(inputs.plans, otherwise=np.array(["reject"] * 2, object)))
     done = render.run(render.Config(mode="erase", bars=hard), strict, context)
     assert done.outcome.status.tolist() == [REJECTED] * 2
