@@ -18,6 +18,7 @@ from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
 from a3dgen.appearance.stump_cloth import Piece, finish, sock
 from a3dgen.appearance.stump_cloth_shapes import ClothStump
 from a3dgen.appearance.texture import pool
+from a3dgen.appearance.under_cloth import sunk_depth
 from a3dgen.appearance.wardrobe import (
     Shared,
     Worn,
@@ -34,6 +35,7 @@ from a3dgen.geometry.mesh import SkinnedMesh, faces_within, renumber
 from a3dgen.geometry.regions import among
 from a3dgen.geometry.skeleton import JOINT
 from a3dgen.renderers import Item, TiledTexture
+from a3dgen.renderers.prepare import vertex_normals
 
 log = logging.getLogger("a3dgen")
 
@@ -79,14 +81,15 @@ def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
         texture, uv = pool.skin(body, look.skin, look.hair, look.seed), _with_eyes(body, amputee)
     layers = _layers(shared, amputee, worn, liners, stumps)
     scar = amputee.scar if stumps else None
-    items = [Item(amputee.vertices, layers.faces, uv, layers.face_uv, layers.labels, texture, "skin", scar)]
+    sunk = amputee.vertices - layers.sunk[:, None] * vertex_normals(amputee.vertices, amputee.mesh.faces)
+    items = [Item(sunk, layers.faces, uv, layers.face_uv, layers.labels, texture, "skin", scar)]
     for w, lining in zip(worn, layers.linings, strict=True):
         items.append(_cloth(shared, amputee, w, worn, stumps))
         over = worn_over(worn, w)
         items += [_closure(shared, amputee, stumps[k], over, items[-1]) for k in w.ends if stumps[k].tip < 0.05]
         if lining is not None:
             items.append(_inner(amputee, lining, items[-1]))
-    items += [_liner(shared, amputee, g, worn, stumps) for g in liners]
+    items += [_liner(shared, replace(amputee, vertices=sunk), g, worn, stumps) for g in liners]
     if not painted:
         items += _hair(shared, amputee, look.hair, look.seed)
     items.append(_inner(amputee, layers.skull, items[0]))
@@ -127,7 +130,10 @@ class _Lining:
 
 @dataclass(frozen=True)
 class _Layers:
-    """The faces of a cut body sorted by what is drawn there; keeps the topology alive, whose identity is its key."""
+    """The faces of a cut body sorted by what is drawn there; keeps the topology alive, whose identity is its key.
+
+    ``sunk``: how far its vertices are drawn in under cloth, m.
+    """
 
     topology: Topology
     faces: Integer[ndarray, "f 3"]
@@ -135,6 +141,7 @@ class _Layers:
     labels: UInt8[ndarray, " f"]
     linings: tuple[_Lining | None, ...]
     skull: _Lining
+    sunk: Float[ndarray, " v"]
 
 
 def _layers(
@@ -156,6 +163,8 @@ def _sort_faces(
     """Give every face of the cut body to the skin, to the outermost garment that hides it, or to nothing."""
     mesh, origin = amputee.mesh, amputee.origin
     free = ~mesh.hidden
+    joints = shared.body.joints_template
+    sunk = np.zeros(len(shared.skin.points))
     for limb, tip in socks:
         on = origin.apply(shared.skin.limbs[limb])
         free &= ~faces_within(mesh.faces, on >= tip - LINER_REACH + 0.05)
@@ -167,13 +176,22 @@ def _sort_faces(
             under &= shared.skin.limbs[limb] <= level - LIMB_MARGIN
         covered = faces_within(mesh.faces, origin.apply(under.astype(np.float32)) > 0.999) & free
         free &= ~covered
+        sunk = np.maximum(sunk, sunk_depth(spec, shared.skin, joints, dict(changed)))
         if covered.any() and spec.kind != "shoe":
             linings[i] = _lining(mesh, covered, LINING_TILES)
     labels = (mesh.face_part + 1).astype(np.uint8)
     skull = _lining(mesh, ~mesh.hidden & np.isin(mesh.face_part, _BEHIND_THE_FACE), 1.0)
     skull = replace(skull, faces=skull.faces[:, ::-1].copy(), face_uv=skull.face_uv[:, ::-1].copy())
     shown = np.flatnonzero(free)
-    return _Layers(amputee.topology, mesh.faces[shown], mesh.face_uv[shown], labels[shown], tuple(linings), skull)
+    return _Layers(
+        amputee.topology,
+        mesh.faces[shown],
+        mesh.face_uv[shown],
+        labels[shown],
+        tuple(linings),
+        skull,
+        origin.apply(sunk.astype(np.float32)),
+    )
 
 
 def _lining(mesh: SkinnedMesh, covered: Bool[ndarray, " f"], tiles: float) -> _Lining:

@@ -72,6 +72,14 @@ def _averaging(faces: Integer[ndarray, "f 3"], count: int, fixed: Integer[ndarra
     return diags(free / degree) @ adjacency + diags(1 - free)
 
 
+def averaged(faces: Integer[ndarray, "f 3"], values: Float[ndarray, "v n"], passes: int) -> Float[ndarray, "v n"]:
+    """Return values of vertices, each half its own and half its neighbours' mean, ``passes`` times over."""
+    average = _averaging(faces, len(values), np.zeros(0, np.int64))
+    for _ in range(passes):
+        values = 0.5 * values + 0.5 * (average @ values)
+    return values
+
+
 def _packed(mesh: SkinnedMesh) -> Float[ndarray, "v n"]:
     count = len(mesh.vertices)
     return np.concatenate([mesh.vertices, mesh.shape_dirs.reshape(count, -1), mesh.weights], 1).astype(np.float32)

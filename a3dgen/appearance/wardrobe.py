@@ -16,6 +16,7 @@ from a3dgen.appearance.looks import tips
 from a3dgen.appearance.stump_cloth import hidden_level
 from a3dgen.appearance.stump_cloth_shapes import ClothStump
 from a3dgen.appearance.surfaces import subdivided
+from a3dgen.appearance.under_cloth import follow_skin
 from a3dgen.core.pool import Pool
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.limbs import LIMB_JOINTS
@@ -70,6 +71,7 @@ def _prepare(body: BodyData) -> Shared:
         )
     else:
         shells = {name: subdivided(shell) for name, shell in shells.items()}
+        shells["tights"] = follow_skin(shells["tights"], body.mesh)
     return Shared(next(_TOKENS), body, measure(body.mesh, body.joints_template), shells)
 
 
