@@ -6,13 +6,16 @@ the filling does not give that band back, the photo does not say what was behind
 
 from __future__ import annotations
 
+from typing import no_type_check
+
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
+from a3dgen.core.compiled import kernel
 from a3dgen.inpainters import Inpainter, NoSource
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate
 
 # Hand-set on the real sample frames.
 SIDE = 200
@@ -51,6 +54,8 @@ def doubtful(
 
     closed, kept = small(hole), small(avoid & ~hole)
     wide = dilate(closed, max(LEAST_BAND, BAND * tall)) & ~(kept & ~closed)
+    if not wide.any():  # a few pixels of somebody large
+        return np.zeros_like(hole)
     picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     picture[wide] = 0
     first = cv2.resize(plate, size, interpolation=cv2.INTER_AREA)
@@ -58,21 +63,43 @@ def doubtful(
         second = fill(picture, wide, kept & ~wide, rng)
     except NoSource:
         return hole.copy()  # nothing around says what was there
-    apart = wide & (_difference(first, second, tall) > APART)
+    apart = _apart(first, second, wide, tall)
     return cv2.resize(apart.astype(np.uint8), hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
-def _difference(a: UInt8[ndarray, "h w 3"], b: UInt8[ndarray, "h w 3"], height: float) -> Float[ndarray, "h w"]:
-    """Return how much two pictures differ, texture and small shifts apart, grey levels."""
+def _apart(
+    a: UInt8[ndarray, "h w 3"], b: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"], height: float
+) -> Bool[ndarray, "h w"]:
+    """Return the pixels of ``where`` at which two pictures differ, texture and small shifts apart."""
     calm = max(0.7, CALM * height)
-    first, second = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), calm) for p in (a, b))
     reach = max(1, round(MOVED * height))
-    steps = sorted({-reach, -(reach // 2), 0, reach // 2, reach})
-    padded = cv2.copyMakeBorder(second, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    h, w = a.shape[:2]
-    least = np.full((h, w), np.inf, np.float32)
-    for dy in steps:
-        for dx in steps:
-            moved = padded[reach + dy : reach + dy + h, reach + dx : reach + dx + w]
-            np.minimum(least, np.abs(first - moved).max(-1), out=least)
-    return least
+    rows, columns = around(where, reach + 5 * int(calm + 1))  # as far as blurring and shifts look
+    first, second = (cv2.GaussianBlur(p[rows, columns].astype(np.float32), (0, 0), calm) for p in (a, b))
+    steps = np.array(sorted({0, reach, -reach, reach // 2, -(reach // 2)}, key=abs))
+    out = where.copy()
+    _unlike(first, second, np.ascontiguousarray(where[rows, columns]), steps, np.float32(APART), out[rows, columns])
+    return out
+
+
+@kernel
+@no_type_check
+def _unlike(first, second, where, steps, apart, out):
+    """Take out of ``out`` the pixels whose colour is nowhere nearer than ``apart``, shifted by any pair of steps."""
+    h, w = where.shape
+    for y in range(h):
+        for x in range(w):
+            if not where[y, x]:
+                continue
+            unlike = True
+            for dy in steps:
+                for dx in steps:
+                    j, i = min(max(y + dy, 0), h - 1), min(max(x + dx, 0), w - 1)
+                    most = abs(first[y, x, 0] - second[j, i, 0])
+                    most = max(most, abs(first[y, x, 1] - second[j, i, 1]))
+                    most = max(most, abs(first[y, x, 2] - second[j, i, 2]))
+                    if most <= apart:
+                        unlike = False
+                        break
+                if not unlike:
+                    break
+            out[y, x] = unlike

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import no_type_check
+
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from a3dgen.core.compiled import kernel
 from a3dgen.removal.mask_ops import dilate
 
 LENGTH = (0.2, 1.3)
@@ -45,13 +48,14 @@ def ray_of(
     angles = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
     axes = np.tile(np.stack([np.cos(angles), np.sin(angles)], 1), (len(chosen), 1))
     starts = np.repeat(np.stack([x, y], 1)[chosen].astype(np.float64), DIRECTIONS, 0)
-    points = starts[:, None] + np.arange(0.0, LENGTH[1] * height + 2)[None, :, None] * axes[:, None]
-    lengths = _lengths(_values(near, points), max(2, round(GAP * height)))
+    lengths = np.zeros(len(starts), np.int64)
+    most = len(np.arange(0.0, LENGTH[1] * height + 2))
+    _follow(np.ascontiguousarray(near), starts, axes, most, max(2, round(GAP * height)), lengths)
     line = None
     for i in np.argsort(-lengths, kind="stable"):
         if lengths[i] <= LENGTH[0] * height:
             break
-        ray = points[i, : lengths[i]]
+        ray = starts[i] + np.arange(float(lengths[i]))[:, None] * axes[i]
         if _thin(shape, person, ray, axes[i], height):  # the longest decides: shorter ones lie across it
             passes = held and goes_on(starts[i], -axes[i], found, height)
             if lengths[i] < LENGTH[1] * height and _ends_inside(ray[-1], shape.shape) and not passes:
@@ -65,16 +69,23 @@ def ray_of(
     return dilate(along, max(1.0, WIDTH * height)) & near
 
 
-def _lengths(hits: Bool[ndarray, "r n"], gap: int) -> Int[ndarray, " r"]:
-    """Return how many steps each ray stays in a shape, gaps apart."""
-    rays = len(hits)
-    last, missed, open_ = np.zeros(rays, np.int64), np.zeros(rays, np.int64), np.ones(rays, bool)
-    for i in range(hits.shape[1]):
-        hit = hits[:, i]
-        missed = np.where(hit, 0, missed + 1)
-        open_ &= missed <= gap
-        last = np.where(hit & open_, i + 1, last)
-    return last
+@kernel
+@no_type_check
+def _follow(near, starts, axes, most, gap, lengths):
+    """Write how many steps, of at most ``most``, each ray stays in a shape, gaps of up to ``gap`` steps apart."""
+    h, w = near.shape
+    for ray in range(len(starts)):
+        missed = 0
+        for i in range(most):
+            x = int(np.rint(starts[ray, 0] + i * axes[ray, 0]))
+            y = int(np.rint(starts[ray, 1] + i * axes[ray, 1]))
+            if 0 <= x < w and 0 <= y < h and near[y, x]:
+                missed = 0
+                lengths[ray] = i + 1
+            else:
+                missed += 1
+                if missed > gap:
+                    break
 
 
 def _thin(

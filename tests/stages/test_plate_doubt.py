@@ -78,3 +78,16 @@ def test_where_nothing_can_be_copied_all_is_doubt() -> None:
 
     rgb, hole = _photo(_wall_and_floor()), _person()
     np.testing.assert_array_equal(doubtful(rgb, rgb, hole, NONE, HEIGHT, fill, np.random.default_rng(0)), hole)
+
+
+def test_a_small_shift_of_what_is_behind_is_no_doubt() -> None:
+    """A second filling that has the edge of a wall a little aside is as good; one that has it far aside is not."""
+
+    def doubt(aside: int) -> int:
+        x = np.mgrid[:H, :W][1]
+        first, second = (np.where((x < 120 + d)[..., None], 40, 200).repeat(3, -1).astype(np.uint8) for d in (0, aside))
+        hole = dilate(_person(), 4.0)
+        return int(doubtful(first, first, hole, NONE, HEIGHT, lambda *_: second, np.random.default_rng(0)).sum())
+
+    assert doubt(0) == doubt(2) == doubt(-2) == 0
+    assert min(doubt(9), doubt(-9)) > 3 * 100
