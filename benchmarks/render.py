@@ -1,10 +1,10 @@
 """Benchmark of rendering: ``a3dgen bench render [--json]``, or ``python -m benchmarks.render``.
 
 CPU time of one thread; a square photo of 256, 512 or 1,024 px which the person fills to 85 %; everything from the
-body's geometry to the encoded files: cut and posed mesh, dressed subject, light, drawing, shadow, compositing,
-measuring, JPEG and mask.
+body's geometry to the encoded files, see ``OURS``. Every sample has files of its own, as in a build: to replace a file
+costs some file systems a millisecond.
 What the samples of one person share (reading photo and plate, measuring light and grain) counts by a quarter, as the
-default makes four samples a person. Next to it, in a process of its own, a plain textured body through pyrender.
+default makes four samples a person. Next to it, in a process of its own, ``THEIRS``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ SIDES = (256, 512, 1024)
 FILL = 0.85
 SAMPLES_A_PERSON = 4
 REPEATS = 24
+OURS = (
+    "a body, posed, every other one cut; clothes, shoes, hair; the photo's light, soft edges; shadows and contacts "
+    "on the ground; grain, black level; visibility of joints, stumps and regions; whether the person is in the photo's "
+    "light; JPEG and mask, encoded and written"
+)
+THEIRS = (
+    "a posed body with one texture through pyrender, colour and depth read back; nothing cut, worn, labelled or written"
+)
 CUTS = (None, "left_knee", None, "right_elbow", None, "left_hand", None, "right_foot")
 STEPS = {"measure": "measure", "unlike": "light", "check_told": "compare", "_write": "encode"}
 SUBJECT_STEPS = {"rebuild": "geometry", "build_subject": "subject"}
@@ -171,8 +180,8 @@ def measure_side(body: BodyData, side: int, config: render.Config) -> tuple[floa
         watches = (Stopwatch(render, STEPS), Stopwatch(stage, SUBJECT_STEPS), Stopwatch(drawing, DRAWING_STEPS))
         with watches[0], watches[1], watches[2]:
             for step in range(REPEATS):
-                if step % len(plans) == 0:
-                    brush = Brush(config, body, context)  # an intact picture serves its own amputee, as in a build
+                if step % len(plans) == 0:  # an intact picture serves its own amputee, as in a build
+                    brush = Brush(config, body, replace(context, folder=folder / f"render{step}"))
                 plan = plans[step % len(plans)]
                 times.append(_timed(lambda p=plan, b=brush: sample(p, b)))
         parts = {label: spent / REPEATS * 1e3 for watch in watches for label, spent in watch.spent.items()}
@@ -216,17 +225,20 @@ def _median(values: list[float]) -> float:
 
 
 def run(renderer: str = "cpu", pyrender: bool = True) -> dict[str, Any]:
-    """Return the figures: ``ms_per_sample`` and ``pyrender_ms`` by side, ``breakdown_ms`` by side and step."""
+    """Return the figures by side: ``ms_per_sample``, ``pyrender_ms``, their ``ratio``, ``breakdown_ms`` by step."""
     cv2.setNumThreads(1)
     numba.set_num_threads(1)
     body, config = load_body(BodyConfig()), render.Config(renderer=renderer, reject_invisible=False)
     figures: dict[str, Any] = {"ms_per_sample": {}, "breakdown_ms": {}, "pyrender_ms": {}, "renderer": renderer}
+    figures |= {"drawn": OURS, "pyrender_draws": THEIRS}
     for side in SIDES:
         whole, parts = measure_side(body, side, config)
         figures["ms_per_sample"][str(side)] = round(whole, 1)
         figures["breakdown_ms"][str(side)] = {k: round(v, 2) for k, v in parts.items()}
     if pyrender:
         figures["pyrender_ms"] = pyrender_apart()
+        ours = figures["ms_per_sample"]
+        figures["ratio"] = {side: round(ours[side] / ms, 3) for side, ms in figures["pyrender_ms"].items()}
     return figures
 
 
@@ -246,10 +258,12 @@ def pyrender_apart(sides: tuple[int, ...] = SIDES) -> dict[str, float]:
 
 def table(figures: dict[str, Any]) -> str:
     """Return the figures as text."""
-    lines = [f"ms a sample, one thread, renderer {figures['renderer']}", "side   all  pyrender  steps"]
+    lines = [f"ms a sample, one thread, renderer {figures['renderer']}", f"ours: {OURS}", f"pyrender: {THEIRS}"]
+    lines.append("side   all  pyrender  ratio  steps")
     for side, whole in figures["ms_per_sample"].items():
         steps = ", ".join(f"{k} {v:g}" for k, v in figures["breakdown_ms"][side].items())
-        lines.append(f"{side:>4} {whole:6.1f} {figures['pyrender_ms'].get(side, float('nan')):8.1f}  {steps}")
+        theirs, ratio = (figures.get(k, {}).get(side, float("nan")) for k in ("pyrender_ms", "ratio"))
+        lines.append(f"{side:>4} {whole:6.1f} {theirs:8.1f} {ratio:7.2f}  {steps}")
     return "\n".join(lines)
 
 

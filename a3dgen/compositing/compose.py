@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
+from a3dgen.lighting.byte_statistics import counted, median_of_integers, percentile, thinned
 from a3dgen.lighting.shadow import Shade
 from a3dgen.lighting.srgb import decode_table, encode
 
@@ -28,8 +29,7 @@ def encode_table() -> UInt8[ndarray, " n"]:
 
 def black_level(plate: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "3"]:
     """Return the photo's black per channel as linear light: its 0.5th percentile, at most ``MAX_BLACK``."""
-    step = max(1, int(np.sqrt(plate.shape[0] * plate.shape[1] / 60_000)))
-    low = np.percentile(plate[::step, ::step].reshape(-1, 3), 0.5, axis=0)
+    low = [percentile(counts, 0.5) for counts in counted(thinned(plate))]
     return decode_table()[np.minimum(low, MAX_BLACK).astype(np.uint8)]
 
 
@@ -44,10 +44,9 @@ def noise_sigma(plate: UInt8[ndarray, "h w 3"], skip: Bool[ndarray, "h w"] | Non
     h, w = plate.shape[:2]
     rows, columns = min(h, 320), min(w, 400)
     y, x = (h - rows) // 2, (w - columns) // 2
-    part = plate[y : y + rows, x : x + columns].astype(np.float32)
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    residual = np.abs(cv2.filter2D(part, -1, kernel))
-    smooth = cv2.GaussianBlur(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), (0, 0), 2)
+    part = plate[y : y + rows, x : x + columns]
+    laplacian = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    smooth = cv2.GaussianBlur(cv2.cvtColor(part.astype(np.float32), cv2.COLOR_RGB2GRAY), (0, 0), 2)
     slope = np.hypot(cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1))
     use = (smooth > 8) & (smooth < 247)
     if skip is not None:
@@ -56,7 +55,8 @@ def noise_sigma(plate: UInt8[ndarray, "h w 3"], skip: Bool[ndarray, "h w"] | Non
         return np.zeros(3)
     use &= slope <= np.percentile(slope[::2, ::2][use[::2, ::2]], 40)
     use[1::2] = False  # every other row is plenty
-    return np.array([float(np.median(residual[..., c][use])) / 0.6745 / 6 for c in range(3)])
+    residual = np.abs(cv2.filter2D(part, cv2.CV_16S, laplacian)[use])
+    return np.array([median_of_integers(residual[:, c]) / 0.6745 / 6 for c in range(3)])
 
 
 @cache

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from a3dgen.lighting.byte_statistics import brightest, counted, dimmest, percentile, resized
 from a3dgen.lighting.srgb import LUMINANCE, decode_table
 
 # Hand-set on the real sample frames, as they are and with their blue at 35 %.
@@ -28,15 +28,14 @@ def read_cast(photo: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "3"] | None:
     Grey surfaces are common: if even the greyest bright parts have a colour, it is taken for the light's (grey world
     of the least saturated pixels).
     """
-    scale = min(1.0, _SIDE / max(photo.shape[:2]))
-    size = tuple(max(1, round(n * scale)) for n in photo.shape[1::-1])
-    pixels = cv2.resize(photo, size, interpolation=cv2.INTER_AREA).reshape(-1, 3)
-    top = pixels.max(1).astype(np.float64)
-    most = float(np.percentile(top, 99))
+    pixels = resized(photo, _SIDE).reshape(-1, 3)
+    top = brightest(pixels)
+    most = percentile(counted(top[:, None])[0], 99.0)
     if most < _LEAST:
         return None
-    bright = pixels[top >= max(_BRIGHT * most, 8.0)]
-    saturation = 1 - bright.min(1) / bright.max(1).astype(np.float64)
+    kept = top >= max(_BRIGHT * most, 8.0)
+    bright = pixels[kept]
+    saturation = 1 - dimmest(bright) / top[kept].astype(np.float64)
     share = float(np.clip((np.percentile(saturation, _GREYEST) - FREE) / (FULL - FREE), 0, 1))
     if share == 0:
         return None

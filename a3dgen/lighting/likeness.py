@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from a3dgen.core.errors import ConfigError
+from a3dgen.lighting.byte_statistics import brightest, dimmest, resized
 from a3dgen.lighting.photo_style import edge_spread
 from a3dgen.lighting.srgb import LUMINANCE, decode_table
 
@@ -82,18 +82,15 @@ def read_tone(rgb: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"]) -> Tone
         return None
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     part, inside = rgb[window], where[window]
-    scale = min(1.0, _SIDE / max(inside.shape))
-    size = tuple(max(1, round(n * scale)) for n in inside.shape[::-1])
-    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    pixels = small[cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.9]
+    pixels = resized(part, _SIDE)[resized(inside.astype(np.float32), _SIDE) > 0.9]
     if len(pixels) < _LEAST_PIXELS:
         return None
     bright = float(np.percentile(decode_table()[pixels] @ LUMINANCE, 90))
-    top = pixels.max(1).astype(np.float64)
+    top = brightest(pixels).astype(np.float64)
     told = top >= _DARK
     if told.sum() < _LEAST_PIXELS:
         return Tone(bright, None, None)
-    greyest, fullest = np.percentile((1 - pixels.min(1) / np.maximum(top, 1))[told], (10, 95))
+    greyest, fullest = np.percentile((1 - dimmest(pixels) / np.maximum(top, 1))[told], (10, 95))
     return Tone(bright, float(greyest), float(fullest))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
+from a3dgen.lighting.byte_statistics import luminance_level, percentile, thinned
 from a3dgen.lighting.srgb import LUMINANCE, decode, encode
 
 MONOCHROME_STEPS = 3.4
@@ -65,14 +66,13 @@ class PhotoStyle:
 
 def monochrome_tones(photo: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "256 3"] | None:
     """Return the colour (8-bit sRGB, fractional) of each luminance of a grey or toned photo; None if it has colours."""
-    step = max(1, int(np.sqrt(photo.shape[0] * photo.shape[1] / 60_000)))
-    pixels = photo[::step, ::step].reshape(-1, 3).astype(np.float64)
-    level = np.clip(np.rint(encode(decode(pixels) @ LUMINANCE.astype(np.float32))), 0, 255).astype(np.int64)
+    pixels = thinned(photo)
+    level = luminance_level(pixels)
     count = np.bincount(level, minlength=256)
     means = np.stack([np.bincount(level, pixels[:, c], 256) for c in range(3)], 1) / np.maximum(count, 1)[:, None]
-    bright = min(float(np.percentile(level, 90)) / USUAL_BRIGHT, 1.0)  # colours of a dark photo are few steps apart
+    bright = min(percentile(count, 90.0) / USUAL_BRIGHT, 1.0)  # colours of a dark photo are few steps apart
     off = np.abs(pixels - means[level])
-    vivid = float((off.max(1) > VIVID_STEPS * bright).mean()) > VIVID_SHARE
+    vivid = float((off > VIVID_STEPS * bright).any(1).mean()) > VIVID_SHARE
     if vivid or np.sqrt((off**2).mean()) > MONOCHROME_STEPS * bright or np.ptp(level) < 24:
         return None  # colours, or too dark or flat to tell
     known = np.flatnonzero(count >= max(4, len(pixels) // 20_000))

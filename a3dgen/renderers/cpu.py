@@ -10,27 +10,11 @@ from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
 from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
+from a3dgen.renderers.lanes import LANES, keep_nearest
 from a3dgen.renderers.prepare import Batch
 
 _SLACK = 1e-7
-"""Samples this close to an edge belong to the triangles on both of its sides."""
-
-
-@kernel(inline=True)
-@no_type_check
-def _inverse(slope):
-    return 1.0 / slope if slope != 0.0 else 0.0
-
-
-@kernel(inline=True)
-@no_type_check
-def _cut(left, right, weight, slope, inverse):
-    """Shorten an interval to where weight + slope x is at least 0."""
-    if slope > 0.0:
-        return max(left, -weight * inverse), right
-    if slope < 0.0:
-        return left, min(right, -weight * inverse)
-    return (left, right) if weight >= 0.0 else (1.0, -1.0)
+"""Samples this close to an edge, along a row, belong to the triangles on both of its sides."""
 
 
 @kernel
@@ -39,7 +23,8 @@ def _fill(screen, nearness, faces, closed, front, visible, ids, depth):
     """Keep the face of greatest nearness at every sample whose centre a triangle covers, edges included.
 
     screen: (V, 2) sample coordinates. nearness: (V,), linear over the picture. closed: leading faces drawn only
-    where their signed area has the sign ``front``. visible: (V,) bool. ids: (R, C) u4 face + 1. depth: nearness.
+    where their signed area has the sign ``front``. visible: (V,) bool. ids: (R, C) u4 face + 1. depth: nearness; both
+    with ``LANES`` elements of memory behind them.
     """
     rows, columns = ids.shape
     for f in range(faces.shape[0]):
@@ -59,24 +44,18 @@ def _fill(screen, nearness, faces, closed, front, visible, ids, depth):
         # weight of b is ux (x - ax) + uy (y - ay), of c likewise; both grow linearly along a row
         ux, uy = (cy - ay) * inverse, -(cx - ax) * inverse
         vx, vy = -(by - ay) * inverse, (bx - ax) * inverse
+        wx = -ux - vx
         na, nb, nc = nearness[a], nearness[b] - nearness[a], nearness[c] - nearness[a]
-        # each weight is at least 0 on one side of an edge: where that falls on a row follows from its slope
-        iu, iv, iw = _inverse(ux), _inverse(vx), _inverse(-ux - vx)
         nx = ux * nb + vx * nc
+        first, count, step = int(low_x), np.int32(high_x - low_x) + np.int32(1), low_x - ax
+        u0, v0, w0 = ux * step + _SLACK * abs(ux), vx * step + _SLACK * abs(vx), wx * step + _SLACK * abs(wx)
+        n0 = na + step * nx
         for j in range(int(low_y), int(high_y) + 1):
-            u, v = uy * (j - ay), vy * (j - ay)  # at column ax
-            left, right = low_x - ax, high_x - ax
-            left, right = _cut(left, right, u, ux, iu)
-            left, right = _cut(left, right, v, vx, iv)
-            left, right = _cut(left, right, 1.0 - u - v, -ux - vx, iw)
-            first, last = int(np.ceil(left + ax - _SLACK)), int(np.floor(right + ax + _SLACK))
-            n = na + u * nb + v * nc + (first - ax) * nx
-            for i in range(first, last + 1):
-                near = np.float32(n)
-                if near > depth[j, i]:
-                    depth[j, i] = near
-                    ids[j, i] = f + 1
-                n += nx
+            u, v = uy * (j - ay), vy * (j - ay)
+            w, n = 1.0 - u - v, n0 + u * nb + v * nc
+            keep_nearest(
+                depth, ids, j * columns + first, count, np.uint32(f + 1), u0 + u, ux, v0 + v, vx, w0 + w, wx, n, nx
+            )
 
 
 class CpuRenderer(DeferredRenderer):
@@ -101,8 +80,8 @@ class CpuRenderer(DeferredRenderer):
     def _buffers(self, rows: int, columns: int, nothing: float) -> tuple[ndarray, ndarray]:
         """Return cleared (rows, columns) arrays, views of memory that is kept between pictures."""
         count = rows * columns
-        if len(self._ids) < count:
-            self._ids, self._depth = np.zeros(count, np.uint32), np.zeros(count, np.float32)
+        if len(self._ids) < count + LANES:
+            self._ids, self._depth = np.zeros(count + LANES, np.uint32), np.zeros(count + LANES, np.float32)
         ids, depth = (a[:count].reshape(rows, columns) for a in (self._ids, self._depth))
         ids.fill(0)
         depth.fill(nothing)
