@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, Topology
-from a3dgen.appearance.garments import LIMB_MARGIN, GarmentMesh, Measure, Spec, hides, levels, measure, within_bounds
+from a3dgen.appearance.garment_bounds import LIMB_MARGIN, Spec, levels, within_bounds
 from a3dgen.appearance.hair import CROPPED, build_hair
 from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
 from a3dgen.appearance.stump_cloth import Piece, finish, sock
@@ -24,9 +24,10 @@ from a3dgen.appearance.wardrobe import (
     Worn,
     dress,
     find_stumps,
-    garment_of,
     hidden_levels,
+    hung,
     shared_parts,
+    trimmed,
     worn_over,
 )
 from a3dgen.core.pool import Pool
@@ -49,10 +50,8 @@ LINING_TILES = 5.0
 LINING_BACK_M = 0.02
 _BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
-_MEASURES: Pool[Measure] = Pool(96)
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
-"""Of every garment under every other: a few kilobytes each."""
-_TRIMMED: Pool[GarmentMesh] = Pool(48)
+"""Of every garment on the skin: a few kilobytes each."""
 _VISIBLE: Pool["_Layers"] = Pool(24)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
 _HAIR: Pool[list[SkinnedMesh]] = Pool(24)
@@ -215,43 +214,12 @@ def _inner(amputee: Amputee, lining: _Lining, over: Item) -> Item:
     return Item(vertices, lining.faces, lining.uv, lining.face_uv, lining.labels, over.texture, over.material)
 
 
-def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v"]:
-    """Return (V,) bool: vertices of a garment that lie under another one (stumps left out)."""
-    key = (shared.token, inner, outer)
-
-    def make() -> Bool[ndarray, " v"]:
-        joints = shared.body.joints_template
-        mesh = garment_of(shared, inner).mesh
-        m = _MEASURES.get((shared.token, inner), lambda: measure(mesh, joints))
-        return hides(outer, m, joints)
-
-    return _HIDDEN.get(key, make)
-
-
-def _trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> GarmentMesh:
-    """Return a garment without what lies under the garments worn over it."""
-    over = tuple(w.spec for w in worn_over(worn, item))
-    if not over:
-        return garment_of(shared, item.spec)
-
-    def make() -> GarmentMesh:
-        garment = garment_of(shared, item.spec)
-        mesh = garment.mesh
-        under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
-        shown = np.flatnonzero(~faces_within(mesh.faces, under))
-        kept = {name: getattr(mesh, name)[shown] for name in ("faces", "face_uv", "face_part", "hidden")}
-        mesh = replace(mesh, **kept)
-        return replace(garment, mesh=mesh)
-
-    return _TRIMMED.get((shared.token, item.spec, over), make)
-
-
 def _cloth(
     shared: Shared, amputee: Amputee, item: Worn, worn: Sequence[Worn], stumps: Mapping[str, ClothStump]
 ) -> Item:
-    garment = _trimmed(shared, item, worn)
+    garment = trimmed(shared, item, worn)
     mesh = garment.mesh
-    vertices = amputee.posed.vertices(mesh, amputee.betas).astype(np.float32)
+    vertices = hung(garment, amputee)
     piece = Piece(vertices, mesh.faces, mesh.uv, mesh.face_uv, mesh.face_part)
     if item.ends:
         piece = finish(garment, vertices, item.ends, stumps)

@@ -21,7 +21,7 @@ LINER, TEXTURE = "liner", "texture"
 _CLOTH = ("fabric", "colors", "seed")
 _WRITTEN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(TOPS, ("lengths", "neck", "tucked", "fit", "ending", *_CLOTH)),
-    **dict.fromkeys(BOTTOMS, ("lengths", "fit", "ending", *_CLOTH)),
+    **dict.fromkeys(BOTTOMS, ("lengths", "fit", "cut", "ending", *_CLOTH)),
     **dict.fromkeys(FOOTWEAR, ("height", *_CLOTH)),
     LINER: ("limb", *_CLOTH),
     TEXTURE: ("file",),
@@ -58,6 +58,7 @@ class Garment:
         kind: one of ``KINDS``, ``liner`` (a sock on a residual limb) or ``texture`` (a whole person's painted texture).
         lengths: limb name -> limb coordinate where the sleeve or leg ends: 1 at elbow and knee, 2 at wrist and ankle.
         neck: ``crew``, ``v`` or ``wide``. tucked: into the waistband. fit: 0 close to the body to 1 loose.
+        cut: of trousers and shorts, ``tapered``, ``straight``, ``wide`` or ``jogger``.
         height: of a shoe, ``low`` or ``boot``.
         ending: limb name -> what the cloth does over a residual limb, one of ``ENDINGS``.
         limb: of a liner. file: of a texture.
@@ -69,6 +70,7 @@ class Garment:
     neck: str = "crew"
     tucked: bool = False
     fit: float = 0.5
+    cut: str = "straight"
     height: str = "low"
     ending: Mapping[str, str] = field(default_factory=dict)
     limb: str = ""

@@ -31,6 +31,8 @@ HAIR_STYLES = (
 )  # fmt: skip
 HAIR_COLOURS = palette().hair
 EYE_COLOURS = palette().eyes
+TROUSER_CUTS = ("tapered", "straight", "wide", "straight", "jogger", "straight", "wide", "tapered", "straight", "wide")
+"""Cuts of trousers and shorts, as often as they are drawn."""
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
 
@@ -139,6 +141,8 @@ def draw_look(
         garments = [Garment(TEXTURE, file=file)]
     else:
         garments = _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
+    cut = TROUSER_CUTS[seed // 28 % len(TROUSER_CUTS)]
+    garments = [replace(g, cut=cut) if g.kind in ("trousers", "shorts") else g for g in garments]
     hands = config.hands[seed // 4 % len(config.hands)]  # draws nothing more: what is drawn after a look stays the same
     return Look(tone, hair, tuple(garments), light, seed, hands)
 

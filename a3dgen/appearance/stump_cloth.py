@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from numpy import ndarray
 
-from a3dgen.appearance.garments import HEM, TILE, GarmentMesh, levels
+from a3dgen.appearance.garment_bounds import levels
+from a3dgen.appearance.garments import HEM, TILE, GarmentMesh
 from a3dgen.appearance.stump_cloth_shapes import ClothStump, cuff, dome, flat_frame, hanging, pinned, radial
 from a3dgen.appearance.surfaces import cylinder_uv, strip
 from a3dgen.geometry.clip import clip

@@ -10,7 +10,7 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from a3dgen.appearance.garments import Measure, Spec, bounds, levels
+from a3dgen.appearance.garment_bounds import Measure, Spec, bounds, levels
 from a3dgen.appearance.surfaces import averaged
 from a3dgen.core.pool import Cache
 from a3dgen.geometry.limbs import LIMB_JOINTS, smoothstep

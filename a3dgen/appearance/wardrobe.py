@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
-from a3dgen.appearance.garments import GarmentMesh, Measure, Spec, build_garment, levels, measure
+from a3dgen.appearance import trousers
+from a3dgen.appearance.garment_bounds import Measure, Spec, hides, levels, measure
+from a3dgen.appearance.garments import GarmentMesh, build_garment
 from a3dgen.appearance.look import TOPS, Garment
 from a3dgen.appearance.looks import tips
 from a3dgen.appearance.stump_cloth import hidden_level
@@ -20,10 +24,12 @@ from a3dgen.appearance.under_cloth import follow_skin
 from a3dgen.core.pool import Pool
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.limbs import LIMB_JOINTS
-from a3dgen.geometry.mesh import SkinnedMesh
+from a3dgen.geometry.mesh import SkinnedMesh, faces_within
 from a3dgen.geometry.regions import REGIONS
 from a3dgen.geometry.skeleton import JOINT
 
+DOWN = np.array([0.0, 1.0, 0.0])
+"""Where things fall in the camera frame: photos are upright."""
 log = logging.getLogger("a3dgen")
 
 
@@ -48,8 +54,12 @@ class Worn:
 
 _TOKENS = count()
 _SHARED: Pool[Shared] = Pool(4)
-_GARMENTS: Pool[GarmentMesh] = Pool(96)
-"""Room for every shape that looks have (94, about 1 MB each): they are made once."""
+_MEASURES: Pool[Measure] = Pool(96)
+_COVERED: Pool[Bool[ndarray, " v"]] = Pool(1024)
+"""Of every garment under every other: a few kilobytes each."""
+_TRIMMED: Pool[GarmentMesh] = Pool(48)
+_GARMENTS: Pool[GarmentMesh] = Pool(128)
+"""Room for every shape that looks have (124, about 1 MB each): they are made once."""
 
 
 def shared_parts(body: BodyData) -> Shared:
@@ -119,7 +129,7 @@ def dress(garments: Sequence[Garment], stumps: Mapping[str, ClothStump], skirts:
             if g.kind == "skirt" and skirts:
                 worn.append(Worn(Spec("skirt", left, right), g, {}))
             else:
-                worn.append(Worn(Spec("trousers", left, right, fit=g.fit), g, ends))
+                worn.append(Worn(Spec("trousers", left, right, fit=g.fit, cut=g.cut), g, ends))
         elif g.kind == "shoes":
             rim = 1.80 if g.height == "boot" else 1.975
             sides = [s for s in ("left", "right") if f"{s}_leg" not in stumps]
@@ -148,3 +158,46 @@ def hidden_levels(worn: Worn, stumps: Mapping[str, ClothStump]) -> dict[str, flo
     """Return limb -> level below which the garment hides what is on its limb, where a stump changes it."""
     own = levels(worn.spec)
     return {limb: hidden_level(e, own[limb], stumps[limb]) for limb, e in worn.ends.items()}
+
+
+def _hidden_cloth(shared: Shared, inner: Spec, outer: Spec) -> Bool[ndarray, " v"]:
+    """Return (V,) bool: vertices of a garment that lie under another one (stumps left out)."""
+    key = (shared.token, inner, outer)
+
+    def make() -> Bool[ndarray, " v"]:
+        joints = shared.body.joints_template
+        mesh = garment_of(shared, inner).mesh
+        m = _MEASURES.get((shared.token, inner), lambda: measure(mesh, joints))
+        return hides(outer, m, joints)
+
+    return _COVERED.get(key, make)
+
+
+def trimmed(shared: Shared, item: Worn, worn: Sequence[Worn]) -> GarmentMesh:
+    """Return a garment without what lies under the garments worn over it."""
+    over = tuple(w.spec for w in worn_over(worn, item))
+    if not over:
+        return garment_of(shared, item.spec)
+
+    def make() -> GarmentMesh:
+        garment = garment_of(shared, item.spec)
+        mesh = garment.mesh
+        under = np.any([_hidden_cloth(shared, item.spec, outer) for outer in over], axis=0)
+        shown = np.flatnonzero(~faces_within(mesh.faces, under))
+        kept = {name: getattr(mesh, name)[shown] for name in ("faces", "face_uv", "face_part", "hidden")}
+        mesh = replace(mesh, **kept)
+        return replace(garment, mesh=mesh)
+
+    return _TRIMMED.get((shared.token, item.spec, over), make)
+
+
+def hung(garment: GarmentMesh, amputee: Amputee) -> Float[ndarray, "v 3"]:
+    """Return a garment's posed vertices, m: trousers fold in the hollow of a bent knee and fall towards the ground."""
+    joints, offset = amputee.posed.joints, None
+    for leg, fold in garment.bends.items():
+        much = np.float32(trousers.bent(joints, leg))
+        offset = fold * much if offset is None else offset + fold * much
+    vertices = amputee.posed.vertices(garment.mesh, amputee.betas, offset).astype(np.float32)
+    if garment.slack is not None:
+        vertices = vertices + trousers.sag(garment.slack, garment.limbs, joints, DOWN)
+    return vertices

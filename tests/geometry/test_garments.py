@@ -3,7 +3,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
-from a3dgen.appearance.garments import LIMB_MARGIN, Spec, build_garment, hides, levels, measure, waist_height
+from a3dgen.appearance.garment_bounds import LIMB_MARGIN, Spec, hides, levels, measure, waist_height
+from a3dgen.appearance.garments import build_garment
 from a3dgen.appearance.hair import STYLES, build_hair
 from a3dgen.appearance.looks import HAIR_STYLES
 from a3dgen.appearance.surfaces import boundary_loops, cylinder_uv, strip, subdivided

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
-from a3dgen.appearance.garments import Spec, measure
+from a3dgen.appearance.garment_bounds import Spec, measure
 from a3dgen.appearance.look import Garment, Hair, Look
 from a3dgen.appearance.under_cloth import SINK_M, follow_skin, sunk_depth
 from a3dgen.geometry.mesh import vertex_normals

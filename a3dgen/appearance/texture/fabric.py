@@ -186,8 +186,8 @@ def pattern(kind: str, seed: int) -> Pattern:
     shares, shade, height = _MAKERS[kind](rng)
     fibre = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     folds = creases(seed % 4)
-    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.045 * folds
-    height = height + 0.08 * fibre + 1.6 * folds
+    shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.025 * folds
+    height = height + 0.08 * fibre + 0.8 * folds
     return (
         np.round(255 * shares[..., 1:]).astype(np.uint8),
         np.exp(shade).astype(np.float16),
