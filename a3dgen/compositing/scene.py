@@ -25,9 +25,9 @@ from a3dgen.lighting.cast import read_cast
 from a3dgen.lighting.light import Light, LightAdjust, Surroundings, read_surroundings, shading_direction, to_linear
 from a3dgen.lighting.likeness import PhotoLook, read_look
 from a3dgen.lighting.photo_style import PhotoStyle, read_style
-from a3dgen.lighting.shadow import Ground, estimate_ground, estimate_up, levelled
+from a3dgen.lighting.shadow import Ground, estimate_up
 from a3dgen.lighting.srgb import LUMINANCE
-from a3dgen.lighting.support import resting_up
+from a3dgen.lighting.support import ground_below
 from a3dgen.renderers.prepare import vertex_normals
 
 SHADING_SIDE = 144
@@ -131,15 +131,13 @@ def load_scene(
 
 
 def _ground(posed: PosedBody, vertices: ndarray, fitted: dict[str, Any], body: BodyData) -> Ground:
-    """Return the ground that the body rests on, across the photo's gravity where that was estimated; under both feet of
-    one who stands but does not rest, such as who walks."""
+    """Return the ground that supports the body, across the photo's gravity where that was estimated."""
     down = fitted.get("down")
     known = down is not None and np.any(down)
     up = -np.asarray(down) if known else estimate_up(posed.joints)
-    ground = estimate_ground(vertices, resting_up(vertices, posed.joints, up))
     owner = body.mesh.owner
     feet = ([JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]] for side in ("left", "right"))
-    return levelled(ground, [vertices[np.isin(owner, joints)] for joints in feet])
+    return ground_below(vertices, posed.joints, up, [vertices[np.isin(owner, joints)] for joints in feet])
 
 
 def _read_person(

@@ -20,7 +20,7 @@ from a3dgen.geometry.body import BodyData, PosedBody, keypoints_from_joints, pos
 from a3dgen.geometry.rotations import matrix_to_rotvec, rotvec_to_matrix
 from a3dgen.geometry.skeleton import JOINT, ROW
 
-STEEP = np.cos(np.radians(50.0))
+STEEP = np.cos(np.radians(62.0))
 """A shin that leans further from the vertical carries nobody: who kneels, lies or lifts the leg keeps the foot."""
 BELOW = 0.01
 """Soles may be this much lower than the ground, m."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,12 +14,8 @@ from a3dgen.lighting.contact import contact_spots
 from a3dgen.lighting.light import Light, irradiance
 
 MAX_PITCH = np.radians(40)
-_LEVELLING = np.radians(6)
-"""The ground turns so far at most to lie under both feet."""
 _UNDER_SOLES = 0.78
 """Most light that is missing where something touches the ground: soles are not flat."""
-_STANDS = 0.12
-"""A foot whose sole is so much higher than the other's (m) is lifted."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +85,6 @@ def estimate_ground(vertices: Float[ndarray, "v 3"], up: Float[ndarray, "3"]) ->
     level = float(np.partition(heights, 12)[12])  # a dozen vertices may dip below: toes, a heel
     middle = vertices[heights < level + 0.15].astype(np.float64).mean(0)
     return Ground(np.asarray(up, np.float64), level, middle - up * (middle @ up - level))
-
-
-def levelled(ground: Ground, feet: Sequence[Float[ndarray, "_ 3"]]) -> Ground:
-    """Return the plane turned a little so that it lies under both feet, if both are near it.
-
-    Args:
-        ground: the plane. feet: vertices of each (intact) foot, m.
-    """
-    soles = []
-    for foot in feet:
-        heights = foot.astype(np.float64) @ ground.up
-        soles.append(foot[heights <= np.partition(heights, 6)[6]].astype(np.float64).mean(0))
-    step = soles[1] - soles[0]
-    rise, apart = float(step @ ground.up), float(np.linalg.norm(step))
-    if max(float(sole @ ground.up) for sole in soles) - ground.level > _STANDS or apart < 0.15:
-        return ground
-    along = step / apart
-    tilt = float(np.arcsin(np.clip(rise / apart, -1, 1)))
-    up = ground.up - np.sin(np.clip(tilt, -_LEVELLING, _LEVELLING)) * along
-    up /= np.linalg.norm(up)
-    level = min(float(sole @ up) for sole in soles)
-    return Ground(up, level, ground.foot - up * (ground.foot @ up - level))
 
 
 def ground_shadow(

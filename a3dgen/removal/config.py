@@ -48,6 +48,7 @@ class Config:
         refine: fit an estimated outline to the photo's colours.
         dilate: growth of the mask, share of the person's height in the image.
         dilate_fitted: the same where the mask is the fitted body, which wears no clothes.
+        dilate_seen: the same where a segmenter has outlined the person: its outlines are rather too wide.
         keep_background: what the hole takes beyond the outline stays where its colours are those of the surroundings
             and not the person's.
         remove_shadow: also remove the shadow cast on the ground, where one is found.
@@ -73,6 +74,7 @@ class Config:
     refine: bool = True
     dilate: float = 0.035
     dilate_fitted: float = 0.05
+    dilate_seen: float = 0.022
     keep_background: bool = True
     remove_shadow: bool = True
     remove_held: bool = True
@@ -95,6 +97,6 @@ class Config:
             raise ConfigError(f"background.studio_frames is {self.studio_frames}; it must be between 0 and 500")
         if self.studio_least < 3:
             raise ConfigError(f"background.studio_least is {self.studio_least}; it must be at least 3")
-        for name in ("dilate", "dilate_fitted", "hand_reach", "cloth_margin"):
+        for name in ("dilate", "dilate_fitted", "dilate_seen", "hand_reach", "cloth_margin"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise ConfigError(f"background.{name} is {getattr(self, name)}; it must be between 0 and 0.5")

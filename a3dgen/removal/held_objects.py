@@ -46,6 +46,8 @@ SHORTEST, LONGEST = 0.1, 1.3
 """... and this long."""
 NEAR_HAND, NEAR_FOOT = 0.13, 0.17
 """It touches the person within this distance of a wrist or ankle, share of the height."""
+OVER_FOOT = 0.3
+"""What lies in line with a thing at a foot belongs to it over gaps of this share of the height: shoes, a leg."""
 ALIKE = 40.0
 """Two parts of one fence differ at most this much in colour, grey levels."""
 CONTRAST = 22.0
@@ -174,4 +176,39 @@ def _stick(
         return none
     kept = across < 1.5 * widest
     none[y[kept], x[kept]] = True
-    return none
+    if held:
+        return none
+    rest = _in_line(found & alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height)
+    return np.zeros_like(none) if rest is None else none | rest
+
+
+def _in_line(
+    found: Bool[ndarray, "h w"], centre: ndarray, axis: ndarray, ends: tuple[float, float], aside: float, height: float
+) -> Bool[ndarray, "h w"] | None:
+    """Return what goes on in line with a thing at a foot, on both sides of it; None if that is longer than any
+    ski: a line on the ground.
+
+    Args:
+        found: what stands out and looks like it. centre, axis: of the thing. ends: where it ends along the axis, px.
+        aside: how far from the axis, px.
+    """
+    y, x = np.nonzero(found)
+    points = np.stack([x, y], 1) - centre
+    near = np.abs(points @ np.array([-axis[1], axis[0]])) < aside
+    along = points[near] @ axis
+    order = np.sort(np.concatenate([along, ends]))
+    low, high = ends
+    for value in order[order > high]:
+        if value - high > OVER_FOOT * height:
+            break
+        high = float(value)
+    for value in order[order < low][::-1]:
+        if low - value > OVER_FOOT * height:
+            break
+        low = float(value)
+    if high - low > LONGEST * height:
+        return None
+    out = np.zeros_like(found)
+    inside = (along >= low) & (along <= high)
+    out[y[near][inside], x[near][inside]] = True
+    return out

@@ -38,6 +38,8 @@ FURNITURE = frozenset(
     ("chair", "couch", "bench", "bed", "table", "dining table", "desk", "stool", "sofa", "armchair", "swivel chair")
 )
 """Things that stay when people leave; what a segmenter calls otherwise (grass, sky) is no thing to keep."""
+BY_SEGMENTER = "segmenter"
+"""In a claim's source where a segmenter has seen the person."""
 SOMEBODY = 0.4
 """From here on a pixel is somebody's."""
 
@@ -136,7 +138,7 @@ def _made(
             continue
         claim = np.where(drawn & ~_clicked(figure, shape), 0, _claim(figure, seen[i]))
         shares.append(np.clip(255 * claim + 0.5, 0, 254).astype(np.uint8))
-        sources.append("fitted body" if seen[i] is None else "fitted body and segmenter")
+        sources.append("fitted body" if seen[i] is None else f"fitted body and {BY_SEGMENTER}")
     owner, best = np.full(shape, -1, np.int16), np.full(shape, int(255 * SOMEBODY), np.uint8)
     for i, share in enumerate(shares):
         ahead = share > best

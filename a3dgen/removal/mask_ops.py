@@ -123,20 +123,28 @@ def limb_capsules(
 def hands(
     keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, ...]
 ) -> Bool[ndarray, "h w"]:
-    """Return discs that hold the hands: no source marks where the fingers end, and masks like to cut them off.
+    """Return discs that hold the hands; see ``each_hand``."""
+    return union(each_hand(keypoints, labelled, height, shape), shape)
+
+
+def each_hand(
+    keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, ...]
+) -> list[Any]:
+    """Return a disc that holds the hand for each labelled wrist: no source marks where the fingers end, and masks like
+    to cut them off.
 
     Args:
         keypoints: input rows, px. labelled: which of them exist. height: standing height of the person, px.
     """
-    out = np.zeros(shape, bool)
+    out = []
     for wrist, elbow in zip(WRISTS, ELBOWS, strict=True):
         if labelled[wrist] and labelled[elbow]:
             forearm = keypoints[wrist] - keypoints[elbow]
             length = min(float(np.linalg.norm(forearm)), 0.2 * height)
             centre = keypoints[wrist] + HAND_BEYOND * length * forearm / max(float(np.linalg.norm(forearm)), 1e-6)
-            out |= discs(centre[None], max(HAND * height, HAND_OF_FOREARM * length), shape)
+            out.append(discs(centre[None], max(HAND * height, HAND_OF_FOREARM * length), shape))
         elif labelled[wrist]:
-            out |= discs(keypoints[None, wrist], 1.6 * HAND * height, shape)
+            out.append(discs(keypoints[None, wrist], 1.6 * HAND * height, shape))
     return out
 
 

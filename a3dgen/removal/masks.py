@@ -15,12 +15,14 @@ from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.removal.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.removal.config import Config
 from a3dgen.removal.held_objects import held_objects, thin_things
+from a3dgen.removal.label_map import BY_SEGMENTER
 from a3dgen.removal.mask_ops import (
     ANKLES,
     WRISTS,
     dilate,
     discs,
     distance_to,
+    each_hand,
     erode_unless_thin,
     extent,
     feet,
@@ -33,6 +35,7 @@ from a3dgen.removal.neighbours import RIM, Removed, detections, neighbours, poss
 from a3dgen.removal.order import CERTAIN
 from a3dgen.removal.overlap import EDGE, beyond_masks, contested, hidden, islands
 from a3dgen.removal.photo import RemovalScene
+from a3dgen.removal.pieces import Pieces
 from a3dgen.removal.rim import background_in
 from a3dgen.removal.segment import refine, segment_everybody, usable
 
@@ -45,8 +48,17 @@ RIVAL, CLAIMED, SEEN, DOUBT = 0.25, 0.3, 0.4, 0.1
 nobody claims more by the last; and surely seen to be the person's."""
 FINGERS = 0.5
 """Where the person's hands may be, somebody else must claim so much."""
+UNSEEN, FINGER = 0.08, 0.02
+"""What the fitted body covers so far from everything that a segmenter sees of the person was missed by it; fingers that
+it misses are nearer than the second, shares of the height."""
 COPIED = 0.02
 """What borders on other people, within this share of the height, is not copied."""
+
+
+HAIR = 0.06
+"""So far from the fitted head, share of the height, nothing is taken for background."""
+ISLAND = 0.08
+"""A piece of the photo within a hole is no larger than the square of this share of the height to be filled, too."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,9 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         core = core | scene.objects[i]
     hole = dilate(person, max(2.0, claim.dilate * scene.height))
     if config.keep_background:
-        hole &= ~background_in(scene.rgb, hole, _certain(scene, claim, held), others | claim.strangers, scene.height)
+        certain = union([claim.solid, *(scene.objects[i] for i in held)], shape)
+        back = background_in(scene.rgb, hole, certain, others | claim.strangers, scene.height)
+        hole &= ~back | _hair(scene)
     if config.remove_held:
         ends = _at(scene, WRISTS), _at(scene, ANKLES)
         thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
@@ -112,6 +126,7 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
             source += ", shadow"
     if held:
         source += f", {len(held)} held"
+    hole |= _islands_in(hole, scene.height)
     hole &= ~others | core  # other people are never erased
     hole &= ~beyond_masks(scene, person, core, claim.others, hole)
     things = union([m for i, m in enumerate(scene.objects) if i not in held], shape)
@@ -127,15 +142,23 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     return Removal(hole, avoid, front, person, source)
 
 
+def _islands_in(hole: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return the small pieces of the photo that a hole encloses: scraps in the midst of what is invented."""
+    beyond = Pieces.of(~hole, 4)
+    return beyond.chosen(beyond.pixels() < (ISLAND * height) ** 2)
+
+
 def _not_behind(scene: RemovalScene, others: list[Any]) -> list[Any]:
     """Return the masks of others without those who surely stand behind the person: they hide nothing of them."""
     behind = {i for i, score in enumerate(scene.nearer) if score > CERTAIN}
     return [m for i, m in enumerate(others) if i not in behind]
 
 
-def _certain(scene: RemovalScene, claim: Claim, held: list[int]) -> Bool[ndarray, "h w"]:
-    """Return what surely is the person, or held by them."""
-    return union([claim.solid, claim.core, *(scene.objects[i] for i in held)], claim.solid.shape)
+def _hair(scene: RemovalScene) -> Bool[ndarray, "h w"]:
+    """Return where hair may stand off the fitted head of somebody whose outline nobody has drawn."""
+    if scene.own.any() or scene.head is None:
+        return np.zeros(scene.own.shape, bool)
+    return dilate(scene.head, HAIR * scene.height)
 
 
 def _drawn(config: Config, scene: RemovalScene) -> Claim:
@@ -197,7 +220,8 @@ def _estimated(config: Config, scene: RemovalScene) -> Claim:
     person = outline | (union([reach, *soles], shape) & ~everyone)
     if strangers.any():
         others = [*others, strangers]
-    return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
+    sure = core if found is None else core | found
+    return Claim(person, _solid(outline, sure), outline, others, strangers, source, config.dilate_fitted)
 
 
 def _labelled(config: Config, scene: RemovalScene) -> Claim:
@@ -208,19 +232,34 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     reach = hands(scene.keypoints, labelled, height, shape)
     theirs = (scene.rival > RIVAL) & (scene.rival > scene.mine + DOUBT)
     theirs &= ~(reach & (scene.rival < FINGERS))  # neither outlines nor segmenters show all of a hand
-    outline = ((scene.mine > CLAIMED) | core) & ~theirs
-    source = scene.source
-    if config.refine and outline.any():
-        outline = _coloured(scene, outline, core & ~theirs, reach & ~theirs, theirs)
-        outline = dilate(outline & ~theirs, EDGE) & (outline | theirs)
-        source += ", refined"
-    seen = scene.mine > SEEN
+    seen, source = scene.mine > SEEN, scene.source
+    if BY_SEGMENTER in source:
+        outline = ((scene.mine > CLAIMED) | (core & ~dilate(seen, UNSEEN * height))) & ~theirs
+        ends = [_part(m, seen, height) for m in each_hand(scene.keypoints, labelled, height, shape)]
+        margin = config.dilate_seen
+    else:
+        outline = ((scene.mine > CLAIMED) | core) & ~theirs
+        if config.refine and outline.any():
+            outline = _coloured(scene, outline, core & ~theirs, reach & ~theirs, theirs)
+            outline = dilate(outline & ~theirs, EDGE) & (outline | theirs)
+            source += ", refined"
+        ends, margin = [reach], config.dilate_fitted
     soles = [f & seen if _seen(f, seen) else f for f in feet(scene.keypoints, labelled, height, shape)]
-    person = outline | (union([reach, *soles], shape) & ~theirs)
+    person = outline | (union([*ends, *soles], shape) & ~theirs)
     strangers = scene.strangers & ~dilate(outline | core, 0.05 * height) & ~theirs
     others = [(m | (theirs & dilate(m, RIM * height + 2.0))) & ~outline for m in scene.others]
     others += [strangers] if strangers.any() else []
-    return Claim(person, outline, outline, others, strangers, source, config.dilate_fitted)
+    return Claim(person, _solid(outline, core | seen), outline, others, strangers, source, margin)
+
+
+def _part(disc: Bool[ndarray, "h w"], seen: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return what of the disc that holds a hand is the hand: what the segmenter sees there, or all of it if nothing."""
+    return disc & dilate(seen, FINGER * height) if _seen(disc, seen) else disc
+
+
+def _solid(outline: Bool[ndarray, "h w"], sure: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return an outline without what colours alone have put into the discs that hold the hands: a chair behind one."""
+    return outline & dilate(sure, EDGE)
 
 
 def _in_front(scene: RemovalScene, config: Config, others: list[Any], outline: Bool[ndarray, "h w"]) -> list[Any]:

@@ -22,6 +22,7 @@ from a3dgen.geometry.body import pose_body
 from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import inside_image, undistort_image, undistort_mask, undistort_points
 from a3dgen.geometry.raster import silhouette
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.io import rle as masks
 from a3dgen.io.partial_pictures import read_photo
 from a3dgen.removal.label_map import Figure, LabelMap
@@ -47,6 +48,7 @@ class RemovalScene:
         mine, rival: where the photo has a label map: the person's claim on every pixel, and the strongest of others.
         nearer: by person in ``others``, the log-odds that the removed person stands in front of them; empty = unknown.
         strangers: people nobody annotated, by the label map. source: what the claim came from.
+        head: outline of the fitted head, without hair.
     """
 
     rgb: UInt8[ndarray, "h w 3"]
@@ -63,6 +65,7 @@ class RemovalScene:
     rival: Any = None
     strangers: Any = None
     source: str = ""
+    head: Any = None
 
 
 def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -> RemovalScene:
@@ -85,7 +88,7 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         return undistort_mask(mask, K, dist)
 
     own = _decode(person["mask"], (height, width))
-    outline = _outline(body, context, width, height)
+    outline, head = _outlines(body, context, width, height)
     keypoints = undistort_points(np.ascontiguousarray(person["keypoints"][:, :2]), K, dist)
     return RemovalScene(
         rgb=undistort_image(photo, K, dist),
@@ -97,6 +100,7 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         state=person["state"],
         height=_stature(own | outline, keypoints, person["state"]),
         alone=bool(person.get("subject")),
+        head=head,
     )
 
 
@@ -130,7 +134,7 @@ def figure_of(person: dict[str, Any], body: dict[str, Any] | None, context: Cont
     mask = undistort_mask(_decode(person["mask"], (height, width)), K, dist)
     points = undistort_points(np.ascontiguousarray(person["keypoints"][:, :2]), K, dist)
     labelled = (state != UNLABELLED) & (state != AMPUTATED)
-    rough = _outline(body, context, width, height) if body is not None else np.zeros((height, width), bool)
+    rough = _outlines(body, context, width, height)[0] if body is not None else np.zeros((height, width), bool)
     tall = _stature(mask | rough, points, state)
     if not mask.any():
         rough = rough | limb_capsules(points, labelled, tall, (height, width))
@@ -187,11 +191,15 @@ def _stature(mask: Bool[ndarray, "h w"], keypoints: Float[ndarray, "44 2"], stat
     return float(max(np.ptp(points, axis=0).max(), 16.0)) if len(points) else 16.0
 
 
-def _outline(body: dict[str, Any], context: Context, width: int, height: int) -> Bool[ndarray, "h w"]:
+def _outlines(body: dict[str, Any], context: Context, width: int, height: int) -> tuple[Any, Any]:
+    """Return the outlines of the fitted body and of its head."""
     data = load_body(context.body)
     posed = pose_body(data, body["pose"], body["betas"], body["transl"])
     vertices = posed.vertices(data.mesh, body["betas"])
-    return silhouette(vertices, data.mesh.faces[~data.mesh.hidden], body["K"], width, height)
+    head = data.mesh.faces[~data.mesh.hidden & (data.mesh.face_part == JOINT["head"])]
+    faces = (data.mesh.faces[~data.mesh.hidden], head)
+    whole, part = (silhouette(vertices, some, body["K"], width, height) for some in faces)
+    return whole, part
 
 
 def _decode(text: str, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:

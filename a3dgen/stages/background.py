@@ -22,6 +22,7 @@ from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
+from a3dgen.removal.broken import broken_off
 from a3dgen.removal.config import Config
 from a3dgen.removal.doubt import doubtful
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
@@ -141,8 +142,9 @@ def _doubt(
     if not config.doubt or not invented.any():
         return np.zeros_like(invented)
     filler = get_inpainter(config.inpainter, config.inpainter_path)
-    avoid = (removal.avoid | removal.front) & ~invented
-    return doubtful(scene.rgb, plate, invented, avoid, scene.height, filler, rng) & ~removal.front
+    stay = (removal.avoid | removal.front) & ~invented
+    unsure = doubtful(scene.rgb, plate, invented, stay, scene.height, filler, rng)
+    return (unsure | broken_off(plate, removal.hole, stay, scene.height)) & ~removal.front
 
 
 def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], context: Context, cut: float) -> None:
@@ -190,8 +192,6 @@ def _with_people(
     index = next(i for i, (person, _) in enumerate(rows) if person["key"] == own[0]["key"])
     figures += unread(labelled_only(own[0]), figures)
     figures += [unnamed(mask, scene) for mask in left_over_masks(scene, figures, index)]
-    if len(figures) == 1:
-        return scene  # nobody to tell the person from
     found = label_map(scene.rgb, figures, segmenter, not scene.alone, name)
     nearer = scores(figures, index, [found.mask(j) for j in range(len(figures))])
     return with_labels(scene, found, index, nearer)

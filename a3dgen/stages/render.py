@@ -34,7 +34,7 @@ from a3dgen.stages.render_clips import ClipLights, under_heels
 from a3dgen.stages.render_config import Config as Config  # the stage table asks the stage for it
 from a3dgen.stages.render_measures import buffers_of, check_plate, check_stumps, check_told, measure, seen_in_photo
 
-VERSION = 18
+VERSION = 19
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 

@@ -60,7 +60,7 @@ class Config:
     reject_invisible: bool = True
     min_visible: float = 0.35
     min_told: float = 0.3
-    max_doubt: float = 0.05
+    max_doubt: float = 0.02
     light: LightBars = field(default_factory=LightBars)
     clips: bool = False
 

@@ -17,7 +17,7 @@ from a3dgen.lighting.light import (
     shading_direction,
     to_linear,
 )
-from a3dgen.lighting.shadow import Caster, estimate_ground, estimate_up, ground_shadow, levelled
+from a3dgen.lighting.shadow import Caster, estimate_ground, estimate_up, ground_shadow
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 UP = np.array([0.0, -1.0, 0.0])
@@ -200,12 +200,3 @@ def test_the_ground_is_dark_beside_soles_and_only_there() -> None:
     sides = [(shade_at(two, 0.3 + d, 0.05)[1], shade_at(flat, d, 0.0)[1]) for d in (-0.1, 0.1)]
     assert np.mean(sides, 0)[0] == pytest.approx(np.mean(sides, 0)[1], abs=0.1)  # cells are 12 mm
     assert contact_spots(UP, -1.0, box(0.0, 0.2)) == []
-
-
-def test_the_ground_turns_to_lie_under_both_feet() -> None:
-    ground = estimate_ground(np.concatenate([box(-0.3, 0.0), box(0.3, 0.05)]), UP)
-    turned = levelled(ground, [box(-0.3, 0.0), box(0.3, 0.05)])
-    heights = [float((box(x, h) @ turned.up).min()) - turned.level for x, h in ((-0.3, 0.0), (0.3, 0.05))]
-    assert heights == pytest.approx([0, 0], abs=0.02)
-    assert np.degrees(np.arccos(turned.up @ UP)) == pytest.approx(np.degrees(np.arcsin(0.05 / 0.6)), abs=0.2)
-    assert levelled(ground, [box(-0.3, 0.0), box(0.3, 0.2)]) is ground
