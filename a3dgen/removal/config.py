@@ -40,6 +40,7 @@ class Config:
     Attributes:
         inpainter: ``exemplar`` (default), ``opencv`` or ``lama``.
         inpainter_path: the TorchScript file for ``lama``; ``telea`` or ``ns`` for ``opencv``.
+        lines: first carry straight lines across the hole: rails, kerbs, horizons.
         fallback: inpainter used where the photo shows too little background to copy from; empty = reject.
         segmenter: who outlines people without a mask in the source, besides the fitted bodies: ``auto`` (mediapipe if
             its networks are here), ``given`` or ``none`` (nobody: the source's masks only), ``mediapipe`` (required),
@@ -68,6 +69,7 @@ class Config:
 
     inpainter: str = "exemplar"
     inpainter_path: str = ""
+    lines: bool = True
     fallback: str = "opencv"
     segmenter: str = "auto"
     segmenter_path: str = ""

@@ -92,9 +92,11 @@ def thin_things(
     by_hand = set(np.unique(labels[at_hand]).tolist())
     for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
         held = label in by_hand
-        stick = np.zeros_like(found)
+        stick: Bool[ndarray, "a b"] | None = np.zeros_like(found)
         if _may_be_thin(boxes[label], found.shape, tall, held):
             stick = _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
+        if stick is None:
+            continue  # a line on the ground
         if (
             not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall
         ):  # it may have grown together with what lies behind
@@ -146,8 +148,9 @@ def _stick(
     found: Bool[ndarray, "h w"],
     height: float,
     held: bool,
-) -> Bool[ndarray, "h w"]:
-    """Return the part of a component that is a straight, thin thing beginning at the person; all false if none is.
+) -> Bool[ndarray, "h w"] | None:
+    """Return the part of a component that is a straight, thin thing beginning at the person; all false if none is, None
+    if it is a line on the ground.
 
     Args:
         rgb: photo. part: the component. touch: where things touch the person. found: all components.
@@ -179,7 +182,7 @@ def _stick(
     if held:
         return none
     rest = _in_line(found & alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height)
-    return np.zeros_like(none) if rest is None else none | rest
+    return None if rest is None else none | rest
 
 
 def _in_line(

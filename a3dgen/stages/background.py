@@ -19,14 +19,15 @@ from a3dgen.core.user_paths import user_path
 from a3dgen.erasure.config import ERASE
 from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import undistort_image, undistort_mask
-from a3dgen.inpainters import NoSource, get_inpainter
+from a3dgen.inpainters import Inpainter, NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
 from a3dgen.removal.broken import broken_off
 from a3dgen.removal.config import Config
-from a3dgen.removal.doubt import doubtful
+from a3dgen.removal.doubt import SIDE, doubtful
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import label_map
+from a3dgen.removal.lines import with_lines
 from a3dgen.removal.masks import Removal, carried, plan_removal
 from a3dgen.removal.order import order_of_masks, require_known_front, scores
 from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
@@ -112,7 +113,7 @@ def make_plate(
     rng = generator_for(context.seed, "plate", key)
     if empty is None:
         invented = removal.hole
-        plate, method = _fill(config, scene.rgb, removal, rng)
+        plate, method = _fill(config, scene.rgb, removal, scene.height, rng)
     else:
         plate, invented, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
     refused = ""
@@ -141,10 +142,16 @@ def _doubt(
     """Return where the filling cannot be trusted; nowhere if nothing was invented or nobody asks."""
     if not config.doubt or not invented.any():
         return np.zeros_like(invented)
-    filler = get_inpainter(config.inpainter, config.inpainter_path)
+    filler = _filler(config, scene.height * min(1.0, SIDE / scene.height))
     stay = (removal.avoid | removal.front) & ~invented
     unsure = doubtful(scene.rgb, plate, invented, stay, scene.height, filler, rng)
     return (unsure | broken_off(plate, removal.hole, stay, scene.height)) & ~removal.front
+
+
+def _filler(config: Config, height: float) -> Inpainter:
+    """Return what fills holes behind a person of a height, px."""
+    filler = get_inpainter(config.inpainter, config.inpainter_path)
+    return with_lines(filler, height) if config.lines else filler
 
 
 def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], context: Context, cut: float) -> None:
@@ -227,25 +234,25 @@ def _fill_studio(
 ) -> tuple[UInt8[ndarray, "h w 3"], Bool[ndarray, "h w"], str]:
     """Fill from the empty studio, and what it does not show as in any photo; also return what that is."""
     if empty.rgb.shape != scene.rgb.shape:
-        plate, method = _fill(config, scene.rgb, removal, rng)
+        plate, method = _fill(config, scene.rgb, removal, scene.height, rng)
         return plate, removal.hole, method
     filled, rest = from_studio(scene.rgb, empty.rgb, empty.sure, removal.hole, removal.person, scene.height)
     filled = add_grain(scene.rgb, filled, removal.hole & ~rest, removal.avoid | rest, rng)
     method = f"median of {empty.frames} frames"
     if not rest.any():
         return filled, rest, method
-    plate, other = _fill(config, filled, replace(removal, hole=rest), rng)
+    plate, other = _fill(config, filled, replace(removal, hole=rest), scene.height, rng)
     return plate, rest, f"{method}, {other} ({rest.sum() / removal.hole.sum():.0%})"
 
 
 def _fill(
-    config: Config, rgb: UInt8[ndarray, "h w 3"], removal: Removal, rng: np.random.Generator
+    config: Config, rgb: UInt8[ndarray, "h w 3"], removal: Removal, height: float, rng: np.random.Generator
 ) -> tuple[UInt8[ndarray, "h w 3"], str]:
-    """Return the plate and the name of what filled it."""
+    """Return the plate and the name of what filled it; ``height``: of the person, px."""
     rgb = rgb.copy()
     rgb[removal.hole] = 0  # no filler can let a pixel of the person through, not even by rounding
     try:
-        filler = get_inpainter(config.inpainter, config.inpainter_path)
+        filler = _filler(config, height)
         return filler(rgb, removal.hole, removal.avoid, rng), config.inpainter
     except NoSource as error:
         if not config.fallback or config.fallback == config.inpainter:

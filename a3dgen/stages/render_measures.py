@@ -112,7 +112,7 @@ def check_plate(config: Config, scene: Scene, drawn: Bool[ndarray, "h w"]) -> No
     share = float((scene.doubt & ~drawn).sum()) / float(max(x1 - x0, y1 - y0)) ** 2
     if share > config.max_doubt:
         raise Rejected(
-            f"what is behind the person cannot be told: around the drawn person the filling differs if filled again, or breaks off "
+            f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person "
             f"(in {share:.3f} of their size squared, at most {config.max_doubt:g})"
         )
 

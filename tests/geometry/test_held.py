@@ -67,6 +67,22 @@ def test_a_ski_goes_on_before_and_behind(person: np.ndarray) -> None:
     assert (found & drawn).sum() > 0.8 * drawn.sum()
 
 
+def test_a_ski_is_followed_over_the_shoe_to_its_end(person: np.ndarray) -> None:
+    front, back, none = ((60, 254), (145, 254), 5), ((185, 254), (215, 254), 5), np.zeros_like(person)
+    found = thin_things(_photo(person, front, back), person, none, NOBODY, FOOT, HEIGHT)
+    for part in (front, back):
+        drawn = _drawn(person, *part)
+        assert (found & drawn).sum() > 0.8 * drawn.sum()
+
+
+def test_a_line_on_the_ground_is_no_ski(person: np.ndarray) -> None:
+    """It is cut in two by the person, and each part is as long as a ski."""
+    parts, none = [((20, 254), (128, 254), 5), ((162, 254), (380, 254), 5)], np.zeros_like(person)
+    wide = person.copy()
+    wide[249:260, 128:162] = True
+    assert not thin_things(_photo(wide, *parts), wide, none, NOBODY, FOOT, HEIGHT).any()
+
+
 def test_a_pole_is_told_from_the_ski_it_ends_at(person: np.ndarray) -> None:
     pole, ski, none = ((172, 142), (200, 256), 3), ((140, 253), (260, 259), 4), np.zeros_like(person)
     found = thin_things(_photo(person, pole, ski), person, none, HAND, FOOT, HEIGHT)

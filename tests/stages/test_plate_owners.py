@@ -11,6 +11,7 @@ from a3dgen.core.records import OCCLUDED
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.removal import neighbours as plate_neighbours
 from a3dgen.removal.colours import UNLIKE, colour_distance
+from a3dgen.removal.label_map import BY_SEGMENTER
 from a3dgen.removal.mask_ops import feet
 from a3dgen.removal.masks import plan_removal
 from a3dgen.removal.neighbours import Removed, binary_opening, detections, neighbours
@@ -70,6 +71,61 @@ def test_a_piece_drawn_in_the_midst_of_another_mask_was_meant() -> None:
     assert not islands(_box(90, 100, 100, 200), [other]).any(), "a limb that reaches in is no island"
     scene = _scene([(other, COAT), (foot | body, SHIRT)], own=foot | body, others=[other])
     assert plan_removal(Config(remove_shadow=False), scene).hole[foot].all()
+
+
+def test_a_scrap_of_the_photo_within_the_hole_is_filled_as_well() -> None:
+    ring = _box(30, 170, 60, 140) & ~_box(86, 108, 92, 110)
+    scene = _scene([(ring, SHIRT)], own=ring)
+    plan = plan_removal(Config(remove_shadow=False, remove_held=False), scene)
+    assert plan.hole[86:108, 92:110].all()
+    gap = _box(30, 170, 60, 160) & ~_box(60, 140, 80, 140)
+    scene = _scene([(gap, SHIRT)], own=gap)
+    assert not plan_removal(Config(remove_shadow=False, remove_held=False), scene).hole[90:110, 100:120].any()
+
+
+def _seen_by_a_segmenter(chair: bool) -> RemovalScene:
+    """Return somebody without a mask whose outline a segmenter has told, one hand before a chair."""
+    body, arm, hand = _box(30, 170, 60, 100), _box(80, 90, 100, 136), _box(80, 90, 136, 146)
+    seat = _box(60, 120, 128, 170)
+    points, state = np.zeros((NUM_ROWS, 2)), np.zeros(NUM_ROWS, np.uint8)
+    for name, x, y in (("elbow", 80, 85), ("wrist", 136, 85)):
+        points[ROW[f"extra_left_{name}"]], state[ROW[f"extra_left_{name}"]] = (x, y), OCCLUDED
+    person = body | arm | hand
+    mine = np.where(person, 0.95, 0.0).astype(np.float32)
+    paint = [(seat, (20, 140, 40))] if chair else []
+    return _scene([*paint, (person, SHIRT)], body=body | arm, keypoints=points, state=state, mine=mine,
+                  rival=np.zeros((H, W), np.float32), strangers=NONE, source=f"body and {BY_SEGMENTER}")  # fmt: skip
+
+
+def test_a_chair_behind_a_hand_stays_where_a_segmenter_sees_the_hand() -> None:
+    scene = _seen_by_a_segmenter(chair=True)
+    plan = plan_removal(Config(remove_shadow=False, remove_held=False), scene)
+    assert plan.hole[80:90, 100:146].all(), "arm and hand go"
+    assert not plan.hole[60:70, 128:170].any()
+    assert not plan.hole[100:120, 128:170].any()
+    plain = plan_removal(Config(remove_shadow=False, remove_held=False, keep_background=False), scene)
+    assert not plain.hole[60:72, 128:170].any()
+    blind = replace(scene, source="fitted body")
+    assert plan_removal(Config(remove_shadow=False, remove_held=False), blind).hole.sum() > 1.08 * plan.hole.sum()
+
+
+def test_what_the_segmenter_misses_altogether_is_taken_from_the_fitted_body() -> None:
+    scene = _seen_by_a_segmenter(chair=False)
+    far = _box(80, 120, 200, 230)
+    missed = plan_removal(Config(remove_shadow=False, remove_held=False), replace(scene, body=scene.body | far))
+    assert missed.hole[far].all()
+    assert not plan_removal(Config(remove_shadow=False, remove_held=False), scene).hole[far].any()
+
+
+def test_hair_beside_the_fitted_head_is_no_background() -> None:
+    scene = _seen_by_a_segmenter(chair=False)
+    rgb = scene.rgb.copy()
+    rgb[20:30, 60:100] = scene.rgb[10:20, 60:100]  # of the wall's colour
+    bare = replace(scene, rgb=rgb)
+    config = Config(remove_shadow=False, remove_held=False, dilate_seen=0.06)
+    with_head = plan_removal(config, replace(bare, head=_box(30, 50, 60, 100))).hole
+    assert with_head[23:30, 62:98].all()
+    assert not plan_removal(config, bare).hole[21:24, 62:98].all()
 
 
 def test_where_drawn_masks_touch_only_what_is_clearly_the_others_stays() -> None:
