@@ -25,7 +25,7 @@ from a3dgen.stages.table import INGEST, STAGE_TABLE, StageTable
 DEMO_MODULE = "a3dgen.demo"
 PHOTO_KEYS = "custom/"
 """Beginning of the keys of people in photo folders."""
-_ONLY_ERASING = ("modes", "erase", "erase_else", "bars", "blur_faces")
+_ONLY_ERASING = ("modes", "erase", "erase_else", "overlay_else", "bars", "blur_faces")
 """Keys of ``render`` that decide nothing where nobody is erased."""
 DEVICES_STAGE = "amputate"
 """Stage that decides about devices: the key ``devices`` is its."""
@@ -215,14 +215,15 @@ def _erasing(
         return stages
     if "erasing" in (tree.get("amputate") or {}):
         raise ConfigError(f"{origin}: 'amputate.erasing' follows render.mode, render.modes, render.erase, "
-                          "render.erase_else and render.bars; set those")  # fmt: skip
+                          "render.erase_else, render.overlay_else and render.bars; set those")  # fmt: skip
     if "blur_faces" in (tree.get("render") or {}):
         raise ConfigError(f"{origin}: 'render.blur_faces' follows privacy.blur_faces; set that to 'self'")
     render = dataclasses.replace(stages["render"], blur_faces=privacy.blur_faces == "self")
     erasing = render.erasing()
     photos = [name for name, kind in kinds.items() if kind == "photos"]
-    if photos and not privacy.consent and erasing.share_of(PHOTO_KEYS):
-        raise ConfigError(f"{origin}: render.mode '{erasing.mode_of(PHOTO_KEYS)}' keeps the people of your photos "
+    if photos and not privacy.consent and erasing.keeps(PHOTO_KEYS):
+        what = f"mode '{erasing.mode_of(PHOTO_KEYS)}'" if erasing.share_of(PHOTO_KEYS) else "overlay_else 'erase'"
+        raise ConfigError(f"{origin}: render.{what} keeps the people of your photos "
                           "recognisable and shows them with an impairment they do not have: they must have agreed to "
                           "that; then say --consent (privacy.consent=true). See docs/erase.md")  # fmt: skip
     amputate = dataclasses.replace(stages["amputate"], erasing=erasing)

@@ -115,7 +115,9 @@ class Plans(Record):
         "bool", 12, doc="erase: regions whose pixels leave the photo; a twin gets them back", fill=False
     )
     erased_residual: np.ndarray = column("f4", 12, doc="erase: place of the tips of their stumps", fill=1.0)
-    otherwise: np.ndarray = column("str", doc="erase: what happens if render refuses: overlay | reject", fill="overlay")
+    otherwise: np.ndarray = column(
+        "str", doc="what happens if the photo (erase) or the plate refuses: overlay | reject | erase", fill="overlay"
+    )
     devices: np.ndarray = column("str", doc="JSON list of assistive devices", fill="[]")
     pose: np.ndarray = column("f8", 24, 3, unit="rad", doc="posture, where any joint is reposed", fill=0.0)
     transl: np.ndarray = column("f8", 3, unit="m", doc="its translation", fill=0.0)

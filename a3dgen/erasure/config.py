@@ -92,6 +92,7 @@ class Erasing:
             it differs from ``mode``.
         share: of a source's samples that are erased in mode ``both``, where the photo admits it.
         otherwise: ``overlay`` or ``reject``: what happens to the others in mode ``erase``.
+        instead: ``reject`` or ``erase``: what happens to overlay samples whose plate cannot be trusted.
         bars: of admission.
     """
 
@@ -99,6 +100,7 @@ class Erasing:
     modes: Mapping[str, str] = field(default_factory=dict)
     share: float = 0.5
     otherwise: Literal["overlay", "reject"] = "overlay"
+    instead: Literal["reject", "erase"] = "reject"
     bars: Bars = field(default_factory=Bars)
 
     def __post_init__(self) -> None:
@@ -116,7 +118,11 @@ class Erasing:
         """Return the share of a person's samples that are to be erased."""
         return {OVERLAY: 0.0, ERASE: 1.0, BOTH: self.share}[self.mode_of(key)]
 
+    def keeps(self, key: str) -> bool:
+        """Return whether the photo of a person of this key may be kept."""
+        return self.instead == ERASE or self.share_of(key) > 0
+
     @property
     def anywhere(self) -> bool:
-        """Whether any source erases."""
-        return any(m != OVERLAY for m in (self.mode, *self.modes.values()))
+        """Whether anybody's photo may be kept."""
+        return self.instead == ERASE or any(m != OVERLAY for m in (self.mode, *self.modes.values()))

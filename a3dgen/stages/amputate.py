@@ -134,7 +134,7 @@ class _Planner:
         if not chosen and config.per_person and not present.any():
             why = "the photo admits no erasure" if eraser.only else "no region can be removed visibly"
             raise Rejected(f"{why} ({'; '.join(skipped)})")
-        rows = [row for v, a, mode in chosen for row in self._pair(person, v, a, mode)]
+        rows = [row for v, a, mode in chosen for row in self._pair(person, v, a, mode, eraser)]
         if config.twins == "shared":
             rows = self._share_twin(rows)
         if not rows:  # intact samples only, or somebody who lacks a limb and can lose no other
@@ -165,13 +165,17 @@ class _Planner:
         self, key: str, present: ndarray, why_not: WhyNot, variant: int, eraser: Eraser
     ) -> tuple[str, Amputation]:
         """Return mode and amputation of one variant: erased where it is its turn and the photo admits it."""
-        if eraser.turn(variant, self.config.geometry):
+        turn, spare = eraser.turn(variant, self.config.geometry), eraser.spare(self.config.geometry)
+        if turn or spare:
             erased = self._draw(key, present, lambda r, x: why_not(r, x) or eraser.why_not(r, x), variant, longer=True)
+        if turn:
             if erased.residual and not eraser.refuses(erased.residual):
                 return ERASE, erased
             if eraser.only:
                 return ERASE, Amputation({}, erased.skipped)
             eraser.not_erased.append("; ".join(erased.skipped) or eraser.refuses(erased.residual))
+        if spare and erased.residual:  # a limb that could be erased, should no plate be good enough
+            return OVERLAY, erased
         return OVERLAY, self._draw(key, present, why_not, variant)
 
     def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: Eraser) -> dict[str, Any]:
@@ -206,7 +210,7 @@ class _Planner:
         return lambda region, residual: why_not_removable(standing.posed, region, residual, buffers, self.reach)
 
     def _pair(
-        self, person: dict[str, Any], variant: int, amputation: Amputation, mode: str = OVERLAY
+        self, person: dict[str, Any], variant: int, amputation: Amputation, mode: str, eraser: Eraser
     ) -> list[dict[str, Any]]:
         """Return the amputee row of one variant and its intact twin."""
         key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
@@ -219,7 +223,11 @@ class _Planner:
             number = variant + self.config.per_person if present.any() else variant
             rows.append(self._row(key, number, present, person["present_residual"], look, self._name(person)))
             rows[0]["twin"], rows[1]["twin"] = rows[1]["key"], rows[0]["key"]
-        return [self._erased(row, amputation) for row in rows] if mode == ERASE else rows
+        if mode == ERASE:
+            return [self._erased(row, amputation) for row in rows]
+        if eraser.spare(self.config.geometry) and amputation.residual and not eraser.refuses(amputation.residual):
+            return [{**self._erased(row, amputation), "mode": OVERLAY, "otherwise": ERASE} for row in rows]
+        return rows
 
     def _share_twin(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Keep the first intact twin of each mode and let all amputees of that mode name it."""

@@ -51,6 +51,10 @@ class Eraser:
             return False
         return bool(generator_for(self.context.seed, "mode", f"{self.key}#{variant}").random() < share)
 
+    def spare(self, geometry: str) -> bool:
+        """Return whether overlay samples are erased instead where their plate cannot be trusted."""
+        return self.config.instead == ERASE and geometry == RESIDUAL
+
     def why_not(self, region: int, residual: float) -> str:
         """Return why one limb may not be erased; empty if it may."""
         return self.refuses({region: residual})

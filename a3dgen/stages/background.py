@@ -40,7 +40,7 @@ from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 14
+VERSION = 15
 
 
 def user_files(config: Config) -> list[Path]:
@@ -55,7 +55,8 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
         raise DataError("stage background: needs the results of the stages fit and amputate")
     person_row, body_row = persons.index(), bodies.index()
     keys = list(dict.fromkeys(str(p) for p in plans.parent))
-    kept = {str(p) for p, mode in zip(plans.parent, plans.mode, strict=True) if mode == ERASE}
+    modes = zip(plans.parent, plans.mode, plans.otherwise, strict=True)
+    kept = {str(p) for p, mode, otherwise in modes if ERASE in (mode, otherwise)}
     photos: dict[str, list[str]] = {}
     for key, image in zip(persons.key, persons.image, strict=True):
         photos.setdefault(str(image), []).append(str(key))

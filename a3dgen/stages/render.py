@@ -32,7 +32,15 @@ from a3dgen.lighting.likeness import unlike
 from a3dgen.stages.drawing import Brush, intact
 from a3dgen.stages.render_clips import ClipLights, under_heels
 from a3dgen.stages.render_config import Config as Config  # the stage table asks the stage for it
-from a3dgen.stages.render_measures import buffers_of, check_plate, check_stumps, check_told, measure, seen_in_photo
+from a3dgen.stages.render_measures import (
+    buffers_of,
+    check_plate,
+    check_stumps,
+    check_told,
+    measure,
+    seen_in_photo,
+    why_not_trusted,
+)
 
 VERSION = 19
 _SCENES = 2
@@ -73,17 +81,21 @@ def run(config: Config, inputs: Inputs, context: Context) -> Output:
             raise Rejected("no plate was made for the person")
         person, fitted, plate = (record.row(index[parent]) for record, index in rows)
         scene = scenes.get(parent, lambda: scene_of(person, fitted, plate))
-        remark = ""
-        if plan["mode"] == ERASE:
+        remark, refused = "", str(plate["refused"])
+        if plan["otherwise"] == ERASE and not refused:
+            refused = why_not_trusted(config, scene, fitted, body)
+        if plan["mode"] == ERASE or (refused and plan["otherwise"] == ERASE):
             subject = subjects.get(parent, lambda: _subject(person, fitted, plate, context))
             found = subject if isinstance(subject, str) else draw_erased(config, subject, plan, context.seed)
             if isinstance(found, ErasedSample):
                 return write_erased(config, person, plan, scene, found, reach, context)
             if plan["otherwise"] == REJECT:
                 raise Rejected(f"erasure: {found}")
+            if refused:
+                raise Rejected(f"{refused}; no erasure instead: {found}")
             remark = f"overlay instead of erasure: {found}"
-        if plate["refused"]:
-            raise Rejected(str(plate["refused"]))
+        if refused:
+            raise Rejected(refused)
         row = render_sample(config, person, fitted, plan, scene, reach, brush, write)
         return {**row, "_remark": remark}
 

@@ -23,6 +23,8 @@ class Config:
         modes: the same by source (``coco``, ``mpii``, ``h36m``, ``custom``), where it differs from ``mode``.
         erase: share of a source's samples that are erased in mode ``both``, where the photo admits it.
         erase_else: ``overlay`` or ``reject``: what happens in mode ``erase`` where the photo does not admit it.
+        overlay_else: ``reject`` or ``erase``: what happens to overlay samples of people whose plate cannot be trusted;
+            erased are those whose photo admits it.
         bars: of admission to erasure.
         blur_faces: make the person's own face unrecognisable where they are kept (set by ``privacy.blur_faces: self``).
         renderer: ``cpu`` (compiled loops, no driver needed), ``gl`` (OpenGL by EGL or OSMesa) or ``pyrender``.
@@ -47,6 +49,7 @@ class Config:
     modes: dict[str, str] = field(default_factory=dict)
     erase: float = 0.5
     erase_else: Literal["overlay", "reject"] = "overlay"
+    overlay_else: Literal["reject", "erase"] = "reject"
     bars: Bars = field(default_factory=Bars)
     blur_faces: bool = field(default=False, metadata=DERIVED)
     renderer: str = "cpu"
@@ -84,4 +87,4 @@ class Config:
 
     def erasing(self) -> Erasing:
         """Return which samples are erased: what stage ``amputate`` plans by."""
-        return Erasing(self.mode, self.modes, self.erase, self.erase_else, self.bars)
+        return Erasing(self.mode, self.modes, self.erase, self.erase_else, self.overlay_else, self.bars)

@@ -18,8 +18,10 @@ from a3dgen.core.records import OCCLUDED, OUTSIDE, VISIBLE
 from a3dgen.devices.attach import Devices
 from a3dgen.devices.record import why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, sockets_as_limbs
+from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import project
+from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.reach import Reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints, among
 from a3dgen.geometry.visibility import (
@@ -115,6 +117,19 @@ def check_plate(config: Config, scene: Scene, drawn: Bool[ndarray, "h w"]) -> No
             f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person "
             f"(in {share:.3f} of their size squared, at most {config.max_doubt:g})"
         )
+
+
+def why_not_trusted(config: Config, scene: Scene, fitted: Mapping[str, Any], body: BodyData) -> str:
+    """Return why nobody may be drawn into a plate, by what is seen of it around the fitted intact body; empty if one
+    may: one answer for a sample and its twin."""
+    posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
+    h, w = scene.plate.shape[:2]
+    faces = body.mesh.faces[~body.mesh.hidden]
+    try:
+        check_plate(config, scene, silhouette(posed.vertices(body.mesh, fitted["betas"]), faces, scene.K, w, h))
+    except Rejected as error:
+        return str(error)
+    return ""
 
 
 def check_told(config: Config, sample: Drawn, twin: Drawn, plan: Mapping[str, Any], scene: Scene) -> None:

@@ -133,6 +133,30 @@ def test_what_the_photo_does_not_admit_is_drawn_or_left_out(world) -> None:
     assert done.outcome.status.tolist() == [REJECTED] * 2
 
 
+def test_who_has_no_plate_to_be_drawn_into_keeps_their_photo_if_asked(world, stage) -> None:
+    plans, inputs, context = planned(world, Erasing(instead="erase"))
+    assert set(plans.record.mode) == {"overlay"}
+    assert set(plans.record.otherwise) == {"erase"}
+    assert render.run(render.Config(), inputs, context).record.mode.tolist() == ["overlay"] * 2, "the plate is good"
+    bad = replace(inputs, plates=replace(inputs.plates, refused=np.array(["somebody would be cut"], object)))
+    done = render.run(render.Config(), bad, context)
+    assert done.record.mode.tolist() == ["erase"] * 2, done.outcome.reason
+    doubt = dilate(stage.scene.own, 30.0) & ~dilate(stage.scene.own, 12.0)
+    images.write_mask(context.out / "background" / "doubt.png", doubt)
+    unsure = replace(inputs, plates=replace(inputs.plates, doubt=np.array(["background/doubt.png"], object)))
+    done = render.run(render.Config(), unsure, context)
+    assert done.record.mode.tolist() == ["erase"] * 2, done.outcome.reason
+    hard = render.run(render.Config(bars=Bars(ring_px=500.0)), bad, context)
+    assert hard.outcome.status.tolist() == [REJECTED] * 2
+    assert "somebody would be cut" in hard.outcome.reason[0]
+    assert "too small" in hard.outcome.reason[0]
+    _, never, _ = planned(world, Erasing())
+    done = render.run(render.Config(), replace(never, plates=bad.plates), context)
+    assert done.outcome.reason.tolist() == ["somebody would be cut"] * 2
+    _, never, _ = planned(world, Erasing(instead="erase", bars=Bars(ring_px=500.0)))
+    assert "erase" not in set(never.plans.otherwise)
+
+
 def test_shares_licences_and_controls(world) -> None:
     inputs, context = world
     plans, _, _ = planned(world, Erasing("both", share=0.0))
@@ -175,6 +199,8 @@ def test_the_written_rows_carry_mode_and_registered_pose(world, stage) -> None:
 
 def test_photo_folders_need_consent(tmp_path) -> None:
     keys = [f"sources.photos.root={tmp_path}", "render.mode=erase"]
+    with pytest.raises(ConfigError, match=r"overlay_else 'erase'.*--consent"):
+        load_config("custom", [keys[0], "render.overlay_else=erase"])
     with pytest.raises(ConfigError, match="--consent"):
         load_config("custom", keys)
     config = load_config("custom", [*keys, "privacy.consent=true", "privacy.blur_faces=self"])
