@@ -117,7 +117,8 @@ def ground_shadow(
         ambient = irradiance(light.sh, ground.up)
         direct = light.key_color * max(float(light.key_dir @ ground.up), 0.0)
         depth = strength * direct / np.maximum(ambient + direct, 1e-6)
-        cast = _warp(_penumbra(caster, ground), _to_map(ground, caster.matrix[:2]), grid)
+        window, shadow = _warp(_penumbra(caster, ground), _to_map(ground, caster.matrix[:2]), grid)
+        cast[window] = shadow
         cast *= seen
     # the hidden sky takes its share of what light the cast shadow leaves; under a sole there is none
     key = np.float32(depth.mean())
@@ -177,11 +178,35 @@ def _to_map(ground: Ground, affine: ndarray) -> Float[ndarray, "3 3"]:
     return np.stack([*(row[:3] * ground.level + row[3] * ground.up for row in affine), ground.up])
 
 
-def _warp(image: ndarray, rays_to_map: ndarray, grid: _Grid) -> Float[ndarray, "h w *c"]:
-    """Sample a map at a grid's pixels; 0 beyond the map."""
+Window = tuple[slice, slice]
+
+
+def _warp(image: ndarray, rays_to_map: ndarray, grid: _Grid) -> tuple[Window, Float[ndarray, "h w *c"]]:
+    """Sample a map at a grid's pixels, 0 beyond the map; return which pixels see it, and their values."""
+    to_map = rays_to_map @ grid.to_ray
+    x0, y0, x1, y1 = _seen_on(to_map, image.shape[:2], grid)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    size = (grid.columns, grid.rows)
-    return cv2.warpPerspective(image, rays_to_map @ grid.to_ray, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    shifted = to_map @ np.array([[1.0, 0, x0], [0, 1, y0], [0, 0, 1]])
+    size = (x1 - x0, y1 - y0)
+    window = (slice(y0, y1), slice(x0, x1))
+    if not all(size):
+        return window, np.zeros((size[1], size[0], *image.shape[2:]), np.float32)
+    return window, cv2.warpPerspective(image, shifted, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _seen_on(to_map: ndarray, shape: tuple[int, ...], grid: _Grid) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 (exclusive) of the pixels that can see a map, all if some of it lies behind the camera."""
+    rows, columns = shape
+    corners = np.array([[-1, columns, columns, -1], [-1, -1, rows, rows], [1, 1, 1, 1]], np.float64)
+    try:
+        x, y, w = np.linalg.solve(to_map, corners)
+    except np.linalg.LinAlgError:  # the ground is seen edge on
+        return 0, 0, grid.columns, grid.rows
+    if (np.abs(w) < 1e-9).any() or (w > 0).any() != (w > 0).all():
+        return 0, 0, grid.columns, grid.rows
+    low = np.clip(np.floor([(x / w).min(), (y / w).min()]) - 1, 0, (grid.columns, grid.rows))
+    high = np.clip(np.ceil([(x / w).max(), (y / w).max()]) + 2, low, (grid.columns, grid.rows))
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def _penumbra(caster: Caster, ground: Ground) -> Float[ndarray, "s s"]:
@@ -214,7 +239,7 @@ def _contact(ground: Ground, vertices: ndarray, grid: _Grid) -> tuple[Float[ndar
         if spot.level > -0.05:
             continue
         there = _to_map(replace(ground, level=spot.level), spot.matrix)
-        shade = _warp(spot.shade, there, grid)
-        np.maximum(touched, shade[..., 0], out=touched)
-        np.maximum(hidden, shade[..., 1], out=hidden)
+        window, shade = _warp(spot.shade, there, grid)
+        np.maximum(touched[window], shade[..., 0], out=touched[window])
+        np.maximum(hidden[window], shade[..., 1], out=hidden[window])
     return touched, hidden

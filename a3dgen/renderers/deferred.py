@@ -232,7 +232,10 @@ def _hollows(depth: ndarray, K: ndarray, grid: Grid) -> Hollows:
 
 def _smooth_cavities(depth: ndarray, focal: float) -> Float[ndarray, "h w"]:
     share = np.empty_like(depth)
-    kernels.cavities(depth, focal, share)
+    nearest = float(depth.min())
+    margin = min(int(focal * kernels.CAVITY_M / nearest) + 2, max(depth.shape)) if nearest < np.inf else 1
+    around = cv2.copyMakeBorder(depth, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=np.inf)
+    kernels.cavities(around, focal, margin, share)
     return cv2.blur(cv2.blur(share, (3, 3)), (3, 3))
 
 

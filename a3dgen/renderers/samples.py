@@ -12,6 +12,8 @@ import numpy as np
 
 from a3dgen.core.compiled import kernel
 
+CAVITY_M = 0.11
+"""Neighbours at this distance and nearer make a hollow."""
 SAME_SURFACE_M = 0.02
 """Samples of one mesh closer than this in depth (m) belong to one surface."""
 
@@ -140,42 +142,36 @@ def by_item(face, item, count, items):
     return order, start
 
 
-@kernel(inline=True)
-@no_type_check
-def _nearer(depth, y, x, z):
-    """By how much (m) a pixel is nearer than z; a bit further where nothing is, 0 where something else hangs before."""
-    if not (0 <= y < depth.shape[0] and 0 <= x < depth.shape[1]):
-        return -0.1
-    d = z - depth[y, x]
-    if d < -1e9:
-        return -0.1
-    return max(d, -0.2) if d < 0.35 else 0.0
-
-
 @kernel
 @no_type_check
-def cavities(depth, focal, out):
+def cavities(depth, focal, margin, out):
     """Write how far each pixel lies in a hollow, 0..1, over a depth map (m); ``focal`` in its pixels.
 
     Opposite neighbours at 4 and 11 cm whose mean is nearer than the pixel make it a hollow: armpits, between the
-    legs, below the chin, where an arm lies before the trunk.
+    legs, below the chin, where an arm lies before the trunk. Neighbours count as a bit further where nothing is, and
+    as level where something else hangs before.
+
+    depth: (h + 2 margin, w + 2 margin), inf where nothing is, as at least the margin. out: (h, w) f4.
     """
-    h, w = depth.shape
+    h, w = out.shape
     angles = np.arange(8) * (np.pi / 4) + np.where(np.arange(8) < 4, 0.0, 0.35)
     across, down = np.cos(angles), np.sin(angles)
     for y in range(h):
         for x in range(w):
-            z = depth[y, x]
+            z = depth[y + margin, x + margin]
             out[y, x] = 0.0
             if not z < 1e9:
                 continue
             total = 0.0
-            for k in range(8):
-                reach, size = (focal * 0.04 / z, 0.03) if k < 4 else (focal * 0.11 / z, 0.08)
+            for k in range(8):  # without branches: which neighbours are nearer cannot be foreseen
+                reach, size = (focal * 0.04 / z, 0.03) if k < 4 else (focal * CAVITY_M / z, 0.08)
                 dx, dy = int(np.floor(reach * across[k] + 0.5)), int(np.floor(reach * down[k] + 0.5))
-                nearer = _nearer(depth, y + dy, x + dx, z) + _nearer(depth, y - dy, x - dx, z)
-                if nearer > 0 and (dx != 0 or dy != 0):
-                    total += min(nearer * 0.5 / size, 1.0)
+                dx, dy = min(max(dx, -margin), margin), min(max(dy, -margin), margin)
+                a = z - depth[y + margin + dy, x + margin + dx]
+                b = z - depth[y + margin - dy, x + margin - dx]
+                a = -0.1 if a < -1e9 else (max(a, -0.2) if a < 0.35 else 0.0)
+                b = -0.1 if b < -1e9 else (max(b, -0.2) if b < 0.35 else 0.0)
+                total += min(max(a + b, 0.0) * 0.5 / size, 1.0) if dx != 0 or dy != 0 else 0.0
             out[y, x] = min(total / 4.0, 1.0)
 
 
