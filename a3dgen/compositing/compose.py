@@ -99,7 +99,8 @@ class _Camera(NamedTuple):
 
 @kernel
 @no_type_check
-def _blend(plate, photo, person, shadow, camera, out):
+def _blend(photo, person, shadow, camera, out):
+    """Change what is seen of the person, their shadow and what stands in front; ``out``: the plate before."""
     rgba, front = person
     cast, contact, depth = shadow
     black, sigma, grain, oy, ox, decode, encode = camera
@@ -109,27 +110,27 @@ def _blend(plate, photo, person, shadow, camera, out):
     has_front = front.shape[0] > 0
     has_shade = cast.shape[0] > 0
     for y in range(h):
+        grain_row = grain[(y + oy) % size]
         for x in range(w):
             a = rgba[y, x, 3]
             f = front[y, x] if has_front else np.float32(0.0)
             shaded = has_shade and (cast[y, x] > 0.001 or contact[y, x] > 0.001)
+            if a <= 0.0 and not shaded and f <= 0.0:
+                continue
             if f >= 1.0:
                 for c in range(3):
                     out[y, x, c] = photo[y, x, c]
                 continue
-            if a <= 0.0 and not shaded and f <= 0.0:
-                for c in range(3):
-                    out[y, x, c] = plate[y, x, c]
-                continue
+            gx = (x + ox) % size
             for c in range(3):
-                back = decode[plate[y, x, c]]
+                back = decode[out[y, x, c]]
                 if shaded:
                     back *= (1 - contact[y, x]) * (1 - cast[y, x] * depth[c])
                 v = back * (1 - a) + rgba[y, x, c] * (1 - black[c]) + black[c] * a
                 if f > 0.0:
                     v = v * (1 - f) + decode[photo[y, x, c]] * f
                 value = np.float32(encode[int(min(max(v, 0.0), 1.0) * steps + 0.5)])
-                value += grain[(y + oy) % size, (x + ox) % size, c] * sigma[c] * a * (1 - f)
+                value += grain_row[gx, c] * sigma[c] * a * (1 - f)
                 out[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
@@ -156,7 +157,7 @@ def compose(
     """
     oy, ox = (int(v) for v in rng.integers(0, _GRAIN, 2))
     none = np.zeros((0, 0), np.float32)
-    out = np.empty_like(plate)
+    out = plate.copy()
     person = _Person(
         np.ascontiguousarray(rgba, np.float32), none if front is None else np.ascontiguousarray(front, np.float32)
     )
@@ -170,8 +171,8 @@ def compose(
         )
     black, sigma = np.asarray(black, np.float32), np.asarray(sigma, np.float32)
     camera = _Camera(black, sigma, _grain(), oy, ox, decode_table(), encode_table())
-    below = np.ascontiguousarray(plate)
-    _blend(below, below if photo is None else np.ascontiguousarray(photo), person, shadow, camera, out)
+    before = out if front is None or photo is None else np.ascontiguousarray(photo)  # one layout: compiled once
+    _blend(before, person, shadow, camera, out)
     return out
 
 

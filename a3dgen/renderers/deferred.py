@@ -18,7 +18,7 @@ from a3dgen.renderers import Frame, Item
 from a3dgen.renderers import samples as kernels
 from a3dgen.renderers.materials import MATERIAL
 from a3dgen.renderers.prepare import Batch, bounds, filter_weights, make_batch, project_all, sample_grid
-from a3dgen.renderers.shade import Lighting, Requests, Surface, Texture, shade_item
+from a3dgen.renderers.shade import Lighting, Requests, Surface, Texture, constants_of, shade_item
 from a3dgen.renderers.textures import pyramid
 
 SHADOW_SIZE = 448
@@ -165,7 +165,8 @@ class DeferredRenderer(ABC):
                 levels = pyramid(items[place].texture, chosen, requests, surface)
                 texture = Texture(levels.texels, levels.levels, decode_table())
                 material = MATERIAL[items[place].material].constants()
-                shade_item(chosen, requests, surface, texture, material, lighting, color)
+                same = constants_of(material, lighting, texture, grid.step)
+                shade_item(chosen, requests, surface, texture, same, lighting, color)
         kernels.resolve(slot, color, edge, source, edges, filter_weights(grid.step), rgba)
 
     def _overview(self, batch: Batch, K: ndarray, box: Box, near: float, far: float) -> Hollows:
@@ -244,6 +245,7 @@ def _requests(
 ) -> tuple[ndarray, ndarray, ndarray, ndarray, ndarray, int]:
     """Return what to shade, see ``samples.edges``; the arrays are grown until they suffice."""
     slot = np.empty(depth.shape, np.int32)
+    begin = np.searchsorted(item, np.arange(int(item[-1]) + 2))
     room = int(np.count_nonzero(np.isfinite(depth)))
     for share in (1, 4, 10):
         face = np.empty(room * share + 1024, np.int32)
@@ -254,7 +256,7 @@ def _requests(
         edges = 0
         if grid.step > 1:
             count, edges = kernels.edges(
-                ids, depth, inverse, grid.step, grid.offset, item, slot, face, at, count, edge, source
+                ids, depth, inverse, grid.step, grid.offset, item, begin, slot, face, at, count, edge, source
             )
         if count >= 0:
             break

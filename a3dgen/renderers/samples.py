@@ -30,16 +30,17 @@ def depth_at_centres(inverse, ids, step, offset, out):
 
 @kernel(inline=True)
 @no_type_check
-def _several_surfaces(ids, inverse, item, cy, cx, z):
-    """Whether the nine samples around (cy, cx), whose own depth is z, show more than one surface."""
+def _several_surfaces(ids, inverse, first, last, cy, cx, z):
+    """Whether the nine samples around (cy, cx), whose own mesh has the faces ``first`` to ``last`` (1 more than their
+    numbers) and whose own depth is z, show more than one surface."""
     centre = ids[cy, cx]
+    nearest, farthest = 1.0 / max(z - SAME_SURFACE_M, 1e-6), 1.0 / (z + SAME_SURFACE_M)
     for j in range(-1, 2):
         for i in range(-1, 2):
             other = ids[cy + j, cx + i]
             if other != centre:
-                if other == 0 or centre == 0 or item[other - 1] != item[centre - 1]:
-                    return True
-                if abs(1.0 / inverse[cy + j, cx + i] - z) > SAME_SURFACE_M:
+                near = inverse[cy + j, cx + i]
+                if other < first or other > last or near > nearest or near < farthest:
                     return True
     return False
 
@@ -80,12 +81,13 @@ def centres(ids, step, offset, slot, face, at):
 
 @kernel
 @no_type_check
-def edges(ids, depth, inverse, step, offset, item, slot, face, at, count, edge, source):
+def edges(ids, depth, inverse, step, offset, item, begin, slot, face, at, count, edge, source):
     """Find pixels that show several surfaces, and what their samples need.
 
-    depth: (h, w) m at the pixels' centres. inverse: 1 / m of every sample. item: (F,) mesh of each face. slot, face,
-    at: as ``centres`` left them, with ``count`` requests; more are added. edge, source: out, row and column of each
-    such pixel, and the requests of its nine samples (-1 = nothing there).
+    depth: (h, w) m at the pixels' centres. inverse: 1 / m of every sample. item: (F,) mesh of each face, in order.
+    begin: (items + 1,) first face of each mesh. slot, face, at: as ``centres`` left them, with ``count`` requests; more
+    are added. edge, source: out, row and column of each such pixel, and the requests of its nine samples (-1 = nothing
+    there).
 
     Returns the number of requests and of such pixels, or (-1, -1) if the arrays are too short.
     """
@@ -101,8 +103,10 @@ def edges(ids, depth, inverse, step, offset, item, slot, face, at, count, edge, 
                 and above[cx] == c and below[cx] == c and level[cx - 1] == c and level[cx + 1] == c
             ):  # fmt: skip
                 continue
-            if not _several_surfaces(ids, inverse, item, cy, cx, depth[y, x]):
-                continue
+            if c > 0:  # where nothing is, some other sample shows something
+                mesh = item[c - 1]
+                if not _several_surfaces(ids, inverse, begin[mesh] + 1, begin[mesh + 1], cy, cx, depth[y, x]):
+                    continue
             if found >= len(edge) or count + 9 > len(face):
                 return -1, -1
             edge[found, 0], edge[found, 1] = y, x
