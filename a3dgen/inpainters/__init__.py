@@ -43,15 +43,20 @@ INPAINTERS: dict[str, str] = {
 """Name -> factory taking the path of a model file ("" where none is needed)."""
 
 
-def get_inpainter(name: str = "exemplar", path: str = "") -> Inpainter:
+ROUGH: dict[str, str] = {"exemplar": "a3dgen.inpainters.exemplar:create_rough"}
+"""Name -> factory of a faster form whose fine texture cannot be relied on, where there is one."""
+
+
+def get_inpainter(name: str = "exemplar", path: str = "", rough: bool = False) -> Inpainter:
     """Return an inpainter.
 
     Args:
         name: a key of ``INPAINTERS``.
+        rough: take the faster form, if it has one.
         path: the user's model file, for ``lama``; ``telea`` or ``ns`` for ``opencv``; ignored by ``exemplar``.
 
     Raises:
         ConfigError: unknown name, or a path the backend cannot use.
     """
-    factory: Callable[[str], Inpainter] = resolve("inpainter", INPAINTERS, name)
+    factory: Callable[[str], Inpainter] = resolve("inpainter", INPAINTERS | ROUGH if rough else INPAINTERS, name)
     return factory(path)

@@ -89,21 +89,27 @@ def _goals(image, pixels, field, background, goal, count):
 @no_type_check
 def _relax(image, pixels, background, goal, count):
     """Solve (screen + neighbours) u = goal + sum of neighbours for the hole's pixels."""
-    total = len(pixels)
+    total, width = len(pixels), image.shape[1]
+    colours, known = image.reshape(-1), background.reshape(-1)
+    aside = (np.int64(-width), np.int64(width), np.int64(-1), np.int64(1))
     for sweep in range(ROUNDS):
         most = np.float32(0)
         for k in range(total):
             i = k if sweep % 2 == 0 else total - 1 - k
-            y, x = pixels[i, 0], pixels[i, 1]
-            for c in range(3):
-                around = np.float32(0)
-                for j in range(4):
-                    a, b = y + (-1, 1, 0, 0)[j], x + (0, 0, -1, 1)[j]
-                    if background[a, b]:
-                        around += image[a, b, c]
-                wanted = (goal[i, c] + around) / (SCREEN + count[i])
-                step = RELAX * (wanted - image[y, x, c])
-                image[y, x, c] += step
+            at = np.int64(pixels[i, 0]) * width + pixels[i, 1]
+            red = green = blue = np.float32(0)
+            for j in range(4):
+                if known[np.uint64(at + aside[j])]:
+                    beside = np.uint64(3 * (at + aside[j]))
+                    red += colours[beside]
+                    green += colours[beside + np.uint64(1)]
+                    blue += colours[beside + np.uint64(2)]
+            here = np.uint64(3 * at)
+            weight = np.float32(RELAX) / (np.float32(SCREEN) + count[i])
+            for c, around in enumerate((red, green, blue)):
+                own = here + np.uint64(c)
+                step = weight * (goal[i, c] + around) - np.float32(RELAX) * colours[own]
+                colours[own] += step
                 most = max(most, abs(step))
         if most < ENOUGH:
             return

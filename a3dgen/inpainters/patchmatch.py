@@ -17,37 +17,53 @@ R = 3
 """Half side of a patch, px."""
 SIDE = 2 * R + 1
 FAR = np.int64(2**62)
+ALL = np.uint64(2**32 - 1)
 
 
 @kernel(inline=True)
 @no_type_check
-def _random(state):
-    """Advance a xorshift32 generator held in state[0] (uint32) and return it as int64."""
-    x = state[0]
-    x ^= x << np.uint32(13)
-    x ^= x >> np.uint32(17)
-    x ^= x << np.uint32(5)
-    state[0] = x
-    return np.int64(x)
+def _next(x):
+    """Return the number after ``x`` of a xorshift generator of 32 bits, in 64."""
+    x ^= (x << np.uint64(13)) & ALL
+    x ^= x >> np.uint64(17)
+    return x ^ ((x << np.uint64(5)) & ALL)
+
+
+@kernel(inline=True)
+@no_type_check
+def _within(x, reach):
+    """Return a whole number of -reach .. reach by a random one of 32 bits."""
+    return np.int64((x * np.uint64(2 * reach + 1)) >> np.uint64(32)) - reach
+
+
+@kernel(inline=True)
+@no_type_check
+def _corner(y, x, width):
+    """Return where the patch around a pixel begins in a flattened image of four channels; unsigned, as numba asks of
+    every signed index whether it is negative."""
+    return np.uint64(((y - R) * width + x - R) * 4)
 
 
 @kernel
 @no_type_check
-def _distance(image, weight, sy, sx, ty, tx, limit):
-    """Weighted squared difference of two patches, given up on once it exceeds ``limit``."""
+def _distance(values, weights, stride, source, target, limit):
+    """Weighted squared difference of two patches, given up on once it exceeds ``limit``.
+
+    Args:
+        values, weights: the image and its weights, flat, four channels a pixel. stride: of a row.
+        source, target: where the patches begin, see ``_corner``.
+    """
     total = np.int64(0)
-    for dy in range(-R, R + 1):
+    for _ in range(SIDE):
         row = np.int32(0)
-        for dx in range(-R, R + 1):
-            w = np.int32(weight[ty + dy, tx + dx])
-            a = np.int32(image[sy + dy, sx + dx, 0]) - np.int32(image[ty + dy, tx + dx, 0])
-            b = np.int32(image[sy + dy, sx + dx, 1]) - np.int32(image[ty + dy, tx + dx, 1])
-            c = np.int32(image[sy + dy, sx + dx, 2]) - np.int32(image[ty + dy, tx + dx, 2])
-            d = np.int32(image[sy + dy, sx + dx, 3]) - np.int32(image[ty + dy, tx + dx, 3])
-            row += w * (a * a + b * b + c * c + d * d)
+        for k in range(np.uint64(4 * SIDE)):
+            d = np.int32(values[source + k]) - np.int32(values[target + k])
+            row += np.int32(weights[target + k]) * (d * d)
         total += row
         if total > limit:
             return total
+        source += stride
+        target += stride
     return total
 
 
@@ -61,29 +77,34 @@ def _prior(cy, cx, y, x, prior):
 
 @kernel
 @no_type_check
-def search(image, weight, ok, field, cost, targets, first, sweeps, radius, prior, state):
+def search(image, weight, ok, field, cost, targets, passes, radius, prior, state):
     """Improve the nearest-neighbour field in place by propagation and random search.
 
     Args:
-        image: (H, W, 4) i2. weight: (H, W) u1 weight of each target pixel, 0 = unknown.
+        image: (H, W, 4) i2. weight: (H, W, 4) u1 weight of each target pixel, 0 = unknown, the same in all channels.
         ok: (H, W) bool, a patch may be copied from here.
         field: (H, W, 2) i4 source of each target, -1 = none. cost: (H, W) i8 its cost (written).
-        targets: (N, 2) i4 in scan order. first: number of the first pass (odd ones run backwards). sweeps: passes.
-        radius: first radius of the random search, px.
+        targets: (N, 2) i4 in scan order. passes: numbers of the first pass (odd ones run backwards) and of the last.
+        radius: first radius of the random search, px, and what it is divided by from try to try.
         prior: weight of the distance prior (1/256 grey level squared a px squared). state: (1,) u4.
     """
     n = len(targets)
     h, w = ok.shape
+    values, weights = image.reshape(-1), weight.reshape(-1)
+    stride = np.uint64(4 * w)
+    number = np.uint64(state[0])
     for i in range(n):
         y, x = np.int64(targets[i, 0]), np.int64(targets[i, 1])
         sy, sx = np.int64(field[y, x, 0]), np.int64(field[y, x, 1])
-        cost[y, x] = _distance(image, weight, sy, sx, y, x, FAR) + _prior(sy, sx, y, x, prior)
-    for sweep in range(first, first + sweeps):
+        d = _distance(values, weights, stride, _corner(sy, sx, w), _corner(y, x, w), FAR)
+        cost[y, x] = d + _prior(sy, sx, y, x, prior)
+    for sweep in range(passes[0], passes[1] + 1):
         step = -1 if sweep % 2 == 0 else 1
         for k in range(n):
             i = k if sweep % 2 == 0 else n - 1 - k
             y, x = np.int64(targets[i, 0]), np.int64(targets[i, 1])
             by, bx, best = np.int64(field[y, x, 0]), np.int64(field[y, x, 1]), cost[y, x]
+            target = _corner(y, x, w)
             for axis in range(2):
                 ny, nx = (y + step, x) if axis == 0 else (y, x + step)
                 if field[ny, nx, 0] < 0:
@@ -92,21 +113,24 @@ def search(image, weight, ok, field, cost, targets, first, sweeps, radius, prior
                 if ok[cy, cx] and (cy != by or cx != bx):
                     p = _prior(cy, cx, y, x, prior)
                     if p < best:
-                        d = _distance(image, weight, cy, cx, y, x, best - p) + p
+                        d = _distance(values, weights, stride, _corner(cy, cx, w), target, best - p) + p
                         if d < best:
                             best, by, bx = d, cy, cx
-            reach = radius
+            reach = radius[0]
             while reach >= 1:
-                cy = by + _random(state) % (2 * reach + 1) - reach
-                cx = bx + _random(state) % (2 * reach + 1) - reach
+                number = _next(number)
+                cy = by + _within(number, reach)
+                number = _next(number)
+                cx = bx + _within(number, reach)
                 if 0 <= cy < h and 0 <= cx < w and ok[cy, cx]:
                     p = _prior(cy, cx, y, x, prior)
                     if p < best:
-                        d = _distance(image, weight, cy, cx, y, x, best - p) + p
+                        d = _distance(values, weights, stride, _corner(cy, cx, w), target, best - p) + p
                         if d < best:
                             best, by, bx = d, cy, cx
-                reach //= 2
+                reach //= radius[1]
             field[y, x, 0], field[y, x, 1], cost[y, x] = by, bx, best
+    state[0] = np.uint32(number)
 
 
 @kernel
@@ -119,30 +143,32 @@ def vote(image, hole_list, field, trust, kernel):
         hole_list: (M, 2) i4. field: as in ``search``. trust: (H, W) f4 weight of each target's patch.
         kernel: (SIDE, SIDE) f4 weight of a patch's pixel by its place in the patch.
     """
+    w = np.int64(field.shape[1])
+    values, sources, trusts = image.reshape(-1), field.reshape(-1), trust.reshape(-1)
     for i in range(len(hole_list)):
-        y, x = hole_list[i, 0], hole_list[i, 1]
-        total = 0.0
-        s0 = s1 = s2 = s3 = 0.0
+        y, x = np.int64(hole_list[i, 0]), np.int64(hole_list[i, 1])
+        total = np.float32(0)
+        s0 = s1 = s2 = s3 = np.float32(0)
         for dy in range(-R, R + 1):
             for dx in range(-R, R + 1):
                 g = kernel[dy + R, dx + R]
                 if g == 0.0:
                     continue
-                qy, qx = y + dy, x + dx
-                if field[qy, qx, 0] < 0:
+                q = np.uint64((y + dy) * w + x + dx)
+                sy, sx = np.int64(sources[q + q]), np.int64(sources[q + q + np.uint64(1)])
+                if sy < 0:
                     continue
-                w = trust[qy, qx] * g
-                sy, sx = field[qy, qx, 0] - dy, field[qy, qx, 1] - dx
-                s0 += w * image[sy, sx, 0]
-                s1 += w * image[sy, sx, 1]
-                s2 += w * image[sy, sx, 2]
-                s3 += w * image[sy, sx, 3]
-                total += w
+                share = trusts[q] * g
+                s = np.uint64(((sy - dy) * w + sx - dx) * 4)
+                s0 += share * np.float32(values[s])
+                s1 += share * np.float32(values[s + np.uint64(1)])
+                s2 += share * np.float32(values[s + np.uint64(2)])
+                s3 += share * np.float32(values[s + np.uint64(3)])
+                total += share
         if total > 0.0:
-            image[y, x, 0] = np.int16(s0 / total + 0.5)
-            image[y, x, 1] = np.int16(s1 / total + 0.5)
-            image[y, x, 2] = np.int16(s2 / total + 0.5)
-            image[y, x, 3] = np.int16(s3 / total + 0.5)
+            t = np.uint64((y * w + x) * 4)
+            for c, colour in enumerate((s0, s1, s2, s3)):
+                values[t + np.uint64(c)] = np.int16(colour / total + np.float32(0.5))
 
 
 @kernel
@@ -185,7 +211,9 @@ def first_fill(image, known, ok, field, sources, prior):
     h, w = known.shape
     confidence = known.astype(np.float32)
     todo = ok.copy()
-    weight = np.zeros((h, w), np.uint8)
+    weight = np.zeros((h, w, 4), np.uint8)
+    values, weights = image.reshape(-1), weight.reshape(-1)
+    stride = np.uint64(4 * w)
     todo[:] = False
     left = 0
     for y in range(R + 1, h - R - 1):
@@ -205,13 +233,14 @@ def first_fill(image, known, ok, field, sources, prior):
             return left
         for dy in range(-R, R + 1):
             for dx in range(-R, R + 1):
-                weight[py + dy, px + dx] = 1 if known[py + dy, px + dx] else 0
+                weight[py + dy, px + dx, :] = 1 if known[py + dy, px + dx] else 0
         best, by, bx = FAR, np.int64(-1), np.int64(-1)
+        target = _corner(py, px, w)
         for i in range(len(sources)):
             sy, sx = np.int64(sources[i, 0]), np.int64(sources[i, 1])
             p = _prior(sy, sx, py, px, prior)
             if p < best:
-                d = _distance(image, weight, sy, sx, py, px, best - p) + p
+                d = _distance(values, weights, stride, _corner(sy, sx, w), target, best - p) + p
                 if d < best:
                     best, by, bx = d, sy, sx
         sure = confidence[py, px]

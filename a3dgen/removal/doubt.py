@@ -43,7 +43,7 @@ def doubtful(
 
     Args:
         rgb: photo. plate: the same, filled. hole: what was filled. avoid: never copied. height: of the person, px.
-        fill: used for the second filling. rng: its randomness.
+        fill: used for the second filling; it may be rough, as texture is not compared. rng: its randomness.
     """
     scale = min(1.0, SIDE / height)
     tall = scale * height

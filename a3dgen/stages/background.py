@@ -40,7 +40,7 @@ from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 15
+VERSION = 16
 
 
 def user_files(config: Config) -> list[Path]:
@@ -143,15 +143,15 @@ def _doubt(
     """Return where the filling cannot be trusted; nowhere if nothing was invented or nobody asks."""
     if not config.doubt or not invented.any():
         return np.zeros_like(invented)
-    filler = _filler(config, scene.height * min(1.0, SIDE / scene.height))
+    filler = _filler(config, scene.height * min(1.0, SIDE / scene.height), rough=True)
     stay = (removal.avoid | removal.front) & ~invented
     unsure = doubtful(scene.rgb, plate, invented, stay, scene.height, filler, rng)
     return (unsure | broken_off(plate, removal.hole, stay, scene.height)) & ~removal.front
 
 
-def _filler(config: Config, height: float) -> Inpainter:
-    """Return what fills holes behind a person of a height, px."""
-    filler = get_inpainter(config.inpainter, config.inpainter_path)
+def _filler(config: Config, height: float, rough: bool = False) -> Inpainter:
+    """Return what fills holes behind a person of a height, px; ``rough``: fine texture does not matter."""
+    filler = get_inpainter(config.inpainter, config.inpainter_path, rough)
     return with_lines(filler, height) if config.lines else filler
 
 
