@@ -22,6 +22,8 @@ NEAR = 0.2
 """Own body behind is filled from own pixels this near, share of the height."""
 _BEHIND = 0.02
 """Own body behind less than this share of the hole is not worth a fill of its own."""
+_SAME = 8.0
+"""Photo and fill that differ by this (8-bit) show something else: the photo is mixed in by 1 / e there."""
 
 
 def fill_hole(subject: Subject, hole: Hole, how: str, rng: np.random.Generator) -> UInt8[ndarray, "h w 3"]:
@@ -97,12 +99,17 @@ def mixed(
 ) -> Float[ndarray, "h w 3"]:
     """Return linear light: the fill in the hole, half a pixel soft at its edge, the photo elsewhere.
 
+    The edge is soft only where the photo shows what the fill shows: else what lens and JPEG spread of the limb would
+    shine through in a dotted line.
+
     Args:
         box: rows and columns that hold the hole.
     """
     inside = hole[box]
     soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
     soft[~dilate(~inside, 2.0)] = 1
+    apart = np.abs(filled[box].astype(np.float32) - subject.rgb[box]).max(-1)
+    soft = 1 - (1 - soft) * np.exp(-((apart / _SAME) ** 2))
     soft = (soft * inside)[..., None]
     out = subject.linear.copy()
     out[box] = to_linear(filled[box]) * soft + subject.linear[box] * (1 - soft)

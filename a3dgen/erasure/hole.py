@@ -12,6 +12,7 @@ from numpy import ndarray
 from a3dgen.erasure.gear import Gear
 from a3dgen.erasure.graph_cut import colour_score
 from a3dgen.erasure.limb_pixels import LimbPixels
+from a3dgen.erasure.strays import oddness, strays
 from a3dgen.erasure.stump_skin import StumpSkin
 from a3dgen.erasure.subject import Subject
 from a3dgen.removal.mask_ops import around, dilate, union
@@ -22,7 +23,7 @@ RIM, RIM_DETECTED, RIM_END = 0.02, 0.03, 0.045
 """The limb's mask is grown by this: a source's, a detector's, and any about hand and foot (gloves, boots)."""
 END_LEVEL = 1.85
 """Limb coordinate from which hand and foot begin."""
-SURE_PX, SURE = 2.0, 0.005
+SURE_PX, SURE = 4.0, 0.01
 """The rim this near to the limb is always filled, px and share of the height."""
 ALIKE = -1.5
 """Farther out, what the background's colours explain better than the limb's by this (nats) stays the photo's."""
@@ -31,11 +32,11 @@ DARKER = 12.0
 STRANGE = 20.0
 """Squared distance from the background's colours (in its own variances, three channels) beyond which a pixel about hand
 or foot is none of it."""
-TRACE, FINE = 11.0, 3.0
-"""The same of a pixel that hangs on the limb: what lens and JPEG spread of it beyond its mask, against ground of this
-least variance (Lab units squared) a faint line."""
 GOES_ON_PX = 6
 """What has this many pixels outside the widest rim goes on there, and is no part of hand or foot."""
+STRAY, STRAY_END = 0.02, 0.075
+"""Small things that are no ground leave with hand or foot, this near to them or to one another, and all of them within
+this distance of it, shares of the height."""
 ISLAND = 0.03
 """What a hole encloses up to this size is filled with it, share of the height."""
 SCRAP = 0.04
@@ -135,9 +136,26 @@ def _tight(
     kept &= ~dilate(rim[part] & (score > -ALIKE) & ~goes_on, 1.5)
     out = grown.copy()
     out[part] &= ~kept
-    traces = ((_unlike(lab, mean, variance + FINE) > TRACE) & rim[part] & ~goes_on) | out[part]
-    out[part] |= dilate(touching(traces, sure[part]) & ~out[part], 1.0) & rim[part] & ~goes_on
-    return touching(out, sure)
+    out = touching(out, sure)
+    out[part] |= _laces(subject, limb, beyond, out[part], part)
+    return out
+
+
+def _laces(
+    subject: Subject,
+    limb: LimbPixels,
+    ground: Bool[ndarray, "h w"],
+    hole: Bool[ndarray, "h w"],
+    part: tuple[slice, slice],
+) -> Bool[ndarray, "h w"]:
+    """Return the small things about hand and foot that are no ground, over ``part`` of the window."""
+    near = dilate((limb.pixels & (limb.level > END_LEVEL))[part], STRAY_END * subject.height)
+    if not near.any():
+        return near
+    kept = dilate(((subject.mine | subject.drawn.body) & ~limb.pixels)[part] & ~hole, 1.0) | subject.others[part]
+    lab = cv2.cvtColor(cv2.GaussianBlur(subject.rgb[part], (0, 0), 0.6), cv2.COLOR_RGB2LAB).astype(np.float32)
+    odd = oddness(lab, ground, dilate(near, 2.0) & ~hole & ~kept)
+    return strays(odd, hole, near, STRAY * subject.height, (SCRAP * subject.height) ** 2)
 
 
 def _darker(light: Float[ndarray, "h w"], ground: Bool[ndarray, "h w"], reach: float) -> Bool[ndarray, "h w"]:

@@ -165,6 +165,8 @@ def _unrolled(
     limit = np.where(t > 0, 1 - _EDGE / np.maximum(source_half, 4), 1 + 3 / np.maximum(source_half, 3))
     u_source = np.clip(u_source, -limit, limit)
     source_s = source_centre + u_source * source_half
+    if not mirror:
+        source_s = np.where(t > 0, s + at_edge * (source_s - s), source_s)
     x = frame.origin[0] + source_t * frame.along[0] + source_s * frame.across[0]
     y = frame.origin[1] + source_t * frame.along[1] + source_s * frame.across[1]
     x, y = _onto_limb(grid, (subject.fine | subject.drawn.body)[grid.crop] & (limb.level[grid.crop] > -0.5), x, y)
