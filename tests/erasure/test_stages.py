@@ -95,7 +95,7 @@ def test_a_pair_keeps_the_photos_person(world, stage) -> None:
     off = np.abs(amputee["registered_pose"] - stage.fit.pose).max(1)
     ends = [7, 8, 20, 21]  # no keypoint tells how ankles and wrists turn
     assert np.delete(off, ends).max() < 0.05
-    assert off.max() < 0.15
+    assert off.max() < 0.25
     assert np.abs(amputee["registered_transl"] - stage.fit.transl).max() < 0.02
     assert np.array_equal(np.isfinite(amputee["erased_frame"]).all(1), rows[0]["removed"])
     assert np.isnan(twin["erased_frame"]).all()
