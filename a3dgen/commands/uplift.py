@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,8 @@ from a3dgen.stages.fit_sequences import sequence_rows
 FASTEST = 50.0
 """Frames a second taken of a video at most; a window of the lifter spans 1.1 s."""
 MOST_FRAMES = 100_000
+UNSEEN = "nobody was seen there"
+"""Reason of frames between those where somebody was seen."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -129,7 +132,8 @@ def _lift(track: Track, config: Config, refine: str) -> tuple[dict[str, Any], di
     else:
         rows, why = sequence_rows(config, BodyConfig(), _persons(track), track.fps)
         found = {int(row["key"]): (row["pose"], row["betas"], row["transl"], row["sigma"]) for row in rows}
-        reasons = {reason: list(why.values()).count(reason) for reason in sorted(set(why.values()))}
+        why |= {key: UNSEEN for key in why if not track.conf[int(key)].any()}
+        reasons = dict(sorted(Counter(why.values()).items()))
     body, count = load_body(BodyConfig()), len(track.images)
     out: dict[str, Any] = {
         "ok": np.zeros(count, bool), "pose": np.full((count, 24, 3), np.nan),

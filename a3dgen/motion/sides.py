@@ -14,10 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from a3dgen.core.records import VISIBLE
-from a3dgen.fit.config import Config
-from a3dgen.fit.noise import pixel_sd
-from a3dgen.geometry.skeleton import EXCHANGES, NUM_ROWS, ROW
+from a3dgen.geometry.skeleton import EXCHANGES, ROW
 
 STATES = ("", *EXCHANGES)
 """What is exchanged in a frame."""
@@ -37,10 +34,9 @@ WEIGHT = 0.7
 """Of the motion: joints of a limb jump together."""
 ROBUST = 4.0
 """Standard deviations that one joint counts for at most, about."""
-PLACE = 0.01
-"""Least noise of half the way between two joints, in sizes of the person."""
 SPEED = {"shoulder": 0.3, "elbow": 0.6, "wrist": 1.1, "hip": 0.3, "knee": 0.6, "ankle": 1.1}
-"""Standard deviation of its speed, sizes of the person a second."""
+"""Standard deviation of its speed, sizes of the person a second. The detector's noise is left out: at up to some hundred
+frames a second it changes nothing that is found."""
 TWIST = 1.0
 """Cost of shoulders that face the other way than the hips."""
 NARROW = 0.05
@@ -56,7 +52,7 @@ def exchanged_sides(keypoints: Float[ndarray, "t 44 3"], seconds: Float[ndarray,
     """Return what is to be exchanged in every frame of one person, of ``STATES``; nothing where nobody was seen.
 
     Args:
-        keypoints: px, px, confidence (0 = not seen), as detected. seconds: times of the frames, ascending.
+        keypoints: px, px, confidence (0 = not seen), as detected. seconds: times of the frames, each above the last.
     """
     out = [""] * len(keypoints)
     frames = np.flatnonzero((keypoints[..., 2] > 0).any(1))
@@ -75,16 +71,16 @@ def exchange(rows: ndarray, states: Sequence[str]) -> ndarray:
 
 
 def _path(keypoints: Float[ndarray, "t 44 3"], seconds: Float[ndarray, " t"]) -> list[int]:
-    halves, noise = _halves(keypoints, _size(keypoints))
+    halves = _halves(keypoints) / _size(keypoints)
     doubted = (SIGNS < 0).any(1)
     own = _twist(halves) + DOUBTED * doubted
     change = CHANGE * (1 - np.eye(len(STATES)))
     signs = np.repeat(SIGNS, _ARMS, axis=1)[:, :, None]
     total, came_from = own[0] + ENDS * doubted, []
     last = signs * halves[0]  # what each state has seen last of each joint, and when; NaN = never
-    sd, when = noise[0], np.full(len(_SPEEDS), seconds[0])
+    when = np.full(len(_SPEEDS), seconds[0])
     for n in range(1, len(keypoints)):
-        spread = noise[n] ** 2 + sd**2 + (_SPEEDS * (seconds[n] - when)) ** 2
+        spread = (_SPEEDS * (seconds[n] - when)) ** 2
         gap = ((last[:, None] - (signs * halves[n])[None]) ** 2).sum(-1) / spread
         cost = WEIGHT * 0.5 * gap / (1 + gap / ROBUST**2)
         step = total[:, None] + change + np.nansum(cost, axis=-1)
@@ -92,7 +88,7 @@ def _path(keypoints: Float[ndarray, "t 44 3"], seconds: Float[ndarray, " t"]) ->
         total = step.min(0) + own[n]
         there = np.isfinite(halves[n, :, 0])
         last = np.where(there[:, None], signs * halves[n], last[came_from[-1]])
-        sd, when = np.where(there, noise[n], sd), np.where(there, seconds[n], when)
+        when = np.where(there, seconds[n], when)
     path = [int((total + ENDS * doubted).argmin())]
     for back in reversed(came_from):
         path.append(int(back[path[-1]]))
@@ -105,19 +101,14 @@ def _size(keypoints: Float[ndarray, "t 44 3"]) -> float:
     return max(float(np.median((np.nanmax(seen, 1) - np.nanmin(seen, 1)).max(1))), 1.0)
 
 
-def _halves(keypoints: Float[ndarray, "t 44 3"], size: float) -> tuple[Float[ndarray, "t 6 2"], Float[ndarray, "t 6"]]:
-    """Return half the way from each right joint to the left one, NaN where one of them is not seen, and its noise,
-    both in sizes of the person."""
-    pixels, confidence = keypoints[:, _PAIRS, :2], keypoints[:, _PAIRS, 2]  # (T, 6, kinds, sides, 2), (T, 6, kinds, 2)
-    there = (confidence > 0).all(-1)
-    kinds = np.maximum(there.sum(2), 1)
-    half = np.where(there[..., None], (pixels[..., 0, :] - pixels[..., 1, :]) / 2, 0).sum(2) / kinds[..., None]
-    noise = max(Config.noise * size, Config.min_noise_px)
-    visible = np.full(NUM_ROWS, VISIBLE)
-    sd = np.stack([pixel_sd(noise, c, visible, c > 0, 1.0) for c in keypoints[..., 2]])
-    variance = np.where(there, (sd[:, _PAIRS] ** 2).sum(-1) / 4, 0).sum(2) / kinds
+def _halves(keypoints: Float[ndarray, "t 44 3"]) -> Float[ndarray, "t 6 2"]:
+    """Return half the way (px) from each right joint to the left one, NaN where one of them is not seen."""
+    pixels = keypoints[:, _PAIRS, :2]  # (T, 6, kinds, sides, 2)
+    there = (keypoints[:, _PAIRS, 2] > 0).all(-1)
+    half = np.where(there[..., None], (pixels[..., 0, :] - pixels[..., 1, :]) / 2, 0).sum(2)
+    half /= np.maximum(there.sum(2), 1)[..., None]
     half[~there.any(2)] = np.nan
-    return half / size, np.sqrt(variance / size**2 + PLACE**2)
+    return half
 
 
 def _twist(halves: Float[ndarray, "t 6 2"]) -> Float[ndarray, "t 4"]:

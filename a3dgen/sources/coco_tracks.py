@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from a3dgen.core.pieces import piece_name
+from a3dgen.core.pieces import CLIP_FRAMES, piece_name
 from a3dgen.io.frame_numbers import track_of
 from a3dgen.sources.coco_index import AnnotationIndex
-
-CLIP_FRAMES = 300
-"""Frames of a piece of a recording that is fitted together."""
 
 
 class Recordings:

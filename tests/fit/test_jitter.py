@@ -33,9 +33,9 @@ def swing(noise: float) -> np.ndarray:
 
 def test_noise_is_told_whatever_is_missing():
     points, frames = swing(3.0)[:, 0], np.delete(np.arange(FRAMES), [5, 6, 20])
-    found = jitter(points[frames], frames, FPS)
+    found = jitter(points[frames], frames, FPS, 200.0)
     assert np.median(found) == pytest.approx(3.0, rel=0.25)
-    assert not jitter(points[:4], np.arange(4), FPS).any()
+    assert not jitter(points[:4], np.arange(4), FPS, 200.0).any()
 
 
 def test_motion_and_noise_as_it_is_said_to_be_change_nothing():
@@ -60,5 +60,17 @@ def test_a_wrist_placed_anew_in_every_frame_counts_less_and_only_there():
 def test_frames_too_far_apart_tell_nothing():
     some = seen(swing(20.0), 2.0)
     assert with_jitter(some, 10.0) == some
-    few = [replace(s, size=9.0) for s in some[:4] if s is not None]
-    assert with_jitter(few, FPS) == few
+
+
+def test_in_few_frames_what_moves_faster_than_people_do_counts_less():
+    points = swing(0.0)[:12]
+    points[5, 1] += [60, 0]  # 7.5 times the size of the person a second
+    some = seen(points, 2.0)
+    gone = [*some[:4], None, None, None, *some[4:6], *[None] * 6, some[6]]  # two frames beside each other, far from others
+    made = with_jitter(gone, FPS)
+    wrist = [s.pixel_sd[WRIST] for s in made if s is not None]
+    assert (np.array(wrist[4:6]) > 20).all()
+    assert wrist[:4] + wrist[6:] == [2.0] * 5
+    assert all(s.pixel_sd[HIP] == 2 for s in made if s is not None)
+    slow = [None if s is None else replace(s, size=600.0) for s in gone]
+    assert with_jitter(slow, FPS) == slow, "the same way of somebody large in the picture"

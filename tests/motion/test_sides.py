@@ -26,11 +26,11 @@ PLACE = {"shoulder": (0.12, -0.5), "elbow": (0.15, -0.3), "wrist": (0.16, -0.12)
 """Half width and height of each joint, of the person's height."""
 
 
-def walk(turn: float = 0.0, noise: float = 0.5) -> np.ndarray:
+def walk(turn: float = 0.0, noise: float = 0.5, heading: float = 0.3, seconds: np.ndarray = SECONDS) -> np.ndarray:
     """Return keypoints (T, 44, 3) of a person of 300 px who walks and turns by so many rad in two seconds."""
     out, rng = np.zeros((FRAMES, 44, 3)), np.random.default_rng(0)
-    heading = 0.3 + turn * SECONDS / SECONDS[-1]
-    swing = np.sin(2 * np.pi * SECONDS)
+    heading = heading + turn * seconds / SECONDS[-1]
+    swing = np.sin(2 * np.pi * seconds)
     for joint, (wide, low) in PLACE.items():
         for side, sign in (("left", 1), ("right", -1)):
             forward = sign * swing * {"wrist": 0.12, "elbow": 0.05, "ankle": 0.15, "knee": 0.07}.get(joint, 0.0)
@@ -44,6 +44,14 @@ def walk(turn: float = 0.0, noise: float = 0.5) -> np.ndarray:
 @pytest.mark.parametrize("turn", [0.0, np.pi, -2 * np.pi])
 def test_people_who_walk_and_turn_are_left_alone(turn):
     assert exchanged_sides(walk(turn), SECONDS) == [""] * FRAMES
+
+
+@pytest.mark.parametrize("fps", [2.0, 5.0, 100.0])
+@pytest.mark.parametrize("turn", [0.0, np.pi])
+def test_people_seen_from_the_side_are_left_alone_at_any_frame_rate(fps, turn):
+    seconds = np.arange(FRAMES) / fps
+    seen = walk(turn / seconds[-1] * SECONDS[-1], noise=3.0, heading=np.pi / 2, seconds=seconds)
+    assert exchanged_sides(seen, seconds) == [""] * FRAMES
 
 
 def test_people_who_spin_or_are_seen_badly_are_left_alone():

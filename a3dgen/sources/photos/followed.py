@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from a3dgen.core.pieces import piece_name
+from a3dgen.core.pieces import CLIP_FRAMES, piece_name
 from a3dgen.geometry.regions import REGION_FLIP, REGIONS
 from a3dgen.geometry.skeleton import EXCHANGES
 from a3dgen.motion.sides import exchanged_sides
@@ -17,8 +17,6 @@ from a3dgen.sources.photos.files import PhotoFile
 from a3dgen.sources.photos.propose import Proposal
 from a3dgen.sources.photos.shots import Shot
 
-CLIP_FRAMES = 300
-"""Frames of a piece of a video that is fitted together."""
 Followed = dict[tuple[str, int], dict[str, Any]]
 """By name of frame and number of person: what Persons says of a person's way through a video."""
 
