@@ -54,9 +54,8 @@ def jitter(pixels: Float[ndarray, "t 2"], frames: ndarray, fps: float, size: flo
 
 def _too_fast(pixels: Float[ndarray, "t 2"], frames: ndarray, fps: float, size: float) -> Float[ndarray, " t"]:
     """Return the noise of what moves too fast from the frame before, or to the frame after."""
-    gaps = np.diff(frames)
-    over = np.linalg.norm(np.diff(pixels, axis=0), axis=1) - FASTEST * size * gaps / fps
-    noise = np.where(gaps <= SPAN * fps, np.maximum(over, 0) / np.sqrt(2), 0)
+    over = np.linalg.norm(np.diff(pixels, axis=0), axis=1) - FASTEST * size * np.diff(frames) / fps
+    noise = np.maximum(over, 0) / np.sqrt(2)
     return np.maximum(np.append(0, noise), np.append(noise, 0))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from a3dgen.geometry.boxes import overlap
@@ -61,6 +61,18 @@ def link(frames: Sequence[Sequence[Detected]], seconds: Sequence[float]) -> list
             last[numbers[i]] = n, person
         out.append(numbers)
     return out
+
+
+def frame_places(seconds: Float[ndarray, " t"]) -> tuple[Int[ndarray, " t"], float]:
+    """Return numbers of frames of equal spacing, from 0, and that spacing, s: the least between two frames, so that
+    somebody who is seen in few of a recording's frames has the recording's frame rate.
+
+    Args:
+        seconds: times of two frames or more, each above the last; they may jitter.
+    """
+    gaps = np.diff(seconds)
+    step = float(np.median(gaps[gaps < 1.5 * gaps.min()]))
+    return np.append(0, np.cumsum(np.maximum(1, np.round(gaps / step).astype(int)))), step
 
 
 def _apart(a: Detected, b: Detected, gap: float) -> float:

@@ -22,7 +22,7 @@ from a3dgen.io.frame_numbers import folder_of, in_order, places_of
 from a3dgen.io.npz import read
 from a3dgen.io.shards import read_shard
 from a3dgen.motion.sides import exchange, exchanged_sides
-from a3dgen.motion.tracks import Detected, link
+from a3dgen.motion.tracks import Detected, frame_places, link
 
 POSITIONS_2D, CAMERAS = "positions_2d", "cameras"
 LEAST = 3
@@ -223,9 +223,7 @@ def build(folder: Path, camera: Camera) -> Iterator[Track]:
     if not kept:
         raise DataError(f"{folder}: nobody is seen in {LEAST} frames of a recording")
     for name, rows in kept.items():
-        times = np.array([seconds for seconds, _ in rows])
-        step = float(np.median(np.diff(times)))
-        places = np.round((times - times[0]) / step).astype(int)
+        places, step = frame_places(np.array([seconds for seconds, _ in rows]))
         pixels, conf = np.zeros((places[-1] + 1, NUM_ROWS, 2)), np.zeros((places[-1] + 1, NUM_ROWS))
         images = [""] * (places[-1] + 1)
         for place, (_, row) in zip(places, rows, strict=True):

@@ -24,6 +24,7 @@ from a3dgen.fit.observation import Anchor, Fit, Observation
 from a3dgen.fit.observe import observe
 from a3dgen.fit.sequence import fit_sequence
 from a3dgen.learning.lifter import DEFAULT_WEIGHTS, Lifter
+from a3dgen.motion.tracks import frame_places
 
 LEAST = 3
 """Fewer frames than this are fitted one by one."""
@@ -163,10 +164,7 @@ def _fitted(
 ) -> dict[int, Fit]:
     """Return the fits of a sequence by row. held: row -> its variables."""
     times = np.array([instant.seconds for instant in sequence])
-    step = float(np.median(np.diff(times)))
-    places = np.round((times - times[0]) / step).astype(int)
-    if (np.diff(places) < 1).any():  # two frames closer than half a step: take them as they come
-        places = np.arange(len(times))
+    places, step = frame_places(times)
     seen: list[Observation | None] = [None] * (int(places[-1]) + 1)
     for instant, place in zip(sequence, places, strict=True):
         try:

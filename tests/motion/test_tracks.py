@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from a3dgen.motion.tracks import FAR, Detected, link, overlap
+from a3dgen.geometry.boxes import overlap
+from a3dgen.motion.tracks import FAR, Detected, frame_places, link
 
 
 def person(x, y=100.0, size=100.0, seen=10):
@@ -46,3 +47,17 @@ def test_boxes_alone_link_people_without_keypoints():
     assert numbers([[person(0, seen=0)], [person(4, seen=0), person(300, seen=0)]], 0, 0.04) == [[0], [0, 1]]
     assert overlap(np.array([0.0, 0, 2, 2]), np.array([1.0, 0, 3, 2])) == 1 / 3
     assert FAR > 10
+
+
+def test_frames_have_the_rate_of_the_recording_however_few_of_them_show_somebody():
+    numbers = np.array([0, 1, 2, 3, 5, 6, 9])
+    jitter = 0.001 * np.random.default_rng(0).uniform(-1, 1, len(numbers))
+    places, step = frame_places(numbers / 30 + jitter)
+    assert places.tolist() == numbers.tolist()
+    assert abs(step - 1 / 30) < 0.001
+    few = np.array([0, 10, 13, 16, 17, 43])  # two frames beside each other: the median step is three frames
+    places, step = frame_places(few / 25)
+    assert places.tolist() == few.tolist()
+    assert abs(step - 0.04) < 1e-9
+    uneven = np.array([0, 0.04, 0.07, 0.11, 0.16])
+    assert frame_places(uneven)[0].tolist() == [0, 1, 2, 3, 4]

@@ -53,7 +53,7 @@ def fitted(out: Path, workers: int, size: int, *sets: str) -> tuple[int, dict[st
     """Build up to the fit; return the number of shards and the rows of all bodies by key."""
     words = [*sets, "fit.temporal=on", f"shard_size={size}", "--out", str(out), "--workers", str(workers)]
     assert main(["fit", "--only", "--quiet", *words]) == 0
-    found = [read_shard(path)["Bodies"] for path in sorted((out / "fit").glob("*.h5"))]
+    found = [read_shard(path)["Bodies"] for path in sorted((out / "fit").glob("0*.h5"))]
     return len(found), {str(row["key"]): row for some in found for row in map(some.row, range(len(some)))}
 
 
