@@ -33,7 +33,7 @@ from a3dgen.stages.fit_rows import ground_columns, reprojection_gate, row_of
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import Fits, track_fits
 
-VERSION = 13
+VERSION = 14
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:

@@ -72,6 +72,21 @@ def test_openpose_folder_of_somebody_without_a_leg(clip, tmp_path, capsys):
     assert (found["sigma"] > 0).all()
 
 
+def test_frames_where_nobody_was_seen_are_called_so(clip, tmp_path, capsys):
+    for t, seen in enumerate(clip.seen[:4]):
+        points = np.concatenate([seen.pixels, np.isfinite(seen.pixel_sd)[:, None]], 1)[:NUM_BODY_ROWS]
+        if t == 3:
+            points[3:, 2] = 0
+        if t != 1:
+            people = {"people": [{"person_id": [7], "pose_keypoints_2d": points.ravel().tolist()}]}
+            (tmp_path / f"f{t:03d}_keypoints.json").write_text(json.dumps(people))
+    assert run(tmp_path, "--out", tmp_path / "out", "--size", "1000x1000") == 0
+    assert json.loads(capsys.readouterr().out)["lifted"] == 2
+    (track,) = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert track["reasons"].pop(uplift.UNSEEN) == 1
+    assert list(track["reasons"].values()) == [1]
+
+
 def test_what_is_missing_is_said(clip, tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         run(tmp_path / "none")
