@@ -6,7 +6,6 @@ CLIP_FRAMES = 300
 """Frames of a piece that is fitted together, of a video or a recording in a COCO file."""
 
 
-
 def piece_name(recording: str, number: int) -> str:
     """Return what Persons calls the clip of piece ``number`` of a recording."""
     return f"{recording}/{number}"

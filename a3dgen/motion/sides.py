@@ -35,8 +35,8 @@ WEIGHT = 0.7
 ROBUST = 4.0
 """Standard deviations that one joint counts for at most, about."""
 SPEED = {"shoulder": 0.3, "elbow": 0.6, "wrist": 1.1, "hip": 0.3, "knee": 0.6, "ankle": 1.1}
-"""Standard deviation of its speed, sizes of the person a second. The detector's noise is left out: at up to some hundred
-frames a second it changes nothing that is found."""
+"""Standard deviation of its speed, sizes of the person a second. The detector's noise is left out: at up to some
+hundred frames a second it changes nothing that is found."""
 TWIST = 1.0
 """Cost of shoulders that face the other way than the hips."""
 NARROW = 0.05

@@ -66,7 +66,7 @@ def test_in_few_frames_what_moves_faster_than_people_do_counts_less():
     points = swing(0.0)[:12]
     points[5, 1] += [60, 0]  # 7.5 times the size of the person a second
     some = seen(points, 2.0)
-    gone = [*some[:4], None, None, None, *some[4:6], *[None] * 6, some[6]]  # two frames beside each other, far from others
+    gone = [*some[:4], None, None, None, *some[4:6], *[None] * 6, some[6]]  # two frames that are far from others
     made = with_jitter(gone, FPS)
     wrist = [s.pixel_sd[WRIST] for s in made if s is not None]
     assert (np.array(wrist[4:6]) > 20).all()

@@ -23,7 +23,7 @@ from a3dgen.sources.photos import followed
 from benchmarks.uplift import make_clips
 
 PIECE, FRAMES, SMALLER = 7, 16, 5
-"""Frames of a piece and of a recording: two pieces and a short one; the video is so many times smaller than the clip."""
+"""Frames of a piece and of a recording: two pieces and a short one; how much smaller the video is than the clip."""
 FACE = np.isin(np.arange(NUM_BODY_ROWS), [0, 15, 16, 17, 18])
 """Seen from behind too, so that nobody's face may be said to be visible."""
 
