@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate
 
 # Hand-set on the real sample frames (docs/plates.md).
 ACROSS, LEAST_ACROSS = 0.015, 2.0
@@ -24,6 +24,8 @@ NEXT, USUAL = 1.2, 1.6
 """... and if it exceeds the next step outwards so many times, and the mean step around by so much."""
 MARGIN = 10.0
 """By so many grey levels."""
+COARSE = 4.0
+"""So many px are enough for the reach of a smooth mean, which is worked out at reduced size."""
 AROUND = 0.06
 """What the photo's steps usually are is asked this near, share of the height."""
 
@@ -37,10 +39,20 @@ def broken_off(
         plate: the photo, filled. hole: what was filled. stay: people and things beside or before the hole, whose edges
             are real. height: of the person, px.
     """
+    if not hole.any() or hole.all():
+        return np.zeros_like(hole)
     far = max(LEAST_ACROSS, ACROSS * height)
+    part = around(hole, int(4 * far + 2 * AROUND * height) + 8)
+    out = np.zeros_like(hole)
+    out[part] = _broken(plate[part], hole[part], stay[part], height, far)
+    return out
+
+
+def _broken(plate: ndarray, hole: ndarray, stay: ndarray, height: float, far: float) -> Bool[ndarray, "h w"]:
+    """Return ``broken_off`` of a crop; ``far``: how far from the edge colours are read, px."""
     inside, outside = (cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5) for m in (hole, ~hole))
     edge, ring = hole & (inside <= 1.5), (outside > 2 * far) & (outside <= 2 * far + 2) & ~stay
-    if not edge.any() or hole.all():
+    if not edge.any():
         return np.zeros_like(hole)
     look = _Across(plate, stay, _outwards(outside - inside, far), far, height)
     y, x = np.nonzero(edge)
@@ -86,5 +98,8 @@ class _Across:
         if len(y):
             step, known = self.steps(y, x, 1, -1)
             total[y[known], x[known]], count[y[known], x[known]] = step[known], 1
-        total, count = (cv2.GaussianBlur(m, (0, 0), max(1.0, self.near)) for m in (total, count))
-        return total / np.maximum(count, 1e-4)
+        coarse = max(1, int(self.near / COARSE))
+        size = (-(-shape[1] // coarse), -(-shape[0] // coarse))
+        sums = [cv2.resize(m, size, interpolation=cv2.INTER_AREA) for m in (total, count)]
+        total, count = (cv2.GaussianBlur(m, (0, 0), max(1.0, self.near / coarse)) for m in sums)
+        return cv2.resize(total / np.maximum(count, 1e-4 / coarse**2), shape[::-1], interpolation=cv2.INTER_LINEAR)

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.inpainters import Inpainter
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import around, dilate
 
 SHORTEST = 0.05
 """Shortest piece of a line beside the hole, share of the person's height."""
@@ -30,6 +30,8 @@ ALIKE = 28.0
 """Colours beside the two ends differ at most this much, grey levels (mean of the channels)."""
 HALF = 0.03
 """Half the width of the strip, share of the height."""
+BESIDE = 0.3
+"""Lines are looked for this near to the hole, share of the height."""
 READ = 0.05
 """The colours of an end are read along this share of the height."""
 INSIDE = 0.85
@@ -66,8 +68,12 @@ def carry_lines(
         rgb: photo. hole: to be filled. avoid: never copied from. height: of the person, px.
     """
     out, done = rgb.copy(), np.zeros_like(hole)
-    for first, second in _pairs(rgb, hole, avoid, height):
-        _paint(out, done, (rgb, hole, hole | avoid), first, second, height)
+    if not hole.any():
+        return out, done
+    part = around(hole, round(BESIDE * height) + 16)
+    photo = rgb[part], hole[part], (hole | avoid)[part]
+    for first, second in _pairs(*photo[:2], avoid[part], height):
+        _paint(out[part], done[part], photo, first, second, height)
     return out, done
 
 
