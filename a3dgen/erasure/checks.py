@@ -131,7 +131,9 @@ def check_frame(
     away = np.hypot(x - frame.origin[0], y[:, None] - frame.origin[1])
     pixels = limb.pixels[box]
     rim = dilate(pixels, 2.0) & ~pixels
-    touching = dilate(pixels & (away >= 1.6 * frame.half), 2.0) & limb.keep[box] & rim & ~subject.others[box]
+    body = subject.sure[box]
+    touching = dilate(pixels & body & (away >= 1.6 * frame.half), 2.0) & limb.keep[box] & body
+    touching &= rim & ~subject.others[box]
     touching &= away > 1.8 * frame.half
     admission.most("contact", touching.sum() / max(int(rim.sum()), 1), bars.contact, "touches own body")
     if gear.passes:

@@ -15,7 +15,7 @@ from a3dgen.erasure.subject import Subject
 from a3dgen.geometry.raster import rasterize
 from a3dgen.geometry.regions import REGIONS, Region
 from a3dgen.removal.mask_ops import around, dilate, distance_to
-from a3dgen.removal.pieces import touching
+from a3dgen.removal.pieces import Pieces, touching
 
 TORSO_LEVEL = 0.05
 """Level beyond which a limb is erased that closes over the torso."""
@@ -23,6 +23,8 @@ REACH, SOURCE_REACH = 0.07, 0.25
 """How far from the drawn limb its pixels may lie, shares of the height: of any outline, and of a source's mask."""
 TRUSTED = 0.015
 """A source's mask may be this much too small, share of the height."""
+CUT_OFF = 0.5
+"""A piece of the person that hangs on the limb alone is at most this large, shares of the limb."""
 _SMOOTHING = 0.012
 _BAND = 0.022
 """How far the border to other own parts may move to where the colours change, share of the height."""
@@ -102,9 +104,25 @@ def select(subject: Subject, region: int, residual: float, cut: DrawnCut) -> Lim
     border = cut_border(subject.rgb, pixels & (level > tip + 0.1), keep & (level < -0.5), _BAND * height, 0.03 * height)
     pixels = (pixels & ~((level > tip + 0.1) & ~border)) | border
     pixels = touching(pixels, own)
+    pixels = pixels | _cut_off(subject, pixels)
     keep = subject.mine & ~pixels
     near = (cut.part >= 0) & ~np.isin(cut.part, r.joints) & (cut.part != r.segment[0])
-    return LimbPixels(r, limb, tip, level, own, pixels, keep, pixels & near & ~cut.cap, cut.cap)
+    behind = touching(pixels & near & ~cut.cap, dilate(keep, 1.5))  # what is seen nowhere beside the limb is not there
+    return LimbPixels(r, limb, tip, level, own, pixels, keep, behind, cut.cap)
+
+
+def _cut_off(subject: Subject, pixels: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return what is kept of the outline but hangs on the limb alone, whatever part the fit says it is: half a boot,
+    where the other foot was drawn. What others or things in front cut off stays."""
+    keep = subject.mine & ~pixels
+    pieces = Pieces.of(keep)
+    size = pieces.pixels()
+    if len(size) < 3:
+        return np.zeros_like(keep)
+    size[0] = 0
+    loose = (pieces.pixels(dilate(pixels, 1.5)) > 0) & (pieces.pixels(dilate(subject.hidden, 2.0)) == 0)
+    loose &= size < min(CUT_OFF * int(pixels.sum()), size.max())
+    return pieces.chosen(loose)
 
 
 def _smoothed(subject: Subject, pixels: Bool[ndarray, "h w"]) -> tuple[Bool[ndarray, "h w"], Bool[ndarray, "h w"]]:

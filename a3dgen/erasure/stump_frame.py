@@ -174,7 +174,7 @@ def free_share(subject: Subject, limb: LimbPixels, frame: StumpFrame) -> float:
         x, y = np.rint(at).astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
         x, y = x[inside], y[inside]
-        free.append(~(subject.mine[y, x] & (limb.level[y, x] < 0)))
+        free.append(~(subject.sure[y, x] & (limb.level[y, x] < 0)))
     everything = np.concatenate(free)
     return float(everything.mean()) if len(everything) else 0.0
 

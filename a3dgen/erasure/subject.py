@@ -88,6 +88,11 @@ class Subject:
         return self.outline | self.fine
 
     @property
+    def sure(self) -> Bool[ndarray, "h w"]:
+        """Pixels of mask and drawn body: the outline at the edges fills narrow gaps between legs."""
+        return self.outline | self.drawn.body
+
+    @property
     def hidden(self) -> Bool[ndarray, "h w"]:
         """Pixels that show something or somebody in front of the person."""
         return self.front | (self.others & ~self.outline)
