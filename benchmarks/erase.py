@@ -12,7 +12,7 @@ same scene. Prints the measures beside their bars.
 - ``iou``: of the written mask with the true one near the limb. ``tip``: projected tip off the truth, of the height.
 - ``leak_auc``: amputee or intact twin, told from the filled background alone (0.5 = cannot be told); ``leak_choice``:
   with both pictures of a pair in sight. ``photo_auc``, ``photo_choice``: the same classifiers on amputee or untouched
-  photo, to show that they see a fill.
+  photo; ``control_auc``, ``control_choice``: on amputee or a twin whose hole was softened on purpose: what they can see.
 - ``admitted``: pairs of person and region; ``people``: with one or more. ``cpu_ms``: of an amputee; twins share it.
 """
 
@@ -206,7 +206,8 @@ def described(subject: Subject, erasure: Erasure, amputee: Shown, twin: Shown) -
         drawn[end.skin.crop] |= end.skin.alpha > 0
     where = leak.visible_background(erasure.hole.mask, drawn)
     pictures = {"amputee": amputee.rgb, "twin": twin.rgb, "photo": subject.rgb}
-    found = {k: leak.describe(rgb, *where) for k, rgb in pictures.items()}
+    pictures["control"] = leak.softened(twin.rgb, erasure.hole.mask)
+    found = {k: leak.describe(leak.covered(rgb, drawn, amputee.rgb), *where) for k, rgb in pictures.items()}
     if any(v is None for v in found.values()):
         return None
     return {k: v.tolist() for k, v in found.items() if v is not None}
@@ -218,13 +219,16 @@ def leaked(found: list[dict[str, Any]]) -> dict[str, float]:
     people = [key for key, _ in seen]
     if len(set(people)) < leak.FOLDS:
         return {}
-    amputee, twin, photo = ([np.array(v[k]) for _, v in seen] for k in ("amputee", "twin", "photo"))
+    names = ("amputee", "twin", "photo", "control")
+    amputee, twin, photo, control = ([np.array(v[k]) for _, v in seen] for k in names)
     return {
         "leak_pairs": len(amputee),
         "leak_auc": leak.auc(amputee, twin, people),
         "leak_choice": leak.choice(amputee, twin, people),
         "photo_auc": leak.auc(amputee, photo, people),
         "photo_choice": leak.choice(amputee, photo, people),
+        "control_auc": leak.auc(amputee, control, people),
+        "control_choice": leak.choice(amputee, control, people),
     }
 
 

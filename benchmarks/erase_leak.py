@@ -1,11 +1,13 @@
 """Can an amputee be told from the intact twin by the filled background alone? A classifier that sees no limb.
 
-It sees whole JPEG blocks of the luminance, of the filled hole and of its rim, none of which holds a pixel that was
-drawn or pasted. Maps of noise, sharpness and correlation are described by their means and spreads in the hole, and by
-how far these are from the rim's: a fill that is softer or quieter than what is around it shows whatever the scene.
-Ridge logistic regression, cross-validated by person, in two forms: one picture at a time (``auc``), and the harder test
-that shows it both pictures of a pair and asks which is which (``choice``). As a control both are asked the same of
-amputee and untouched photo: what they cannot see there they could not see in the twin either.
+It sees the luminance of the filled hole and of its rim after JPEG. What was drawn or pasted in either twin is covered
+with the amputee's pixels in both before, so that no block knows of the limb, and nothing within ``REACH`` of it counts.
+Maps of noise, sharpness and correlation are described by their means and spreads in the hole, and by how far these are
+from the rim's: a fill that is softer or quieter than what is around it shows whatever the scene. Ridge logistic
+regression, cross-validated by person, in two forms: one picture at a time (``auc``), and the harder test that shows it
+both pictures of a pair and asks which is which (``choice``). Two controls: both are asked the same of amputee and
+untouched photo, and of amputee and a twin whose hole was softened on purpose (``softened``): what they cannot see there
+they could not see in the twin either.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ from scipy.optimize import minimize
 
 from a3dgen.removal.mask_ops import dilate
 
-BLOCK = 8
-"""JPEG's: a pixel changes no other block of the luminance."""
-PATCH, RIM = 5, 20.0
+PATCH, RIM = 3, 20.0
 """Statistics are gathered over patches this wide; the rim reaches this far around the hole, px."""
-REACH = 4
+REACH = 3
 """A map's pixel depends on pixels this far away."""
+COVER = 2.0
+"""What was drawn is covered this far around, px: its soft edge with it."""
+SOFTENED = 0.7
+"""Blur of the control, px."""
 FOLDS = 5
 JPEG = 90
 LEAST = 48
@@ -31,18 +35,29 @@ LEAST = 48
 
 
 def visible_background(hole: Bool[ndarray, "h w"], drawn: Bool[ndarray, "h w"]) -> tuple[ndarray, ndarray]:
-    """Return what is looked at, of the hole and of its rim: pixels whose surroundings lie in blocks without anything
-    that was drawn or pasted in either twin."""
-    h, w = drawn.shape
-    rows, cols = -(-h // BLOCK), -(-w // BLOCK)
-    whole = np.zeros((rows * BLOCK, cols * BLOCK), bool)
-    whole[:h, :w] = drawn
-    touched = whole.reshape(rows, BLOCK, cols, BLOCK).any((1, 3))
-    blocks = np.repeat(np.repeat(touched, BLOCK, 0), BLOCK, 1)[:h, :w]
-    clean = ~dilate(blocks, REACH + 0.5)
+    """Return what is looked at, of the hole and of its rim: pixels whose surroundings hold nothing that was drawn or
+    pasted in either twin."""
+    clean = ~dilate(drawn, REACH + 0.5)
     clean[:REACH] = clean[-REACH:] = False
     clean[:, :REACH] = clean[:, -REACH:] = False
     return hole & clean, dilate(hole, RIM) & ~dilate(hole, 2.0) & clean
+
+
+def covered(
+    rgb: UInt8[ndarray, "h w 3"], drawn: Bool[ndarray, "h w"], cover: UInt8[ndarray, "h w 3"]
+) -> UInt8[ndarray, "h w 3"]:
+    """Return a picture with ``cover`` where either twin was drawn."""
+    out = rgb.copy()
+    under = dilate(drawn, COVER)
+    out[under] = cover[under]
+    return out
+
+
+def softened(rgb: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"]) -> UInt8[ndarray, "h w 3"]:
+    """Return a picture with a leak put in on purpose: its hole a little blurred."""
+    out = rgb.copy()
+    out[hole] = cv2.GaussianBlur(rgb, (0, 0), SOFTENED)[hole]
+    return out
 
 
 def describe(
