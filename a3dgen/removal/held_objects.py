@@ -48,6 +48,8 @@ NEAR_HAND, NEAR_FOOT = 0.13, 0.17
 """It touches the person within this distance of a wrist or ankle, share of the height."""
 OVER_FOOT = 0.3
 """What lies in line with a thing at a foot belongs to it over gaps of this share of the height: shoes, a leg."""
+AROUND_FOOT, PALE = 0.25, 0.3
+"""Skis are looked for where the ground is no more saturated than this, within this share of the height of the feet."""
 ALIKE = 40.0
 """Two parts of one fence differ at most this much in colour, grey levels."""
 CONTRAST = 22.0
@@ -87,7 +89,10 @@ def thin_things(
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
     beside = dilate(body, 3.0) & found
     at_hand = beside & discs((hands - (x0, y0)) * scale, NEAR_HAND * tall, body.shape)
-    at_foot = beside & discs((feet - (x0, y0)) * scale, NEAR_FOOT * tall, body.shape)
+    soles = (feet - (x0, y0)) * scale
+    at_foot = beside & discs(soles, NEAR_FOOT * tall, body.shape)
+    if not _on_snow(picture, discs(soles, AROUND_FOOT * tall, body.shape) & ~(dilate(body, 3.0) | stay)):
+        at_foot &= False
     kept = np.zeros_like(found)
     by_hand = set(np.unique(labels[at_hand]).tolist())
     for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
@@ -107,6 +112,14 @@ def thin_things(
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
         out[y0:y1, x0:x1] = full & ~keep[y0:y1, x0:x1]
     return out
+
+
+def _on_snow(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> bool:
+    """Return whether the ground around the feet is pale: on grass and sand thin things at feet are lines, not skis."""
+    if not ground.any():
+        return True
+    pixels = rgb[ground].astype(np.float64)
+    return float(np.median(1 - pixels.min(1) / np.maximum(pixels.max(1), 1))) < PALE
 
 
 def _around(mask: Bool[ndarray, "h w"], margin: float) -> tuple[int, int, int, int]:

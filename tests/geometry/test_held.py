@@ -83,6 +83,14 @@ def test_a_line_on_the_ground_is_no_ski(person: np.ndarray) -> None:
     assert not thin_things(_photo(wide, *parts), wide, none, NOBODY, FOOT, HEIGHT).any()
 
 
+def test_there_are_no_skis_on_grass(person: np.ndarray) -> None:
+    ski, none = ((60, 254), (250, 254), 5), np.zeros_like(person)
+    photo = _photo(person, ski)
+    grass = (np.clip(photo * (0.5, 0.8, 0.4), 0, 255)).astype(np.uint8)
+    assert thin_things(photo, person, none, NOBODY, FOOT, HEIGHT).any()
+    assert not thin_things(grass, person, none, NOBODY, FOOT, HEIGHT).any()
+
+
 def test_a_pole_is_told_from_the_ski_it_ends_at(person: np.ndarray) -> None:
     pole, ski, none = ((172, 142), (200, 256), 3), ((140, 253), (260, 259), 4), np.zeros_like(person)
     found = thin_things(_photo(person, pole, ski), person, none, HAND, FOOT, HEIGHT)
