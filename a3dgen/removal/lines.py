@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.inpainters import Inpainter
 from a3dgen.removal.mask_ops import around, dilate
 
 SHORTEST = 0.05
@@ -47,16 +46,6 @@ class _End:
     at: Float[ndarray, "2"]
     into: Float[ndarray, "2"]
     length: float
-
-
-def with_lines(fill: Inpainter, height: float) -> Inpainter:
-    """Return an inpainter that carries lines across the hole first; ``height``: of the person, px."""
-
-    def filled(rgb: ndarray, hole: ndarray, forbidden: ndarray, rng: np.random.Generator) -> ndarray:
-        painted, done = carry_lines(rgb, hole, forbidden, height)
-        return fill(painted, hole & ~done, forbidden, rng)
-
-    return filled
 
 
 def carry_lines(

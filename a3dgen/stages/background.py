@@ -19,15 +19,16 @@ from a3dgen.core.user_paths import user_path
 from a3dgen.erasure.config import ERASE
 from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import undistort_image, undistort_mask
-from a3dgen.inpainters import Inpainter, NoSource, get_inpainter
+from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
 from a3dgen.removal.broken import broken_off
 from a3dgen.removal.config import Config
-from a3dgen.removal.doubt import SIDE, doubtful
+from a3dgen.removal.doubt import doubtful
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import label_map
-from a3dgen.removal.lines import with_lines
+from a3dgen.removal.lines import carry_lines
+from a3dgen.removal.mask_ops import union
 from a3dgen.removal.masks import Removal, carried, plan_removal
 from a3dgen.removal.order import order_of_masks, require_known_front, scores
 from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
@@ -114,9 +115,9 @@ def make_plate(
     rng = generator_for(context.seed, "plate", key)
     if empty is None:
         invented = removal.hole
-        plate, method = _fill(config, scene.rgb, removal, scene.height, rng)
+        plate, lines, method = _fill(config, scene.rgb, removal, scene.height, rng)
     else:
-        plate, invented, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
+        plate, invented, lines, method = _fill_studio(config, scene, removal, _straight(empty, person), rng)
     refused = ""
     try:
         if kept:
@@ -126,7 +127,7 @@ def make_plate(
         if not kept:
             raise
         refused = str(error)
-    unsure = _doubt(config, scene, removal, plate, invented, generator_for(context.seed, "plate.doubt", key))
+    unsure = _doubt(config, scene, removal, plate, invented, generator_for(context.seed, "plate.doubt", key)) & ~lines
     row = {**write_plate(context, key, plate, removal, unsure, f"{method}; {removal.source}"), "refused": refused}
     store_row(facts, digest, row, context.out)
     return row
@@ -143,16 +144,11 @@ def _doubt(
     """Return where the filling cannot be trusted; nowhere if nothing was invented or nobody asks."""
     if not config.doubt or not invented.any():
         return np.zeros_like(invented)
-    filler = _filler(config, scene.height * min(1.0, SIDE / scene.height), rough=True)
+    filler = get_inpainter(config.inpainter, config.inpainter_path, rough=True)
     stay = (removal.avoid | removal.front) & ~invented
     unsure = doubtful(scene.rgb, plate, invented, stay, scene.height, filler, rng)
-    return (unsure | broken_off(plate, removal.hole, stay, scene.height)) & ~removal.front
-
-
-def _filler(config: Config, height: float, rough: bool = False) -> Inpainter:
-    """Return what fills holes behind a person of a height, px; ``rough``: fine texture does not matter."""
-    filler = get_inpainter(config.inpainter, config.inpainter_path, rough)
-    return with_lines(filler, height) if config.lines else filler
+    beside = union(scene.others, invented.shape) | removal.front  # whoever only may be somebody hides no edge
+    return (unsure | broken_off(plate, removal.hole, beside & ~invented, scene.height)) & ~removal.front
 
 
 def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], context: Context, cut: float) -> None:
@@ -232,31 +228,38 @@ def _straight(empty: EmptyStudio, person: dict[str, Any]) -> EmptyStudio:
 
 def _fill_studio(
     config: Config, scene: RemovalScene, removal: Removal, empty: EmptyStudio, rng: np.random.Generator
-) -> tuple[UInt8[ndarray, "h w 3"], Bool[ndarray, "h w"], str]:
-    """Fill from the empty studio, and what it does not show as in any photo; also return what that is."""
+) -> tuple[UInt8[ndarray, "h w 3"], Bool[ndarray, "h w"], Bool[ndarray, "h w"], str]:
+    """Fill from the empty studio, and what it does not show as in any photo; also return what that is, and the lines
+    in it."""
     if empty.rgb.shape != scene.rgb.shape:
-        plate, method = _fill(config, scene.rgb, removal, scene.height, rng)
-        return plate, removal.hole, method
+        plate, lines, method = _fill(config, scene.rgb, removal, scene.height, rng)
+        return plate, removal.hole, lines, method
     filled, rest = from_studio(scene.rgb, empty.rgb, empty.sure, removal.hole, removal.person, scene.height)
     filled = add_grain(scene.rgb, filled, removal.hole & ~rest, removal.avoid | rest, rng)
     method = f"median of {empty.frames} frames"
     if not rest.any():
-        return filled, rest, method
-    plate, other = _fill(config, filled, replace(removal, hole=rest), scene.height, rng)
-    return plate, rest, f"{method}, {other} ({rest.sum() / removal.hole.sum():.0%})"
+        return filled, rest, rest, method
+    plate, lines, other = _fill(config, filled, replace(removal, hole=rest), scene.height, rng)
+    return plate, rest, lines, f"{method}, {other} ({rest.sum() / removal.hole.sum():.0%})"
 
 
 def _fill(
     config: Config, rgb: UInt8[ndarray, "h w 3"], removal: Removal, height: float, rng: np.random.Generator
-) -> tuple[UInt8[ndarray, "h w 3"], str]:
-    """Return the plate and the name of what filled it; ``height``: of the person, px."""
-    rgb = rgb.copy()
-    rgb[removal.hole] = 0  # no filler can let a pixel of the person through, not even by rounding
+) -> tuple[UInt8[ndarray, "h w 3"], Bool[ndarray, "h w"], str]:
+    """Return the plate, the strips along lines that go on in it, and the name of what filled it; ``height``: of the
+    person, px."""
+    rgb, hole, lines = rgb.copy(), removal.hole, np.zeros_like(removal.hole)
+    rgb[hole] = 0  # no filler can let a pixel of the person through, not even by rounding
+    if config.lines:
+        rgb, lines = carry_lines(rgb, hole, removal.avoid, height)
+        hole = hole & ~lines
+    if not hole.any():
+        return rgb, lines, "lines"
     try:
-        filler = _filler(config, height)
-        return filler(rgb, removal.hole, removal.avoid, rng), config.inpainter
+        filler = get_inpainter(config.inpainter, config.inpainter_path)
+        return filler(rgb, hole, removal.avoid, rng), lines, config.inpainter
     except NoSource as error:
         if not config.fallback or config.fallback == config.inpainter:
             raise
-        plate = get_inpainter(config.fallback)(rgb, removal.hole, removal.avoid, rng)
-        return plate, f"{config.fallback} ({error})"
+        plate = get_inpainter(config.fallback)(rgb, hole, removal.avoid, rng)
+        return plate, lines, f"{config.fallback} ({error})"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from a3dgen.inpainters import get_inpainter
-from a3dgen.removal.lines import carry_lines, with_lines
+from a3dgen.removal.lines import carry_lines
+from a3dgen.removal.masks import Removal
+from a3dgen.stages import background
 
 H, W, HEIGHT = 220, 300, 150.0
 NONE = np.zeros((H, W), bool)
@@ -56,10 +57,14 @@ def test_nothing_is_carried_through_somebody_or_copied_from_them() -> None:
     assert not carry_lines(_emptied(_photo(RAIL)), HOLE, beside, HEIGHT)[1].any()
 
 
-def test_the_filling_keeps_the_rail() -> None:
-    photo, fill = _photo(RAIL), get_inpainter("exemplar")
-    wrong = [
-        np.abs(f(_emptied(photo), HOLE, NONE, np.random.default_rng(0)).astype(int) - photo)[HOLE].mean()
-        for f in (fill, with_lines(fill, HEIGHT))
-    ]
+def test_the_stage_fills_around_the_lines_and_trusts_them() -> None:
+    photo, person = _photo(RAIL), HOLE
+    removal = Removal(HOLE, NONE, NONE, person, "test")
+    rng = np.random.default_rng(0)
+    wrong = []
+    for lines in (False, True):
+        plate, kept, _ = background._fill(background.Config(lines=lines), photo, removal, HEIGHT, rng)
+        assert kept.any() == lines
+        assert (plate != 0).any(-1)[HOLE].all()
+        wrong.append(np.abs(plate.astype(int) - photo)[HOLE].mean())
     assert wrong[1] < max(wrong[0], 4.0)

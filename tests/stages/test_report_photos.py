@@ -67,7 +67,7 @@ def test_the_plate_does_not_depend_on_the_person(inpainter):
     other[hole] = rng.integers(0, 255, (int(hole.sum()), 3))
     removal = Removal(hole, avoid, np.zeros_like(hole), hole, "test")
     config = background.Config(inpainter=inpainter)
-    plates = [background._fill(config, photo, removal, np.random.default_rng(1))[0] for photo in (rgb, other)]
+    plates = [background._fill(config, photo, removal, 40.0, np.random.default_rng(1))[0] for photo in (rgb, other)]
     np.testing.assert_array_equal(*plates)
 
 
