@@ -12,7 +12,7 @@ same scene. Prints the measures beside their bars.
 - ``iou``: of the written mask with the true one near the limb. ``tip``: projected tip off the truth, of the height.
 - ``leak_auc``: amputee or intact twin, told from the filled background alone (0.5 = cannot be told); ``leak_choice``:
   with both pictures of a pair in sight. ``photo_auc``, ``photo_choice``: the same classifiers on amputee or untouched
-  photo; ``control_auc``, ``control_choice``: on amputee or a twin whose hole was softened on purpose: what they can see.
+  photo; ``control_auc``, ``control_choice``: on amputee or a twin whose hole was softened on purpose, as a check.
 - ``admitted``: pairs of person and region; ``people``: with one or more. ``cpu_ms``: of an amputee; twins share it.
 """
 
