@@ -153,5 +153,6 @@ def face_offsets(body: BodyData, seed: int) -> Float[ndarray, "v 3"] | None:
     drawn = np.clip(generator_for(seed, "face").standard_normal(len(AXES)) * spread, -MOST * spread, MOST * spread)
     weights = np.stack([np.maximum(-drawn, 0), np.maximum(drawn, 0)], 1) * 1e-5
     out = np.zeros_like(body.mesh.vertices)
-    out[axes.rows] = np.tensordot(weights.astype(np.float32), axes.shapes.astype(np.float32), 2)
+    shapes = _CACHE.get(body.mesh, "shapes", lambda: axes.shapes.astype(np.float32))
+    out[axes.rows] = np.tensordot(weights.astype(np.float32), shapes, 2)
     return out

@@ -69,10 +69,11 @@ def monochrome_tones(photo: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "256 3"] 
     pixels = thinned(photo)
     level = luminance_level(pixels)
     count = np.bincount(level, minlength=256)
-    means = np.stack([np.bincount(level, pixels[:, c], 256) for c in range(3)], 1) / np.maximum(count, 1)[:, None]
+    channels = np.ascontiguousarray(pixels.T)
+    means = np.stack([np.bincount(level, channel, 256) for channel in channels], 1) / np.maximum(count, 1)[:, None]
     bright = min(percentile(count, 90.0) / USUAL_BRIGHT, 1.0)  # colours of a dark photo are few steps apart
-    off = np.abs(pixels - means[level])
-    vivid = float((off > VIVID_STEPS * bright).any(1).mean()) > VIVID_SHARE
+    off = np.stack([np.abs(channel - means[:, c][level]) for c, channel in enumerate(channels)])
+    vivid = float((off > VIVID_STEPS * bright).any(0).mean()) > VIVID_SHARE
     if vivid or np.sqrt((off**2).mean()) > MONOCHROME_STEPS * bright or np.ptp(level) < 24:
         return None  # colours, or too dark or flat to tell
     known = np.flatnonzero(count >= max(4, len(pixels) // 20_000))
