@@ -8,6 +8,9 @@ import numpy as np
 
 from a3dgen.core.compiled import kernel
 
+OCTAVES_2, OCTAVES_3, OCTAVES_4, OCTAVES_5 = (np.int64(n) for n in range(2, 6))
+"""Numbers of octaves. For a plain 2, 3, 4 and 5 ``fractal`` is compiled once each."""
+
 
 @kernel
 @no_type_check

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
 from a3dgen.demo.materials import FOLIAGE, GLOW, shade_factor
-from a3dgen.demo.noise import fractal
+from a3dgen.demo.noise import OCTAVES_2, OCTAVES_3, OCTAVES_4, OCTAVES_5, fractal
 
 BOX, CYLINDER, ELLIPSOID = 0, 1, 2
 FAR = 1e9
@@ -131,7 +131,7 @@ def hit_solid(row, ox, oy, oz, dx, dy, dz, normal):
         if t < FAR and row[8] == FOLIAGE:  # leaves: ragged rim
             facing = -(nx * ux + ny * uy + nz * uz) / np.sqrt(ux * ux + uy * uy + uz * uz)
             hx, hy, hz = ox + t * dx, oy + t * dy, oz + t * dz
-            if fractal(7 * hx + 3 * hz, 7 * hy + 5 * hz, int(row[12]), 3) > 0.35 + 0.55 * facing:
+            if fractal(7 * hx + 3 * hz, 7 * hy + 5 * hz, int(row[12]), OCTAVES_3) > 0.35 + 0.55 * facing:
                 return FAR
     if t >= FAR:
         return FAR
@@ -156,17 +156,17 @@ def sky(dx, dy, dz, air, out):
     blend = np.exp(-4.5 * up)
     cloud = 0.0
     if dy > 0.02:
-        n = fractal(1.6 * dx / (dy + 0.12), 1.6 * dz / (dy + 0.12), int(air[11]), 5)
+        n = fractal(1.6 * dx / (dy + 0.12), 1.6 * dz / (dy + 0.12), int(air[11]), OCTAVES_5)
         cloud = min(1.0, max(0.0, (n - 0.75 + 0.4 * air[6]) * 5)) * min(1.0, 6 * up)
     turn = np.arctan2(dx, dz)
-    ridge = air[7] * (0.4 + 1.2 * fractal(3.1 * turn, 0.5, int(air[11]), 4))
-    rough = 0.012 * fractal(90 * turn, 300 * dy, int(air[11]) + 5, 2)
+    ridge = air[7] * (0.4 + 1.2 * fractal(3.1 * turn, 0.5, int(air[11]), OCTAVES_4))
+    rough = 0.012 * fractal(90 * turn, 300 * dy, int(air[11]) + 5, OCTAVES_2)
     hill = dy < ridge + rough
     for k in range(3):
         colour = air[k] * (1 - blend) + air[3 + k] * blend
         colour = colour * (1 - cloud) + cloud * (0.95 - 0.03 * k)
         if hill:
-            tree = 0.55 + 0.9 * fractal(60 * turn, 160 * dy, int(air[11]) + 2, 3)
+            tree = 0.55 + 0.9 * fractal(60 * turn, 160 * dy, int(air[11]) + 2, OCTAVES_3)
             colour = 0.55 * air[8 + k] * tree + 0.5 * air[3 + k]
         out[k] = colour
 

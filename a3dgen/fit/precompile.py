@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from a3dgen.fit.fitter import Fitter
@@ -16,7 +18,8 @@ DISTANCE_M = 4.0
 
 
 def compile_kernels() -> None:
-    """Fit one made-up figure, from 2D and 3D points: everything is compiled, and cached on disk, on the way."""
+    """Fit one made-up figure, from 2D and 3D points and from 2D points alone: what builds use is compiled, and cached
+    on disk, on the way."""
     figure = _stick_figure()
     shown = np.array(_row_joints())
     points = figure.joints_template[shown] + (0, 0, DISTANCE_M)
@@ -29,7 +32,11 @@ def compile_kernels() -> None:
         points=points,
         point_sd=np.full(NUM_ROWS, 0.02),
     )
-    Fitter(figure).fit(seen)
+    fitter = Fitter(figure)
+    found = fitter.fit(seen)
+    fitter.prior_energy(seen, found.best)
+    flat = replace(seen, points=np.zeros((NUM_ROWS, 3)), point_sd=np.full(NUM_ROWS, np.inf))
+    fitter.fit(flat, quick=True)
 
 
 def _row_joints() -> list[int]:
