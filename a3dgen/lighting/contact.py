@@ -76,7 +76,7 @@ def _apart(flat: Float[ndarray, "n 2"], low: ndarray) -> list[ndarray]:
     """Return the rows of the points near the ground, one array for each place that is apart from the others."""
     rows = np.flatnonzero(low)
     cell = 2 * CELL_M
-    at = np.floor((flat[rows] - flat[rows].min(0)) / cell).astype(int) + 1
+    at = np.floor((flat[rows] - [axis[rows].min() for axis in flat.T]) / cell).astype(int) + 1
     taken = np.zeros(np.minimum(at.max(0) + 2, 1024), np.uint8)
     at = np.minimum(at, np.array(taken.shape) - 1)
     taken[at[:, 0], at[:, 1]] = 1
@@ -86,7 +86,7 @@ def _apart(flat: Float[ndarray, "n 2"], low: ndarray) -> list[ndarray]:
 
 
 def _spot(flat: ndarray, heights: ndarray, members: ndarray, axes: ndarray, weight: float, level: float) -> Spot:
-    low, high = members.min(0), members.max(0)
+    low, high = (np.array([edge(axis) for axis in members.T]) for edge in (np.min, np.max))
     wanted = float((high - low).max() + 2 * MARGIN_M) / CELL_M
     size = next((s for s in SIZES if s >= wanted), SIZES[-1])
     corner = (low + high) / 2 - 0.5 * size * CELL_M
