@@ -43,9 +43,9 @@ OWN_REACH = 0.06
 """Around a keypoint labelled visible, the person's mask wins over another's within this share of the height."""
 FOOT_SEEN = 0.15
 """A foot covers more than this share of the disc that holds it."""
-RIVAL, CLAIMED, SEEN, DOUBT = 0.25, 0.3, 0.4, 0.1
+RIVAL, CLAIMED, SEEN, SURE, DOUBT = 0.25, 0.3, 0.4, 0.8, 0.1
 """A pixel is another's if they claim so much of it, and more than the person; the person's if they claim so much and
-nobody claims more by the last; and surely seen to be the person's."""
+nobody claims more by the last; seen to be the person's; and surely so."""
 FINGERS = 0.5
 """Where the person's hands may be, somebody else must claim so much."""
 UNSEEN, FINGER = 0.08, 0.02
@@ -233,8 +233,10 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     theirs = (scene.rival > RIVAL) & (scene.rival > scene.mine + DOUBT)
     theirs &= ~(reach & (scene.rival < FINGERS))  # neither outlines nor segmenters show all of a hand
     seen, source = scene.mine > SEEN, scene.source
+    sure = core | seen
     if BY_SEGMENTER in source:
-        outline = ((scene.mine > CLAIMED) | (core & ~dilate(seen, UNSEEN * height))) & ~theirs
+        missed = core & ~dilate(seen, UNSEEN * height)
+        outline, sure = ((scene.mine > CLAIMED) | missed) & ~theirs, (scene.mine > SURE) | missed
         ends = [_part(m, seen, height) for m in each_hand(scene.keypoints, labelled, height, shape)]
         margin = config.dilate_seen
     else:
@@ -249,7 +251,7 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     strangers = scene.strangers & ~dilate(outline | core, 0.05 * height) & ~theirs
     others = [(m | (theirs & dilate(m, RIM * height + 2.0))) & ~outline for m in scene.others]
     others += [strangers] if strangers.any() else []
-    return Claim(person, _solid(outline, core | seen), outline, others, strangers, source, margin)
+    return Claim(person, _solid(outline, sure), outline, others, strangers, source, margin)
 
 
 def _part(disc: Bool[ndarray, "h w"], seen: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
