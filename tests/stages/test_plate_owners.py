@@ -109,6 +109,15 @@ def test_a_chair_behind_a_hand_stays_where_a_segmenter_sees_the_hand() -> None:
     assert plan_removal(Config(remove_shadow=False, remove_held=False), blind).hole.sum() > 1.08 * plan.hole.sum()
 
 
+def test_what_only_may_be_the_person_does_not_tell_their_colours() -> None:
+    scene = _seen_by_a_segmenter(chair=True)
+    halo = _box(68, 102, 128, 158)
+    unsure = replace(scene, mine=np.maximum(scene.mine, np.where(halo, 0.5, 0)).astype(np.float32))
+    hole = plan_removal(Config(remove_shadow=False, remove_held=False), unsure).hole
+    assert hole[80:90, 100:146].all()
+    assert hole[halo & _box(60, 120, 128, 170)].mean() < 0.7, "most of the chair around the hand stays"
+
+
 def test_what_the_segmenter_misses_altogether_is_taken_from_the_fitted_body() -> None:
     scene = _seen_by_a_segmenter(chair=False)
     far = _box(80, 120, 200, 230)
