@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, Topology
 from a3dgen.appearance.garment_bounds import LIMB_MARGIN, Spec, levels, within_bounds
-from a3dgen.appearance.hair import CROPPED, build_hair
+from a3dgen.appearance.hair import CROPPED, FLOWS, VARIANTS, build_hair
 from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
 from a3dgen.appearance.stump_cloth import Piece, finish, sock
 from a3dgen.appearance.stump_cloth_shapes import ClothStump
@@ -54,7 +54,7 @@ _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
 """Of every garment on the skin: a few kilobytes each."""
 _VISIBLE: Pool["_Layers"] = Pool(24)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
-_HAIR: Pool[list[SkinnedMesh]] = Pool(24)
+_HAIR: Pool[list[SkinnedMesh]] = Pool(48)
 
 
 def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
@@ -277,8 +277,9 @@ def _draw(piece: Piece, texture: ndarray | TiledTexture, material: str) -> Item:
 
 
 def _hair(shared: Shared, amputee: Amputee, hair: Hair, seed: int) -> list[Item]:
-    key = (shared.token, hair.style, hair.length)
-    meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, hair.style, hair.length))
+    variant = seed % len(VARIANTS)
+    key = (shared.token, hair.style, hair.length, variant if hair.style in FLOWS else 0)
+    meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, hair.style, hair.length, variant))
     texture = pool.hair(hair.colour, seed, hair.style in CROPPED)
     posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
     pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]

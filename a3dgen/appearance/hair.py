@@ -1,4 +1,4 @@
-"""Hair on the head: the scalp displaced, for longer styles a curtain that falls from it, and locks on both."""
+"""Hair on the head: the scalp displaced, and on it locks, or for longer styles strands that fall from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from a3dgen.appearance.locks import Locks, grow_locks
+from a3dgen.appearance.strands import Flow, bundle, grow_strands
 from a3dgen.appearance.surfaces import subdivided
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.head import HeadFrame, head_frame
 from a3dgen.geometry.limbs import smoothstep
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
@@ -29,7 +31,7 @@ class Style:
         locks: depth of the furrows between locks, m. sides: thickness beside the ears relative to the crown's.
         above: elevation (degrees) below which sides and back are only painted; -90 = none.
         receded: how far the hairline has gone back, 0..1. fringe: degrees below the hairline that hair falls to.
-        curtain: how far below the eyes hair falls, m, or 0. bun, tail: radius, m, and length of a tail, m, or 0.
+        bun, tail: radius, m, and length of a tail, m, or 0.
         ball: radius that round hair fills up to, from the cranium's centre, m, or 0.
         cropped: matt and without strands.
     """
@@ -43,7 +45,6 @@ class Style:
     above: float = -90.0
     receded: float = 0.0
     fringe: float = 0.0
-    curtain: float = 0.0
     bun: float = 0.0
     tail: float = 0.0
     ball: float = 0.0
@@ -52,61 +53,95 @@ class Style:
 
 LOCKS = {
     "crop": Locks(720, 0.009, 0.0028, 0.9, 0.6),
-    "fade": Locks(520, 0.016, 0.0050, 0.6, 0.35),
-    "short": Locks(620, 0.023, 0.0060, 0.40, 0.08),
-    "receding": Locks(360, 0.020, 0.0055, 0.5, 0.1),
-    "fringe": Locks(560, 0.036, 0.0065, 0.25, 0.03),
     "curly": Locks(800, 0.011, 0.0075, 1.6, 0.5),
     "afro": Locks(900, 0.0085, 0.0070, 1.6, 0.6),
-    "bob": Locks(520, 0.040, 0.0048, 0.22),
-    "long": Locks(520, 0.042, 0.0048, 0.22),
-    "bun": Locks(200, 0.012, 0.0016, 0.9, 0.15),
-    "ponytail": Locks(200, 0.014, 0.0018, 0.9, 0.15),
 }
-"""Style -> the locks that grow on its scalp."""
-HEM_LOCKS = Locks(260, 0.055, 0.0075, 0.12)
-"""Of a curtain, most of them along its lower edge."""
+"""Style of cropped or curly hair -> the locks that grow on its scalp."""
+FLOWS = {
+    "fade": Flow(460, 5, 0.042, 0.0060, 0.006, 0.020, part=0.03, side=0.5, back=0.9, spread=0.35, cling=0.4, nape=0.3),
+    "short": Flow(
+        640, 6, 0.046, 0.0060, 0.004, 0.019, part=0.025, back=0.4, down=0.5, spread=0.35, cling=0.5, nape=0.5
+    ),
+    "receding": Flow(
+        480, 5, 0.038, 0.0060, 0.003, 0.011, part=0.03, side=0.6, back=0.8, spread=0.30, cling=0.5, nape=0.45
+    ),
+    "fringe": Flow(520, 6, 0.072, 0.0075, 0.005, 0.016, part=0.0, side=0.8, back=0.3, down=0.8, fringe=0.7, nape=0.45),
+    "bob": Flow(500, 11, 0.26, 0.0095, 0.005, 0.020, part=0.018, back=0.35, spread=0.12, cling=1.5, cut=0.115),
+    "long": Flow(520, 13, 0.42, 0.0100, 0.005, 0.020, part=0.018, back=0.45, spread=0.12, cling=1.5, cut=0.33),
+    "bun": Flow(420, 7, 0.1, 0.0070, 0.003, 0.008, spread=0.05),
+    "ponytail": Flow(420, 7, 0.1, 0.0070, 0.003, 0.008, spread=0.05),
+}
+"""Style -> how its strands run."""
+TAIL_FLOW = Flow(100, 16, 0.22, 0.0080)
 
 STYLES = {
-    "crop": Style(0.010, 12.0, 0.0024, start=4.0, cropped=True),
-    "fade": Style(0.015, 27.0, 0.0042, start=3.0, locks=0.002, sides=0.5, above=12.0),
-    "short": Style(0.019, 14.0, 0.0042, locks=0.0030),
-    "receding": Style(0.011, 12.0, 0.0018, start=5.0, locks=0.0020, receded=RECEDING),
-    "fringe": Style(0.017, 14.0, 0.0026, locks=0.0040, sides=0.3, fringe=15.0),
-    "curly": Style(0.024, 15.0, 0.0065, start=2.5, sides=0.45, cropped=True),
-    "afro": Style(0.020, 16.0, 0.0045, ball=0.123, sides=1.0, cropped=True),
-    "bob": Style(0.017, 12.0, 0.0012, start=1.5, locks=0.0016, curtain=0.10),
-    "long": Style(0.017, 12.0, 0.0012, start=1.5, locks=0.0016, curtain=0.24),
-    "bun": Style(0.009, 10.0, 0.0008, start=1.0, locks=0.0010, sides=1.0, bun=0.034),
-    "ponytail": Style(0.010, 10.0, 0.0008, start=1.0, locks=0.0010, sides=1.0, bun=0.022, tail=0.20),
+    "crop": Style(0.010, 20.0, 0.0024, start=8.0, cropped=True),
+    "fade": Style(0.009, 30.0, 0.0030, start=8.0, locks=0.002, sides=0.5, above=18.0),
+    "short": Style(0.008, 20.0, 0.0025, start=8.0, locks=0.0020),
+    "receding": Style(0.006, 18.0, 0.0018, start=8.0, locks=0.0015, receded=RECEDING),
+    "fringe": Style(0.008, 18.0, 0.0020, start=6.0, locks=0.0030, sides=0.3),
+    "curly": Style(0.024, 22.0, 0.0065, start=8.0, sides=0.45, cropped=True),
+    "afro": Style(0.020, 22.0, 0.0045, start=6.0, ball=0.123, sides=1.0, cropped=True),
+    "bob": Style(0.007, 18.0, 0.0012, start=8.0, locks=0.0016),
+    "long": Style(0.007, 18.0, 0.0012, start=8.0, locks=0.0016),
+    "bun": Style(0.005, 16.0, 0.0008, start=6.0, locks=0.0010, sides=1.0, bun=0.034),
+    "ponytail": Style(0.005, 16.0, 0.0008, start=6.0, locks=0.0010, sides=1.0, bun=0.022, tail=0.20),
 }
 """Styles that stand off the head; the others are only painted on the skin."""
 CROPPED = tuple(name for name, style in STYLES.items() if style.cropped)
 """Styles drawn without strands."""
 
 
-def build_hair(mesh: SkinnedMesh, style: str, length: float) -> list[SkinnedMesh]:
+VARIANTS: tuple[dict[str, float], ...] = ({}, {"wave": 0.007, "part": 0.4}, {"part": -1.0})
+"""Of styles with strands: factors of their parting, and how high their waves are, m."""
+
+
+def build_hair(mesh: SkinnedMesh, style: str, length: float, variant: int = 0) -> list[SkinnedMesh]:
     """Return the surfaces of a hair style on a body's skin, in the rest pose, as meshes that follow the body.
 
     Args:
         mesh: the skin.
         style: one of ``looks.HAIR_STYLES``; those that are not in ``STYLES`` give none, as do bodies without eyeballs.
         length: 0..1 scale of thickness and fall.
+        variant: one of ``VARIANTS``: where the parting is, straight or wavy.
     """
     frame = head_frame(mesh)
     if style not in STYLES or frame is None:
         return []
-    look = STYLES[style]
+    look, scale = STYLES[style], 0.7 + 0.3 * length
     scalp, inside = _scalp(mesh, frame, look, 0.6 + 0.4 * length)
-    pieces = [scalp, _scalp_locks(scalp, inside, frame, style, 0.7 + 0.3 * length)]
-    if look.curtain:
-        curtain = _curtain(mesh, frame, look, look.curtain * (0.7 + 0.3 * length))
-        pieces += [curtain, _hem_locks(curtain, style)]
-    if look.bun:
-        pieces.append(_bun(mesh, frame, look.bun * (0.8 + 0.3 * length)))
+    if style not in FLOWS:
+        return [scalp, _scalp_locks(scalp, inside, frame, style, scale)]
+    flow, own = FLOWS[style], VARIANTS[variant]
+    wave = own.get("wave", 0.0) if flow.length > 0.2 else 0.0
+    flow = replace(flow, length=flow.length * scale, part=flow.part * own.get("part", 1.0), wave=wave)
+    knot = frame.centre + np.array([0, 0.03, -0.104]) * frame.scale
+    gathered = bool(look.bun or look.tail)
+    roots = _roots(mesh, frame, flow, look, style)
+    pieces = [scalp, grow_strands(mesh, frame, roots, flow, style, knot if gathered else None)]
     if look.tail:
-        pieces.append(_tail(mesh, frame, look, look.tail * (0.6 + 0.4 * length)))
+        tail, centre, radius = _tail(mesh, frame, look, look.tail * (0.6 + 0.4 * length))
+        pieces += [tail, bundle(mesh, frame, centre, radius, TAIL_FLOW, "tail")]
+    elif look.bun:
+        pieces.append(_bun(mesh, frame, look.bun * (0.8 + 0.3 * length)))
     return pieces
+
+
+def _roots(mesh: SkinnedMesh, frame: HeadFrame, flow: Flow, look: Style, style: str) -> Float[ndarray, "n 3"]:
+    """Draw places on the scalp where strands begin, more of them along the hairline and the parting, m."""
+    rng = generator_for(0, "hair.roots", style)
+    above = frame.above_hairline(mesh.vertices.astype(np.float64), look.receded)
+    if look.above > -90:
+        above = np.minimum(above, frame.angles(mesh.vertices.astype(np.float64))[1] - look.above)
+    faces = mesh.faces[(above[mesh.faces] > 0).all(1) & ~mesh.hidden]
+    corners = mesh.vertices[faces].astype(np.float64)
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    centre = corners.mean(1)
+    edge = np.exp(-frame.above_hairline(centre, look.receded) / 8)
+    parting = np.exp(-(((centre[:, 0] - frame.centre[0] - flow.part) / 0.012) ** 2)) * (centre[:, 1] > frame.centre[1])
+    share = np.cumsum(area * (1 + 1.2 * edge + 1.5 * parting))
+    chosen = np.searchsorted(share, rng.uniform(0, share[-1], flow.count))
+    return np.einsum("nk,nkc->nc", rng.dirichlet((1, 1, 1), flow.count), corners[chosen])
 
 
 def _submesh(mesh: SkinnedMesh, faces: ndarray) -> SkinnedMesh:
@@ -135,18 +170,7 @@ def _scalp_locks(
     depth = inside[scalp.faces].min(1)
     chance = smoothstep((depth - 0.5) / 2.0) * (1 + 1.5 * (1 - smoothstep((depth - 2) / 12)))
     fall = centre - crown
-    if STYLES[style].curtain or STYLES[style].bun:  # combed out of the face
-        fall = fall + np.array([0.0, 0.0, -0.13]) * frame.scale
     return grow_locks(scalp, chance, fall, locks, style)
-
-
-def _hem_locks(curtain: SkinnedMesh, style: str) -> SkinnedMesh:
-    """Locks that hang down a curtain and over its lower edge."""
-    centre = curtain.vertices[curtain.faces].astype(np.float64).mean(1)
-    low = (centre[:, 1] - centre[:, 1].min()) / np.ptp(centre[:, 1])
-    chance = 0.25 + 3 * (1 - smoothstep(low / 0.25))
-    down = np.tile([0.0, -1.0, 0.0], (len(centre), 1))
-    return grow_locks(curtain, chance, down, HEM_LOCKS, f"{style} hem")
 
 
 def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> tuple[SkinnedMesh, Float[ndarray, " v"]]:
@@ -243,42 +267,6 @@ def _grid_faces(rows: int, cols: int) -> ndarray:
     return np.concatenate([np.stack([a, a + cols, a + 1], 1), np.stack([a + 1, a + cols, a + cols + 1], 1)])
 
 
-def _head_radius(mesh: SkinnedMesh, frame: HeadFrame, azimuth: ndarray, y: ndarray) -> ndarray:
-    """Horizontal distance from the head's axis to the skin's outermost point near an azimuth (degrees) and height."""
-    points = mesh.vertices[(mesh.weights[:, [JOINT["head"], JOINT["neck"]]].sum(1) > 0.4)].astype(np.float64)
-    q = points - frame.centre
-    angle = np.degrees(np.arctan2(q[:, 0], q[:, 2]))
-    turn = np.abs((azimuth[:, None] - angle + 180) % 360 - 180)
-    near = (turn < 14) & (np.abs(y[:, None] - points[:, 1]) < 0.02)
-    return np.where(near, np.hypot(q[:, 0], q[:, 2]), 0).max(1)
-
-
-def _curtain(mesh: SkinnedMesh, frame: HeadFrame, look: Style, fall: float) -> SkinnedMesh:
-    """Hair that falls behind the face from above the ears, widest at the cheeks, gathered on the back."""
-    eye = float(frame.eyes[:, 1].mean())
-    neck = eye - 0.135 * frame.scale
-    cols, rows = 41, 14
-    azimuth = np.linspace(-256, -104, cols)[None] + 0 * np.zeros((rows, 1))  # -180 is the back; faces point outwards
-    t = np.linspace(0, 1, rows)[:, None]
-    side = np.abs(azimuth + 180) / 76  # 0 at the back, 1 beside the face
-    top = eye + 0.065 * frame.scale
-    bottom = eye - fall * (1 - 0.25 * side**2) * frame.scale
-    y = top + (bottom - top) * t
-    radius = np.stack([_head_radius(mesh, frame, azimuth[i], np.maximum(y[i], eye - 0.07)) for i in range(rows)])
-    radius = np.maximum.accumulate(radius, 0) * (1 - 0.10 * smoothstep((eye - 0.05 - y) / 0.12))
-    swell = look.thickness * smoothstep((t + 0.10) / 0.35) * (1 - 0.35 * smoothstep((t - 0.8) / 0.2))
-    swell = swell - 0.012 * smoothstep((side - 0.8) / 0.2) * (1 - smoothstep((t - 0.15) / 0.35))
-    radius = radius + swell - 0.006 + 0.003 * np.sin(azimuth * 0.45 + 6 * t) * smoothstep((t - 0.15) / 0.3)
-    x = frame.centre[0] + radius * np.sin(np.radians(azimuth))
-    z = frame.centre[2] + radius * np.cos(np.radians(azimuth))
-    low = smoothstep((neck + 0.015 - y) / 0.05)  # below the chin hair lies on the back
-    z = z - low * np.maximum(z + 0.085, 0) * 0.95 - 0.032 * low
-    x = x * (1 - 0.30 * low)
-    points = np.stack([x, y, z], -1)
-    uv = np.stack([azimuth / 28, -t * (top - bottom) / 0.12], -1)
-    return _attach(mesh, points, _grid_faces(rows, cols), uv, frame, neck)
-
-
 def _bun(mesh: SkinnedMesh, frame: HeadFrame, radius: float) -> SkinnedMesh:
     """A knot at the back of the head."""
     rows, cols = 10, 17
@@ -293,8 +281,11 @@ def _bun(mesh: SkinnedMesh, frame: HeadFrame, radius: float) -> SkinnedMesh:
     return _attach(mesh, points, _grid_faces(rows, cols)[:, ::-1], uv, frame, -9.0)
 
 
-def _tail(mesh: SkinnedMesh, frame: HeadFrame, look: Style, length: float) -> SkinnedMesh:
-    """A tail that leaves the back of the head, bends down and lies on the neck and the upper back."""
+def _tail(
+    mesh: SkinnedMesh, frame: HeadFrame, look: Style, length: float
+) -> tuple[SkinnedMesh, Float[ndarray, "k 3"], Float[ndarray, " k"]]:
+    """A tail that leaves the back of the head, bends down and lies on the neck and the upper back; its middle line and
+    the radius around it, m."""
     rows, cols = 16, 15
     eye = float(frame.eyes[:, 1].mean())
     t = np.linspace(0, 1, rows)
@@ -311,4 +302,5 @@ def _tail(mesh: SkinnedMesh, frame: HeadFrame, look: Style, length: float) -> Sk
     z = back[:, None] - 0.62 * width[:, None] * ripple * np.cos(around)[None]
     points = np.stack([x, np.broadcast_to(y[:, None], x.shape), z], -1)
     uv = np.stack([around[None] * 0.5 + 0 * t[:, None], -t[:, None] * length / 0.12 + 0 * around[None]], -1)
-    return _attach(mesh, points, _grid_faces(rows, cols), uv, frame, neck)
+    centre = np.stack([start[0] + 0.006 * np.sin(5 * t), y, back], -1)
+    return _attach(mesh, points, _grid_faces(rows, cols), uv, frame, neck), centre, width

@@ -13,7 +13,7 @@ from a3dgen.geometry.skeleton import LANDMARK_ROWS, ROW, ROWS
 
 MISSING, HIDDEN, SEEN = 0, 1, 2
 _DEPTH = {
-    "hip": 0.17, "shoulder": 0.12, "knee": 0.10, "elbow": 0.08, "wrist": 0.07, "ankle": 0.09, "neck": 0.13,
+    "hip": 0.17, "shoulder": 0.12, "knee": 0.13, "elbow": 0.08, "wrist": 0.07, "ankle": 0.11, "neck": 0.13,
     "pelvis": 0.22, "thorax": 0.20, "spine": 0.22, "jaw": 0.12, "head": 0.15, "ear": 0.06,
 }  # fmt: skip
 LANDMARK_DEPTH = 0.035
