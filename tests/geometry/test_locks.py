@@ -70,19 +70,20 @@ def test_strands_lie_outside_the_body(body, strands):
     normals = vertex_normals(body.mesh.vertices, body.mesh.faces)
     shown = np.unique(body.mesh.faces[~body.mesh.hidden])
     tree = cKDTree(body.mesh.vertices[shown])
-    for style in ("bob", "long"):
+    for style in ("bob", "long", "short"):
         path = strands[style][0][:, 2:].reshape(-1, 3)
         _, i = tree.query(path)
         away = np.einsum("nc,nc->n", path - body.mesh.vertices[shown[i]], normals[shown[i]])
         assert np.mean(away < 0) < 0.01, style
         back = (path[:, 1] < body.joints_template[JOINT["neck"], 1] - 0.05) & (path[:, 2] < 0)
-        assert not back.any() or np.percentile(away[back], 5) > 0.012
+        assert not back.any() or np.percentile(away[back], 5) > 0.028
 
 
 def test_long_hair_is_longer_than_a_bob_and_follows_the_shoulders(body, strands):
     low = {style: np.percentile(path[..., 1], 1) for style, (path, _, _) in strands.items()}
     assert low["long"] < low["bob"] - 0.08 < low["short"] - 0.12
     mesh = strands["long"][2]
+    assert mesh.weights.sum(1) == pytest.approx(1, abs=1e-4)
     head = mesh.weights[:, JOINT["head"]]
     assert head[mesh.vertices[:, 1] > head_frame(body.mesh).centre[1]].min() > 0.8
     assert head[mesh.vertices[:, 1] < body.joints_template[JOINT["neck"], 1] - 0.08].max() < 0.2
