@@ -11,8 +11,8 @@ import numpy as np
 from a3dgen.compositing.scene import load_scene
 from a3dgen.core.errors import Rejected
 from a3dgen.core.stage import Inputs
-from a3dgen.geometry.body import BodyData, pose_body, rest_joints
-from a3dgen.geometry.skeleton import JOINT
+from a3dgen.geometry.body import BodyData, keypoints_from_joints, pose_body, rest_joints
+from a3dgen.geometry.skeleton import ROW
 from a3dgen.lighting.light import Surroundings, mean_surroundings
 from a3dgen.lighting.shadow import Ground
 from a3dgen.stages.amputate_tracks import rows_of_tracks
@@ -21,7 +21,7 @@ ASKED = 7
 """Frames of a track whose light is read."""
 DIP = 0.05
 """m; toes may dip below the ground by this much, so that the heel comes down on it."""
-_ANKLES = [JOINT["left_ankle"], JOINT["right_ankle"]]
+_HEELS = [ROW["body_left_heel"], ROW["body_right_heel"]]
 
 
 class ClipLights:
@@ -70,7 +70,8 @@ def under_heels(ground: Ground, fitted: dict[str, Any], body: BodyData) -> Groun
     """
     posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
     betas = np.asarray(fitted["betas"], np.float64)
-    sole = rest_joints(body, betas)[_ANKLES, 1].min() - body.mesh.shaped(betas)[:, 1].min()
-    gap = float((posed.joints[_ANKLES] @ ground.up).min() - ground.level - sole)
+    at_rest = keypoints_from_joints(body, np.tile(np.eye(3), (24, 1, 1)), rest_joints(body, betas), betas)
+    sole = at_rest[_HEELS, 1].min() - body.mesh.shaped(betas)[:, 1].min()
+    gap = float((posed.keypoints[_HEELS] @ ground.up).min() - ground.level - sole)
     rise = float(np.clip(gap, 0, DIP))
     return replace(ground, level=ground.level + rise, foot=ground.foot + rise * ground.up)

@@ -11,7 +11,8 @@ import pytest
 from a3dgen.core.errors import Rejected
 from a3dgen.core.records import Persons, Plates
 from a3dgen.core.stage import Inputs
-from a3dgen.geometry.body import pose_body
+from a3dgen.geometry.body import pose_body, rest_joints
+from a3dgen.geometry.skeleton import JOINT
 from a3dgen.lighting.light import Surroundings, read_surroundings
 from a3dgen.lighting.shadow import estimate_ground
 from a3dgen.stages import render_clips
@@ -58,7 +59,9 @@ def test_frames_of_a_track_have_one_light_and_few_are_asked(body, monkeypatch):
     assert lights.of("nobody") is None
 
 
-@pytest.mark.parametrize(("pointed", "least", "most"), [(0.0, 0.0, 0.005), (0.35, 0.015, DIP), (1.2, DIP, DIP)])
+@pytest.mark.parametrize(
+    ("pointed", "least", "most"), [(0.0, 0.0, 0.005), (0.15, 0.015, DIP), (0.35, 0.03, DIP), (1.2, DIP, DIP)]
+)
 def test_the_ground_of_a_clip_is_below_the_heels(body, pointed, least, most):
     pose = np.zeros((24, 3))
     pose[0], pose[[7, 8], 0] = [np.pi, 0, 0], pointed  # upright before a camera with y down
@@ -68,3 +71,8 @@ def test_the_ground_of_a_clip_is_below_the_heels(body, pointed, least, most):
     made = under_heels(ground, fitted, body)
     assert least - 1e-9 <= made.level - ground.level <= most + 1e-9
     assert made.foot @ made.up == pytest.approx(made.level)
+    shaped = body.mesh.shaped(fitted["betas"])
+    ankle = rest_joints(body, fitted["betas"])[JOINT["left_ankle"]]
+    heel = (shaped[:, 1] < shaped[:, 1].min() + 0.006) & (shaped[:, 2] < ankle[2] - 0.02)
+    under = (posed.vertices(body.mesh, fitted["betas"]) @ made.up)[heel].mean()
+    assert pointed > 0.2 or made.level == pytest.approx(under, abs=0.004)
