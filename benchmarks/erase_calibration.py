@@ -19,12 +19,12 @@ from a3dgen.erasure.config import Bars
 from a3dgen.erasure.score import FEATURES, Score, features
 
 WIDE = Bars(
-    behind=0.25, contact=0.3, free=0.5, flat=0.5, rim_gradient=40.0, clicks=0.05, covered=0.1, spread=12.0, score=0.0,
+    behind=0.25, contact=0.3, joined=0.3, free=0.5, flat=0.5, rim_gradient=40.0, clicks=0.05, covered=0.1,
     colour_step=60.0, recall=0.5, visible=0.3, neighbours=0.3, background=0.3, narrow=0.5, wide=2.0,
-    ring_px=6.0, gain=-30.0, seat=9.0,
+    ring_px=6.0, gain=-30.0, seat=9.0, spread=12.0, score=0.0,
 )  # fmt: skip
 """Wide enough to see what every bar refuses."""
-AT_MOST = ("clicks", "seat", "behind", "covered", "contact", "neighbours", "spread", "colour_step",
+AT_MOST = ("clicks", "seat", "behind", "covered", "contact", "joined", "neighbours", "spread", "colour_step",
            "rim_gradient")  # fmt: skip
 AT_LEAST = ("iou", "visible", "recall", "flat", "ring_px", "free", "background", "gain")
 GAIN_DB, HARM, LEFT, TIP, IOU = 1.0, 0.12, 0.02, 0.02, 0.5

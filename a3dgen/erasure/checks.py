@@ -30,6 +30,8 @@ _PAD = 200
 """What of a limb outside the photo is counted, px."""
 WIDER = 0.01
 """The drawn limb may be this much wider than the outline, share of the height: the fit's shape, not its place."""
+OFF_BODY = 0.02
+"""Where limb and kept body touch this far off the drawn body, share of the height, a skirt or coat spans both."""
 BARE_WIDTH = (0.7, 1.3)
 """Width of a bare limb at the cut as a share of the fit's: there is no cloth to explain more."""
 
@@ -135,7 +137,10 @@ def check_frame(
     touching = dilate(pixels & body & (away >= 1.6 * frame.half), 2.0) & limb.keep[box] & body
     touching &= rim & ~subject.others[box]
     touching &= away > 1.8 * frame.half
-    admission.most("contact", touching.sum() / max(int(rim.sum()), 1), bars.contact, "touches own body")
+    length = max(int(rim.sum()), 1)
+    admission.most("contact", touching.sum() / length, bars.contact, "touches own body")
+    cloth = touching & (subject.drawn.away[box] > OFF_BODY * subject.height)
+    admission.most("joined", cloth.sum() / length, bars.joined, "cloth joins the limb to others")
     if gear.passes:
         admission.refuse("a thing held elsewhere passes in front of the limb")
 

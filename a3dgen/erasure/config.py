@@ -29,6 +29,7 @@ class Bars:
         narrow, wide: width at the cut, as a share of the fit's.
         free: least share of both edges about the cut that border on background.
         contact: most of the limb's rim that touches other parts of the person.
+        joined: most of the rim on which both touch off the drawn body: a skirt spans them.
         background: least share of the hole's rim that is background.
         neighbours: most of the hole's rim that is other people: their gear and sleeves are in no mask.
         spread: most of the hole, in areas of the limb.
@@ -46,17 +47,18 @@ class Bars:
     behind: float = 0.04
     covered: float = 0.06
     flat: float = 0.6
-    ring_px: float = 8.0
+    ring_px: float = 7.0
     narrow: float = 0.6
     wide: float = 1.7
-    free: float = 0.55
-    contact: float = 0.05
+    free: float = 0.49
+    contact: float = 0.15
+    joined: float = 0.02
     background: float = 0.4
     neighbours: float = 0.12
     spread: float = 7.0
-    colour_step: float = 30.0
-    rim_gradient: float = 16.0
-    seat: float = 0.85
+    colour_step: float = 60.0
+    rim_gradient: float = 14.5
+    seat: float = 1.2
     gain: float = 0.0
     score: float = 0.7
 
@@ -71,6 +73,7 @@ class Bars:
             "flat",
             "free",
             "contact",
+            "joined",
             "background",
             "neighbours",
             "score",

@@ -14,26 +14,25 @@ from jaxtyping import Float
 from numpy import ndarray
 
 WEIGHTS: dict[str, float] = {
-    "spread": -1.58,
-    "rim_gradient": -0.28,
-    "free": -1.18,
-    "contact": -0.71,
-    "behind": -8.78,
-    "flat": -1.24,
-    "recall": -1.04,
-    "visible": -7.11,
-    "covered": -11.67,
-    "neighbours": -3.64,
+    "spread": 0.0,
+    "rim_gradient": -0.623,
+    "free": -0.295,
+    "contact": -3.06,
+    "behind": -14.5,
+    "flat": -1.42,
+    "recall": -3.76,
+    "visible": -3.87,
+    "covered": 0.0,
+    "neighbours": -3.38,
     "colour_step": 0.0,
-    "width": -1.4,
-    "clicks": 0.0,
-    "iou": -8.34,
+    "width": -1.76,
+    "clicks": -0.228,
     "ring_px": 0.0,
-    "background": -0.59,
-    "gain": -0.45,
+    "background": -1.09,
+    "gain": -0.58,
 }
 """Weight of each feature, see ``features``."""
-BIAS = 3.95
+BIAS = 2.17
 FEATURES = tuple(WEIGHTS)
 
 
@@ -54,7 +53,6 @@ def features(facts: Mapping[str, float]) -> Float[ndarray, " f"]:
         "colour_step": min(f["colour_step"], 60.0) / 30,
         "width": abs(np.log(max(f["width"], 0.1))),
         "clicks": f["clicks"] / 0.025,
-        "iou": 1 - f["iou"],
         "ring_px": 8 / max(f["ring_px"], 1.0),
         "background": 1 - f["background"],
         "gain": -np.clip(f["gain"], -6, 12) / 6,

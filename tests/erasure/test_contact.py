@@ -9,6 +9,7 @@ from single_cut import BARS, single
 
 from a3dgen.amputation.rebuild import rebuild
 from a3dgen.core.rng import generator_for
+from a3dgen.erasure.config import Bars
 from a3dgen.erasure.erase import cut_of, survey
 from a3dgen.erasure.limb_pixels import LimbPixels, _cut_off, draw_cut, select
 from a3dgen.geometry.regions import REGION_NAMES
@@ -33,6 +34,7 @@ def test_ground_between_the_legs_that_no_mask_has_is_no_contact(subject) -> None
     assert by_edges["contact"] <= before["contact"] + 0.02
     assert by_edges["free"] >= before["free"] - 0.02
     assert by_mask["contact"] > 0.1, "a mask that joins both legs does"
+    assert by_mask["joined"] > Bars().joined >= max(before["joined"], by_edges["joined"]), "as a skirt would"
 
 
 def test_what_hangs_on_the_limb_alone_leaves_with_it(subject) -> None:

@@ -203,8 +203,8 @@ def test_somebody_who_sits_is_known_and_refused_where_only_a_detector_outlined_t
     assert seated(sitting) > 0.9
     found, allowed = Admission(), Admission()
     region = REGION_NAMES.index("left_foot")
-    check_drawn(sitting, region, 0.55, Bars(), found)
-    check_drawn(replace(sitting, has_mask=True), region, 0.55, Bars(), allowed)
+    check_drawn(sitting, region, 0.55, Bars(seat=0.85), found)
+    check_drawn(replace(sitting, has_mask=True), region, 0.55, Bars(seat=0.85), allowed)
     assert "sits" in str(found)
     assert "sits" not in str(allowed)
 
