@@ -133,12 +133,17 @@ def clear_of(mesh: SkinnedMesh, skin: SkinnedMesh, clearance: Float[ndarray, " v
     shown, tree, normals = _TREES.get(skin, "tree", lambda: _shown(skin))
     points = mesh.vertices.astype(np.float64)
     average = _averaging(mesh.faces, len(points), np.zeros(0, np.int64))
+    nearest, moved = np.zeros(len(points), np.int64), np.ones(len(points), bool)
     for _ in range(3):
-        _, nearest = tree.query(points)
+        nearest[moved] = tree.query(points[moved])[1]
         direction = normals[nearest]
         lack = clearance - np.einsum("vc,vc->v", points - skin.vertices[shown[nearest]], direction)
         push = direction * np.clip(lack, 0, 0.03)[:, None]
-        points += np.where((lack > 0)[:, None], push, 0.7 * (average @ push))  # neighbours give way, too
+        step = np.where((lack > 0)[:, None], push, 0.7 * (average @ push))  # neighbours give way, too
+        points += step
+        moved = step.any(1)
+        if not moved.any():
+            break
     return replace(mesh, vertices=points.astype(np.float32))
 
 
