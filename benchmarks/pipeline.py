@@ -34,7 +34,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.pipeline_samples import KINDS, beside_pyrender, measure_apart
+from benchmarks.pipeline_samples import KINDS, beside_pyrender, measure_apart, user_environment
 
 STAGES = ("ingest", "fit", "amputate", "background", "render", "annotate", "report")
 SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "samples" / "coco"
@@ -87,7 +87,7 @@ def _below(pid: int) -> list[psutil.Process]:
 def a3dgen(*arguments: str) -> Peaks:
     """Run one command of the package in a process of its own; return how large its processes grew."""
     command = [sys.executable, "-m", "a3dgen", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=user_environment()) as process:
         peaks = Peaks(process.pid)
         peaks.start()
         code = process.wait()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import os
 import pstats
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from typing import Any, cast
 import numpy as np
 
 from a3dgen.config import load_config
+from a3dgen.core.home import home
 from a3dgen.engine.build import Build
 from a3dgen.engine.executor import Inline
 from a3dgen.engine.progress import Quiet
@@ -205,11 +207,22 @@ def beside_pyrender(measure: Callable[[], dict[str, Any]], pyrender: bool) -> di
     return {**figures, "pyrender_frame_ms": frame, "ratio": ratio}
 
 
+def user_environment() -> dict[str, str]:
+    """Return the environment of what is timed: Python keeps the bytecode of what it imports, as a user's does."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {"PYTHONPYCACHEPREFIX": str(home() / "bench_bytecode"), **kept}
+
+
 def measure_apart(config: Path, work: Path, profiled: bool) -> dict[str, Any]:
     """Run ``steady_state`` in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.pipeline_samples", str(config), str(work)]
     done = subprocess.run(
-        [*command, *(["--profile"] if profiled else [])], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+        [*command, *(["--profile"] if profiled else [])],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=user_environment(),
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")

@@ -57,7 +57,7 @@ class Measure:
 def measure(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) -> Measure:
     """Read the positions and limb coordinates of any rest-pose mesh (joints (24, 3) m at betas = 0)."""
     limbs = {limb: limb_coordinate(mesh, joints, limb) for limb in LIMB_JOINTS}
-    return Measure(mesh.vertices, limbs, mesh.weights[:, JOINT["head"]])
+    return Measure(mesh.vertices, limbs, mesh.weights[:, JOINT["head"]].copy())
 
 
 def waist_height(joints: Float[ndarray, "24 3"]) -> float:
