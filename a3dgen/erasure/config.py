@@ -51,7 +51,7 @@ class Bars:
     narrow: float = 0.6
     wide: float = 1.7
     free: float = 0.49
-    contact: float = 0.15
+    contact: float = 0.2
     joined: float = 0.02
     background: float = 0.4
     neighbours: float = 0.12
