@@ -55,6 +55,9 @@ COPIED = 0.02
 """What borders on other people, within this share of the height, is not copied."""
 
 
+LIKELY, LEAST_NEAR, LEAST_SEEN = 0.5, 4.0, 5.0
+"""From this claim on, and so many px around, edges ring and are mixed: nothing is background. Holes of people whom a
+segmenter outlines reach at least the last beyond it, px."""
 HAIR = 0.06
 """So far from the fitted head, share of the height, nothing is taken for background."""
 ISLAND = 0.08
@@ -94,6 +97,7 @@ class Claim:
     strangers: Bool[ndarray, "h w"]
     source: str
     dilate: float
+    near: Bool[ndarray, "h w"]
 
 
 def plan_removal(config: Config, scene: RemovalScene) -> Removal:
@@ -109,11 +113,11 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     for i in held:
         person = person | scene.objects[i]
         core = core | scene.objects[i]
-    hole = dilate(person, max(2.0, claim.dilate * scene.height))
+    hole = dilate(person, max(LEAST_SEEN if BY_SEGMENTER in source else 2.0, claim.dilate * scene.height))
     if config.keep_background:
         certain = union([claim.solid, *(scene.objects[i] for i in held)], shape)
         back = background_in(scene.rgb, hole, certain, others | claim.strangers, scene.height)
-        hole &= ~back | _hair(scene)
+        hole &= ~back | _hair(scene) | claim.near
     if config.remove_held:
         ends = _at(scene, WRISTS), _at(scene, ANKLES)
         thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
@@ -173,7 +177,8 @@ def _drawn(config: Config, scene: RemovalScene) -> Claim:
     near = dilate(scene.own | behind, 0.05 * height)
     fingers = hands(scene.keypoints, scene.state != UNLABELLED, height, shape)
     person = scene.own | behind | ((scene.body | fingers) & near & ~others)
-    return Claim(person, scene.own, core, scene.others, np.zeros(shape, bool), "source mask", config.dilate)
+    none = np.zeros(shape, bool)
+    return Claim(person, scene.own, core, scene.others, none, "source mask", config.dilate, none)
 
 
 def _estimated(config: Config, scene: RemovalScene) -> Claim:
@@ -221,7 +226,8 @@ def _estimated(config: Config, scene: RemovalScene) -> Claim:
     if strangers.any():
         others = [*others, strangers]
     sure = core if found is None else core | found
-    return Claim(person, _solid(outline, sure), outline, others, strangers, source, config.dilate_fitted)
+    near = np.zeros(shape, bool)
+    return Claim(person, _solid(outline, sure), outline, others, strangers, source, config.dilate_fitted, near)
 
 
 def _labelled(config: Config, scene: RemovalScene) -> Claim:
@@ -251,7 +257,8 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     strangers = scene.strangers & ~dilate(outline | core, 0.05 * height) & ~theirs
     others = [(m | (theirs & dilate(m, RIM * height + 2.0))) & ~outline for m in scene.others]
     others += [strangers] if strangers.any() else []
-    return Claim(person, _solid(outline, sure), outline, others, strangers, source, margin)
+    near = dilate((scene.mine > LIKELY) & outline, LEAST_NEAR)
+    return Claim(person, _solid(outline, sure), outline, others, strangers, source, margin, near)
 
 
 def _part(disc: Bool[ndarray, "h w"], seen: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
