@@ -12,7 +12,7 @@ from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.removal import neighbours as plate_neighbours
 from a3dgen.removal.colours import UNLIKE, colour_distance
 from a3dgen.removal.label_map import BY_SEGMENTER
-from a3dgen.removal.mask_ops import dilate, feet
+from a3dgen.removal.mask_ops import feet
 from a3dgen.removal.masks import plan_removal
 from a3dgen.removal.neighbours import Removed, binary_opening, detections, neighbours
 from a3dgen.removal.overlap import contested, hidden, islands
