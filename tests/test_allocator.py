@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from a3dgen.engine.worker_memory import keep_freed_memory
+from a3dgen.core.worker_memory import keep_freed_memory
 
 RESIDENT = """
 import re, sys
@@ -17,7 +17,7 @@ KEPT = (
     RESIDENT
     + """
 if sys.argv[1] == "keep":
-    from a3dgen.engine.worker_memory import keep_freed_memory
+    from a3dgen.core.worker_memory import keep_freed_memory
     assert keep_freed_memory()
 before = resident()
 arrays = [np.ones(1 << 18) for _ in range(40)]  # 2 MB each
@@ -45,7 +45,7 @@ def test_freed_memory_is_used_again():
 HOLES = (
     RESIDENT
     + """
-from a3dgen.engine import worker_memory as allocator
+from a3dgen.core import worker_memory as allocator
 allocator.keep_freed_memory()
 kept = [np.ones(1 << 17) for _ in range(400)]  # 1 MB each
 kept = kept[::8]

@@ -13,6 +13,7 @@ from a3dgen.core.body_config import BodyConfig
 from a3dgen.core.columns import Record
 from a3dgen.core.errors import A3dgenError, Rejected
 from a3dgen.core.records import FAILED, OK, REJECTED, Bodies, Outcome, Persons, Plans, Plates, Renders, Shapes
+from a3dgen.core.worker_memory import release_holes
 
 log = logging.getLogger("a3dgen")
 
@@ -103,6 +104,7 @@ def each(
             log.debug("'%s' failed", key, exc_info=True)
             status, reason = FAILED, f"{type(error).__name__}: {error}"
         outcome.append({"key": key, "status": status, "reason": reason})
+        release_holes()
     return Output(record.from_rows(rows, **letters), Outcome.from_rows(outcome))
 
 

@@ -17,9 +17,9 @@ from a3dgen.core.errors import A3dgenError, DataError
 from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures
 from a3dgen.core.stage import Context, Inputs, Output
 from a3dgen.core.threads import limit_threads
+from a3dgen.core.worker_memory import keep_freed_memory, release_holes
 from a3dgen.engine.pictures import FILE_COLUMNS, describe, doubt, files_of, same_rows, vouch
 from a3dgen.engine.pieces_beside import read_beside
-from a3dgen.engine.worker_memory import keep_freed_memory, release_holes
 from a3dgen.geometry.regions import REGION_NAMES
 from a3dgen.io.file_list import list_path
 from a3dgen.io.portable import with_paths

@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 from a3dgen.core.threads import limit_threads
-from a3dgen.engine.worker_memory import keep_freed_memory
+from a3dgen.core.worker_memory import keep_freed_memory
 
 LOG_VARIABLE = "A3DGEN_WORKER_LOG"
 """File that takes what libraries print in the workers, so that it does not run through the progress bars."""
