@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import shutil
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -420,3 +421,31 @@ def test_where_nobody_is_found_later_stages_stay_as_they_are(tmp_path):
     assert set(nobody.stages) == {"ingest"}
     assert nobody.stages["ingest"].counts["rejected"] == 4
     assert content(out / "render") == before
+
+
+class TwoSlots(Inline):
+    """Two workers with two slots each, as far as the schedule sees; keeps how many tasks were under way."""
+
+    def __init__(self):
+        super().__init__()
+        self.handed, self.most = deque(), []
+
+    def slots(self):
+        return 4
+
+    def submit(self, task):
+        self.handed.append(task)
+        self.most.append(len(self.handed))
+
+    def next(self, timeout):
+        super().submit(self.handed.popleft())
+        return super().next(timeout)
+
+
+def test_the_last_tasks_wait_for_no_busy_worker(tmp_path):
+    pool = TwoSlots()
+    run = {"out": str(tmp_path), "workers": 0, "shard_size": 1}
+    config = build_config({"sources": {}}, "toy", "toy.yaml", TABLE, run)
+    Build(config, lambda: pool, Quiet(), lambda: "body", table=TABLE).run()
+    assert max(pool.most) == 4, "two a worker while there is much to do"
+    assert max(pool.most[-4:]) <= 2

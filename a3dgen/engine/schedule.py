@@ -99,9 +99,12 @@ class Flow:
         return verdict.facts, keys_of(shard_path(self.fresh.out, spec.name, shard), verdict.pictures)
 
     def _fill(self) -> None:
-        """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers."""
+        """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers.
+
+        Of the last ones no more than there are workers: what waits behind another could be with whoever is free.
+        """
         pool = self.pool()
-        while self._queue and self._under_way < pool.slots():
+        while self._queue and self._under_way < _handed_out(pool.slots(), len(self._queue)):
             pool.submit(heapq.heappop(self._queue)[2])
             self._under_way += 1
 
@@ -123,3 +126,8 @@ class Flow:
     def _finish(self, task: Task, done: Done) -> None:
         self.book(task.spec, done.facts or {}, True)
         self._advance(task.shard, self.chain.index(task.spec) + 1)
+
+
+def _handed_out(slots: int, waiting: int) -> int:
+    """Return how many tasks to have under way, of two slots a worker, with so many more waiting."""
+    return slots if waiting > slots else max(1, slots // 2)
