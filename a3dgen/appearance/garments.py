@@ -172,7 +172,7 @@ def _ease(
         out += (0.001 + 0.010 * spec.fit) * smoothstep(near / 0.45) * (arm > 0.05)
         if not spec.tucked:
             top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
-            out += (0.006 + 0.007 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
+            out += (0.009 + 0.007 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
         else:  # below a waistband cloth lies flat
             hug = hug * (0.3 + 0.7 * smoothstep((y - waist_height(joints) - 0.02) / 0.08))
         return out * hug

@@ -52,6 +52,7 @@ class Style:
 
 
 LOCKS = {
+    "buzz": Locks(900, 0.0045, 0.0020, 0.9, 0.7),
     "crop": Locks(720, 0.009, 0.0028, 0.9, 0.6),
     "curly": Locks(800, 0.011, 0.0075, 1.6, 0.5),
     "afro": Locks(900, 0.0085, 0.0070, 1.6, 0.6),
@@ -75,7 +76,8 @@ FLOWS = {
 TAIL_FLOW = Flow(100, 16, 0.22, 0.0080)
 
 STYLES = {
-    "crop": Style(0.010, 20.0, 0.0024, start=8.0, cropped=True),
+    "buzz": Style(0.002, 24.0, 0.0008, start=6.0, sides=0.3, cropped=True),
+    "crop": Style(0.010, 20.0, 0.0024, start=8.0, sides=0.10, cropped=True),
     "fade": Style(0.009, 30.0, 0.0030, start=8.0, locks=0.002, sides=0.5, above=18.0),
     "short": Style(0.008, 20.0, 0.0025, start=8.0, locks=0.0020),
     "receding": Style(0.006, 18.0, 0.0018, start=8.0, locks=0.0015, receded=RECEDING),
@@ -169,6 +171,8 @@ def _scalp_locks(
     crown = frame.centre + np.array([0.006, 0.10, -0.035]) * frame.scale
     depth = inside[scalp.faces].min(1)
     chance = smoothstep((depth - 0.5) / 2.0) * (1 + 1.5 * (1 - smoothstep((depth - 2) / 12)))
+    low = smoothstep((centre[:, 1] - frame.eyes[:, 1].mean() + 0.035 * frame.scale) / (0.06 * frame.scale))
+    chance = chance * (0.12 + 0.88 * low)  # nape and sides are shorn closer
     fall = centre - crown
     return grow_locks(scalp, chance, fall, locks, style)
 
@@ -183,7 +187,7 @@ def _scalp(mesh: SkinnedMesh, frame: HeadFrame, look: Style, scale: float) -> tu
     crown = np.clip((points[:, 1] - frame.eyes[:, 1].mean() + 0.01) / (0.09 * frame.scale), 0.0, 1.0)
     cut = look.sides + (1 - look.sides) * smoothstep(crown)  # sides are cut shorter than the top
     lift = 0.0015 + look.thickness * scale * smoothstep(inside / look.rise) * cut
-    lift = lift + look.rough * _clumps(points) * smoothstep(inside / 8)
+    lift = lift + look.rough * _clumps(points) * smoothstep(inside / 8) * (0.25 + 0.75 * smoothstep(crown))
     lift = lift - look.locks * _furrows(points, frame) * smoothstep((inside + 1) / 7)
     lift = np.maximum(lift, 0.001 * smoothstep(inside / 4)) - 0.0045 * (1 - smoothstep((inside + 2) / 3.5))
     lifted = points + lift[:, None] * vertex_normals(points, part.faces)

@@ -31,7 +31,7 @@ HAIR_STYLES = (
 )  # fmt: skip
 HAIR_COLOURS = palette().hair
 EYE_COLOURS = palette().eyes
-TROUSER_CUTS = ("tapered", "straight", "wide", "straight", "jogger", "straight", "wide", "tapered", "straight", "wide")
+TROUSER_CUTS = ("tapered", "straight", "wide", "straight", "jogger", "straight", "wide", "straight", "straight", "wide")
 """Cuts of trousers and shorts, as often as they are drawn."""
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen

@@ -38,10 +38,10 @@ class Cut:
 
 
 CUTS = {
-    "tapered": Cut(0.009, 0.069, 0.054, 0.012, 0.020),
-    "straight": Cut(0.012, 0.076, 0.070, 0.018, 0.036),
-    "wide": Cut(0.019, 0.089, 0.090, 0.028, 0.042),
-    "jogger": Cut(0.015, 0.081, 0.072, 0.032, 0.0, True),
+    "tapered": Cut(0.016, 0.080, 0.063, 0.014, 0.022),
+    "straight": Cut(0.016, 0.082, 0.076, 0.018, 0.036),
+    "wide": Cut(0.021, 0.093, 0.093, 0.028, 0.042),
+    "jogger": Cut(0.018, 0.086, 0.075, 0.032, 0.0, True),
 }
 """Cuts of trousers and shorts; radii on the open body, whose thigh has 85, knee 60, ankle 37 mm."""
 _BEHIND_M = 0.010
@@ -126,7 +126,7 @@ def widened(
 
 def below_hem(points: Float[ndarray, "v 3"], joints: Float[ndarray, "24 3"], scale: float) -> Float[ndarray, " v"]:
     """Return 0 where a shirt may hang over trousers, which lie flat there, to 1 further down."""
-    return smoothstep((joints[JOINT["left_hip"], 1] - 0.035 * scale - points[:, 1]) / (0.16 * scale))
+    return smoothstep((joints[JOINT["left_hip"], 1] - 0.055 * scale - points[:, 1]) / (0.15 * scale))
 
 
 def _axis(at: ndarray, leg: str, joints: ndarray, scale: float) -> tuple[ndarray, ndarray]:

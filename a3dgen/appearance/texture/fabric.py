@@ -121,7 +121,7 @@ def _plaid(rng: Generator) -> tuple:
 def _denim(rng: Generator) -> tuple:
     x, y = _grid()
     twill = np.sin(2 * np.pi * (x + y) * 90)
-    shade = 0.09 * twill + 0.09 * periodic_noise(rng, 0.2, 120) + 0.16 * periodic_noise(rng, 1.3)
+    shade = 0.09 * twill + 0.09 * periodic_noise(rng, 0.2, 120) + 0.09 * periodic_noise(rng, 1.3)
     return _shares(), shade, 0.25 * twill
 
 

@@ -88,7 +88,7 @@ def _paint(anatomy, skin, encode, blocks, out):
         strand = 1.0 + 0.28 * noise[5, i] + 0.22 * noise[6, i] + 0.25 * noise[7, i]
         strand = min(max(strand, 0.35), 2.0)
         shade = skin_exp(-0.55 * cavity[i])
-        line = above[i] + skin.receded * (receded[i] - above[i]) + 1.2 * noise[4, i] + 0.9 * noise[5, i]
+        line = above[i] + skin.receded * (receded[i] - above[i]) + 1.9 * noise[4, i] + 1.3 * noise[5, i]
         dense = min(max(line / skin.hairline + 0.35, 0.0), 1.0)
         dense *= dense * (3.0 - 2.0 * dense)
         dense += dense * (1.0 - dense) * (0.5 * noise[6, i] + 0.9 * noise[7, i])  # single hairs show where it is thin
