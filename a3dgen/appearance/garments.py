@@ -16,7 +16,7 @@ from numpy import ndarray
 from a3dgen.appearance import trousers
 from a3dgen.appearance.folds import fold_heights, skirt_folds
 from a3dgen.appearance.garment_bounds import Measure, Spec, body_scale, bounds, levels, measure, neckline, waist_height
-from a3dgen.appearance.surfaces import boundary_loops, clear_of, cylinder_uv, drape, with_rings
+from a3dgen.appearance.surfaces import boundary_loops, clear_of, cylinder_uv, drape, snapped, with_rings
 from a3dgen.core.pool import Cache
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.limbs import LIMB_JOINTS, smoothstep
@@ -79,6 +79,8 @@ def build_garment(
     for i in range(len(fields)):
         cut = clip(mesh, carried[:, i], 0.0)
         mesh, carried = cut.mesh, cut.origin.apply(carried)
+    for limb in limbs:
+        mesh, carried = snapped(mesh, carried, len(fields) + list(LIMB_JOINTS).index(limb), seam_level(limb))
     coordinates = {k: carried[:, len(fields) + i] for i, k in enumerate(LIMB_JOINTS)}
     if spec.kind == "trousers":
         mesh, coordinates = trousers.lengthened(mesh, coordinates, joints, trousers.CUTS[spec.cut].below)
@@ -197,6 +199,11 @@ def _sole(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"], spec: Spec) -> Skin
     return replace(mesh, vertices=vertices)
 
 
+def seam_level(limb: str) -> float:
+    """Return the limb coordinate at which a sleeve or leg is sewn to the rest of a garment."""
+    return 0.02 if limb.endswith("arm") else 0.12
+
+
 def _unwrap(
     spec: Spec, mesh: SkinnedMesh, limbs: Mapping[str, Float[ndarray, " v"]], joints: Float[ndarray, "24 3"]
 ) -> SkinnedMesh:
@@ -212,7 +219,7 @@ def _unwrap(
     if spec.kind != "skirt":
         for limb in levels(spec):
             root, _, end = LIMB_JOINTS[limb]
-            on_limb = limbs[limb][mesh.faces].mean(1) > (0.02 if limb.endswith("arm") else 0.12)
+            on_limb = limbs[limb][mesh.faces].mean(1) > seam_level(limb)
             if on_limb.any():
                 axis = joints[root] - joints[end]
                 axis = axis / np.linalg.norm(axis)

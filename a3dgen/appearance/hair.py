@@ -69,10 +69,11 @@ FLOWS = {
     "fringe": Flow(520, 6, 0.072, 0.0075, 0.005, 0.016, part=0.0, side=0.8, back=0.3, down=0.8, fringe=0.7, nape=0.45),
     "bob": Flow(500, 11, 0.26, 0.0095, 0.005, 0.020, part=0.018, back=0.35, spread=0.12, cling=1.5, cut=0.115),
     "long": Flow(520, 13, 0.42, 0.0100, 0.005, 0.020, part=0.018, back=0.45, spread=0.12, cling=1.5, cut=0.33),
-    "bun": Flow(420, 7, 0.1, 0.0070, 0.003, 0.008, spread=0.05),
-    "ponytail": Flow(420, 7, 0.1, 0.0070, 0.003, 0.008, spread=0.05),
+    "bun": Flow(440, 7, 0.1, 0.0060, 0.002, 0.010, spread=0.10),
+    "ponytail": Flow(440, 7, 0.1, 0.0060, 0.002, 0.010, spread=0.10),
 }
 """Style -> how its strands run."""
+FLYAWAY = Locks(260, 0.020, 0.0013, 0.8, 0.10)
 TAIL_FLOW = Flow(100, 16, 0.22, 0.0080)
 
 STYLES = {
@@ -86,8 +87,8 @@ STYLES = {
     "afro": Style(0.020, 22.0, 0.0045, start=6.0, ball=0.123, sides=1.0, cropped=True),
     "bob": Style(0.007, 18.0, 0.0012, start=8.0, locks=0.0016),
     "long": Style(0.007, 18.0, 0.0012, start=8.0, locks=0.0016),
-    "bun": Style(0.005, 16.0, 0.0008, start=6.0, locks=0.0010, sides=1.0, bun=0.034),
-    "ponytail": Style(0.005, 16.0, 0.0008, start=6.0, locks=0.0010, sides=1.0, bun=0.022, tail=0.20),
+    "bun": Style(0.004, 20.0, 0.0008, start=9.0, locks=0.0010, sides=1.0, bun=0.034),
+    "ponytail": Style(0.004, 20.0, 0.0008, start=9.0, locks=0.0010, sides=1.0, bun=0.022, tail=0.20),
 }
 """Styles that stand off the head; the others are only painted on the skin."""
 CROPPED = tuple(name for name, style in STYLES.items() if style.cropped)
@@ -121,12 +122,22 @@ def build_hair(mesh: SkinnedMesh, style: str, length: float, variant: int = 0) -
     gathered = bool(look.bun or look.tail)
     roots = _roots(mesh, frame, flow, look, style)
     pieces = [scalp, grow_strands(mesh, frame, roots, flow, style, knot if gathered else None)]
+    if gathered or flow.length > 0.2:
+        pieces.append(_flyaway(scalp, inside, frame, style))
     if look.tail:
         tail, centre, radius = _tail(mesh, frame, look, look.tail * (0.6 + 0.4 * length))
         pieces += [tail, bundle(mesh, frame, centre, radius, TAIL_FLOW, "tail")]
     elif look.bun:
         pieces.append(_bun(mesh, frame, look.bun * (0.8 + 0.3 * length)))
     return pieces
+
+
+def _flyaway(scalp: SkinnedMesh, inside: Float[ndarray, " v"], frame: HeadFrame, style: str) -> SkinnedMesh:
+    """Short fine hair along the hairline and loose ends on top, which escape from what is combed or gathered."""
+    centre = scalp.vertices[scalp.faces].astype(np.float64).mean(1)
+    depth = inside[scalp.faces].min(1)
+    chance = np.where(depth > -3, 0.25 + 4 * np.exp(-(((depth - 0.5) / 3.0) ** 2)), 0)
+    return grow_locks(scalp, chance, centre - frame.centre - [0, 0, 0.1], FLYAWAY, f"{style} flyaway")
 
 
 def _roots(mesh: SkinnedMesh, frame: HeadFrame, flow: Flow, look: Style, style: str) -> Float[ndarray, "n 3"]:

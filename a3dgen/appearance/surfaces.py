@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from a3dgen.core.compiled import kernel
 from a3dgen.core.pool import Cache
+from a3dgen.geometry.limbs import OFF_LIMB
 from a3dgen.geometry.mesh import SkinnedMesh, vertex_normals
 
 
@@ -145,6 +146,37 @@ def clear_of(mesh: SkinnedMesh, skin: SkinnedMesh, clearance: Float[ndarray, " v
         if not moved.any():
             break
     return replace(mesh, vertices=points.astype(np.float32))
+
+
+def snapped(
+    mesh: SkinnedMesh, values: Float[ndarray, "v n"], column: int, level: float
+) -> tuple[SkinnedMesh, Float[ndarray, "v n"]]:
+    """Move vertices along edges so that a level set of a field runs along edges, as a seam does.
+
+    Of every edge that crosses the level the nearer end slides to the crossing, by half an edge at most; weights, shape
+    and all fields are interpolated.
+
+    Args:
+        mesh: the surface. values: fields at its vertices. column: of the field. level: its value along the seam.
+
+    Returns:
+        The mesh and the fields.
+    """
+    edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    height = values[:, column].astype(np.float64) - level
+    a, b = np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]]
+    usable = (values[a, column] > OFF_LIMB) & (values[b, column] > OFF_LIMB)
+    crossing = (height[a] * height[b] < 0) & (np.abs(height[a]) <= np.abs(height[b])) & usable
+    a, b = a[crossing], b[crossing]
+    share = height[a] / (height[a] - height[b])
+    first = np.lexsort((share, a))
+    a, b, share = a[first], b[first], share[first]
+    chosen = np.unique(a, return_index=True)[1]
+    a, b, share = a[chosen], b[chosen], share[chosen, None]
+    packed, fields = _packed(mesh), values.copy()
+    packed[a] += share * (packed[b] - packed[a])
+    fields[a] += share * (fields[b] - fields[a])
+    return _unpacked(mesh, packed), fields
 
 
 def subdivided(mesh: SkinnedMesh) -> SkinnedMesh:

@@ -4,7 +4,7 @@ from scipy.spatial import cKDTree
 
 from a3dgen.amputation.rebuild import BodyFit, Cut, rebuild
 from a3dgen.appearance.garment_bounds import LIMB_MARGIN, Spec, hides, levels, measure, waist_height
-from a3dgen.appearance.garments import build_garment
+from a3dgen.appearance.garments import build_garment, seam_level
 from a3dgen.appearance.hair import STYLES, build_hair
 from a3dgen.appearance.looks import HAIR_STYLES
 from a3dgen.appearance.surfaces import boundary_loops, cylinder_uv, strip, subdivided
@@ -71,6 +71,18 @@ def test_texture_is_in_metres_and_never_wraps(body, shells):
     d = uv[:, 1:] - uv[:, :1]
     texture = np.abs(d[:, 0, 0] * d[:, 1, 1] - d[:, 0, 1] * d[:, 1, 0]) * 0.32**2
     assert 0.6 < texture.sum() / area.sum() < 1.3
+
+
+@pytest.mark.parametrize("spec", [TSHIRT, TROUSERS], ids=lambda s: s.kind)
+def test_sleeves_and_legs_are_sewn_on_along_a_line(spec, body, shells):
+    """No face lies on both sides of the seam, where the pattern breaks."""
+    garment = build_garment(spec, shells, body.mesh, body.joints_template)
+    for limb in levels(spec):
+        corners = garment.limbs[limb][garment.mesh.faces] - seam_level(limb)
+        known = corners.min(1) > -0.5
+        astride = known & (corners.min(1) < -1e-4) & (corners.max(1) > 1e-4)
+        beside = known & (np.abs(corners).min(1) < 0.03)
+        assert astride.sum() < 0.03 * beside.sum()
 
 
 def test_hidden_skin_lies_inside_the_hems(body):
