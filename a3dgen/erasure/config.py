@@ -57,7 +57,7 @@ class Bars:
     neighbours: float = 0.12
     spread: float = 7.0
     colour_step: float = 60.0
-    rim_gradient: float = 14.5
+    rim_gradient: float = 14.0
     seat: float = 1.2
     gain: float = 0.0
     score: float = 0.7

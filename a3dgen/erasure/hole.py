@@ -23,7 +23,7 @@ RIM, RIM_DETECTED, RIM_END = 0.02, 0.03, 0.045
 """The limb's mask is grown by this: a source's, a detector's, and any about hand and foot (gloves, boots)."""
 END_LEVEL = 1.85
 """Limb coordinate from which hand and foot begin."""
-SURE_PX, SURE = 4.0, 0.01
+SURE_PX, SURE = 3.0, 0.0075
 """The rim this near to the limb is always filled, px and share of the height."""
 ALIKE = -1.5
 """Farther out, what the background's colours explain better than the limb's by this (nats) stays the photo's."""
