@@ -48,6 +48,8 @@ NEAR_HAND, NEAR_FOOT = 0.13, 0.17
 """It touches the person within this distance of a wrist or ankle, share of the height."""
 OVER_FOOT = 0.3
 """What lies in line with a thing at a foot belongs to it over gaps of this share of the height: shoes, a leg."""
+BRIGHT, MOST_GAIN = 160.0, 5.0
+"""Pictures whose brightest parts are darker than this grey level are brightened, by this factor at most."""
 AROUND_FOOT, PALE = 0.25, 0.3
 """Skis are looked for where the ground is no more saturated than this, within this share of the height of the feet."""
 ALIKE = 40.0
@@ -79,7 +81,7 @@ def thin_things(
     y0, y1, x0, x1 = _around(person, 0.9 * height)
     scale = min(1.0, THIN_SIDE / height)
     size = (max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale)))
-    picture = cv2.resize(rgb[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    picture = _lit(cv2.resize(rgb[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA))
 
     def small(mask: ndarray) -> Bool[ndarray, "a b"]:
         return cv2.resize(mask[y0:y1, x0:x1].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
@@ -112,6 +114,13 @@ def thin_things(
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
         out[y0:y1, x0:x1] = full & ~keep[y0:y1, x0:x1]
     return out
+
+
+def _lit(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
+    """Return a dark picture brightened: things in it stand out by fewer grey levels."""
+    bright = float(np.percentile(rgb.max(-1), 99))
+    gain = min(MOST_GAIN, BRIGHT / max(bright, 1.0))
+    return rgb if gain <= 1 else np.minimum(rgb * gain, 255).astype(np.uint8)
 
 
 def _on_snow(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> bool:

@@ -83,6 +83,16 @@ def test_a_line_on_the_ground_is_no_ski(person: np.ndarray) -> None:
     assert not thin_things(_photo(wide, *parts), wide, none, NOBODY, FOOT, HEIGHT).any()
 
 
+def test_a_pole_is_found_in_the_dark_as_well(person: np.ndarray) -> None:
+    pole, none = ((172, 140), (260, 230), 4), np.zeros_like(person)
+    rng = np.random.default_rng(1)
+    dark = np.clip(_photo(person, pole) / 9.0 + rng.normal(0, 1, (*person.shape, 3)), 0, 255).astype(np.uint8)
+    drawn = _drawn(person, *pole)
+    found = thin_things(dark, person, none, HAND, NOBODY, HEIGHT)
+    assert (found & drawn).sum() > 0.8 * drawn.sum()
+    assert (found & ~drawn).sum() < drawn.sum()
+
+
 def test_there_are_no_skis_on_grass(person: np.ndarray) -> None:
     ski, none = ((60, 254), (250, 254), 5), np.zeros_like(person)
     photo = _photo(person, ski)
