@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +73,40 @@ def test_another_clone_finds_the_kernels_and_other_code_does_not(tmp_path, monke
         spec.loader.exec_module(module)
         found.append((module.grown(1), sum(module.grown.stats.cache_hits.values())))
     assert found == [(3, 0), (3, 1), (4, 0)]
+
+
+INSIDE = """
+import numpy as np
+from a3dgen.core.compiled import kernel
+
+@kernel(inside=True)
+def doubled(x):
+    return 2 * x
+
+@kernel(inline=True)
+def more(x):
+    return x + 1
+
+@kernel
+def both(x):
+    return more(doubled(x))
+
+print(both(5), sum(both.stats.cache_hits.values()))
+try:
+    doubled(5)
+except TypeError:
+    print("for kernels only")
+"""
+
+
+def test_kernels_for_kernels_are_kept_too(tmp_path):
+    """They cannot be called from Python, which is what they are compiled faster for."""
+    module = tmp_path / "inner.py"
+    module.write_text(INSIDE)
+    environment = {**os.environ, "A3DGEN_HOME": str(tmp_path / "home")}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    said = [
+        subprocess.run([sys.executable, module], env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert [text.splitlines() for text in said] == [["11 0", "for kernels only"], ["11 1", "for kernels only"]]

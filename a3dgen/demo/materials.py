@@ -21,7 +21,7 @@ PLASTER, PLANKS, TILES, GRASS, ASPHALT, BRICK, CARPET, FACADE = range(8)
 SAND, WOOD, CLOTH, POSTER, GLOW, FOLIAGE, PAVING, BACKDROP = range(8, 16)
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _line(value, period, width):
     """Return 1 near multiples of ``period``, else 0."""
@@ -29,7 +29,7 @@ def _line(value, period, width):
     return 1.0 if phase * period < width else 0.0
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def shade_factor(kind, u, v, seed, far):
     """Return (brightness, redness): albedo = colour x brightness, red and blue shifted by -+ redness.

@@ -12,7 +12,7 @@ OCTAVES_2, OCTAVES_3, OCTAVES_4, OCTAVES_5 = (np.int64(n) for n in range(2, 6))
 """Numbers of octaves. For a plain 2, 3, 4 and 5 ``fractal`` is compiled once each."""
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def hashed(x, y, z):
     """Return a pseudo-random number in [0, 1) for an integer lattice point (Wang-style integer hash)."""
@@ -22,7 +22,7 @@ def hashed(x, y, z):
     return np.float64(n & np.uint32(0xFFFFFF)) / 16777216.0
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def value_noise(x, y, seed):
     """Return smooth noise in [0, 1] at a point of the plane; other seeds give other noise."""
@@ -34,7 +34,7 @@ def value_noise(x, y, seed):
     return a * (1 - fy) + b * fy
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def fractal(x, y, seed, octaves):
     """Return fractal noise in [0, 1]: each octave twice as fine and half as strong."""

@@ -110,7 +110,7 @@ def _hit_ellipsoid(row, px, py, pz, ux, uy, uz):
     return t, nx / n, ny / n, nz / n
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def hit_solid(row, ox, oy, oz, dx, dy, dz, normal):
     """Return the distance to one solid along a ray (or FAR); writes the world normal."""
@@ -148,7 +148,7 @@ def shadowed(solids, x, y, z, light, normal):
     return False
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def sky(dx, dy, dz, air, out):
     """Write the colour of the sky, with clouds and the hills on the horizon."""
@@ -254,7 +254,7 @@ def _occlusion(x, y, z, scene, which, plane):
     return occlusion
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def trace(ox, oy, oz, scene, count, scratch):
     """Cast one ray along ``scratch.ray`` (unit) at its ``count`` candidates; write its light, return its length."""
@@ -296,7 +296,7 @@ def trace(ox, oy, oz, scene, count, scratch):
     return best
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def aim(sx, sy, rotation, inverse, ray):
     """Write the unit direction (world) of the ray through a pixel; returns its length per unit of depth."""

@@ -115,7 +115,7 @@ class _View(NamedTuple):
     inverse: Float[ndarray, "3 3"]
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _rough(direct, other, depth, y, x):
     """Return whether a pixel's neighbours differ so much from it, in depth or in light, that it lies on an edge."""
@@ -132,7 +132,7 @@ def _rough(direct, other, depth, y, x):
     return False
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _candidates(solids, view, x0, y0, x1, y1, scratch):
     """Write the solids whose bounding ball may show in a tile of the picture (a cone around it); return how many."""

@@ -50,7 +50,7 @@ class Goals:
         return self
 
 
-@kernel
+@kernel(inside=True)
 def _pose(pose: ndarray, rest: ndarray, parents: ndarray, world: ndarray, left: ndarray, joints: ndarray) -> None:
     local = np.empty((3, 3))
     for j in range(24):
@@ -70,7 +70,7 @@ def _pose(pose: ndarray, rest: ndarray, parents: ndarray, world: ndarray, left: 
                 joints[j, a] = value
 
 
-@kernel
+@kernel(inside=True)
 def _solve(a: ndarray, b: ndarray, n: int) -> bool:
     """Solve a x = b in place for a symmetric positive definite (n, n); False if it is not."""
     for i in range(n):
@@ -121,7 +121,7 @@ class _State(NamedTuple):
     axes: Float[ndarray, "24 3 3"]
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _goal_row(task, state, g, jac, res):
     """Write the weighted residual (3,) of goal ``g`` and its derivatives (3, n)."""
@@ -149,7 +149,7 @@ def _goal_row(task, state, g, jac, res):
                 jac[0, c], jac[1, c], jac[2, c] = 0.0, 0.0, 0.0
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _linearise(pose, start, task, state, normal, gradient):
     """Return the cost at a pose; write its normal equations (lower triangle) and gradient."""
@@ -186,7 +186,7 @@ def _linearise(pose, start, task, state, normal, gradient):
     return value
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _advance(pose, free, normal, gradient, damping, step):
     """Move the free joints by one damped Gauss-Newton step; False if the equations cannot be solved."""

@@ -24,7 +24,7 @@ SINGULAR = 1e-9
 """A direction in which a point is drawn less than this, relative to all directions, has no line."""
 
 
-@kernel
+@kernel(inside=True)
 def add_skin(model: FitModel, skin: Skin, moves: ndarray, count: int, w: Workspace, s: CloudSpace) -> None:
     """Add what draws the skin (``drawn`` and ``pulls``, so many points) to the normal equations, after ``evaluate``.
 
@@ -49,7 +49,7 @@ def add_skin(model: FitModel, skin: Skin, moves: ndarray, count: int, w: Workspa
     assemble(model, w, moves, shape)
 
 
-@kernel
+@kernel(inside=True)
 def _differentiate_bones(model: FitModel, w: Workspace, s: CloudSpace) -> None:
     """Write how betas move the place to which each bone carries a point that does not move with them at rest."""
     for j in range(24):
@@ -61,7 +61,7 @@ def _differentiate_bones(model: FitModel, w: Workspace, s: CloudSpace) -> None:
                 )
 
 
-@kernel
+@kernel(inside=True)
 def _carry(skin: Skin, begin: int, slots: int, w: Workspace, s: CloudSpace) -> None:
     """Write what each bone carries of every skin point, and how the points' rest frames are turned."""
     s.turns.fill(np.float32(0.0))
@@ -84,7 +84,7 @@ def _carry(skin: Skin, begin: int, slots: int, w: Workspace, s: CloudSpace) -> N
                 s.turns[n, a, 2] += g2
 
 
-@kernel
+@kernel(inside=True)
 def _factor(begin: int, slots: int, s: CloudSpace) -> None:
     """Write the square root of what draws every point (Cholesky, zero where it is singular), and the force by it."""
     for n in range(slots):
@@ -106,7 +106,7 @@ def _factor(begin: int, slots: int, s: CloudSpace) -> None:
                 root[r, c] = rest * scale
 
 
-@kernel
+@kernel(inside=True)
 def _put_lines(skin: Skin, begin: int, slots: int, shape: bool, w: Workspace, s: CloudSpace) -> None:
     """Set three lines for every point, and their twists by each of its bones."""
     blocks, end = skin.dirs.shape[2] // LANES, LANES + w.point_betas.shape[1]
@@ -138,7 +138,7 @@ def _put_lines(skin: Skin, begin: int, slots: int, shape: bool, w: Workspace, s:
             lines[line, end + 3] = np.float32(0.0)
 
 
-@kernel
+@kernel(inside=True)
 def _add_lines(skin: Skin, begin: int, slots: int, shape: bool, w: Workspace, s: CloudSpace) -> None:
     """Add the lines to the sums of their bones and of pairs of bones, and to the block after the pose."""
     flush(w, 3 * slots, shape)

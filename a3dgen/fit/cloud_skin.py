@@ -147,7 +147,7 @@ def match(skin: Skin, block: CloudBlock, s: CloudSpace) -> None:
         s.match[m], s.distance2[m] = best, least
 
 
-@kernel
+@kernel(inside=True)
 def find_missed(skin: Skin, block: CloudBlock, s: CloudSpace) -> int:
     """Mark the sparse skin that should have been seen and lies farther from the cloud than the cloud's spacing, with
     the nearest point; return how much skin was asked. The nearest point of the last time is asked first."""

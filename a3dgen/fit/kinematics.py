@@ -142,7 +142,7 @@ def forward(model: FitModel, x: ndarray, w: Workspace) -> None:
             w.joints[j, a] = value
 
 
-@kernel(inline=True)
+@kernel(inline=True, inside=False)
 def keypoint(model: FitModel, x: ndarray, row: int, w: Workspace) -> None:
     """One keypoint (m, without translation) from posed joints, keeping the terms of its pairs."""
     nb = model.joint_dirs.shape[2]

@@ -57,7 +57,7 @@ def solve_factored(u: ndarray, rhs: ndarray, n: int) -> None:
         rhs[0, k] = (rhs[0, k] - rest) / u[k, k]
 
 
-@kernel
+@kernel(inside=True)
 def damped(normal: ndarray, gradient: ndarray, free: ndarray, damping: float, factor: ndarray, step: ndarray) -> bool:
     """Factor the damped normal equations of the free variables (their numbers) and write their step (1, n)."""
     n = free.shape[0]
@@ -77,7 +77,7 @@ def damped(normal: ndarray, gradient: ndarray, free: ndarray, damping: float, fa
     return True
 
 
-@kernel
+@kernel(inside=True)
 def advance(
     iteration: int, steps: int, new: float, cost: float, damping: float, free: ndarray, x: ndarray, tolerance: float,
     limit: float, w: Workspace,

@@ -73,7 +73,7 @@ def put_twist(line: ndarray, term: ndarray, share: float, betas: int) -> None:
     line[3], line[4], line[5] = share * g0, share * g1, share * g2
 
 
-@kernel
+@kernel(inside=True)
 def add_sums(lines: ndarray, sums: ndarray, j: int, begin: int, count: int, first: int) -> None:
     """Add the products of lines to the sums of joint j."""
     blocks = (lines.shape[1] - first) // LANES
@@ -88,7 +88,7 @@ def add_sums(lines: ndarray, sums: ndarray, j: int, begin: int, count: int, firs
             add_down(sums, r, first, lines, begin, a, lines, begin, first, count, blocks)
 
 
-@kernel
+@kernel(inside=True)
 def add_blend(model: FitModel, w: Workspace, row: int, begin: int, end: int, free: bool) -> None:
     """Add the lines of a keypoint that several joints carry: those of each pair, and their mixed products."""
     nb = w.point_betas.shape[1]
@@ -123,7 +123,7 @@ def common_joint(model: FitModel, a: int, b: int) -> int:
     return a
 
 
-@kernel
+@kernel(inside=True)
 def _cross(model: FitModel, w: Workspace, m: int, n: int, line: ndarray) -> None:
     """Add the products of two pairs of one keypoint; joints above both get them through the sums."""
     nb = w.point_betas.shape[1]
@@ -161,7 +161,7 @@ def _cross_block(w: Workspace, i: int, j: int, one: ndarray, two: ndarray) -> No
             w.normal[min(p, q), max(p, q)] += left * _along(w, j, b, two)
 
 
-@kernel
+@kernel(inside=True)
 def flush(w: Workspace, used: int, free: bool) -> None:
     """Add the collected lines to the sums of their joints and to the block of the variables after the pose."""
     nb, lanes = w.point_betas.shape[1], w.lines.shape[1]
@@ -191,7 +191,7 @@ def flush(w: Workspace, used: int, free: bool) -> None:
         begin = end
 
 
-@kernel
+@kernel(inside=True)
 def assemble(model: FitModel, w: Workspace, moves: ndarray, free: bool) -> None:
     """Add the sums to the rows of the pose in the normal matrix and the gradient.
 

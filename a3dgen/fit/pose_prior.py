@@ -65,7 +65,7 @@ def _cheapest(prior: PriorArrays, w: Workspace) -> tuple[float, int]:
     return best, chosen
 
 
-@kernel
+@kernel(inside=True)
 def pose_prior(prior: PriorArrays, ev: Evidence, x: ndarray, w: Workspace) -> float:
     """Return the cost of the pose prior and of the joint limits, and add them to the normal equations."""
     _gravity(ev, w)

@@ -92,7 +92,7 @@ def _pixel(ev: Evidence, x: ndarray, scale: float, row: int, joint: int, line: i
     return 0.5 * r2 * ratio
 
 
-@kernel
+@kernel(inside=True)
 def _other_pixel(ev: Evidence, x: ndarray, v: int, row: int, joint: int, line: int, shape: bool, w: Workspace) -> float:
     """As ``_pixel`` in another camera, whose focal length is no variable."""
     d = x.shape[0]

@@ -94,7 +94,7 @@ def reflect(model: FitModel, x: ndarray, joint: int, child: int, out: ndarray, w
     return angle
 
 
-@kernel
+@kernel(inside=True)
 def _log(r: ndarray, out: ndarray) -> None:
     """Write the rotation vector of a matrix, through its quaternion (stable near pi)."""
     q = np.empty(4)
@@ -156,7 +156,7 @@ class Search:
         return out
 
 
-@kernel
+@kernel(inside=True)
 def _held(ev: Evidence, robust: float) -> Evidence:
     """As ``rougher``, compiled."""
     free = np.empty(ev.free.shape[0], np.bool_)

@@ -44,7 +44,7 @@ def _corner(y, x, width):
     return np.uint64(((y - R) * width + x - R) * 4)
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _distance(values, weights, stride, source, target, limit):
     """Weighted squared difference of two patches, given up on once it exceeds ``limit``.
@@ -171,7 +171,7 @@ def vote(image, hole_list, field, trust, kernel):
                 values[t + np.uint64(c)] = np.int16(colour / total + np.float32(0.5))
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def _priority(image, known, confidence, y, x):
     """Criminisi's priority of a front pixel: how much is known around it, and how strong an edge runs into it."""

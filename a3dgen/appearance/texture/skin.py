@@ -63,7 +63,7 @@ class _Anatomy(NamedTuple):
     relief: Float[ndarray, "m"]
 
 
-@kernel
+@kernel(inside=True)
 def _mix(base: float, over: float, share: float) -> float:
     return base + (over - base) * share
 

@@ -46,7 +46,7 @@ def skin_exp(x):
     return y * y
 
 
-@kernel
+@kernel(inside=True)
 @no_type_check
 def paint_plain(noise, flush, start, skin, encode, mel, base, out):
     """Colour texels from ``start`` on, ``BLOCK`` of them or those that are left, as if there were nothing but skin.
