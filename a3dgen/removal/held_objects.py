@@ -108,7 +108,8 @@ def thin_things(
             not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall
         ):  # it may have grown together with what lies behind
             for touch, hand in ((at_hand, True), (at_foot, False)):
-                stick |= ray_of(labels == label, touch, body, found, tall, hand)
+                ray = ray_of(labels == label, touch, body, found, tall, hand)
+                stick |= ray if hand or not ray.any() else _both_ways(picture, ray, found, tall)
         kept |= stick
     if kept.any():
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
@@ -205,6 +206,22 @@ def _stick(
         return none
     rest = _in_line(found & alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height)
     return None if rest is None else none | rest
+
+
+def _both_ways(
+    rgb: UInt8[ndarray, "h w 3"], ray: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"], height: float
+) -> Bool[ndarray, "h w"]:
+    """Return a ray that leaves a foot with what goes on in line with it on the foot's other side; all false for a line
+    on the ground."""
+    y, x = np.nonzero(ray)
+    points = np.stack([x, y], 1).astype(np.float64)
+    centre = points.mean(0)
+    axis = np.linalg.svd(points - centre, full_matrices=False)[2][0]
+    along = (points - centre) @ axis
+    alike = mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[ray], axis=0))) < ALIKE
+    ends = (float(along.min()), float(along.max()))
+    rest = _in_line(found & alike, centre, axis, ends, 0.5 * WIDEST * height, height)
+    return np.zeros_like(ray) if rest is None else ray | rest
 
 
 def _in_line(

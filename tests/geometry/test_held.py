@@ -75,6 +75,15 @@ def test_a_ski_is_followed_over_the_shoe_to_its_end(person: np.ndarray) -> None:
         assert (found & drawn).sum() > 0.8 * drawn.sum()
 
 
+def test_a_ski_at_which_a_pole_ends_is_followed_behind_the_shoe(person: np.ndarray) -> None:
+    front, pole, back = ((162, 254), (260, 254), 5), ((172, 140), (235, 254), 4), ((70, 254), (112, 254), 5)
+    none = np.zeros_like(person)
+    found = thin_things(_photo(person, front, pole, back), person, none, HAND, FOOT, HEIGHT)
+    for part in (front, back):
+        drawn = _drawn(person, *part)
+        assert (found & drawn).sum() > 0.7 * drawn.sum()
+
+
 def test_a_line_on_the_ground_is_no_ski(person: np.ndarray) -> None:
     """It is cut in two by the person, and each part is as long as a ski."""
     parts, none = [((20, 254), (128, 254), 5), ((162, 254), (380, 254), 5)], np.zeros_like(person)
