@@ -35,6 +35,7 @@ class Bars:
         spread: most of the hole, in areas of the limb.
         colour_step: most of the colour change at the cut (a hem), Lab units.
         rim_gradient: most structure (mean grey steps a px) on the hole's rim, above which no filling is believed.
+        doubt: most of the hole where its filling and the plate show something else.
         seat: most that somebody whom only a detector outlined may sit (0 stands, 1 sits), for legs: it takes chairs in.
         gain: least contrast of limb and background over the background's own variation, dB.
         score: least admission score, see ``erasure.score``: all measures weighed together.
@@ -59,6 +60,7 @@ class Bars:
     colour_step: float = 60.0
     rim_gradient: float = 14.0
     seat: float = 1.2
+    doubt: float = 0.3
     gain: float = 0.0
     score: float = 0.7
 
@@ -74,6 +76,7 @@ class Bars:
             "free",
             "contact",
             "joined",
+            "doubt",
             "background",
             "neighbours",
             "score",

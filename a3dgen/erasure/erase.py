@@ -15,7 +15,7 @@ from a3dgen.core.errors import A3dgenError, Rejected
 from a3dgen.erasure.admission import Admission
 from a3dgen.erasure.checks import check_drawn, check_frame, check_person, check_pixels, check_rim
 from a3dgen.erasure.config import Bars
-from a3dgen.erasure.fill import AUTO, fill_hole, mixed
+from a3dgen.erasure.fill import AUTO, disagreement, fill_hole, mixed
 from a3dgen.erasure.gear import Gear, sort_bars
 from a3dgen.erasure.hole import Hole, limb_hole, whole_hole
 from a3dgen.erasure.limb_pixels import DrawnCut, LimbPixels, draw_cut, select
@@ -187,6 +187,9 @@ def erase(
     except (A3dgenError, Rejected) as error:
         found.admission.refuse(f"the hole cannot be filled: {error}")
         return found.admission
+    found.admission.most("doubt", disagreement(subject, filled, found.hole.mask), bars.doubt, "fillings disagree")
+    if strict and not found.admission:
+        return found.admission
     box = _box(found)
     base, band = mixed(subject, filled, found.hole.mask, box), np.zeros_like(subject.outline)
     for end in found.ends:
@@ -194,19 +197,9 @@ def erase(
         band |= own
     if "grain" not in subject.notes:
         subject.notes["grain"] = noise_sigma(subject.rgb, subject.mine)
-    return Erasure(
-        subject,
-        found.amputee,
-        found.ends,
-        found.hole,
-        base,
-        found.admission,
-        found.drawn,
-        subject.notes["grain"],
-        box,
-        rng.standard_normal(subject.rgb[box].shape, np.float32),
-        band,
-    )
+    grain = rng.standard_normal(subject.rgb[box].shape, np.float32)
+    shared = subject, found.amputee, found.ends, found.hole, base, found.admission, found.drawn
+    return Erasure(*shared, subject.notes["grain"], box, grain, band)
 
 
 def _box(found: Survey) -> tuple[slice, slice]:

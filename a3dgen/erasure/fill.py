@@ -22,6 +22,8 @@ NEAR = 0.2
 """Own body behind is filled from own pixels this near, share of the height."""
 _BEHIND = 0.02
 """Own body behind less than this share of the hole is not worth a fill of its own."""
+_APART = 40
+"""Two fillings that differ by more than this (8-bit, smoothed) show something else."""
 _SAME = 8.0
 """Photo and fill that differ by this (8-bit) show something else: the photo is mixed in by 1 / e there."""
 
@@ -64,6 +66,21 @@ def fill_hole(subject: Subject, hole: Hole, how: str, rng: np.random.Generator) 
             raise
         rgb[left] = subject.plate[left]
     return rgb
+
+
+def disagreement(subject: Subject, filled: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"]) -> float:
+    """Return the share of a hole in which its filling and the plate show something else; 0 where there is no plate.
+
+    Two fillings that are made from different surroundings agree where the background tells what was there.
+    """
+    if subject.plate is None or subject.plate_hole is None:
+        return 0.0
+    both = hole & subject.plate_hole
+    if not both.any():
+        return 0.0
+    box = around(both, 8)
+    a, b = (cv2.GaussianBlur(v[box], (0, 0), 2.0).astype(np.int16) for v in (filled, subject.plate))
+    return float((np.abs(a - b).max(-1) > _APART)[both[box]].sum() / max(int(hole.sum()), 1))
 
 
 def _seam(subject: Subject, left: Bool[ndarray, "h w"], hole: Hole) -> float:

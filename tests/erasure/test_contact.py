@@ -1,4 +1,4 @@
-"""Where limb and kept body touch: gaps that only the outline at the edges fills, and what hangs on the limb alone."""
+"""Where limb and kept body touch, what hangs on the limb alone, what lies behind it, and fillings that contradict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from single_cut import BARS, single
 from a3dgen.amputation.rebuild import rebuild
 from a3dgen.core.rng import generator_for
 from a3dgen.erasure.config import Bars
-from a3dgen.erasure.erase import cut_of, survey
+from a3dgen.erasure.erase import Erasure, cut_of, erase, survey
+from a3dgen.erasure.fill import disagreement
 from a3dgen.erasure.limb_pixels import LimbPixels, _cut_off, draw_cut, select
 from a3dgen.geometry.regions import REGION_NAMES
 
@@ -62,3 +63,20 @@ def test_a_body_behind_that_is_seen_nowhere_beside_the_limb_is_not_there(subject
     part[limb.pixels & (np.arange(len(part))[:, None] <= y)] = 8  # and up to the cut
     seen = select(subject, REGION_NAMES.index(name), 0.55, replace(drawn, part=part, cap=np.zeros_like(drawn.cap)))
     assert seen.behind[y - 3 : y, x - 3 : x + 3].any()
+
+
+def test_a_filling_that_the_plate_contradicts_is_refused(subject) -> None:
+    cut = single("left_foot")
+    found = survey(subject, cut, BARS, generator_for(0, "erase", "x"), strict=False)
+    hole = found.hole.mask
+    agrees = replace(subject, plate=subject.rgb, plate_hole=hole)
+    other = subject.rgb.copy()
+    rows = np.nonzero(hole.any(1))[0]
+    other[int(np.median(rows)) :] ^= 128
+    contradicts = replace(agrees, plate=other)
+    assert disagreement(subject, subject.rgb, hole) == disagreement(agrees, subject.rgb, hole) == 0
+    assert 0.3 < disagreement(contradicts, subject.rgb, hole) < 0.9
+    refused = erase(contradicts, cut, BARS, generator_for(0, "erase", "x"), fill="local")
+    assert "fillings disagree" in str(refused)
+    drawn = erase(contradicts, cut, replace(BARS, doubt=1.0), generator_for(0, "erase", "x"), fill="local")
+    assert isinstance(drawn, Erasure)
