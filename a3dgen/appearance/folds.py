@@ -15,9 +15,9 @@ HEIGHT_M = {"arm": 0.0050, "leg": 0.0068, "torso": 0.0060}
 """Height of the deepest folds of loose cloth, m."""
 WAVE_M = {"arm": 0.038, "leg": 0.058, "torso": 0.075}
 """Distance from fold to fold along a limb or the torso, m."""
-HANGING_M = {"trousers": 0.011, "skirt": 0.016}
+HANGING_M = {"trousers": 0.011, "skirt": 0.030}
 """Height of folds that hang down a loose leg or a skirt, m, at the hem."""
-SKIRT_FLARE_M = 0.022
+SKIRT_FLARE_M = 0.018
 """How much further from the body the hem of a skirt is than its hips, m."""
 
 
@@ -64,7 +64,7 @@ def skirt_folds(points: Float[ndarray, "v 3"], joints: Float[ndarray, "24 3"], w
     hem = float(points[:, 1].min())
     low = np.clip((waist - 0.15 - points[:, 1]) / max(waist - 0.15 - hem, 0.05), 0, 1)
     turn = _turn(points - joints[JOINT["pelvis"]], np.array([0.0, -1.0, 0.0]))
-    return SKIRT_FLARE_M * low + HANGING_M["skirt"] * low**1.3 * _hanging(turn, 7, 0.8 * low)
+    return SKIRT_FLARE_M * low + HANGING_M["skirt"] * low**1.3 * _hanging(turn, 9, 0.5 * low)
 
 
 def _hanging(turn: Float[ndarray, " v"], count: int, drift: Float[ndarray, " v"]) -> Float[ndarray, " v"]:

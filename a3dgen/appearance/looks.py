@@ -214,7 +214,7 @@ def _draw_garments(rng: Generator, config: LooksConfig, masculine: bool) -> list
     lengths = palette().lengths
     sleeve, leg = (lengths[k][int(rng.integers(len(lengths[k])))] for k in (top, bottom))
     neck = str(rng.choice(["crew", "crew", "v", "wide"]))
-    tucked = bool(rng.random() < (0.5 if bottom == "skirt" else 0.15))
+    tucked = bool(rng.random() < (1.0 if bottom == "skirt" else 0.15))  # a skirt stands too far off for a hem over it
     fits = [float(f[i]) for f, i in zip(((0.1, 0.6), (0.35, 0.75)), rng.integers(0, 2, 2), strict=True)]
     return [
         Garment(top, _sides("arm", sleeve), neck=neck, tucked=tucked, fit=fits[0], **_draw_fabric(rng, config, "top")),

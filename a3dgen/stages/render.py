@@ -42,7 +42,7 @@ from a3dgen.stages.render_measures import (
     why_not_trusted,
 )
 
-VERSION = 24
+VERSION = 25
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 
