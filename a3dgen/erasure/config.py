@@ -60,7 +60,7 @@ class Bars:
     colour_step: float = 60.0
     rim_gradient: float = 14.0
     seat: float = 1.2
-    doubt: float = 0.3
+    doubt: float = 0.2
     gain: float = 0.0
     score: float = 0.7
 
