@@ -65,6 +65,18 @@ def draw(config: Any, items: list[Item], scene: Scene, adjust: LightAdjust, rng:
     return Picture(rgb, frame.depth, frame.part, crop)
 
 
+def outline(config: Any, items: list[Item], scene: Scene) -> UInt8[ndarray, "h w"] | None:
+    """Return the labels of the whole image as ``draw`` would find them, before occlusion; None if the renderer of the
+    configuration draws no labels alone.
+
+    Args:
+        config: ``render.Config``. items: camera frame.
+    """
+    renderer = get_renderer(config.renderer)
+    h, w = scene.plate.shape[:2]
+    return renderer.labels(items, scene.K, (0, 0, w, h)) if hasattr(renderer, "labels") else None
+
+
 def _render(
     config: Any,
     items: list[Item],

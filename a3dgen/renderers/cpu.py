@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
-from a3dgen.renderers.deferred import DeferredRenderer, Grid, to_samples
+from a3dgen.renderers import Item
+from a3dgen.renderers.deferred import DeferredRenderer, Grid, reach_of, tiles_of, to_samples
 from a3dgen.renderers.lanes import LANES, keep_nearest
-from a3dgen.renderers.prepare import Batch
+from a3dgen.renderers.prepare import Batch, make_batch, sample_grid
 
 _SLACK = 1e-7
 """Samples this close to an edge, along a row, belong to the triangles on both of its sides."""
@@ -73,6 +74,21 @@ class CpuRenderer(DeferredRenderer):
     def close(self) -> None:
         """Release the buffers."""
         self._ids, self._depth = self._ids[:0].copy(), self._depth[:0].copy()
+
+    def labels(
+        self, items: list[Item], K: Float[ndarray, "3 3"], crop: tuple[int, int, int, int]
+    ) -> UInt8[ndarray, "h w"]:
+        """Return the labels at pixels' centres, as ``render`` does, without colours: an eighth of the work."""
+        x0, y0, x1, y1 = crop
+        out = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        batch = make_batch([item for item in items if len(item.faces)])
+        labels = np.concatenate([np.zeros(1, np.uint8), batch.topology.label])
+        near, far, touched = reach_of(batch.vertices, K, crop)
+        for a0, b0, a1, b1 in tiles_of(touched):
+            columns, offset = sample_grid(a1 - a0, 1)
+            grid = Grid((a0, b0, a1, b1), columns, sample_grid(b1 - b0, 1)[0], 1, offset, near, far)
+            out[b0 - y0 : b1 - y0, a0 - x0 : a1 - x0] = labels[self._faces(batch, K, grid)[0]]
+        return out
 
     def _begin(self, batch: Batch) -> None:
         pass

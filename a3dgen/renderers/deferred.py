@@ -98,11 +98,8 @@ class DeferredRenderer(ABC):
         batch = make_batch(items)
         self._begin(batch)
         key = self._key_shadow(batch, light)
-        low, high = bounds(batch.vertices)
-        near = max(0.02, low[2] * 0.98)
-        far = max(near * 1.01, high[2] * 1.02)
-        touched = (x0, y0, x1, y1) if low[2] < near else _touched(batch.vertices, K, (x0, y0, x1, y1))
-        tiles = _tiles(touched)
+        near, far, touched = reach_of(batch.vertices, K, (x0, y0, x1, y1))
+        tiles = tiles_of(touched)
         hollow = self._overview(batch, K, touched, near, far) if len(tiles) > 1 else None
         for tile in tiles:
             columns, offset = sample_grid(tile[2] - tile[0], supersample)
@@ -295,7 +292,16 @@ def _touched(points: ndarray, K: ndarray, crop: Box) -> Box:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _tiles(box: Box) -> list[Box]:
+def reach_of(points: ndarray, K: ndarray, crop: Box) -> tuple[float, float, Box]:
+    """Return the nearest and farthest depth of points, m, and the part of the crop that they can touch."""
+    low, high = bounds(points)
+    near = max(0.02, low[2] * 0.98)
+    far = max(near * 1.01, high[2] * 1.02)
+    return near, far, crop if low[2] < near else _touched(points, K, crop)
+
+
+def tiles_of(box: Box) -> list[Box]:
+    """Return the tiles that a box is drawn in."""
     x0, y0, x1, y1 = box
     rows, columns = range(y0, y1, TILE), range(x0, x1, TILE)
     return [(x, y, min(x + TILE, x1), min(y + TILE, y1)) for y in rows for x in columns]

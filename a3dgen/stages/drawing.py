@@ -7,21 +7,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, BodyFit, Cut, rebuild
 from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.appearance.look import LINER, Look
-from a3dgen.compositing.draw import Picture, draw
+from a3dgen.compositing.draw import Picture, draw, outline
 from a3dgen.compositing.scene import Scene
+from a3dgen.core.errors import Rejected
 from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
 from a3dgen.core.stage import Context
 from a3dgen.devices.attach import Devices, attach, drawn_offsets
 from a3dgen.devices.device import devices_from_json, devices_to_json, is_prosthesis
-from a3dgen.geometry.body import BodyData
+from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.boxes import mask_box
+from a3dgen.geometry.raster import silhouette
+from a3dgen.renderers import Item
 
+LIKELY = 0.7
+"""Clothes, hair and cuts change how much doubt is seen around the fitted body: asked from this share of the bar on."""
 _TWINS = 2
 """Intact pictures kept: a sample is compared with its twin, which is drawn for itself shortly before or after."""
 
@@ -38,31 +44,90 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Brush:
-    """What all samples of a shard are drawn with; ``config``: of the stage, ``drawn``: the last intact pictures."""
+    """What all samples of a shard are drawn with; ``config``: of the stage, ``drawn``: the last intact pictures,
+    ``likely``: whether the last people may be refused for what is seen of their plates."""
 
     config: Any
     body: BodyData
     context: Context
     drawn: Pool[Drawn] = field(default_factory=lambda: Pool(_TWINS))
+    likely: Pool[bool] = field(default_factory=lambda: Pool(_TWINS))
 
-    def draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene) -> Drawn:
-        """Draw one plan; intact people are remembered."""
+    def draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene, judge: bool = False) -> Drawn:
+        """Draw one plan; intact people are remembered.
+
+        Args:
+            judge: refuse early, where ``check_plate`` would refuse what was drawn.
+
+        Raises:
+            Rejected: if it is refused.
+        """
         if plan["removed"].any():
-            return self._draw(fitted, plan, scene)
+            return self._draw(fitted, plan, scene, judge)
         # What an intact picture depends on: the person, their look, posture and aids.
         key = (plan["parent"], *Look.from_columns(plan).columns().values(), plan["devices"], plan["pose"].tobytes(),
                plan["transl"].tobytes(), plan["reposed"].tobytes())  # fmt: skip
-        return self.drawn.get(key, lambda: self._draw(fitted, plan, scene))
+        return self.drawn.get(key, lambda: self._draw(fitted, plan, scene, judge))
 
-    def _draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene) -> Drawn:
+    def _draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene, judge: bool) -> Drawn:
         listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
         offsets = drawn_offsets(self.body, listed, look)
         amputee = rebuild(self.body, BodyFit.of(fitted, plan), Cut.of(plan), offsets)
         devices = attach(self.body, amputee, look, listed)
         items = devices.dressed(build_subject(self.body, amputee, look))
+        if judge:
+            self._require_known(fitted, plan, scene, items)
         twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
         picture = draw(self.config, items, scene, look.light, generator_for(self.context.seed, "grain", twins))
         return Drawn(amputee, devices, picture, visible_labels(picture, scene))
+
+    def _require_known(
+        self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene, items: list[Item]
+    ) -> None:
+        """Refuse, before anything is coloured, who would be refused afterwards: asked where the fitted body alone says
+        that much of what is seen around it is invented.
+
+        Raises:
+            Rejected: see ``check_plate``.
+        """
+        if scene.doubt is None:
+            return
+        likely = self.likely.get(
+            str(plan["parent"]), lambda: self._share(fitted, scene) > LIKELY * self.config.max_doubt
+        )
+        labels = outline(self.config, items, scene) if likely else None
+        if labels is not None:
+            if scene.hidden is not None:
+                labels[scene.hidden] = 0
+            check_plate(self.config, scene, labels > 0)
+
+    def _share(self, fitted: Mapping[str, Any], scene: Scene) -> float:
+        """Return ``share_of_doubt`` around the fitted intact body."""
+        posed = pose_body(self.body, fitted["pose"], fitted["betas"], fitted["transl"])
+        faces, (h, w) = self.body.mesh.faces[~self.body.mesh.hidden], scene.plate.shape[:2]
+        return share_of_doubt(scene, silhouette(posed.vertices(self.body.mesh, fitted["betas"]), faces, scene.K, w, h))
+
+
+def share_of_doubt(scene: Scene, drawn: Bool[ndarray, "h w"]) -> float:
+    """Return how much of the plate is seen that the photo says nothing of, share of the drawn person's size squared.
+
+    Args:
+        drawn: what is seen of the person and their devices.
+    """
+    if scene.doubt is None or not drawn.any():
+        return 0.0
+    x0, y0, x1, y1 = mask_box(drawn)
+    return float((scene.doubt & ~drawn).sum()) / float(max(x1 - x0, y1 - y0)) ** 2
+
+
+def check_plate(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"]) -> None:
+    """Raise Rejected if too much of the plate is seen that the photo says nothing of; see ``share_of_doubt``."""
+    share = share_of_doubt(scene, drawn)
+    if share > config.max_doubt:
+        raise Rejected(
+            f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person "
+            f"(in {share:.3f} of their size squared, at most {config.max_doubt:g})"
+        )
 
 
 def intact(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,12 +29,11 @@ from a3dgen.formats.names import sample_name
 from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.io import images
 from a3dgen.lighting.likeness import unlike
-from a3dgen.stages.drawing import Brush, intact
+from a3dgen.stages.drawing import Brush, check_plate, intact
 from a3dgen.stages.render_clips import ClipLights, under_heels
 from a3dgen.stages.render_config import Config as Config  # the stage table asks the stage for it
 from a3dgen.stages.render_measures import (
     buffers_of,
-    check_plate,
     check_stumps,
     check_told,
     measure,
@@ -118,7 +117,7 @@ def render_sample(
         Rejected: what is seen of the plate is invented, the person is not in the photo's light, the stump cannot be
             seen, or nobody could tell that the limb is gone.
     """
-    sample = brush.draw(fitted, plan, scene)
+    sample = brush.draw(fitted, plan, scene, judge=True)
     amputee, devices, picture, labels = sample.amputee, sample.devices, sample.picture, sample.labels
     if not body_part(labels).any():
         raise Rejected("no pixel of the person can be seen")

@@ -19,7 +19,6 @@ from a3dgen.devices.attach import Devices
 from a3dgen.devices.record import why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, sockets_as_limbs
 from a3dgen.geometry.body import BodyData, pose_body
-from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.reach import Reach
@@ -32,7 +31,7 @@ from a3dgen.geometry.visibility import (
     region_visibility,
 )
 from a3dgen.removal.mask_ops import dilate
-from a3dgen.stages.drawing import Drawn
+from a3dgen.stages.drawing import Drawn, check_plate
 from a3dgen.stages.render_config import Config
 
 _MASK_EDGE_PX = 3.0
@@ -100,23 +99,6 @@ def check_stumps(
         if seen["residual_end_state"][region.end] == OUTSIDE:
             raise Rejected(f"stump hidden: its tip is outside the image ({name})")
         raise Rejected(f"stump hidden: its tip is occluded ({name})")
-
-
-def check_plate(config: Config, scene: Scene, drawn: Bool[ndarray, "h w"]) -> None:
-    """Raise Rejected if too much of the plate is seen that the photo says nothing of.
-
-    Args:
-        drawn: what is seen of the person and their devices.
-    """
-    if scene.doubt is None or not drawn.any():
-        return
-    x0, y0, x1, y1 = mask_box(drawn)
-    share = float((scene.doubt & ~drawn).sum()) / float(max(x1 - x0, y1 - y0)) ** 2
-    if share > config.max_doubt:
-        raise Rejected(
-            f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person "
-            f"(in {share:.3f} of their size squared, at most {config.max_doubt:g})"
-        )
 
 
 def why_not_trusted(config: Config, scene: Scene, fitted: Mapping[str, Any], body: BodyData) -> str:

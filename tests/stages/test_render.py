@@ -25,7 +25,7 @@ from a3dgen.geometry.regions import REGION_NAMES, absent_rows
 from a3dgen.io import images, rle
 from a3dgen.lighting.likeness import LightBars
 from a3dgen.renderers import get_renderer
-from a3dgen.stages import render
+from a3dgen.stages import drawing, render
 
 W, H = 320, 400
 K = np.array([[430.0, 0, 165.0], [0, 430.0, 190.0], [0, 0, 1]])
@@ -123,6 +123,27 @@ def test_a_plate_that_cannot_be_trusted_is_rejected_where_it_is_seen(world) -> N
             assert "cannot be told" in found.outcome.reason[0]
             found = render.run(render.Config(max_doubt=0.1), replace(one, plates=plates), context)
             assert found.outcome.status.tolist() == [OK]
+
+
+def test_who_is_refused_for_their_plate_is_not_coloured(world, monkeypatch) -> None:
+    """Labels drawn alone refuse for the same reason as the whole picture."""
+    inputs, context = world
+    doubt = np.zeros((H, W), bool)
+    doubt[60:110, 10:60] = True
+    images.write_mask(context.out / "background" / "seen.png", doubt)
+    plates = Plates.from_rows([{**inputs.plates.row(0), "doubt": "background/seen.png"}])
+    part, config = replace(inputs, plates=plates), render.Config(max_doubt=0.015)
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, "outline", lambda *_: None)
+        whole = render.run(config, part, context).outcome
+
+    def colours(*_):
+        raise AssertionError("coloured")
+
+    monkeypatch.setattr(drawing, "draw", colours)
+    early = render.run(config, part, context).outcome
+    assert whole.status.tolist() == early.status.tolist() == [REJECTED] * 3
+    assert whole.reason.tolist() == early.reason.tolist()
 
 
 def test_samples_are_drawn_masked_and_measured(world) -> None:
