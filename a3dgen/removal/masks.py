@@ -48,7 +48,7 @@ RIVAL, CLAIMED, SEEN, SURE, DOUBT = 0.25, 0.3, 0.4, 0.8, 0.1
 nobody claims more by the last; seen to be the person's; and surely so."""
 FINGERS = 0.5
 """Where the person's hands may be, somebody else must claim so much."""
-UNSEEN, FINGER = 0.08, 0.02
+UNSEEN, FINGER = 0.08, 0.012
 """What the fitted body covers so far from everything that a segmenter sees of the person was missed by it; fingers that
 it misses are nearer than the second, shares of the height."""
 COPIED = 0.02
