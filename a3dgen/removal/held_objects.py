@@ -48,6 +48,8 @@ NEAR_HAND, NEAR_FOOT = 0.13, 0.17
 """It touches the person within this distance of a wrist or ankle, share of the height."""
 OVER_FOOT = 0.3
 """What lies in line with a thing at a foot belongs to it over gaps of this share of the height: shoes, a leg."""
+WHITE = 99.5
+"""Percentile of each channel that white has in a photo."""
 BRIGHT, MOST_GAIN = 160.0, 5.0
 """Pictures whose brightest parts are darker than this grey level are brightened, by this factor at most."""
 AROUND_FOOT, PALE = 0.25, 0.3
@@ -93,7 +95,8 @@ def thin_things(
     at_hand = beside & discs((hands - (x0, y0)) * scale, NEAR_HAND * tall, body.shape)
     soles = (feet - (x0, y0)) * scale
     at_foot = beside & discs(soles, NEAR_FOOT * tall, body.shape)
-    if not _on_snow(picture, discs(soles, AROUND_FOOT * tall, body.shape) & ~(dilate(body, 3.0) | stay)):
+    white = np.percentile(rgb[::8, ::8].reshape(-1, 3), WHITE, axis=0)
+    if not _on_snow(picture, white, discs(soles, AROUND_FOOT * tall, body.shape) & ~(dilate(body, 3.0) | stay)):
         at_foot &= False
     kept = np.zeros_like(found)
     by_hand = set(np.unique(labels[at_hand]).tolist())
@@ -124,11 +127,12 @@ def _lit(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
     return rgb if gain <= 1 else np.minimum(rgb * gain, 255).astype(np.uint8)
 
 
-def _on_snow(rgb: UInt8[ndarray, "h w 3"], ground: Bool[ndarray, "h w"]) -> bool:
-    """Return whether the ground around the feet is pale: on grass and sand thin things at feet are lines, not skis."""
+def _on_snow(rgb: UInt8[ndarray, "h w 3"], white: Float[ndarray, "3"], ground: Bool[ndarray, "h w"]) -> bool:
+    """Return whether the ground around the feet is pale in the photo's light, whose brightest colours are ``white``: on
+    grass and sand thin things at feet are lines, not skis."""
     if not ground.any():
         return True
-    pixels = rgb[ground].astype(np.float64)
+    pixels = rgb[ground] * (white.max() / np.maximum(white, 1.0))
     return float(np.median(1 - pixels.min(1) / np.maximum(pixels.max(1), 1))) < PALE
 
 

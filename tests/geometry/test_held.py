@@ -107,7 +107,10 @@ def test_there_are_no_skis_on_grass(person: np.ndarray) -> None:
     photo = _photo(person, ski)
     grass = (np.clip(photo * (0.5, 0.8, 0.4), 0, 255)).astype(np.uint8)
     assert thin_things(photo, person, none, NOBODY, FOOT, HEIGHT).any()
+    grass[:40] = 240  # the sky
     assert not thin_things(grass, person, none, NOBODY, FOOT, HEIGHT).any()
+    evening = np.clip(photo * (1.0, 0.95, 0.45), 0, 255).astype(np.uint8)
+    assert thin_things(evening, person, none, NOBODY, FOOT, HEIGHT).any(), "snow in yellow light"
 
 
 def test_a_pole_is_told_from_the_ski_it_ends_at(person: np.ndarray) -> None:
