@@ -47,7 +47,7 @@ class Bars:
     recall: float = 0.65
     behind: float = 0.04
     covered: float = 0.06
-    flat: float = 0.6
+    flat: float = 0.62
     ring_px: float = 7.0
     narrow: float = 0.6
     wide: float = 1.7
