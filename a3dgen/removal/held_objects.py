@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from a3dgen.core.channels import largest_channel, mean_of_channels
 from a3dgen.removal.mask_ops import dilate, discs
-from a3dgen.removal.rays import goes_on, ray_of
+from a3dgen.removal.rays import ends_inside, goes_on, ray_of
 
 HELD_SHARE = 0.6
 """A held object is smaller than this share of the person."""
@@ -232,7 +232,7 @@ def _in_line(
     found: Bool[ndarray, "h w"], centre: ndarray, axis: ndarray, ends: tuple[float, float], aside: float, height: float
 ) -> Bool[ndarray, "h w"] | None:
     """Return what goes on in line with a thing at a foot, on both sides of it; None if that is longer than any
-    ski: a line on the ground.
+    ski, or leaves the picture: a line on the ground, a skirting board.
 
     Args:
         found: what stands out and looks like it. centre, axis: of the thing. ends: where it ends along the axis, px.
@@ -252,7 +252,7 @@ def _in_line(
         if low - value > OVER_FOOT * height:
             break
         low = float(value)
-    if high - low > LONGEST * height:
+    if high - low > LONGEST * height or not all(ends_inside(centre + at * axis, found.shape) for at in (low, high)):
         return None
     out = np.zeros_like(found)
     inside = (along >= low) & (along <= high)

@@ -58,7 +58,7 @@ def ray_of(
         ray = starts[i] + np.arange(float(lengths[i]))[:, None] * axes[i]
         if _thin(shape, person, ray, axes[i], height):  # the longest decides: shorter ones lie across it
             passes = held and goes_on(starts[i], -axes[i], found, height)
-            if lengths[i] < LENGTH[1] * height and _ends_inside(ray[-1], shape.shape) and not passes:
+            if lengths[i] < LENGTH[1] * height and ends_inside(ray[-1], shape.shape) and not passes:
                 line = ray
             break
     if line is None:
@@ -111,7 +111,8 @@ def _values(mask: Bool[ndarray, "h w"], points: Float[ndarray, "*n 2"]) -> Bool[
     return mask[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)] & inside
 
 
-def _ends_inside(point: Float[ndarray, "2"], shape: tuple[int, ...]) -> bool:
+def ends_inside(point: Float[ndarray, "2"], shape: tuple[int, ...]) -> bool:
+    """Return whether a point (x, y), px, lies in a picture and not at its border."""
     return bool(2 <= point[0] < shape[1] - 3 and 2 <= point[1] < shape[0] - 3)
 
 
