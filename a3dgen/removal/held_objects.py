@@ -52,6 +52,8 @@ WHITE = 99.5
 """Percentile of each channel that white has in a photo."""
 BRIGHT, MOST_GAIN = 160.0, 5.0
 """Pictures whose brightest parts are darker than this grey level are brightened, by this factor at most."""
+SOLID = 0.75
+"""What goes on in line fills this share of its length, the widest gap apart."""
 AROUND_FOOT, PALE = 0.25, 0.3
 """Skis are looked for where the ground is no more saturated than this, within this share of the height of the feet."""
 ALIKE = 40.0
@@ -242,19 +244,26 @@ def _in_line(
     points = np.stack([x, y], 1) - centre
     near = np.abs(points @ np.array([-axis[1], axis[0]])) < aside
     along = points[near] @ axis
-    order = np.sort(np.concatenate([along, ends]))
-    low, high = ends
-    for value in order[order > high]:
-        if value - high > OVER_FOOT * height:
-            break
-        high = float(value)
-    for value in order[order < low][::-1]:
-        if low - value > OVER_FOOT * height:
-            break
-        low = float(value)
+    high = _end(along, ends[1], height)
+    low = -_end(-along, -ends[0], height)
     if high - low > LONGEST * height or not all(ends_inside(centre + at * axis, found.shape) for at in (low, high)):
         return None
     out = np.zeros_like(found)
     inside = (along >= low) & (along <= high)
     out[y[near][inside], x[near][inside]] = True
     return out
+
+
+def _end(along: Float[ndarray, " n"], start: float, height: float) -> float:
+    """Return where a thing ends that goes on from ``start``: over gaps, but without holes for most of the way that it
+    can be seen. Seams of boards and tiles in one line are not a ski.
+
+    Args:
+        along: of points in line with it, px. height: of the person, px.
+    """
+    further = np.unique(np.concatenate([[start], np.round(along[along > start])]))
+    gaps = np.diff(further)
+    stop = np.flatnonzero(gaps > OVER_FOOT * height)
+    further = further[: stop[0] + 1] if len(stop) else further
+    seen = float(further[-1] - start) - float(np.diff(further).max(initial=0.0))
+    return float(further[-1]) if len(further) > SOLID * seen else start

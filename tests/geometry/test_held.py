@@ -92,6 +92,23 @@ def test_a_line_on_the_ground_is_no_ski(person: np.ndarray) -> None:
     assert not thin_things(_photo(wide, *parts), wide, none, NOBODY, FOOT, HEIGHT).any()
 
 
+def test_seams_in_line_with_a_ski_stay(person: np.ndarray) -> None:
+    """A shadow at the foot looks like a ski; gaps between boards in line with it are not its other end."""
+    ski, none = ((70, 254), (128, 254), 5), np.zeros_like(person)
+    seams = [((x, 254), (x + 5, 254), 5) for x in range(190, 330, 20)]
+    found = thin_things(_photo(person, ski, *seams), person, none, NOBODY, FOOT, HEIGHT)
+    assert (found & _drawn(person, *ski)).sum() > 0.8 * _drawn(person, *ski).sum()
+    assert not found[:, 185:].any()
+
+
+def test_a_line_that_leaves_the_picture_is_no_ski(person: np.ndarray) -> None:
+    """A skirting board, hidden by the feet in between: shorter than a ski may be, yet no end of it is seen."""
+    board = [((240, 254), (299, 254), 5), ((330, 254), (398, 254), 5)]
+    moved, none = np.roll(person, 170, 1), np.zeros_like(person)
+    found = thin_things(_photo(moved, *board), moved, none, NOBODY, FOOT + (170.0, 0.0), HEIGHT)
+    assert not found.any()
+
+
 def test_a_pole_is_found_in_the_dark_as_well(person: np.ndarray) -> None:
     pole, none = ((172, 140), (260, 230), 4), np.zeros_like(person)
     rng = np.random.default_rng(1)
