@@ -52,7 +52,7 @@ WHITE = 99.5
 """Percentile of each channel that white has in a photo."""
 BRIGHT, MOST_GAIN = 160.0, 5.0
 """Pictures whose brightest parts are darker than this grey level are brightened, by this factor at most."""
-SOLID = 0.75
+SOLID = 0.7
 """What goes on in line fills this share of its length, the widest gap apart."""
 AROUND_FOOT, PALE = 0.25, 0.3
 """Skis are looked for where the ground is no more saturated than this, within this share of the height of the feet."""
