@@ -290,7 +290,7 @@ def main() -> None:
         build = args.build or Path(scratch)
         if args.build is None:
             make_build(build, args.people, args.seed)
-        bars = calibration.WIDE if args.calibrate else Bars()
+        bars = calibration.WIDE if args.calibrate else Bars(torso=args.torso)
         chosen = cases(args.torso, args.several)
         found = run(build, args.people, bars, args.fill, args.sheet, chosen, args.seed, args.keep)
     if args.csv:

@@ -47,6 +47,8 @@ def check_drawn(subject: Subject, region: int, residual: float, bars: Bars, admi
     """What the photo shows of the drawn limb, before anything is cut: what is refused here costs little."""
     r, tip = REGIONS[region], tip_level(region, residual)
     limb = f"{r.side}_{r.limb}"
+    if not (r.cuttable or bars.torso):
+        admission.refuse("no end is drawn at shoulder and hip")
     h, w = subject.outline.shape
     hidden = subject.hidden
     part = np.where(subject.drawn.body, subject.drawn.part + 1, 0).astype(np.uint8)

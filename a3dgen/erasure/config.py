@@ -39,6 +39,7 @@ class Bars:
         seat: most that somebody whom only a detector outlined may sit (0 stands, 1 sits), for legs: it takes chairs in.
         gain: least contrast of limb and background over the background's own variation, dB.
         score: least admission score, see ``erasure.score``: all measures weighed together.
+        torso: whether shoulders and hips may be erased: no end is drawn there, and flaps of cloth are left.
     """
 
     iou: float = 0.45
@@ -63,6 +64,7 @@ class Bars:
     doubt: float = 0.2
     gain: float = 0.0
     score: float = 0.7
+    torso: bool = False
 
     def __post_init__(self) -> None:
         for name in (

@@ -9,6 +9,8 @@ from single_cut import BARS, single
 
 from a3dgen.amputation.rebuild import rebuild
 from a3dgen.core.rng import generator_for
+from a3dgen.erasure.admission import Admission
+from a3dgen.erasure.checks import check_drawn
 from a3dgen.erasure.config import Bars
 from a3dgen.erasure.erase import Erasure, cut_of, erase, survey
 from a3dgen.erasure.fill import disagreement
@@ -80,3 +82,12 @@ def test_a_filling_that_the_plate_contradicts_is_refused(subject) -> None:
     assert "fillings disagree" in str(refused)
     drawn = erase(contradicts, cut, replace(BARS, doubt=1.0), generator_for(0, "erase", "x"), fill="local")
     assert isinstance(drawn, Erasure)
+
+
+def test_shoulders_and_hips_are_erased_on_request_alone(subject) -> None:
+    for name in ("left_shoulder", "right_hip"):
+        refused, asked = Admission(), Admission()
+        check_drawn(subject, REGION_NAMES.index(name), 1.0, BARS, refused)
+        check_drawn(subject, REGION_NAMES.index(name), 1.0, replace(BARS, torso=True), asked)
+        assert "no end is drawn" in str(refused)
+        assert "no end is drawn" not in str(asked)
