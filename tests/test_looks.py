@@ -6,6 +6,7 @@ import pytest
 from a3dgen.appearance.look import BOTTOMS, FOOTWEAR, KINDS, TOPS, Look
 from a3dgen.appearance.looks import FABRICS, LooksConfig, draw_look, tips
 from a3dgen.appearance.palette import FILES, palette
+from a3dgen.appearance.trousers import CUTS
 from a3dgen.core.errors import ConfigError, DataError
 from a3dgen.core.package_files import data_folder
 from a3dgen.core.rng import generator_for
@@ -143,3 +144,12 @@ def test_every_fabric_and_garment_of_the_palette_is_known():
     tables = palette()
     assert {f for weights in tables.fabrics.values() for f in weights} == set(FABRICS)
     assert set(tables.lengths) == {*TOPS, *BOTTOMS}
+
+
+def test_tops_are_tucked_into_skirts_and_trousers_have_a_cut():
+    """A skirt stands further off than the hem of a shirt that would hang over it."""
+    garments = [draw_look(generator_for(i, "tucked"), LooksConfig(), INTACT, ONES).garments for i in range(120)]
+    skirts = [g for g in garments if g[1].kind == "skirt"]
+    assert len(skirts) > 5
+    assert all(top.tucked for top, *_ in skirts)
+    assert {g[1].cut for g in garments if g[1].kind == "trousers"} == set(CUTS)
