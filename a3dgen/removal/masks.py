@@ -241,7 +241,7 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     seen, source = scene.mine > SEEN, scene.source
     sure = core | seen
     if BY_SEGMENTER in source:
-        missed = core & ~dilate(seen, UNSEEN * height)
+        missed = core & ~dilate(seen, UNSEEN * height) | _at_edge(core, height)
         outline, sure = ((scene.mine > CLAIMED) | missed) & ~theirs, (scene.mine > SURE) | missed
         ends = [_part(m, seen, height) for m in each_hand(scene.keypoints, labelled, height, shape)]
         margin = config.dilate_seen
@@ -259,6 +259,14 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     others += [strangers] if strangers.any() else []
     near = dilate((scene.mine > LIKELY) & outline, LEAST_NEAR)
     return Claim(person, _solid(outline, sure), outline, others, strangers, source, margin, near)
+
+
+def _at_edge(core: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return where limbs reach out of the photo: segmenters lose them at its edge, and no click tells where they go."""
+    w = max(1, round(UNSEEN * height))
+    edge = np.ones(core.shape, bool)
+    edge[w:-w, w:-w] = False
+    return dilate(core & edge, UNSEEN / 2 * height) & edge
 
 
 def _part(disc: Bool[ndarray, "h w"], seen: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:

@@ -135,6 +135,20 @@ def test_what_the_segmenter_misses_altogether_is_taken_from_the_fitted_body() ->
     assert not plan_removal(Config(remove_shadow=False, remove_held=False), scene).hole[far].any()
 
 
+def test_a_limb_that_reaches_out_of_the_photo_goes_to_its_edge() -> None:
+    """The segmenter loses the raised arm just below the photo's edge, and the fitted arm lies a little beside it."""
+    scene = _seen_by_a_segmenter(chair=False)
+    arm, fitted = _box(0, 40, 70, 82), _box(0, 40, 74, 86)
+    person = (scene.mine > 0) | arm
+    raised = replace(
+        scene, rgb=_scene([(person, SHIRT)], body=scene.body).rgb, body=scene.body | fitted,
+        mine=np.where(person & ~_box(0, 9, 0, W), 0.95, 0).astype(np.float32),
+    )  # fmt: skip
+    hole = plan_removal(Config(remove_shadow=False, remove_held=False), raised).hole
+    assert hole[arm].all()
+    assert not hole[:9, 110:].any()
+
+
 def test_hair_beside_the_fitted_head_is_no_background() -> None:
     scene = _seen_by_a_segmenter(chair=False)
     rgb = scene.rgb.copy()
