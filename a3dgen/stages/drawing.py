@@ -126,7 +126,7 @@ def check_plate(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"]) -> None:
     if share > config.max_doubt:
         raise Rejected(
             f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person "
-            f"(in {share:.3f} of their size squared, at most {config.max_doubt:g})"
+            f"(in {share:.3f} of their size squared, render.max_doubt is {config.max_doubt:g})"
         )
 
 
