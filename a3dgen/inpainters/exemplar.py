@@ -7,6 +7,7 @@ keeps the texture that plain averaging would lose. Only patches that lie wholly 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -55,7 +56,7 @@ def create(path: str = "") -> Inpainter:
 
 def create_rough(path: str = "") -> Inpainter:
     """Return its faster form."""
-    return fill_roughly
+    return functools.partial(fill, rough=True)
 
 
 def fill(
@@ -63,36 +64,16 @@ def fill(
     hole: Bool[ndarray, "h w"],
     forbidden: Bool[ndarray, "h w"],
     rng: np.random.Generator,
+    rough: bool = False,
 ) -> UInt8[ndarray, "h w 3"]:
     """Fill ``hole``; see the package for the arguments.
 
-    Raises:
-        NoSource: if almost everything around is hole or forbidden.
-    """
-    return _filled(rgb, hole, forbidden, rng, rough=False)
-
-
-def fill_roughly(
-    rgb: UInt8[ndarray, "h w 3"],
-    hole: Bool[ndarray, "h w"],
-    forbidden: Bool[ndarray, "h w"],
-    rng: np.random.Generator,
-) -> UInt8[ndarray, "h w 3"]:
-    """Fill ``hole`` in half the time, as half size tells: without search at full size, levelled seams and grain.
+    Args:
+        rough: in half the time, as half size tells: without search at full size, levelled seams and grain.
 
     Raises:
         NoSource: if almost everything around is hole or forbidden.
     """
-    return _filled(rgb, hole, forbidden, rng, rough=True)
-
-
-def _filled(
-    rgb: UInt8[ndarray, "h w 3"],
-    hole: Bool[ndarray, "h w"],
-    forbidden: Bool[ndarray, "h w"],
-    rng: np.random.Generator,
-    rough: bool,
-) -> UInt8[ndarray, "h w 3"]:
     if not hole.any():
         return rgb.copy()
     y0, y1, x0, x1 = _crop(hole, forbidden)

@@ -99,7 +99,7 @@ def thin_things(
     at_foot = beside & discs(soles, NEAR_FOOT * tall, body.shape)
     white = np.percentile(rgb[::8, ::8].reshape(-1, 3), WHITE, axis=0)
     if not _on_snow(picture, white, discs(soles, AROUND_FOOT * tall, body.shape) & ~(dilate(body, 3.0) | stay)):
-        at_foot &= False
+        at_foot[:] = False
     kept = np.zeros_like(found)
     by_hand = set(np.unique(labels[at_hand]).tolist())
     for label in sorted(by_hand | set(np.unique(labels[at_foot]).tolist())):
@@ -109,9 +109,8 @@ def thin_things(
             stick = _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
         if stick is None:
             continue  # a line on the ground
-        if (
-            not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall
-        ):  # it may have grown together with what lies behind
+        # It may have grown together with what lies behind.
+        if not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall:
             for touch, hand in ((at_hand, True), (at_foot, False)):
                 ray = ray_of(labels == label, touch, body, found, tall, hand)
                 stick |= ray if hand or not ray.any() else _both_ways(picture, ray, found, tall)
@@ -187,10 +186,8 @@ def _stick(
     """
     none = np.zeros_like(part)
     y, x = np.nonzero(part)
-    points = np.stack([x, y], 1).astype(np.float64)
-    centre = points.mean(0)
-    axis = np.linalg.svd(points - centre, full_matrices=False)[2][0]
-    along, across = (points - centre) @ axis, np.abs((points - centre) @ np.array([-axis[1], axis[0]]))
+    centre, axis, points = _line_of(x, y)
+    along, across = points @ axis, np.abs(points @ np.array([-axis[1], axis[0]]))
     length = float(np.ptp(along)) + 1
     widest = WIDEST * height * (1.0 if held else 1.5)
     if not (SHORTEST if held else 2 * SHORTEST) * height < length < LONGEST * height:
@@ -203,7 +200,7 @@ def _stick(
         return none
     beginning = centre + axis * (along.min() if to_low < to_high else along.max())
     outwards = axis if to_low < to_high else -axis
-    alike = mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0))) < ALIKE
+    alike = _alike(rgb, part)
     if held and goes_on(beginning, -outwards, found & ~part & alike, height):
         return none
     kept = across < 1.5 * widest
@@ -220,14 +217,23 @@ def _both_ways(
     """Return a ray that leaves a foot with what goes on in line with it on the foot's other side; all false for a line
     on the ground."""
     y, x = np.nonzero(ray)
-    points = np.stack([x, y], 1).astype(np.float64)
-    centre = points.mean(0)
-    axis = np.linalg.svd(points - centre, full_matrices=False)[2][0]
-    along = (points - centre) @ axis
-    alike = mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[ray], axis=0))) < ALIKE
+    centre, axis, points = _line_of(x, y)
+    along, alike = points @ axis, _alike(rgb, ray)
     ends = (float(along.min()), float(along.max()))
     rest = _in_line(found & alike, centre, axis, ends, 0.5 * WIDEST * height, height)
     return np.zeros_like(ray) if rest is None else ray | rest
+
+
+def _line_of(x: Int[ndarray, " n"], y: Int[ndarray, " n"]) -> tuple[ndarray, ndarray, Float[ndarray, "n 2"]]:
+    """Return the centre of pixels, the direction they spread most in, and the pixels from the centre, px."""
+    points = np.stack([x, y], 1).astype(np.float64)
+    centre = points.mean(0)
+    return centre, np.linalg.svd(points - centre, full_matrices=False)[2][0], points - centre
+
+
+def _alike(rgb: UInt8[ndarray, "h w 3"], part: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
+    """Return where a photo has about the colour of a part of it."""
+    return mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0))) < ALIKE
 
 
 def _in_line(

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.removal.mask_ops import around, dilate
+from a3dgen.removal.mask_ops import around, dilate, values_at
 
 SHORTEST = 0.05
 """Shortest piece of a line beside the hole, share of the person's height."""
@@ -227,11 +227,8 @@ def _inside(points: ndarray, shape: tuple[int, ...]) -> Bool[ndarray, "*n"]:
 
 
 def _values(mask: Bool[ndarray, "h w"], points: ndarray) -> Bool[ndarray, "*n"]:
-    """Return a mask's values at points (px), false outside."""
-    h, w = mask.shape
-    at = np.rint(points).astype(int)
-    x, y = np.clip(at[..., 0], 0, w - 1), np.clip(at[..., 1], 0, h - 1)
-    return np.asarray(mask[y, x] & _inside(points, mask.shape))
+    """Return a mask's values at points (px), false beyond the centres of the outermost pixels."""
+    return values_at(mask, points) & _inside(points, mask.shape)
 
 
 def _value(image: ndarray, point: ndarray) -> float:

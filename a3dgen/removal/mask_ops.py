@@ -103,6 +103,15 @@ def discs(points: Float[ndarray, "n 2"], radius: float, shape: tuple[int, ...]) 
     return out > 0
 
 
+def values_at(mask: Bool[ndarray, "h w"], points: Float[ndarray, "*n 2"]) -> Bool[ndarray, "*n"]:
+    """Return a mask's values at points (px), false outside."""
+    h, w = mask.shape
+    at = np.rint(points).astype(int)
+    x, y = at[..., 0], at[..., 1]
+    inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
+    return mask[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)] & inside
+
+
 def limb_capsules(
     keypoints: Float[ndarray, "44 2"], labelled: Bool[ndarray, "44"], height: float, shape: tuple[int, ...]
 ) -> Bool[ndarray, "h w"]:

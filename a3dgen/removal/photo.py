@@ -48,7 +48,7 @@ class RemovalScene:
         mine, rival: where the photo has a label map: the person's claim on every pixel, and the strongest of others.
         nearer: by person in ``others``, the log-odds that the removed person stands in front of them; empty = unknown.
         strangers: people nobody annotated, by the label map. source: what the claim came from.
-        head: outline of the fitted head, without hair.
+        head: outline of the fitted head, without hair; None where the source has a mask.
     """
 
     rgb: UInt8[ndarray, "h w 3"]
@@ -88,11 +88,11 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         return undistort_mask(mask, K, dist)
 
     own = _decode(person["mask"], (height, width))
-    outline, head = _outlines(body, context, width, height)
+    mine, outline = straight(own), _outline(body, context, width, height)
     keypoints = undistort_points(np.ascontiguousarray(person["keypoints"][:, :2]), K, dist)
     return RemovalScene(
         rgb=undistort_image(photo, K, dist),
-        own=straight(own),
+        own=mine,
         others=[straight(m) for m in _decode_list(person["others"], (height, width))],
         objects=[straight(m) for m in _decode_list(person["objects"], (height, width))],
         body=outline,
@@ -100,7 +100,7 @@ def load_scene(person: dict[str, Any], body: dict[str, Any], context: Context) -
         state=person["state"],
         height=_stature(own | outline, keypoints, person["state"]),
         alone=bool(person.get("subject")),
-        head=head,
+        head=None if mine.any() else _outline(body, context, width, height, JOINT["head"]),
     )
 
 
@@ -134,7 +134,7 @@ def figure_of(person: dict[str, Any], body: dict[str, Any] | None, context: Cont
     mask = undistort_mask(_decode(person["mask"], (height, width)), K, dist)
     points = undistort_points(np.ascontiguousarray(person["keypoints"][:, :2]), K, dist)
     labelled = (state != UNLABELLED) & (state != AMPUTATED)
-    rough = _outlines(body, context, width, height)[0] if body is not None else np.zeros((height, width), bool)
+    rough = _outline(body, context, width, height) if body is not None else np.zeros((height, width), bool)
     tall = _stature(mask | rough, points, state)
     if not mask.any():
         rough = rough | limb_capsules(points, labelled, tall, (height, width))
@@ -191,15 +191,12 @@ def _stature(mask: Bool[ndarray, "h w"], keypoints: Float[ndarray, "44 2"], stat
     return float(max(np.ptp(points, axis=0).max(), 16.0)) if len(points) else 16.0
 
 
-def _outlines(body: dict[str, Any], context: Context, width: int, height: int) -> tuple[Any, Any]:
-    """Return the outlines of the fitted body and of its head."""
+def _outline(body: dict[str, Any], context: Context, width: int, height: int, joint: int | None = None) -> Any:
+    """Return the outline of the fitted body, or of the part of it that one joint moves."""
     data = load_body(context.body)
     posed = pose_body(data, body["pose"], body["betas"], body["transl"])
-    vertices = posed.vertices(data.mesh, body["betas"])
-    head = data.mesh.faces[~data.mesh.hidden & (data.mesh.face_part == JOINT["head"])]
-    faces = (data.mesh.faces[~data.mesh.hidden], head)
-    whole, part = (silhouette(vertices, some, body["K"], width, height) for some in faces)
-    return whole, part
+    shown = ~data.mesh.hidden if joint is None else ~data.mesh.hidden & (data.mesh.face_part == joint)
+    return silhouette(posed.vertices(data.mesh, body["betas"]), data.mesh.faces[shown], body["K"], width, height)
 
 
 def _decode(text: str, shape: tuple[int, ...]) -> Bool[ndarray, "h w"]:

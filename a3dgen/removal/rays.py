@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.core.compiled import kernel
-from a3dgen.removal.mask_ops import dilate
+from a3dgen.removal.mask_ops import dilate, values_at
 
 LENGTH = (0.2, 1.3)
 """Shortest and longest ray, shares of the person's height."""
@@ -97,18 +97,9 @@ def _thin(
 ) -> bool:
     """Return whether a ray has nothing of the shape beside it for most of its way, and leaves the person."""
     aside = max(2.0, ASIDE * height) * np.array([-axis[1], axis[0]])
-    free = ~_values(shape, points + aside) & ~_values(shape, points - aside)
-    on_person = _values(person, points)
+    free = ~values_at(shape, points + aside) & ~values_at(shape, points - aside)
+    on_person = values_at(person, points)
     return float(free.mean()) > THIN and float(on_person.mean()) < 0.1
-
-
-def _values(mask: Bool[ndarray, "h w"], points: Float[ndarray, "*n 2"]) -> Bool[ndarray, "*n"]:
-    """Return a mask's values at points (px), false outside."""
-    h, w = mask.shape
-    at = np.rint(points).astype(int)
-    x, y = at[..., 0], at[..., 1]
-    inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
-    return mask[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)] & inside
 
 
 def ends_inside(point: Float[ndarray, "2"], shape: tuple[int, ...]) -> bool:

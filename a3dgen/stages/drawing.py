@@ -93,7 +93,8 @@ class Brush:
         if scene.doubt is None:
             return
         likely = self.likely.get(
-            str(plan["parent"]), lambda: self._share(fitted, scene) > LIKELY * self.config.max_doubt
+            str(plan["parent"]),
+            lambda: share_of_doubt(scene, fitted_outline(self.body, fitted, scene)) > LIKELY * self.config.max_doubt,
         )
         labels = outline(self.config, items, scene) if likely else None
         if labels is not None:
@@ -101,11 +102,12 @@ class Brush:
                 labels[scene.hidden] = 0
             check_plate(self.config, scene, labels > 0)
 
-    def _share(self, fitted: Mapping[str, Any], scene: Scene) -> float:
-        """Return ``share_of_doubt`` around the fitted intact body."""
-        posed = pose_body(self.body, fitted["pose"], fitted["betas"], fitted["transl"])
-        faces, (h, w) = self.body.mesh.faces[~self.body.mesh.hidden], scene.plate.shape[:2]
-        return share_of_doubt(scene, silhouette(posed.vertices(self.body.mesh, fitted["betas"]), faces, scene.K, w, h))
+
+def fitted_outline(body: BodyData, fitted: Mapping[str, Any], scene: Scene) -> Bool[ndarray, "h w"]:
+    """Return the outline of the fitted intact body, bare, in the photo."""
+    posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
+    faces, (h, w) = body.mesh.faces[~body.mesh.hidden], scene.plate.shape[:2]
+    return silhouette(posed.vertices(body.mesh, fitted["betas"]), faces, scene.K, w, h)
 
 
 def share_of_doubt(scene: Scene, drawn: Bool[ndarray, "h w"]) -> float:

@@ -18,9 +18,8 @@ from a3dgen.core.records import OCCLUDED, OUTSIDE, VISIBLE
 from a3dgen.devices.attach import Devices
 from a3dgen.devices.record import why_prosthesis_hidden
 from a3dgen.devices.seen import body_part, sockets_as_limbs
-from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.camera import project
-from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.reach import Reach
 from a3dgen.geometry.regions import NUM_REGIONS, REGIONS, absent_joints, among
 from a3dgen.geometry.visibility import (
@@ -31,7 +30,7 @@ from a3dgen.geometry.visibility import (
     region_visibility,
 )
 from a3dgen.removal.mask_ops import dilate
-from a3dgen.stages.drawing import Drawn, check_plate
+from a3dgen.stages.drawing import Drawn, check_plate, fitted_outline
 from a3dgen.stages.render_config import Config
 
 _MASK_EDGE_PX = 3.0
@@ -104,11 +103,8 @@ def check_stumps(
 def why_not_trusted(config: Config, scene: Scene, fitted: Mapping[str, Any], body: BodyData) -> str:
     """Return why nobody may be drawn into a plate, by what is seen of it around the fitted intact body; empty if one
     may: one answer for a sample and its twin."""
-    posed = pose_body(body, fitted["pose"], fitted["betas"], fitted["transl"])
-    h, w = scene.plate.shape[:2]
-    faces = body.mesh.faces[~body.mesh.hidden]
     try:
-        check_plate(config, scene, silhouette(posed.vertices(body.mesh, fitted["betas"]), faces, scene.K, w, h))
+        check_plate(config, scene, fitted_outline(body, fitted, scene))
     except Rejected as error:
         return str(error)
     return ""
