@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from a3dgen.core.errors import A3dgenError
-from a3dgen.core.records import UNLABELLED
+from a3dgen.core.records import OK, UNLABELLED, Outcome
 from a3dgen.devices.device import devices_from_json, in_words
 from a3dgen.erasure.config import ERASE
 from a3dgen.geometry.body import BodyData
@@ -26,7 +28,11 @@ log = logging.getLogger("a3dgen")
 
 @dataclass(frozen=True)
 class Entry:
-    """A person chosen for the contact sheet: rows of its records, keypoints (44, 2) px without lens distortion."""
+    """A person chosen for the contact sheet: rows of its records, keypoints (44, 2) px without lens distortion.
+
+    Attributes:
+        lost: what was not made of the person, and why (``not_made``).
+    """
 
     key: str
     person: dict[str, Any]
@@ -34,6 +40,7 @@ class Entry:
     body: dict[str, Any]
     plate: dict[str, Any] | None
     samples: list[tuple[dict[str, Any], dict[str, Any]]]
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Card:
-    """One person's row of the sheet; ``model``: the body to turn (``turntable.turnable``), or empty."""
+    """One person's row of the sheet.
+
+    Attributes:
+        lost: as in ``Entry``.
+        model: the body to turn (``turntable.turnable``), or empty.
+    """
 
     key: str
     note: str
     panels: list[Panel]
+    lost: tuple[str, ...] = ()
     model: str = ""
 
 
@@ -82,7 +95,25 @@ def panels_of(entry: Entry, body: BodyData, out: Path) -> Card:
             panels.append(_sample(plan, render, entry.body["K"], window, out))
     except A3dgenError as error:
         note = f"{note}; {error}"
-    return Card(entry.key, note, panels)
+    return Card(entry.key, note, panels, entry.lost)
+
+
+def not_made(outcomes: Mapping[str, Outcome], key: str) -> tuple[str, ...]:
+    """Say why samples of the person ``key`` are missing, a line for each reason; of who was refused whole, only that.
+
+    Args:
+        outcomes: stage -> what became of people (``key``) and of their samples (``key/...``).
+    """
+    counts: Counter[str] = Counter()
+    for stage in ("amputate", "background", "render"):
+        if stage in outcomes:
+            outcome = outcomes[stage]
+            for name, status, why in zip(outcome.key, outcome.status, outcome.reason, strict=True):
+                if status != OK and name == key:
+                    return (f"no samples: {why}",)
+                if status != OK and str(name).startswith(f"{key}/"):
+                    counts[str(why)] += 1
+    return tuple(f"{n} sample{'s' if n > 1 else ''} not made: {why}" for why, n in counts.items())
 
 
 def _sample(plan: dict[str, Any], render: dict[str, Any], K: np.ndarray, window: Window, out: Path) -> Panel:

@@ -22,13 +22,13 @@ from a3dgen.geometry.camera import undistort_points
 from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
 from a3dgen.io.images import replace_file
 from a3dgen.report.errors import fit_errors
-from a3dgen.report.gallery import Entry, panels_of
+from a3dgen.report.gallery import Entry, not_made, panels_of
 from a3dgen.report.histogram import histogram_uri
 from a3dgen.report.photos import PhotoFacts, photo_cards
 from a3dgen.report.turntable import PLACE, page, turnable
 from a3dgen.stages.table import SHARD_STAGES
 
-VERSION = 5
+VERSION = 6
 FILE = "report.html"
 MAX_REASONS = 12
 MODELS_BYTES = 4_500_000
@@ -178,7 +178,7 @@ def _entry(config: Config, shard: Inputs, key: str, body_row: int) -> Entry:
         mine = [k for k, parent in zip(plans.key, plans.parent, strict=True) if parent == key and k in at]
         plan_at = plans.index()
         samples = [(plans.row(plan_at[k]), shard.renders.row(at[k])) for k in mine[: config.samples]]
-    return Entry(key, person, pixels, shard.bodies.row(body_row), plate, samples)
+    return Entry(key, person, pixels, shard.bodies.row(body_row), plate, samples, not_made(shard.outcomes, key))
 
 
 def _summary(facts: Facts) -> dict[str, Any]:
