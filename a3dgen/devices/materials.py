@@ -14,7 +14,7 @@ from a3dgen.appearance.texture import pool
 from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
 from a3dgen.geometry.devices.sweep import Finish, Part
-from a3dgen.renderers import Item
+from a3dgen.renderers import Item, TiledTexture
 
 SIZE = 256
 FIRST_LABEL = 64
@@ -22,7 +22,7 @@ FIRST_LABEL = 64
 _TILES: Pool[UInt8[ndarray, "h w 4"]] = Pool(48)
 
 
-def tile(finish: Finish) -> UInt8[ndarray, "h w 4"]:
+def tile(finish: Finish) -> UInt8[ndarray, "h w 4"] | TiledTexture:
     """Return the texture of a finish from the pool: sRGB, and height in alpha (128 = level).
 
     ``("lamina", fabric, colours)`` is a fabric laminated into the surface; ``metal``, ``solid``, ``grip``, ``weave``

@@ -24,12 +24,24 @@ from a3dgen.devices.device import devices_from_json, devices_to_json, is_prosthe
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.boxes import mask_box
 from a3dgen.geometry.raster import silhouette
+from a3dgen.removal.mask_ops import dilate
 from a3dgen.renderers import Item
 
 LIKELY = 0.7
 """Clothes, hair and cuts change how much doubt is seen around the fitted body: asked from this share of the bar on."""
+WIDEST = 0.03
+"""No look hides as much doubt as the fitted outline would, grown by this share of its size on all sides."""
 _TWINS = 2
 """Intact pictures kept: a sample is compared with its twin, which is drawn for itself shortly before or after."""
+
+
+@dataclass(frozen=True)
+class Dressed:
+    """What is drawn of a sample: the posed, cut mesh, its devices, and all items."""
+
+    amputee: Amputee
+    devices: Devices
+    items: list[Item]
 
 
 @dataclass(frozen=True)
@@ -44,14 +56,16 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Brush:
-    """What all samples of a shard are drawn with; ``config``: of the stage, ``drawn``: the last intact pictures,
-    ``likely``: whether the last people may be refused for what is seen of their plates."""
+    """What all samples of a shard are drawn with; ``config``: of the stage. Remembered are the last intact people and
+    their pictures, why the last of them are refused ("" = they are not), and which people may be."""
 
     config: Any
     body: BodyData
     context: Context
     drawn: Pool[Drawn] = field(default_factory=lambda: Pool(_TWINS))
-    likely: Pool[bool] = field(default_factory=lambda: Pool(_TWINS))
+    dressed: Pool[Dressed] = field(default_factory=lambda: Pool(1))
+    refused: Pool[str] = field(default_factory=lambda: Pool(_TWINS))
+    likely: Pool[bool | str] = field(default_factory=lambda: Pool(_TWINS))
 
     def draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene, judge: bool = False) -> Drawn:
         """Draw one plan; intact people are remembered.
@@ -62,45 +76,85 @@ class Brush:
         Raises:
             Rejected: if it is refused.
         """
+        asked = judge and self._may_be_refused(fitted, plan, scene)
         if plan["removed"].any():
-            return self._draw(fitted, plan, scene, judge)
-        # What an intact picture depends on: the person, their look, posture and aids.
-        key = (plan["parent"], *Look.from_columns(plan).columns().values(), plan["devices"], plan["pose"].tobytes(),
-               plan["transl"].tobytes(), plan["reposed"].tobytes())  # fmt: skip
-        return self.drawn.get(key, lambda: self._draw(fitted, plan, scene, judge))
+            sample = self._dress(fitted, plan)
+            if asked:
+                self._require_known(sample, scene)
+            return self._draw(sample, plan, scene)
+        return self.drawn.get(_key(plan), lambda: self._draw(self._intact(fitted, plan), plan, scene))
 
-    def _draw(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene, judge: bool) -> Drawn:
+    def _intact(self, fitted: Mapping[str, Any], plan: Mapping[str, Any]) -> Dressed:
+        return self.dressed.get(_key(plan), lambda: self._dress(fitted, plan))
+
+    def _dress(self, fitted: Mapping[str, Any], plan: Mapping[str, Any]) -> Dressed:
         listed, look = devices_from_json(plan["devices"]), Look.from_columns(plan)
         offsets = drawn_offsets(self.body, listed, look)
         amputee = rebuild(self.body, BodyFit.of(fitted, plan), Cut.of(plan), offsets)
         devices = attach(self.body, amputee, look, listed)
-        items = devices.dressed(build_subject(self.body, amputee, look))
-        if judge:
-            self._require_known(fitted, plan, scene, items)
-        twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
-        picture = draw(self.config, items, scene, look.light, generator_for(self.context.seed, "grain", twins))
-        return Drawn(amputee, devices, picture, visible_labels(picture, scene))
+        return Dressed(amputee, devices, devices.dressed(build_subject(self.body, amputee, look)))
 
-    def _require_known(
-        self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene, items: list[Item]
-    ) -> None:
-        """Refuse, before anything is coloured, who would be refused afterwards: asked where the fitted body alone says
-        that much of what is seen around it is invented.
+    def _draw(self, sample: Dressed, plan: Mapping[str, Any], scene: Scene) -> Drawn:
+        twins = f"{plan['parent']}/{plan['look_seed']}"  # they differ by what is removed, and by nothing else
+        rng = generator_for(self.context.seed, "grain", twins)
+        picture = draw(self.config, sample.items, scene, Look.from_columns(plan).light, rng)
+        return Drawn(sample.amputee, sample.devices, picture, visible_labels(picture, scene))
+
+    def _may_be_refused(self, fitted: Mapping[str, Any], plan: Mapping[str, Any], scene: Scene) -> bool:
+        """Return whether a sample may be refused for what is seen of its plate, as the fitted body alone tells.
+
+        Raises:
+            Rejected: it is refused whatever it wears, or its intact twin is, who hides more.
+        """
+        if scene.doubt is None:
+            return False
+        likely = self.likely.get(str(plan["parent"]), lambda: self._likely(fitted, scene))
+        if isinstance(likely, str) and not np.any(plan["reposed"]):
+            raise Rejected(likely)
+        if likely and not any(map(is_prosthesis, devices_from_json(plan["devices"]))):
+            whole = intact(plan)
+            reason = self.refused.get(_key(whole), lambda: self._why_not(self._intact(fitted, whole), scene))
+            if reason:
+                raise Rejected(reason)
+        return bool(likely)
+
+    def _likely(self, fitted: Mapping[str, Any], scene: Scene) -> bool | str:
+        """Return whether somebody may be refused in some clothes; the reason, if in any."""
+        outline = fitted_outline(self.body, fitted, scene)
+        if outline.any():
+            grown = dilate(outline, WIDEST * float(np.ptp(mask_box(outline).reshape(2, 2), axis=0).max()))
+            if scene.hidden is not None:
+                grown &= ~scene.hidden
+            reason = why_in_doubt(self.config, scene, grown, "whatever they wear")
+            if reason:
+                return reason
+        return share_of_doubt(scene, outline) > LIKELY * self.config.max_doubt
+
+    def _why_not(self, sample: Dressed, scene: Scene) -> str:
+        """Return why an intact person is refused before anything is coloured, and with them whoever lacks a limb."""
+        try:
+            self._require_known(sample, scene)
+        except Rejected as error:
+            return str(error)
+        return ""
+
+    def _require_known(self, sample: Dressed, scene: Scene) -> None:
+        """Refuse, before anything is coloured, who would be refused afterwards.
 
         Raises:
             Rejected: see ``check_plate``.
         """
-        if scene.doubt is None:
-            return
-        likely = self.likely.get(
-            str(plan["parent"]),
-            lambda: share_of_doubt(scene, fitted_outline(self.body, fitted, scene)) > LIKELY * self.config.max_doubt,
-        )
-        labels = outline(self.config, items, scene) if likely else None
+        labels = outline(self.config, sample.items, scene)
         if labels is not None:
             if scene.hidden is not None:
                 labels[scene.hidden] = 0
             check_plate(self.config, scene, labels > 0)
+
+
+def _key(plan: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what an intact picture depends on: the person, their look, posture and aids."""
+    return (plan["parent"], *Look.from_columns(plan).columns().values(), plan["devices"], plan["pose"].tobytes(),
+            plan["transl"].tobytes(), plan["reposed"].tobytes())  # fmt: skip
 
 
 def fitted_outline(body: BodyData, fitted: Mapping[str, Any], scene: Scene) -> Bool[ndarray, "h w"]:
@@ -122,14 +176,22 @@ def share_of_doubt(scene: Scene, drawn: Bool[ndarray, "h w"]) -> float:
     return float((scene.doubt & ~drawn).sum()) / float(max(x1 - x0, y1 - y0)) ** 2
 
 
-def check_plate(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"]) -> None:
-    """Raise Rejected if too much of the plate is seen that the photo says nothing of; see ``share_of_doubt``."""
+def why_in_doubt(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"], whom: str = "") -> str:
+    """Return why too much of the plate is seen that the photo says nothing of, "" if it is not; ``share_of_doubt``."""
     share = share_of_doubt(scene, drawn)
-    if share > config.max_doubt:
-        raise Rejected(
-            f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person "
-            f"(in {share:.3f} of their size squared, render.max_doubt is {config.max_doubt:g})"
-        )
+    if share <= config.max_doubt:
+        return ""
+    return (
+        f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person"
+        f"{whom and ', '}{whom} (in {share:.3f} of their size squared, render.max_doubt is {config.max_doubt:g})"
+    )
+
+
+def check_plate(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"]) -> None:
+    """Raise Rejected if too much of the plate is seen that the photo says nothing of; see ``why_in_doubt``."""
+    reason = why_in_doubt(config, scene, drawn)
+    if reason:
+        raise Rejected(reason)
 
 
 def intact(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_pictures_are_the_same_once_all_is_painted(body, side):
     textures._SKINS.clear()
     textures._SHOES.clear()
     items = build_subject(body, *person(body, worn()))
-    tiled = [i.texture for i in items if isinstance(i.texture, TiledTexture)]
+    tiled = [t for t in (i.texture for i in items) if isinstance(t, TiledTexture) and t.tile < t.size]
     assert len(tiled) >= 2
     K = np.array([[1.1 * side, 0, side / 2], [0, 1.1 * side, side / 2], [0, 0, 1.0]])
     frame = get_renderer("cpu").render(items, K, side, side, flat_light(0.8))

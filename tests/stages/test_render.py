@@ -13,6 +13,8 @@ from dressed_look import LOOK
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from a3dgen.appearance.dressed_person import build_subject
+from a3dgen.bodies import load_body
 from a3dgen.compositing.compose import black_level
 from a3dgen.compositing.scene import load_scene
 from a3dgen.core.body_config import BodyConfig
@@ -125,25 +127,60 @@ def test_a_plate_that_cannot_be_trusted_is_rejected_where_it_is_seen(world) -> N
             assert found.outcome.status.tolist() == [OK]
 
 
-def test_who_is_refused_for_their_plate_is_not_coloured(world, monkeypatch) -> None:
-    """Labels drawn alone refuse for the same reason as the whole picture."""
+def in_doubt(world, where: np.ndarray) -> tuple[Inputs, Context]:
     inputs, context = world
-    doubt = np.zeros((H, W), bool)
-    doubt[60:110, 10:60] = True
-    images.write_mask(context.out / "background" / "seen.png", doubt)
+    images.write_mask(context.out / "background" / "seen.png", where)
     plates = Plates.from_rows([{**inputs.plates.row(0), "doubt": "background/seen.png"}])
-    part, config = replace(inputs, plates=plates), render.Config(max_doubt=0.015)
+    return replace(inputs, plates=plates), context
+
+
+def beside(world, near: int, far: int) -> np.ndarray:
+    """Return what lies between two distances (px) from the outline of the fitted body."""
+    inputs, context = world
+    rows = (r.row(0) for r in (inputs.persons, inputs.bodies, inputs.plates))
+    person, fitted, plate = rows
+    body = load_body(context.body)
+    scene = load_scene(person, fitted, plate, body, context.out)
+    outline = drawing.fitted_outline(body, fitted, scene).astype(np.uint8)
+    grown = [cv2.dilate(outline, np.ones((2 * n + 1,) * 2, np.uint8)) > 0 for n in (near, far)]
+    return grown[1] & ~grown[0]
+
+
+def test_who_is_refused_for_their_plate_is_not_coloured(world, monkeypatch) -> None:
+    """Twin refused: whoever hides less is refused with them, not dressed, and would be refused if drawn."""
+    part, context = in_doubt(world, beside(world, 2, 6))
+    config = render.Config(max_doubt=0.015)
     with monkeypatch.context() as patch:
         patch.setattr(drawing, "outline", lambda *_: None)
         whole = render.run(config, part, context).outcome
+    dressed = []
+
+    def dress(*given):
+        dressed.append(given)
+        return build_subject(*given)
 
     def colours(*_):
         raise AssertionError("coloured")
 
+    monkeypatch.setattr(drawing, "build_subject", dress)
     monkeypatch.setattr(drawing, "draw", colours)
     early = render.run(config, part, context).outcome
     assert whole.status.tolist() == early.status.tolist() == [REJECTED] * 3
-    assert whole.reason.tolist() == early.reason.tolist()
+    assert whole.reason[0] == early.reason[0]
+    assert all("cannot be told" in reason for reason in early.reason)
+    assert len(dressed) == 1  # one look
+
+
+def test_who_is_refused_in_any_clothes_is_not_dressed(world, monkeypatch) -> None:
+    part, context = in_doubt(world, beside(world, 14, 40))
+
+    def dress(*_):
+        raise AssertionError("dressed")
+
+    monkeypatch.setattr(drawing, "build_subject", dress)
+    found = render.run(render.Config(max_doubt=0.015), part, context).outcome
+    assert found.status.tolist() == [REJECTED] * 3
+    assert all("whatever they wear" in reason for reason in found.reason)
 
 
 def test_samples_are_drawn_masked_and_measured(world) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 from numpy.random import Generator
 from scipy import fft
@@ -16,6 +16,7 @@ from a3dgen.core.compiled import kernel
 from a3dgen.core.errors import ConfigError, nearest
 from a3dgen.core.rng import generator_for
 from a3dgen.lighting.srgb import ENCODE, to_linear
+from a3dgen.renderers.tiled import TiledTexture
 
 SIZE = 512
 TILE = 0.32
@@ -173,6 +174,12 @@ _MAKERS = {
 }  # fmt: skip
 
 
+def _maker(kind: str) -> Callable[[Generator], tuple]:
+    if kind not in _MAKERS:
+        raise ConfigError(f"unknown fabric '{kind}'{nearest(kind, _MAKERS)}")
+    return _MAKERS[kind]
+
+
 @lru_cache(48)
 def pattern(kind: str, seed: int) -> Pattern:
     """Return the colour-free part of a fabric (cached).
@@ -180,10 +187,8 @@ def pattern(kind: str, seed: int) -> Pattern:
     Raises:
         ConfigError: for an unknown kind.
     """
-    if kind not in _MAKERS:
-        raise ConfigError(f"unknown fabric '{kind}'{nearest(kind, _MAKERS)}")
     rng = generator_for(seed, "fabric", kind)
-    shares, shade, height = _MAKERS[kind](rng)
+    shares, shade, height = _maker(kind)(rng)
     fibre = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     folds = creases(seed % 4)
     shade = shade + 0.05 * periodic_noise(rng, 1.5) + 0.03 * fibre + 0.025 * folds
@@ -226,17 +231,23 @@ def _dye(
                 out[y, x, k] = encode[int(min(max(v, 0.0), 1.0) * 4095.0 + 0.5)]
 
 
-def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> UInt8[ndarray, "s s 4"]:
-    """Return one tile (512, 512, 4): sRGB, and height in alpha (128 = flat).
+def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> TiledTexture:
+    """Return one tile (512, 512, 4), dyed once it is seen: sRGB, and height in alpha (128 = flat).
 
     Args:
         kind: one of ``looks.FABRICS``.
         colours: up to three sRGB colours 0..255; missing ones repeat the first.
         seed: variant of the pattern.
+
+    Raises:
+        ConfigError: for an unknown kind.
     """
-    out = np.empty((SIZE, SIZE, 4), np.uint8)
-    dye(kind, colours, seed, slice(0, SIZE), out)
-    return out
+    _maker(kind)
+
+    def paint(tiles: Bool[ndarray, "t t"], out: UInt8[ndarray, "s s 4"]) -> None:
+        dye(kind, colours, seed, slice(0, SIZE), out)
+
+    return TiledTexture(SIZE, SIZE, paint)
 
 
 def dye(kind: str, colours: Sequence[Sequence[int]], seed: int, rows: slice, out: UInt8[ndarray, "n s 4"]) -> None:

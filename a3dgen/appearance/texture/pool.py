@@ -36,7 +36,7 @@ VARIANTS = 4
 Texture = UInt8[ndarray, "h w 4"]
 _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
 _SKINS: Pool[tuple[SkinMaps, TiledTexture]] = Pool(4)
-_FABRICS: Pool[Texture] = Pool(16)
+_FABRICS: Pool[TiledTexture] = Pool(16)
 _SHOES: Pool[TiledTexture] = Pool(8)
 """Hardly two people have the same skin or cloth; twins do, and follow one another."""
 _HAIRS: Pool[Texture] = Pool(16)
@@ -62,8 +62,8 @@ def skin(body: BodyData, tone: int, hair: Hair, seed: int) -> TiledTexture:
     return _SKINS.get(key, lambda: (maps, skin_texture(maps, tone, hair, variant)))[1]
 
 
-def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> Texture:
-    """Return a fabric tile from the pool."""
+def fabric(kind: str, colours: Sequence[Sequence[int]], seed: int) -> TiledTexture:
+    """Return a fabric tile from the pool; see ``fabrics.fabric``."""
     key = (kind, tuple(map(tuple, colours)), seed)
     return _FABRICS.get(key, lambda: fabrics.fabric(kind, colours, seed))
 
