@@ -12,7 +12,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from a3dgen.core.errors import A3dgenError, ConfigError
 from a3dgen.core.machine import default_workers
 from a3dgen.core.run_config import RunConfig
 from a3dgen.core.threads import ONE_THREAD, limit_threads
+from a3dgen.engine import fork_server
 from a3dgen.engine.digests import digest
 from a3dgen.engine.executor import Done, Executor, Inline
 from a3dgen.engine.slurm import slurm_cluster
@@ -89,7 +89,7 @@ class Cluster:
         if run.cluster == "slurm":
             self._own = slurm_cluster(run.slurm, run.workers, folder or Path())
         elif not run.scheduler:
-            resource_tracker.ensure_running()  # which would undo what comes next
+            fork_server.begin()
             with interrupts.postponed():
                 self._own = _local_cluster(run.workers, str(folder / WORKER_LOG) if folder else "")
         self._connect(run.scheduler)
@@ -290,7 +290,7 @@ def _settings() -> dict[str, Any]:
     profiled (which costs time, and memory that grows for an hour)."""
     return {
         "distributed.scheduler.allowed-failures": 0,
-        "distributed.worker.multiprocessing-method": "spawn",
+        "distributed.worker.multiprocessing-method": fork_server.METHOD,
         "distributed.worker.preload": ["a3dgen.engine.worker_setup"],
         "distributed.worker.profile.enabled": False,
         "distributed.nanny.pre-spawn-environ": dict(ONE_THREAD),
