@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parse(arguments)
         give_home()
         with handled():
+            if args.command in (*STAGES, "build", "retry", "custom"):
+                from a3dgen.commands.early_start import start_early
+
+                start_early(args)
             return _command(args.command)(args)
     except A3dgenError as error:
         print(f"a3dgen: {error}", file=sys.stderr)

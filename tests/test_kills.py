@@ -15,23 +15,40 @@ import psutil
 import pytest
 from toystages.processes import build_undisturbed, check_same, finished, start_build
 
+from a3dgen.engine.fork_server import METHOD
+
 TOY = "shard_size: 2\ningest: {people: %d}\nfit: {pause: 0.01}\nrender: {pause: 0.01}\n"
 WORKER, COORDINATOR, INTERRUPT, TERMINATE = "a worker", "the coordinator", "SIGINT", "SIGTERM"
-KINDS = (WORKER, COORDINATOR, INTERRUPT, TERMINATE)
+ORIGIN = "the process that workers are copies of"
+KINDS = (WORKER, COORDINATOR, INTERRUPT, TERMINATE, ORIGIN)
+STARTED = ("spawn_main", "forkserver")
+
+
+def below(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return [p for p in psutil.Process(process.pid).children(recursive=True) if started_by_python(p)]
+    return []
+
+
+def started_by_python(process: psutil.Process) -> bool:
+    return any(name in " ".join(process.cmdline()) for name in STARTED)
+
+
+def origins(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """What workers are copied from."""
+    return [p for p in below(process) if p.ppid() == process.pid]
 
 
 def workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        below = psutil.Process(process.pid).children(recursive=True)
-        return [p for p in below if "spawn_main" in " ".join(p.cmdline())]
-    return []
+    found = below(process)
+    return [p for p in found if p.ppid() != process.pid] if METHOD == "forkserver" else found
 
 
 def strike(process: subprocess.Popen[bytes], kind: str, rng: random.Random) -> bool:
     """Kill; tell whether the build itself ends by it."""
-    if kind == WORKER:
+    if kind in (WORKER, ORIGIN):
         with contextlib.suppress(psutil.Error):
-            if found := workers(process):
+            if found := workers(process) if kind == WORKER else origins(process):
                 rng.choice(found).kill()
         return False
     if kind == COORDINATOR:
@@ -94,6 +111,6 @@ def test_killed_once_in_every_way(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_thirty_times(tmp_path: Path) -> None:
-    kinds = list(KINDS) * 7 + [WORKER, COORDINATOR]
+    kinds = list(KINDS) * 6
     random.Random(7).shuffle(kinds)
     check_toy(tmp_path, kinds, seed=11, people=120, workers=2)

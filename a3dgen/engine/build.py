@@ -192,6 +192,7 @@ class Build:
                 self._book(spec, self.fresh.sidecar(spec, shard), made=False)
             self.progress.finish(spec.name, "up to date")
             return facts["shards"]
+        self._summon()
         shards = SourceShards(self.out, spec.name, depends, self.config.temporal)
         for made in shards.write(self._read_people(spec)):
             self._book(spec, made, made=True)
@@ -203,6 +204,12 @@ class Build:
         shards.commit(self.table, self.config.run.shard_size)
         self.progress.finish(spec.name)
         return shards.count
+
+    def _summon(self) -> None:
+        """Let workers of this machine start while people are read; jobs and other machines would only wait."""
+        run = self.config.run
+        if self._chain and run.workers and not run.scheduler and not run.cluster:
+            self._crew.summon()
 
     def _read_people(self, spec: StageSpec) -> Iterator[Any]:
         config, code = self.config.ingest_config(), spec.code()

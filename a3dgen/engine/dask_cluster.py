@@ -147,7 +147,7 @@ class Cluster:
     def submit(self, task: Task) -> None:
         self._count += 1
         name = f"{self._name}-{task.spec.name}-{task.shard:06d}-{self._count}"
-        future = self._client.submit(run_task, task, key=name, pure=False, priority=-task.shard)
+        future = self._client.submit(run_task, task, key=name, pure=False, priority=-self._count)  # as handed out
         self._under_way[name] = (task, future)
         future.add_done_callback(self._finished.put)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from a3dgen.core import interrupts
 from a3dgen.core.threads import limit_threads
 from a3dgen.engine.tasks import Task, run_task
+
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,26 @@ class Crew:
     def __init__(self, make_executor: Callable[[], Executor], say: Callable[[str], None]) -> None:
         self._make, self._say = make_executor, say
         self._executor: Executor | None = None
+        self._coming: Future[Executor] | None = None
         self._leaving: threading.Thread | None = None
         self._who = "nothing to do on shards"
 
+    def summon(self) -> None:
+        """Let the workers start, which takes them a second or two, while the caller goes on with what needs none."""
+        if self._executor is None and self._coming is None:
+            self._coming = Future()
+            with interrupts.postponed():  # the caller's thread is the one to be interrupted
+                threading.Thread(target=_make_into, args=(self._make, self._coming), daemon=True).start()
+
     def executor(self) -> Executor:
-        """Return where to run."""
+        """Return where to run.
+
+        Raises:
+            A3dgenError: if there is nowhere to run.
+        """
         if self._executor is None:
-            self._executor = self._make()
+            self._executor = self._make() if self._coming is None else _arrived(self._coming)
+            self._coming = None
             self._say(self.describe())
         return self._executor
 
@@ -104,11 +121,36 @@ class Crew:
         if self._executor is not None:
             self.describe()
             self._leaving = threading.Thread(target=self._executor.close)
-            self._executor = None
-            self._leaving.start()
+        elif self._coming is not None:
+            self._leaving = threading.Thread(target=_close_when_there, args=(self._coming,))
+        else:
+            return
+        self._executor = self._coming = None
+        self._leaving.start()
 
     def close(self) -> None:
         """End the workers, if any were started, and wait until they are gone."""
         self.dismiss()
         if self._leaving is not None:
             self._leaving.join()
+
+
+def _make_into(make: Callable[[], Executor], place: Future[Executor]) -> None:
+    """Make an executor in a thread; what goes wrong is raised where it is asked for."""
+    try:
+        place.set_result(make())
+    except BaseException as error:
+        place.set_exception(error)
+
+
+def _arrived(coming: Future[Executor]) -> Executor:
+    """Wait for an executor; Ctrl-C is heard."""
+    while not coming.done():
+        interrupts.check()
+        wait([coming], POLL_SECONDS)
+    return coming.result()
+
+
+def _close_when_there(coming: Future[Executor]) -> None:
+    with contextlib.suppress(Exception):  # nobody came: there is nothing to end
+        coming.result().close()

@@ -1,7 +1,7 @@
 """Local workers start as copies of one process that has imported what they need: its start is paid once, and early.
 
-Python's fork server keeps one thread and holds nothing but modules and what they made of themselves when imported. It
-ends with the processes that use it, however they end. Only on Linux: elsewhere libraries cannot be trusted after a fork,
+Python's fork server keeps one thread and holds nothing but modules and what these made when they were imported. It ends
+with the processes that use it, however they end. Only on Linux: elsewhere libraries cannot be trusted after a fork,
 and every worker is spawned anew.
 """
 

@@ -10,15 +10,21 @@ from typing import Any
 from a3dgen.config import BuildConfig
 from a3dgen.core import interrupts
 from a3dgen.core.errors import A3dgenError
+from a3dgen.core.machine import default_workers
 from a3dgen.core.stage import Context
 from a3dgen.engine.executor import Done, Executor
 from a3dgen.engine.freshness import Freshness
 from a3dgen.engine.isolation import Isolation
+from a3dgen.engine.ledger import fed
 from a3dgen.engine.pictures import keys_of
 from a3dgen.engine.tasks import Task, shard_path
 from a3dgen.stages.table import StageSpec
 
 POLL_SECONDS = 0.5
+Turn = tuple[int, int, int, int]
+"""What comes first is less."""
+_END = 2
+"""Shards a worker that make up the end of a build."""
 
 
 @dataclass
@@ -44,7 +50,10 @@ class Flow:
     trouble: Callable[[str], None]
     force: frozenset[str] = frozenset()
     retry_failed: bool = False
-    _queue: list[tuple[int, int, Task]] = field(default_factory=list)
+    _queue: list[tuple[Turn, int, Task]] = field(default_factory=list)
+    _queued: int = 0
+    _count: int = 0
+    _keys: dict[tuple[int, str], int] = field(default_factory=dict)
     _under_way: int = 0
     _tries: dict[tuple[str, int], int] = field(default_factory=dict)
     _suspects: list[Task] = field(default_factory=list)
@@ -55,6 +64,7 @@ class Flow:
         Raises:
             A3dgenError: for what the user must fix; what is finished by then stays valid.
         """
+        self._count = count
         for shard in interrupts.checked(range(count)):
             self._advance(shard, 0)
         while self._queue or self._under_way or self._suspects:
@@ -77,9 +87,25 @@ class Flow:
             if facts is None:
                 config = self.config.stages[spec.name]
                 task = Task(spec, shard, config, self.context(spec), depends or {}, repair=repair)
-                heapq.heappush(self._queue, (shard, at, task))
+                self._enqueue(task)
                 return
-            self.book(spec, facts, False)
+            self._note(spec, shard, facts, False)
+
+    def _note(self, spec: StageSpec, shard: int, facts: Mapping[str, Any], made: bool) -> None:
+        """Book a finished shard, and remember how many keys it gives to later stages."""
+        self.book(spec, facts, made)
+        for later in self.chain:
+            self._keys[shard, later.name] = self._keys.get((shard, later.name), 0) + fed(spec.name, facts, later.name)
+
+    def _enqueue(self, task: Task) -> None:
+        """Put a task in its turn; the heap must never compare tasks."""
+        keys = self._keys.get((task.shard, task.spec.name), 0)
+        turn = turn_of(task.shard, self.chain.index(task.spec), keys, self._count - _END * self._workers())
+        self._queued += 1
+        heapq.heappush(self._queue, (turn, self._queued, task))
+
+    def _workers(self) -> int:
+        return default_workers() if self.config.run.workers < 0 else max(1, self.config.run.workers)
 
     def _keep(
         self, spec: StageSpec, shard: int, depends: Mapping[str, Any] | None
@@ -99,7 +125,7 @@ class Flow:
         return verdict.facts, keys_of(shard_path(self.fresh.out, spec.name, shard), verdict.pictures)
 
     def _fill(self) -> None:
-        """Hand out tasks, first shards first and whole chains before new ones, a few more than there are workers.
+        """Hand out tasks, each in its turn, a few more than there are workers.
 
         Of the last ones no more than there are workers: what waits behind another could be with whoever is free.
         """
@@ -119,15 +145,26 @@ class Flow:
         what = "its worker died" if done.died else f"{type(done.error).__name__}: {done.error}"
         self.trouble(f"{task.spec.name}, shard {task.shard}: {what} (attempt {tries})")
         if tries <= self.config.run.max_shard_retries:
-            heapq.heappush(self._queue, (task.shard, self.chain.index(task.spec), task))
+            self._enqueue(task)
         else:
             self._suspects.append(replace(task, repair=()))
 
     def _finish(self, task: Task, done: Done) -> None:
-        self.book(task.spec, done.facts or {}, True)
+        self._note(task.spec, task.shard, done.facts or {}, True)
         self._advance(task.shard, self.chain.index(task.spec) + 1)
 
 
 def _handed_out(slots: int, waiting: int) -> int:
     """Return how many tasks to have under way, of two slots a worker, with so many more waiting."""
     return slots if waiting > slots else max(1, slots // 2)
+
+
+def turn_of(shard: int, position: int, keys: int, end: int) -> Turn:
+    """Return when a task comes: first shards first and whole chains before new ones; at the end of a build stage by
+    stage and the largest tasks first, so that no worker is left with a whole chain while the others have nothing to do.
+
+    Args:
+        shard: its number. position: of the stage in the chain. keys: how many people or samples it has. end: number of
+            the first shard that belongs to the end.
+    """
+    return (0, shard, position, 0) if shard < end else (1, position, -keys, shard)

@@ -190,7 +190,8 @@ def _write_pieces(group: h5py.Group, name: str, what: str, flat: np.ndarray, len
 
 def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
     packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if array.nbytes >= _COMPRESS_FROM else {}
-    group.create_dataset(name, data=array, track_times=False, **packed)
+    dataset = group.create_dataset(name, data=array, track_times=False, **packed)
+    dataset.flush()  # not when its last reference goes: whoever looks at frames (Dask's profiler) may hold one longer
 
 
 def _read_record(group: h5py.Group, name: str) -> Record:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -62,6 +63,19 @@ def test_empty_records(tmp_path, name):
 def test_same_records_same_bytes(tmp_path, records):
     for name in ("a.h5", "b.h5"):
         shards.write_shard(tmp_path / name, records)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_same_bytes_whoever_holds_on_to_frames(tmp_path, records):
+    """As a profiler does that looks at them from another thread: what they refer to is closed later."""
+    shards.write_shard(tmp_path / "a.h5", records)
+    held = []
+    sys.setprofile(lambda frame, event, _: held.append(frame) if event == "return" else None)
+    try:
+        shards.write_shard(tmp_path / "b.h5", records)
+    finally:
+        sys.setprofile(None)
+    assert held
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
