@@ -4,7 +4,9 @@ Draws samples of a demo build again and compares what the pictures show with wha
 
 - ``visible_inside``: share of the keypoints marked visible that lie on the person's pixels.
 - ``annotators_agree``: share of the limb joints that the source's annotators call visible which the labels of intact
-  samples call visible too; ``annotators_agree_occluded`` likewise. A joint outside the picture is left out.
+  samples call visible too; ``annotators_agree_told`` of these only people in photos whose labels tell hidden joints
+  of limbs from visible ones (sources that call all visible, also those behind the body, cannot be met), with
+  ``annotators_told``, their number; ``annotators_agree_occluded`` likewise. A joint outside the picture is left out.
 - ``removed_inside``: share of the removed keypoints (a first absent joint at residual 1 left out) on a pixel that
   carries a label of their own limb. Where a bent limb covers the place, it does so rightly; such samples are no ones
   whose absence can be seen.
@@ -77,7 +79,8 @@ def measure_sample(
 ) -> dict[str, Any]:
     """Draw one sample and return its figures; pairs are (found, of)."""
     plan = rows["Plans"][key]
-    fitted = rows["Bodies"][str(plan["parent"])]
+    fitted, person = rows["Bodies"][str(plan["parent"])], rows["Persons"][str(plan["parent"])]
+    agree = measures.annotators_agree
     amputee, look = rebuild(body, BodyFit.of(fitted), Cut.of(plan)), Look.from_columns(plan)
     residual = amputee.cut.residual
     items = build_subject(body, amputee, look)
@@ -93,10 +96,9 @@ def measure_sample(
     frame = get_renderer(config.renderer).render(skin, scene.K, w, h, light, picture.window, 1)
     return {
         "visible": measures.visible_rows(seen["state"], amputee.keypoints, scene.K, shown),
-        "agree": measures.annotators_agree(rows["Persons"][str(plan["parent"])], plan, seen["state"], VISIBLE),
-        "agree_occluded": measures.annotators_agree(
-            rows["Persons"][str(plan["parent"])], plan, seen["state"], OCCLUDED
-        ),
+        "agree": agree(person, plan, seen["state"], VISIBLE),
+        "agree_told": agree(person, plan, seen["state"], VISIBLE, told=True),
+        "agree_occluded": agree(person, plan, seen["state"], OCCLUDED),
         "removed": measures.removed_rows(amputee, plan["removed"], residual, scene.K, shown),
         "beyond": measures.beyond_stumps(
             amputee, plan["removed"], (frame.depth, frame.part), picture.part, scene.K, (x0, y0)
@@ -170,6 +172,8 @@ def summary(found: dict[str, dict[str, Any]], plates: dict[str, dict[str, float]
     return {
         "visible_inside": share("visible"),
         "annotators_agree": share("agree"),
+        "annotators_agree_told": share("agree_told"),
+        "annotators_told": sum(f["agree_told"][1] for f in found.values()),
         "annotators_agree_occluded": share("agree_occluded"),
         "removed_inside": share("removed"),
         "beyond_stump_px": sum(f["beyond"] for f in found.values()),

@@ -12,10 +12,12 @@ import numpy as np
 from a3dgen.amputation.rebuild import Amputee, removed_regions
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.records import OUTSIDE, VISIBLE
+from a3dgen.fit.labelled_visible import LIMB_ROWS as ALL_LIMB_ROWS
+from a3dgen.fit.labelled_visible import tells_visibility
 from a3dgen.geometry.camera import project
 from a3dgen.geometry.raster import silhouette
 from a3dgen.geometry.regions import REGIONS, absent_joints
-from a3dgen.geometry.skeleton import JOINT, NUM_ROWS, ROW_JOINT, ROWS
+from a3dgen.geometry.skeleton import JOINT, ROW_JOINT, ROWS
 from a3dgen.geometry.visibility import limb_joints
 from a3dgen.renderers import Item
 
@@ -35,18 +37,16 @@ def visible_rows(state: np.ndarray, keypoints: np.ndarray, K: np.ndarray, labels
     return int((_read(labels, at) > 0).sum()), len(rows)
 
 
-LIMB_ROWS = np.array([
-    r for r in range(NUM_ROWS)
-    if ROWS[r].startswith("extra_") and ROWS[r].endswith(("shoulder", "elbow", "wrist", "hip", "knee", "ankle"))
-])  # fmt: skip
+LIMB_ROWS = np.array([r for r in ALL_LIMB_ROWS if ROWS[r].startswith("extra_")])
 
 
 def annotators_agree(
-    person: Mapping[str, Any], plan: Mapping[str, Any], state: np.ndarray, called: int
+    person: Mapping[str, Any], plan: Mapping[str, Any], state: np.ndarray, called: int, told: bool = False
 ) -> tuple[int, int]:
     """Return how many of the limb joints that annotators call ``called`` (VISIBLE or OCCLUDED) have that state (44,) in
-    the picture of an intact sample, and how many they call so; joints outside the picture and amputees are left out."""
-    if np.any(plan["removed"]):
+    the picture of an intact sample, and how many they call so; joints outside the picture and amputees are left out,
+    where ``told`` also people in photos whose labels call every limb joint visible."""
+    if np.any(plan["removed"]) or (told and not tells_visibility(person["state"], person["company"])):
         return 0, 0
     rows = LIMB_ROWS[(person["state"][LIMB_ROWS] == called) & (state[LIMB_ROWS] != OUTSIDE)]
     return int((state[rows] == called).sum()), len(rows)

@@ -30,6 +30,8 @@ class Config:
         noise: standard deviation of a label, as a share of the person's size (longer side of the box).
         min_noise_px: least such standard deviation, px.
         occluded: factor of it for a keypoint labelled as occluded.
+        visible: what it costs (natural-log units) to hide a joint that is labelled visible behind the body, where the
+            photo's labels tell hidden joints from visible ones; 0 = not asked.
         noise_3d: standard deviation (m) of 3D joints that are defined as the body's own are.
         focal_sd: standard deviation of the logarithm of an unknown focal length about its guess; 0 keeps the guess.
         ground: ``on`` estimates gravity and ground of a photo from everybody labelled on it and holds fits to them;
@@ -66,6 +68,7 @@ class Config:
     noise: float = 0.01
     min_noise_px: float = 2.0
     occluded: float = 2.0
+    visible: float = 2.0
     noise_3d: float = 0.006
     focal_sd: float = FitOptions.focal_sd
     ground: Literal["off", "on"] = "on"
@@ -88,6 +91,8 @@ class Config:
         for name in (*scales, "cloud_sd", "cloud_robust"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"fit.{name}: must be above 0, found {getattr(self, name)}")
+        if not self.visible >= 0:
+            raise ConfigError(f"fit.visible: at least 0, found {self.visible}")
         if not 1 <= self.starts <= 12:
             raise ConfigError(f"fit.starts: 1 to 12 headings can be tried, found {self.starts}")
         if self.engine not in ("numba", "torch"):

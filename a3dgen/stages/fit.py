@@ -20,6 +20,7 @@ from a3dgen.fit.config import Config
 from a3dgen.fit.feet import with_feet_flat
 from a3dgen.fit.fitter import Fitter
 from a3dgen.fit.inverted import fit_upright_or_inverted
+from a3dgen.fit.labelled_visible import as_labelled, tells_visibility
 from a3dgen.fit.merged import refuse_merged
 from a3dgen.fit.multi_view import Member, carried, find_groups, together
 from a3dgen.fit.observation import Anchor, Fit, Observation
@@ -33,7 +34,7 @@ from a3dgen.stages.fit_rows import ground_columns, reprojection_gate, row_of
 from a3dgen.stages.fit_stumps import assumed, measure_stumps
 from a3dgen.stages.fit_tracks import Fits, track_fits
 
-VERSION = 14
+VERSION = 15
 
 
 def run(config: Config, inputs: Inputs, context: Context) -> Output:
@@ -188,10 +189,20 @@ def fit_row(
         labels, fit = find(fitter, labels, start)
         seen = replace(seen, inverted=labels.inverted)
     fit = _fit_checked(config, body, fitter, persons, i, seen, face_seen(persons.state[i]), fit)
-    fit = fit if fit.cloud else with_feet_flat(fitter.body, seen, fit)
+    if fit.cloud is None:
+        fit = with_feet_flat(fitter.body, seen, _as_labelled(config, fitter, persons, i, seen, fit))
     row = row_of(config, fitter, persons, i, seen, fit)
     refuse_unseen_legs(persons, i, fitter, fit.best)
     return {**row, **ground_columns(grounds.ground(i))}
+
+
+def _as_labelled(config: Config, fitter: Fitter, persons: Persons, i: int, seen: Observation, fit: Fit) -> Fit:
+    """Return the fit, held to visibility labels that tell something; frames fitted together stay as they are."""
+    told = tells_visibility(persons.state[i], np.asarray(persons.company[i]).reshape(-1, 44, 4))
+    if config.temporal == "on" or not config.visible or not told or (persons.joints3d[i, :, 3] > 0).any():
+        return fit
+    width, height = (int(v) for v in persons.image_size[i])
+    return as_labelled(fitter, replace(seen, cloud=None), fit, persons.state[i], (width, height), config.visible)
 
 
 def _fit_checked(
