@@ -29,7 +29,7 @@ class Spec:
         left, right: limb coordinate where the sleeve or leg ends (a skirt's hem: ``left``; a shoe's rim).
         neck: ``crew``, ``v``, ``wide`` or ``tank``.
         tucked: the top ends below the waistband instead of over it.
-        fit: 0 close to the body to 1 loose.
+        fit: 0 close to the body to 1 loose; tops to 2, as wide as a jacket.
         cut: of trousers, one of ``trousers.CUTS``.
         side: of a shoe or liner: ``left`` or ``right``. limb: of a liner: ``arm`` or ``leg``.
     """
@@ -92,7 +92,7 @@ def bounds(spec: Spec, m: Measure, joints: Float[ndarray, "24 3"]) -> list[tuple
     waist = waist_height(joints)
     if spec.kind == "top":
         hip = float(joints[JOINT["left_hip"], 1])
-        hem = waist - 0.045 if spec.tucked else hip - 0.035 - 0.02 * spec.fit
+        hem = waist - 0.045 if spec.tucked else hip - 0.035 - 0.02 * min(spec.fit, 1)
         return [(neckline(m, joints, spec.neck), 0.012), (hem - y, 0.012)]
     if spec.kind == "trousers":
         return [(y - waist, 0.015)]

@@ -35,6 +35,10 @@ TUCK = 0.010
 """How far a shirt is drawn in below the waistband it is tucked into, m."""
 HEM = 0.005
 """How far a hem turns inwards, m."""
+LOOSE = {"torso": 0.024, "sleeve": 0.020}
+"""How much further from the skin the loosest tops (fit 2) stand than loose ones (fit 1), m."""
+LONG_SLEEVE = 1.7
+"""Sleeves that end beyond this limb coordinate are gathered at the wrist where they are wide."""
 _SHELL_OF = {"skirt": "skirt"}
 
 
@@ -86,7 +90,7 @@ def build_garment(
         mesh, coordinates = trousers.lengthened(mesh, coordinates, joints, trousers.CUTS[spec.cut].below)
     passes = {"skirt": 6, "shoe": 8}.get(spec.kind, 16)
     snug = SLACK if limbs or spec.kind == "shoe" else 0.0
-    mesh = drape(mesh, _ease(spec, mesh, coordinates, joints) - snug, passes, 0.5 * BASE - snug)
+    mesh = drape(mesh, ease(spec, mesh, coordinates, joints) - snug, passes, 0.5 * BASE - snug)
     if spec.kind in CLEARANCE:
         mesh = clear_of(mesh, skin, _clearance(spec, mesh, joints))
     if spec.kind == "shoe":
@@ -152,10 +156,14 @@ def _sunk(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"]) -> SkinnedMesh:
     return replace(mesh, vertices=sunk.astype(np.float32))
 
 
-def _ease(
+def ease(
     spec: Spec, mesh: SkinnedMesh, limbs: Mapping[str, Float[ndarray, " v"]], joints: Float[ndarray, "24 3"]
 ) -> Float[ndarray, " v"]:
-    """Distance of the cloth from the shell, m: base, ease, and flare towards the hems."""
+    """Return how far cloth stands off its shell, m: base, ease, and flare towards the hems.
+
+    Args:
+        spec: the garment. mesh: the shell, at rest. limbs: limb coordinates of its vertices. joints: rest joints, m.
+    """
     y = mesh.vertices[:, 1]
     out = np.full(len(y), BASE)
     if spec.kind == "liner":
@@ -168,13 +176,22 @@ def _ease(
     if spec.kind == "top":
         inside = -neckline(Measure(mesh.vertices, limbs, mesh.weights[:, JOINT["head"]]), joints, spec.neck)
         hug = 0.35 + 0.65 * smoothstep(inside / 0.06)  # a collar lies on the skin
-        arm = np.maximum(*(limbs[k] for k in ends))
+        arm, fit = np.maximum(*(limbs[k] for k in ends)), min(spec.fit, 1.0)
         near = np.max([np.where(limbs[k] > 0, limbs[k] - e + 0.45, -1) for k, e in ends.items()], axis=0)
-        out += 0.001 + 0.005 * spec.fit
-        out += (0.001 + 0.010 * spec.fit) * smoothstep(near / 0.45) * (arm > 0.05)
+        top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
+        out += 0.001 + 0.005 * fit
+        sleeve = (0.001 + 0.010 * fit) * smoothstep(near / 0.45) * (arm > 0.05)
+        if spec.fit > 1:
+            chest = smoothstep((top + 0.10 - y) / 0.18)
+            out += (spec.fit - 1) * (0.006 + (LOOSE["torso"] - 0.006) * chest) * (arm < 0.1)
+            sleeve += (
+                (spec.fit - 1) * (0.006 + (LOOSE["sleeve"] - 0.006) * smoothstep((arm - 0.05) / 0.35)) * (arm > 0.05)
+            )
+            if max(ends.values()) > LONG_SLEEVE:  # gathered in a cuff
+                sleeve *= 1 - smoothstep((near - 0.27) / 0.12)
+        out += sleeve
         if not spec.tucked:
-            top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
-            out += (0.009 + 0.007 * spec.fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
+            out += (0.009 + 0.007 * fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
         else:  # below a waistband cloth lies flat
             hug = hug * (0.3 + 0.7 * smoothstep((y - waist_height(joints) - 0.02) / 0.08))
         return out * hug

@@ -6,8 +6,8 @@ generator state differs only in what happens to cloth over a stump.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,92 +15,37 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from numpy.random import Generator
 
-from a3dgen.appearance.look import BOTTOMS, FOOTWEAR, KINDS, LINER, TEXTURE, TOPS, Garment, Hair, Look
+from a3dgen.appearance.look import BOTTOMS, FOOTWEAR, LINER, TEXTURE, TOPS, Garment, Hair, Look
+from a3dgen.appearance.looks_config import (
+    ENDINGS,
+    EYE_COLOURS,
+    FABRICS,
+    HAIR_COLOURS,
+    HAIR_STYLES,
+    LooksConfig,
+)
 from a3dgen.appearance.palette import RGB, palette
-from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.rng import generator_for
 from a3dgen.geometry.regions import LIMBS, REGIONS
 from a3dgen.lighting.light import LightAdjust
 
-FABRICS = (
-    "plain", "heather", "stripes", "pinstripes", "plaid", "denim", "knit", "camouflage", "floral", "sports",
-)  # fmt: skip
-ENDINGS = ("bare", "rolled", "covered", "pinned", "liner", "hanging")
-HAIR_STYLES = (
-    "bald", "balding", "buzz", "crop", "fade", "short", "receding", "fringe", "curly", "afro", "bob", "long", "bun",
-    "ponytail",
-)  # fmt: skip
-HAIR_COLOURS = palette().hair
-EYE_COLOURS = palette().eyes
+__all__ = [
+    "ENDINGS", "EYE_COLOURS", "FABRICS", "HAIR_COLOURS", "HAIR_STYLES", "Gain", "LooksConfig", "draw_look", "tips",
+]  # fmt: skip
+
+CUT_GARMENTS = ("trousers", "shorts")
 TROUSER_CUTS = ("tapered", "straight", "wide", "straight", "jogger", "straight", "wide", "straight", "straight", "wide")
 """Cuts of trousers and shorts, as often as they are drawn."""
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
+TOP_FITS = (0.1, 0.6, 1.4, 1.8)
+"""Fits of the tops that are tried where what they cover matters; else the first two are drawn."""
+TRIED = 7
+"""Further draws of hair, top and bottom that are tried where what they cover matters."""
+MATTERS = 0.005
+"""What is worn is e times likelier to be chosen for covering so much more, share of the body's longer side squared."""
+Gain = Callable[[Hair | Garment], float]
+"""Says what something worn would cover of what should not be seen, see ``MATTERS``."""
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
-
-
-@dataclass(frozen=True)
-class LooksConfig:
-    """What people may look like. Every list is what is allowed; draws among the allowed are balanced or weighted.
-
-    Attributes:
-        skin: Monk Skin Tone scale tones, 1 (lightest) to 10, drawn evenly.
-        garments: kinds of garment that may be worn.
-        exclude_garments: kinds taken out of ``garments``.
-        fabrics: fabrics of tops and bottoms.
-        hair_styles: hair styles.
-        hair_colours: hair colours; draws follow the skin tone. If none of the likely ones is allowed, any allowed.
-        endings: weight of what cloth does that would reach beyond a stump: ``bare`` (shortened so that the stump
-            shows), ``rolled`` (the same with a cuff), ``covered`` (closed tightly over it), ``pinned`` (folded and
-            flattened just past it), ``liner`` (a sock on the stump), ``hanging`` (an empty sleeve or leg).
-        hands: how far fingers may be bent, drawn evenly: 0 flat as in SMPL's rest pose, 1 at rest, 2 nearly a fist.
-        textures: folder of PNGs, each a whole person (skin and painted clothes), used beside the procedural looks; in
-            the body's UV layout, or in SMPL's if the folder holds ``smpl_uv.obj`` and the body is SMPL.
-        texture_share: share of people who wear one of ``textures``, if there are any.
-    """
-
-    skin: tuple[int, ...] = tuple(range(1, 11))
-    garments: tuple[str, ...] = KINDS
-    exclude_garments: tuple[str, ...] = ()
-    fabrics: tuple[str, ...] = FABRICS
-    hair_styles: tuple[str, ...] = HAIR_STYLES
-    hair_colours: tuple[str, ...] = tuple(HAIR_COLOURS)
-    endings: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "bare": 0.32, "rolled": 0.18, "covered": 0.2, "pinned": 0.14, "liner": 0.13, "hanging": 0.03,
-        }
-    )  # fmt: skip
-    hands: tuple[float, ...] = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1)
-    textures: str = ""
-    texture_share: float = 0.5
-
-    def __post_init__(self) -> None:
-        _check("looks.garments", self.garments, KINDS)
-        _check("looks.exclude_garments", self.exclude_garments, KINDS)
-        _check("looks.fabrics", self.fabrics, FABRICS)
-        _check("looks.hair_styles", self.hair_styles, HAIR_STYLES)
-        _check("looks.hair_colours", self.hair_colours, HAIR_COLOURS)
-        _check("looks.endings", self.endings, ENDINGS)
-        if not self.hands or not all(0 <= curl <= 2 for curl in self.hands):
-            raise ConfigError(f"looks.hands: {list(self.hands)} must be numbers from 0 (flat) to 2 (nearly a fist)")
-        if not self.skin or not set(self.skin) <= set(range(1, 11)):
-            raise ConfigError(f"looks.skin: {list(self.skin)} must be Monk tones from 1 to 10")
-        for name, group in (("a top", TOPS), ("a bottom", BOTTOMS), ("shoes or bare_feet", FOOTWEAR)):
-            if not self.worn(group):
-                raise ConfigError(f"looks.garments: nothing left for {name}; allow one of {', '.join(group)}")
-        if not any(w > 0 for w in self.endings.values()) or any(w < 0 for w in self.endings.values()):
-            raise ConfigError("looks.endings: weights must be >= 0 and one of them positive")
-
-    def worn(self, group: Iterable[str]) -> list[str]:
-        """Return the garments of ``group`` that are allowed."""
-        return [k for k in group if k in self.garments and k not in self.exclude_garments]
-
-
-def _check(where: str, names: Iterable[str], valid: Iterable[str]) -> None:
-    names = list(names)
-    if not names and where not in ("looks.exclude_garments",):
-        raise ConfigError(f"{where}: the list is empty; allow at least one of {', '.join(sorted(valid))}")
-    for name in names:
-        if name not in valid:
-            raise ConfigError(f"{where}: unknown '{name}'{nearest(name, valid)}")
 
 
 def draw_look(
@@ -109,6 +54,7 @@ def draw_look(
     removed: Bool[ndarray, "12"],
     residual: Float[ndarray, "12"],
     textures: Sequence[str] = (),
+    gain: Gain | None = None,
 ) -> Look:
     """Draw everything about a person's appearance.
 
@@ -118,6 +64,8 @@ def draw_look(
         removed: amputated regions (most proximal only).
         residual: place of the stump tips along their segments.
         textures: file names in ``config.textures`` in sorted order, for whole-person textures.
+        gain: what something worn would cover of what should not be seen; then hair, top and bottom are each chosen from
+            more draws of the same kind of person. None = the first draw.
 
     Returns:
         The look. ``removed`` and ``residual`` change nothing but ``ending`` and the liners in its garments.
@@ -136,15 +84,52 @@ def draw_look(
     )
     seed = int(rng.integers(2**32))
     painted = rng.random(2)
+    cut = TROUSER_CUTS[seed // 28 % len(TROUSER_CUTS)]
+    garments = [replace(g, cut=cut) if g.kind in CUT_GARMENTS else g for g in garments]
+    if gain is not None:
+        hair, garments = _chosen(generator_for(seed, "look.cover"), config, (tone, masculine), (hair, garments), gain)
     if textures and painted[0] < config.texture_share:
         file = f"{config.textures}/{textures[int(painted[1] * len(textures))]}"
         garments = [Garment(TEXTURE, file=file)]
     else:
         garments = _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
-    cut = TROUSER_CUTS[seed // 28 % len(TROUSER_CUTS)]
-    garments = [replace(g, cut=cut) if g.kind in ("trousers", "shorts") else g for g in garments]
     hands = config.hands[seed // 4 % len(config.hands)]  # draws nothing more: what is drawn after a look stays the same
     return Look(tone, hair, tuple(garments), light, seed, hands)
+
+
+def _chosen(
+    rng: Generator,
+    config: LooksConfig,
+    who: tuple[int, bool],
+    drawn: tuple[Hair, list[Garment]],
+    gain: Gain,
+) -> tuple[Hair, list[Garment]]:
+    """Return hair and garments of which more is covered, chosen part by part from ``drawn`` and more draws.
+
+    Args:
+        who: skin tone, and whether hair and clothes are a man's. drawn: hair; top, bottom and footwear.
+    """
+    hairs, (top, bottom, feet) = [drawn[0]], drawn[1]
+    tops, bottoms = [top], [bottom]
+    for _ in range(TRIED):
+        hairs.append(_draw_hair(rng, config, *who))
+        top, bottom, _ = _draw_garments(rng, config, who[1])
+        tops.append(replace(top, fit=TOP_FITS[int(rng.integers(len(TOP_FITS)))], tucked=False))
+        cut = TROUSER_CUTS[int(rng.integers(len(TROUSER_CUTS)))]
+        bottoms.append(replace(bottom, cut=cut) if bottom.kind in CUT_GARMENTS else bottom)
+    hair, bottom = hairs[_better(rng, hairs, gain)], bottoms[_better(rng, bottoms, gain)]
+    if bottom.kind == "skirt":  # which stands too far off for a hem over it
+        tops = [replace(t, tucked=True, fit=min(t.fit, TOP_FITS[1])) for t in tops]
+    elif drawn[1][1].kind == "skirt":
+        tops[0] = replace(tops[0], tucked=False)
+    return hair, [tops[_better(rng, tops, gain)], bottom, feet]
+
+
+def _better(rng: Generator, options: Sequence[Hair | Garment], gain: Gain) -> int:
+    """Draw one of several options, the more readily the more it covers."""
+    gains = np.array([gain(option) for option in options])
+    weights = np.exp((gains - gains.max()) / MATTERS)
+    return int(rng.choice(len(options), p=weights / weights.sum()))
 
 
 def tips(removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, float]:

@@ -12,10 +12,9 @@ from numpy import ndarray
 
 from a3dgen.amputation.rebuild import COLLAPSE, DEFAULT_STUMP, RESIDUAL, BodyFit, Cut, rebuild
 from a3dgen.amputation.sampling import Amputation, PlanConfig, draw_amputation, draw_stump, sample_key
-from a3dgen.appearance.look import TEXTURE, Look
-from a3dgen.appearance.looks import LooksConfig, draw_look
+from a3dgen.appearance.looks import LooksConfig
 from a3dgen.appearance.palette import palette_files
-from a3dgen.appearance.texture.painted import SMPL_UV, painted_tone, read_painted
+from a3dgen.appearance.texture.painted import SMPL_UV
 from a3dgen.bodies import load_body
 from a3dgen.core.errors import ConfigError, DataError, Rejected
 from a3dgen.core.records import VISIBLE, Plans
@@ -32,10 +31,11 @@ from a3dgen.geometry.reach import Reach, visibility_reach
 from a3dgen.geometry.regions import NUM_REGIONS
 from a3dgen.geometry.visibility import body_buffers, why_not_removable
 from a3dgen.io import rle
+from a3dgen.stages.amputate_cover import Dresser, gain_of
 from a3dgen.stages.amputate_erasing import Eraser
 from a3dgen.stages.amputate_tracks import Tracks, WhyNot, rows_of_tracks
 
-VERSION = 10
+VERSION = 11
 _KEYPOINT_RADIUS = 8
 """Other people's masks do not count this near (px) to a keypoint labelled visible (docs/labels.md, rule 2)."""
 
@@ -134,11 +134,12 @@ class _Planner:
         if not chosen and config.per_person and not present.any():
             why = "the photo admits no erasure" if eraser.only else "no region can be removed visibly"
             raise Rejected(f"{why} ({'; '.join(skipped)})")
-        rows = [row for v, a, mode in chosen for row in self._pair(person, v, a, mode, eraser)]
+        dresser = self._dresser(person, fit)
+        rows = [row for v, a, mode in chosen for row in self._pair(person, v, a, mode, eraser, dresser)]
         if config.twins == "shared":
             rows = self._share_twin(rows)
         if not rows:  # intact samples only, or somebody who lacks a limb and can lose no other
-            rows = [self._control(person, why_not, eraser)]
+            rows = [self._control(person, why_not, eraser, dresser)]
         if not config.devices.off:
             on_view = feet_on_view(self.body, person, fit)
             rows, without = equip(config.devices, self.context.seed, self.body, fit, rows, on_view)
@@ -178,12 +179,19 @@ class _Planner:
             return OVERLAY, erased
         return OVERLAY, self._draw(key, present, why_not, variant)
 
-    def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: Eraser) -> dict[str, Any]:
+    def _dresser(self, person: dict[str, Any], fit: dict[str, Any]) -> Dresser:
+        """Return what draws the person's looks; those of a track are one, whatever each frame shows."""
+        looks, name, followed = self.config.looks, self._name(person), self.config.per_track and person["track"]
+        dresser = Dresser(looks, self.context.seed, name, self.body, tuple(self.textures), self.tones)
+        if not looks.cover or followed:
+            return dresser
+        return replace(dresser, gain=gain_of(self.body, person, fit, other_people(person, fit["K"])))
+
+    def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: Eraser, dresser: Dresser) -> dict[str, Any]:
         """Return the row of an intact sample without an amputee; where it is erased, a limb goes and comes back."""
         key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
-        name = self._name(person)
-        row = self._row(key, 0, present, person["present_residual"], 0, name)
-        mode, amputation = self._choose(name, present, why_not, 0, eraser)
+        row = self._row(key, 0, present, person["present_residual"], 0, dresser)
+        mode, amputation = self._choose(self._name(person), present, why_not, 0, eraser)
         return self._erased(row, amputation) if mode == ERASE and amputation.residual else row
 
     def _erased(self, row: dict[str, Any], amputation: Amputation) -> dict[str, Any]:
@@ -210,7 +218,13 @@ class _Planner:
         return lambda region, residual: why_not_removable(standing.posed, region, residual, buffers, self.reach)
 
     def _pair(
-        self, person: dict[str, Any], variant: int, amputation: Amputation, mode: str, eraser: Eraser
+        self,
+        person: dict[str, Any],
+        variant: int,
+        amputation: Amputation,
+        mode: str,
+        eraser: Eraser,
+        dresser: Dresser,
     ) -> list[dict[str, Any]]:
         """Return the amputee row of one variant and its intact twin."""
         key, present = str(person["key"]), np.asarray(person["present_removed"], bool)
@@ -218,10 +232,10 @@ class _Planner:
         for region, value in amputation.residual.items():
             removed[region], residual[region] = True, value
         look = 0 if self.config.twins == "shared" else variant
-        rows = [self._row(key, variant, removed, residual, look, self._name(person))]
+        rows = [self._row(key, variant, removed, residual, look, dresser)]
         if self.config.twins != "none":
             number = variant + self.config.per_person if present.any() else variant
-            rows.append(self._row(key, number, present, person["present_residual"], look, self._name(person)))
+            rows.append(self._row(key, number, present, person["present_residual"], look, dresser))
             rows[0]["twin"], rows[1]["twin"] = rows[1]["key"], rows[0]["key"]
         if mode == ERASE:
             return [self._erased(row, amputation) for row in rows]
@@ -243,14 +257,11 @@ class _Planner:
         return out
 
     def _row(
-        self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, variant_of_look: int, name: str
+        self, key: str, variant: int, removed: Bool[ndarray, "12"], residual: ndarray, look_of: int, dresser: Dresser
     ) -> dict[str, Any]:
         collapse = self.config.geometry == COLLAPSE
         residual = np.where(removed & (not collapse), residual, 1.0).astype(np.float32)
-        seed = self.context.seed
-        stump = draw_stump(generator_for(seed, "stump", f"{name}#{variant_of_look}"), self.config)
-        rng = generator_for(seed, "look", f"{name}#{variant_of_look}")
-        look = draw_look(rng, self.config.looks, removed, residual, self.textures)
+        stump = draw_stump(generator_for(self.context.seed, "stump", f"{dresser.name}#{look_of}"), self.config)
         return {
             "key": sample_key(key, removed, variant),
             "parent": key,
@@ -259,17 +270,8 @@ class _Planner:
             "residual": residual,
             "geometry": self.config.geometry,
             "stump": stump,
-            **replace(look, skin=self._tone(look) or look.skin).columns(),
+            **dresser.look(look_of, removed, residual).columns(),
         }
-
-    def _tone(self, look: Look) -> int:
-        """Return the skin tone that a whole-person texture has of itself, 0 for drawn clothes."""
-        if look.garments[0].kind != TEXTURE:
-            return 0
-        file = look.garments[0].file
-        if file not in self.tones:
-            self.tones[file] = painted_tone(read_painted(file, self.body), self.body)
-        return self.tones[file]
 
 
 def other_people(person: dict[str, Any], K: ndarray) -> Bool[ndarray, "h w"] | None:

@@ -1,0 +1,94 @@
+"""Draws looks that cover the photo's person: the hole is foretold from mask or fitted body, before there is a plate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from a3dgen.appearance.covering import Coverage
+from a3dgen.appearance.look import TEXTURE, Look
+from a3dgen.appearance.looks import Gain, LooksConfig, draw_look
+from a3dgen.appearance.texture.painted import painted_tone, read_painted
+from a3dgen.core.rng import generator_for
+from a3dgen.geometry.body import BodyData, pose_body
+from a3dgen.geometry.boxes import mask_box
+from a3dgen.geometry.camera import undistort_mask
+from a3dgen.geometry.raster import scaled_K, silhouette
+from a3dgen.io import rle
+from a3dgen.removal.config import Config as Removal
+from a3dgen.removal.mask_ops import dilate
+
+SIDE = 160
+"""Longer side (px) of the photo's person in the picture that coverage is counted in."""
+
+
+@dataclass(frozen=True)
+class Dresser:
+    """Draws somebody's looks.
+
+    Attributes:
+        config, seed, textures, gain: see ``draw_look``. name: what looks are drawn by. body: the body model.
+        tones: skin tones of the textures seen.
+    """
+
+    config: LooksConfig
+    seed: int
+    name: str
+    body: BodyData
+    textures: tuple[str, ...] = ()
+    tones: dict[str, int] = field(default_factory=dict)
+    gain: Gain | None = None
+
+    def look(self, variant: int, removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> Look:
+        """Return the look of one variant; ``removed``, ``residual``: of the amputation."""
+        rng = generator_for(self.seed, "look", f"{self.name}#{variant}")
+        look = draw_look(rng, self.config, removed, residual, self.textures, self.gain)
+        return replace(look, skin=self._tone(look) or look.skin)
+
+    def _tone(self, look: Look) -> int:
+        """Return the skin tone that a whole-person texture has of itself, 0 for drawn clothes."""
+        if look.garments[0].kind != TEXTURE:
+            return 0
+        file = look.garments[0].file
+        if file not in self.tones:
+            self.tones[file] = painted_tone(read_painted(file, self.body), self.body)
+        return self.tones[file]
+
+
+def gain_of(
+    body: BodyData, person: dict[str, Any], fit: dict[str, Any], others: Bool[ndarray, "h w"] | None
+) -> Gain | None:
+    """Return what hair and clothes would cover of the hole that somebody will leave; None if they are not in the photo.
+
+    The hole is expected where their mask is, or else the fitted body, grown as stage ``background`` grows them.
+
+    Args:
+        body: the body model. person, fit: rows of Persons and Bodies. others: what other people cover, undistorted.
+    """
+    width, height = (int(v) for v in person["image_size"])
+    own = rle.from_json(str(person["mask"]))
+    if own is not None and own.shape == (height, width) and own.any():
+        mask, growth = undistort_mask(own, person["K"], np.asarray(person["dist"])), Removal.dilate
+    else:
+        posed = pose_body(body, fit["pose"], fit["betas"], fit["transl"])
+        vertices = posed.vertices(body.mesh, fit["betas"])
+        mask = silhouette(vertices, body.mesh.faces[~body.mesh.hidden], fit["K"], width, height)
+        growth = Removal.dilate_fitted
+    if not mask.any():
+        return None
+    x0, y0, x1, y1 = mask_box(mask)
+    scale = min(1.0, SIDE / max(x1 - x0, y1 - y0))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+
+    def small(picture: Bool[ndarray, "h w"]) -> Bool[ndarray, "a b"]:
+        return cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+
+    hole = dilate(small(mask), growth * scale * (y1 - y0))
+    if others is not None:
+        hole &= ~small(others & ~mask)
+    return Coverage.of(body, fit, scaled_K(fit["K"], scale), hole).gain
