@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from a3dgen.appearance import trousers
 from a3dgen.appearance.garment_bounds import Spec, body_scale, levels, within_bounds
-from a3dgen.appearance.garments import ease
+from a3dgen.appearance.garments import ease, room
 from a3dgen.appearance.hair import STYLES, build_hair
 from a3dgen.appearance.look import Garment, Hair
 from a3dgen.appearance.wardrobe import Shared, dress, garment_of, shared_parts
@@ -102,7 +102,8 @@ class Coverage:
             return self.posed.vertices(mesh, self.betas), mesh.faces
         token = (self.shared.token, key)
         off = _STAND_OFF.get(token, lambda: _stand_off(self.shared, key).astype(np.float16))
-        return self.skin + off[:, None] * self.normals, self.faces
+        moved = np.flatnonzero(off[self.faces].any(1))
+        return self.skin + off[:, None] * self.normals, self.faces[moved]
 
     def _hair(self, style: str) -> tuple[Float[ndarray, "n 3"], Integer[ndarray, "f 3"]]:
         mesh = self.shared.body.mesh
@@ -131,6 +132,8 @@ def _stand_off(shared: Shared, spec: Spec) -> Float[ndarray, " v"]:
     """Return how far a top or trousers stand off each vertex of the skin, m; 0 where they do not cover it."""
     mesh, joints, m = shared.body.mesh, shared.body.joints_template, shared.skin
     off = ease(spec, mesh, m.limbs, joints)
+    if spec.kind == "top" and spec.fit > 1:
+        off = off + room(spec, mesh, m.limbs, joints)
     if spec.kind == "trousers":
         cut = trousers.CUTS[spec.cut]
         wide = trousers.widened(mesh, m.limbs, joints, cut, max(spec.left, spec.right), body_scale(joints))

@@ -16,7 +16,7 @@ from numpy import ndarray
 from a3dgen.appearance import trousers
 from a3dgen.appearance.folds import fold_heights, skirt_folds
 from a3dgen.appearance.garment_bounds import Measure, Spec, body_scale, bounds, levels, measure, neckline, waist_height
-from a3dgen.appearance.surfaces import boundary_loops, clear_of, cylinder_uv, drape, snapped, with_rings
+from a3dgen.appearance.surfaces import averaged, boundary_loops, clear_of, cylinder_uv, drape, snapped, with_rings
 from a3dgen.core.pool import Cache
 from a3dgen.geometry.clip import clip
 from a3dgen.geometry.limbs import LIMB_JOINTS, smoothstep
@@ -35,8 +35,8 @@ TUCK = 0.010
 """How far a shirt is drawn in below the waistband it is tucked into, m."""
 HEM = 0.005
 """How far a hem turns inwards, m."""
-LOOSE = {"torso": 0.024, "sleeve": 0.020}
-"""How much further from the skin the loosest tops (fit 2) stand than loose ones (fit 1), m."""
+WIDE = {"torso": 0.026, "sleeve": 0.022}
+"""How much further from the skin the widest tops (fit 2) stand than loose ones (fit 1), m."""
 LONG_SLEEVE = 1.7
 """Sleeves that end beyond this limb coordinate are gathered at the wrist where they are wide."""
 _SHELL_OF = {"skirt": "skirt"}
@@ -95,6 +95,9 @@ def build_garment(
         mesh = clear_of(mesh, skin, _clearance(spec, mesh, joints))
     if spec.kind == "shoe":
         mesh = _sole(mesh, joints, spec)
+    if spec.kind == "top" and spec.fit > 1:  # after draping, which draws tubes together
+        out = room(spec, mesh, coordinates, joints)[:, None] * vertex_normals(mesh.vertices, mesh.faces)
+        mesh = replace(mesh, vertices=(mesh.vertices + averaged(mesh.faces, out, 3)).astype(np.float32))
     if spec.tucked:
         mesh = _sunk(mesh, joints)
     close = mesh.vertices
@@ -180,16 +183,7 @@ def ease(
         near = np.max([np.where(limbs[k] > 0, limbs[k] - e + 0.45, -1) for k, e in ends.items()], axis=0)
         top, waist = joints[JOINT["spine3"], 1], waist_height(joints) - 0.09
         out += 0.001 + 0.005 * fit
-        sleeve = (0.001 + 0.010 * fit) * smoothstep(near / 0.45) * (arm > 0.05)
-        if spec.fit > 1:
-            chest = smoothstep((top + 0.10 - y) / 0.18)
-            out += (spec.fit - 1) * (0.006 + (LOOSE["torso"] - 0.006) * chest) * (arm < 0.1)
-            sleeve += (
-                (spec.fit - 1) * (0.006 + (LOOSE["sleeve"] - 0.006) * smoothstep((arm - 0.05) / 0.35)) * (arm > 0.05)
-            )
-            if max(ends.values()) > LONG_SLEEVE:  # gathered in a cuff
-                sleeve *= 1 - smoothstep((near - 0.27) / 0.12)
-        out += sleeve
+        out += (0.001 + 0.010 * fit) * smoothstep(near / 0.45) * (arm > 0.05)
         if not spec.tucked:
             out += (0.009 + 0.007 * fit) * smoothstep((top - 0.05 - y) / (top - 0.05 - waist)) * (arm < 0.1)
         else:  # below a waistband cloth lies flat
@@ -201,6 +195,23 @@ def ease(
     below = 0.002 + 0.003 * spec.fit + (0.001 + 0.006 * spec.fit) * smoothstep((leg - 0.1) / 0.7)
     below += (0.001 + 0.005 * spec.fit) * smoothstep((near + 0.5) / 0.5)
     return out + 0.001 + below * smoothstep((hip - 0.02 - y) / 0.09)  # flat where a shirt may hang over it
+
+
+def room(
+    spec: Spec, mesh: SkinnedMesh, limbs: Mapping[str, Float[ndarray, " v"]], joints: Float[ndarray, "24 3"]
+) -> Float[ndarray, " v"]:
+    """Return how much further a wide top (fit above 1) stands off than a loose one, m; wide sleeves end in a cuff.
+
+    Args:
+        spec: the top. mesh: any surface around the body, at rest. limbs, joints: as in ``ease``.
+    """
+    ends, y = levels(spec), mesh.vertices[:, 1]
+    arm = np.maximum(*(limbs[k] for k in ends))
+    chest = smoothstep((joints[JOINT["spine3"], 1] + 0.10 - y) / 0.18) * (1 - smoothstep((arm + 0.05) / 0.2))
+    sleeve = smoothstep((arm - 0.05) / 0.35)
+    if max(ends.values()) > LONG_SLEEVE:
+        sleeve = sleeve * (1 - smoothstep((arm - max(ends.values()) + 0.18) / 0.12))
+    return (spec.fit - 1) * (WIDE["torso"] * chest + WIDE["sleeve"] * sleeve)
 
 
 def _sole(mesh: SkinnedMesh, joints: Float[ndarray, "24 3"], spec: Spec) -> SkinnedMesh:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,12 +37,13 @@ CUT_GARMENTS = ("trousers", "shorts")
 TROUSER_CUTS = ("tapered", "straight", "wide", "straight", "jogger", "straight", "wide", "straight", "straight", "wide")
 """Cuts of trousers and shorts, as often as they are drawn."""
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
-TOP_FITS = (0.1, 0.6, 1.4, 1.8)
-"""Fits of the tops that are tried where what they cover matters; else the first two are drawn."""
-TRIED = 7
-"""Further draws of hair, top and bottom that are tried where what they cover matters."""
-MATTERS = 0.005
+TOP_FITS = (0.1, 0.6, 1.8)
+"""Fits of tops that are tried where what they cover matters; else one of the first two is drawn."""
+OTHER_HAIR = 7
+"""Further draws of hair that are tried where what it covers matters."""
+MATTERS = 0.004
 """What is worn is e times likelier to be chosen for covering so much more, share of the body's longer side squared."""
+Worn = TypeVar("Worn", Hair, Garment)
 Gain = Callable[[Hair | Garment], float]
 """Says what something worn would cover of what should not be seen, see ``MATTERS``."""
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
@@ -64,8 +65,8 @@ def draw_look(
         removed: amputated regions (most proximal only).
         residual: place of the stump tips along their segments.
         textures: file names in ``config.textures`` in sorted order, for whole-person textures.
-        gain: what something worn would cover of what should not be seen; then hair, top and bottom are each chosen from
-            more draws of the same kind of person. None = the first draw.
+        gain: what something worn would cover of what should not be seen; then hair, and how wide top and trousers are,
+            are chosen by that. What is worn, its colours and its lengths stay as drawn.
 
     Returns:
         The look. ``removed`` and ``residual`` change nothing but ``ending`` and the liners in its garments.
@@ -98,38 +99,27 @@ def draw_look(
 
 
 def _chosen(
-    rng: Generator,
-    config: LooksConfig,
-    who: tuple[int, bool],
-    drawn: tuple[Hair, list[Garment]],
-    gain: Gain,
+    rng: Generator, config: LooksConfig, who: tuple[int, bool], drawn: tuple[Hair, list[Garment]], gain: Gain
 ) -> tuple[Hair, list[Garment]]:
-    """Return hair and garments of which more is covered, chosen part by part from ``drawn`` and more draws.
+    """Return hair and garments that cover more: other hair of the same kind of person, the same garments wider.
 
     Args:
         who: skin tone, and whether hair and clothes are a man's. drawn: hair; top, bottom and footwear.
     """
-    hairs, (top, bottom, feet) = [drawn[0]], drawn[1]
-    tops, bottoms = [top], [bottom]
-    for _ in range(TRIED):
-        hairs.append(_draw_hair(rng, config, *who))
-        top, bottom, _ = _draw_garments(rng, config, who[1])
-        tops.append(replace(top, fit=TOP_FITS[int(rng.integers(len(TOP_FITS)))], tucked=False))
-        cut = TROUSER_CUTS[int(rng.integers(len(TROUSER_CUTS)))]
-        bottoms.append(replace(bottom, cut=cut) if bottom.kind in CUT_GARMENTS else bottom)
-    hair, bottom = hairs[_better(rng, hairs, gain)], bottoms[_better(rng, bottoms, gain)]
-    if bottom.kind == "skirt":  # which stands too far off for a hem over it
-        tops = [replace(t, tucked=True, fit=min(t.fit, TOP_FITS[1])) for t in tops]
-    elif drawn[1][1].kind == "skirt":
-        tops[0] = replace(tops[0], tucked=False)
-    return hair, [tops[_better(rng, tops, gain)], bottom, feet]
+    top, bottom, feet = drawn[1]
+    hair = _better(rng, [drawn[0], *(_draw_hair(rng, config, *who) for _ in range(OTHER_HAIR))], gain)
+    if bottom.kind in CUT_GARMENTS:
+        bottom = _better(rng, [replace(bottom, cut=cut) for cut in TROUSER_CUTS], gain)
+    if not top.tucked:  # what stands off would stand out over a waistband
+        top = _better(rng, [replace(top, fit=fit) for fit in TOP_FITS], gain)
+    return hair, [top, bottom, feet]
 
 
-def _better(rng: Generator, options: Sequence[Hair | Garment], gain: Gain) -> int:
+def _better(rng: Generator, options: Sequence[Worn], gain: Gain) -> Worn:
     """Draw one of several options, the more readily the more it covers."""
     gains = np.array([gain(option) for option in options])
     weights = np.exp((gains - gains.max()) / MATTERS)
-    return int(rng.choice(len(options), p=weights / weights.sum()))
+    return options[int(rng.choice(len(options), p=weights / weights.sum()))]
 
 
 def tips(removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> dict[str, float]:

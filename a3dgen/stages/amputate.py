@@ -185,7 +185,7 @@ class _Planner:
         dresser = Dresser(looks, self.context.seed, name, self.body, tuple(self.textures), self.tones)
         if not looks.cover or followed:
             return dresser
-        return replace(dresser, gain=gain_of(self.body, person, fit, other_people(person, fit["K"])))
+        return replace(dresser, gain=gain_of(self.body, person, fit))
 
     def _control(self, person: dict[str, Any], why_not: WhyNot, eraser: Eraser, dresser: Dresser) -> dict[str, Any]:
         """Return the row of an intact sample without an amputee; where it is erased, a limb goes and comes back."""

@@ -17,7 +17,7 @@ from a3dgen.appearance.texture.painted import painted_tone, read_painted
 from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData, pose_body
 from a3dgen.geometry.boxes import mask_box
-from a3dgen.geometry.camera import undistort_mask
+from a3dgen.geometry.camera import MIN_DEPTH, project
 from a3dgen.geometry.raster import scaled_K, silhouette
 from a3dgen.io import rle
 from a3dgen.removal.config import Config as Removal
@@ -60,35 +60,38 @@ class Dresser:
         return self.tones[file]
 
 
-def gain_of(
-    body: BodyData, person: dict[str, Any], fit: dict[str, Any], others: Bool[ndarray, "h w"] | None
-) -> Gain | None:
+def gain_of(body: BodyData, person: dict[str, Any], fit: dict[str, Any]) -> Gain | None:
     """Return what hair and clothes would cover of the hole that somebody will leave; None if they are not in the photo.
 
-    The hole is expected where their mask is, or else the fitted body, grown as stage ``background`` grows them.
+    The hole is expected where their mask is, or else the fitted body, grown as stage ``background`` grows them. Masks
+    are those of the photo: at this size a lens bends them by less than a pixel.
 
     Args:
-        body: the body model. person, fit: rows of Persons and Bodies. others: what other people cover, undistorted.
+        body: the body model. person, fit: rows of Persons and Bodies.
     """
     width, height = (int(v) for v in person["image_size"])
-    own = rle.from_json(str(person["mask"]))
-    if own is not None and own.shape == (height, width) and own.any():
-        mask, growth = undistort_mask(own, person["K"], np.asarray(person["dist"])), Removal.dilate
-    else:
-        posed = pose_body(body, fit["pose"], fit["betas"], fit["transl"])
-        vertices = posed.vertices(body.mesh, fit["betas"])
-        mask = silhouette(vertices, body.mesh.faces[~body.mesh.hidden], fit["K"], width, height)
-        growth = Removal.dilate_fitted
-    if not mask.any():
+    posed = pose_body(body, fit["pose"], fit["betas"], fit["transl"])
+    vertices = posed.vertices(body.mesh, fit["betas"])
+    if not (vertices[:, 2] > MIN_DEPTH).all():
         return None
-    x0, y0, x1, y1 = mask_box(mask)
-    scale = min(1.0, SIDE / max(x1 - x0, y1 - y0))
+    low, high = (f(project(vertices.astype(np.float64), fit["K"]), 0) for f in (np.min, np.max))
+    tall = float((high - low).max())
+    scale = min(1.0, SIDE / tall)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    K = scaled_K(fit["K"], scale)
 
     def small(picture: Bool[ndarray, "h w"]) -> Bool[ndarray, "a b"]:
-        return cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+        return cv2.resize(picture.astype(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 127
 
-    hole = dilate(small(mask), growth * scale * (y1 - y0))
-    if others is not None:
-        hole &= ~small(others & ~mask)
-    return Coverage.of(body, fit, scaled_K(fit["K"], scale), hole).gain
+    own = rle.from_json(str(person["mask"]))
+    if own is not None and own.shape == (height, width) and own.any():
+        mask, growth = small(own), Removal.dilate
+    else:
+        mask, growth = silhouette(vertices, body.mesh.faces[~body.mesh.hidden], K, *size), Removal.dilate_fitted
+    hole = dilate(mask, growth * scale * tall)
+    hole &= ~small(rle.union_from_json(str(person["others"]), width, height)) | mask
+    if not hole.any():
+        return None
+    x0, y0, x1, y1 = (int(v) for v in mask_box(hole))
+    K[:2, 2] -= x0, y0
+    return Coverage.of(body, fit, K, hole[y0:y1, x0:x1]).gain
