@@ -8,45 +8,28 @@ keeps the texture that plain averaging would lose. Only patches that lie wholly 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int16, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
-from a3dgen.core.channels import mean_of_channels
 from a3dgen.inpainters import Inpainter, NoSource
 from a3dgen.inpainters.blend import level_seams
+from a3dgen.inpainters.fields import completed, places, upsampled
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.inpainters.patchmatch import SIDE, R, first_fill, search, vote
+from a3dgen.inpainters.pyramid import MIN_SOURCES, PAD, Level, pyramid
 
 MARGIN = 0.75
 """Context around the hole's box, as a share of its longer side."""
 MIN_MARGIN = 40
-COARSEST_HOLE = 500
-"""The pyramid ends once the hole has at most this many pixels."""
-MIN_SIDE = 24
-"""... or the crop would be smaller than this."""
-MIN_SOURCES = 60
-"""Patches that must be copyable at every level."""
 COSTLY, TOO_COSTLY = 60_000, 200_000
 """Hole sizes (px) above which half size gets one round of search less, and any size none."""
 SHRINK = 4
 """The random search looks from try to try so much nearer: halving finds nothing better, and takes longer."""
-TEXTURE = 0.7
-"""Weight of the texture channel (mean gradient) against a colour channel."""
 PRIOR = 2000
 """Weight of the distance prior at full resolution, 1/256 weighted grey level squared per px squared."""
-_PAD = R + 2
-
-
-@dataclass
-class _Level:
-    image: Int16[ndarray, "h w 4"]
-    hole: Bool[ndarray, "h w"]
-    forbidden: Bool[ndarray, "h w"]
-    inside: Bool[ndarray, "h w"]  # the crop without its padding
 
 
 def create(path: str = "") -> Inpainter:
@@ -109,22 +92,22 @@ def _solve(
     rng: np.random.Generator,
     rough: bool,
 ) -> UInt8[ndarray, "h w 3"]:
-    levels = _pyramid(rgb, hole, forbidden)
+    levels = pyramid(rgb, hole, forbidden)
     state = rng.integers(1, 2**32, size=1, dtype=np.uint32)
     field: Int[ndarray, "h w 2"] | None = None
     for depth in range(len(levels) - 1, -1, -1):
         level = levels[depth]
-        ok = _sources(level)
-        where = _places(ok)
+        ok = level.sources()
+        where = places(ok)
         if len(where) < MIN_SOURCES:
             raise NoSource(f"only {len(where)} patches around the person can be copied")
-        targets = _places(_targets(level))
-        pixels = _places(level.hole)
+        targets = places(level.targets())
+        pixels = places(level.hole)
         prior = PRIOR << (2 * depth)
         if field is None:
             field = _first_field(level, ok, where, targets, prior, rng)
         else:
-            field = _upsampled(field, level, ok, where, targets, rng)
+            field = upsampled(field, ok, where, targets, PAD, rng)
             vote(level.image, pixels, field, np.ones(ok.shape, np.float32), _kernel(1.5))
             if rough and depth == 0:
                 break
@@ -132,17 +115,12 @@ def _solve(
     top = levels[0]
     if not rough:
         level_seams(top.image, pixels, field, top.inside & ~top.forbidden)
-    inner = top.image[_PAD:-_PAD, _PAD:-_PAD, :3]
-    return np.clip(inner, 0, 255).astype(np.uint8)
-
-
-def _places(mask: Bool[ndarray, "h w"]) -> Int[ndarray, "n 2"]:
-    """Return row and column of a mask's pixels, in one memory layout: kernels are compiled for each."""
-    return np.ascontiguousarray(np.argwhere(mask), np.int32)
+    inner = top.image[PAD:-PAD, PAD:-PAD, :3]
+    return inner.astype(np.uint8)
 
 
 def _optimise(
-    level: _Level,
+    level: Level,
     depth: int,
     ok: Bool[ndarray, "h w"],
     field: Int[ndarray, "h w 2"],
@@ -153,7 +131,8 @@ def _optimise(
 ) -> Int[ndarray, "h w 2"]:
     """Search and vote in turn; the last vote at full resolution is the sharp one."""
     weight = _weights(level)
-    weights = np.repeat(weight[..., None], 4, -1)
+    weights = np.empty((*weight.shape, 4), np.uint8)
+    weights[...] = weight[..., None]
     cost = np.zeros(ok.shape, np.int64)
     rounds = 1 if depth == 0 else 3 - (len(pixels) > COSTLY) if depth == 1 else 6
     radius = max(4, max(ok.shape) // (8 if depth == 0 else 2)), SHRINK
@@ -177,78 +156,13 @@ def _kernel(sigma: float) -> Float[ndarray, "s s"]:
     return kernel
 
 
-def _pyramid(rgb: UInt8[ndarray, "h w 3"], hole: Bool[ndarray, "h w"], forbidden: Bool[ndarray, "h w"]) -> list[_Level]:
-    """Return padded levels, finest first; each is averaged over the copyable pixels of the one before, the last is the
-    coarsest that still has patches to copy."""
-    levels: list[_Level] = []
-    colour, good = rgb.astype(np.float32), (~(hole | forbidden)).astype(np.float32)
-    while True:
-        level = _level(colour, hole, forbidden, good)
-        if levels and _sources(level).sum() < MIN_SOURCES:
-            return levels  # a narrow gap between people holds whole patches at finer levels only
-        levels.append(level)
-        h, w = hole.shape
-        if hole.sum() <= COARSEST_HOLE or min(h, w) < 2 * MIN_SIDE:
-            return levels
-        size = (w // 2, h // 2)
-        share = cv2.resize(good, size, interpolation=cv2.INTER_AREA)
-        closed = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-        # Known but forbidden pixels keep their own colour; they are never copied nor compared.
-        plain = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
-        mixed = cv2.resize(colour * good[..., None], size, interpolation=cv2.INTER_AREA)
-        colour = np.where(share[..., None] > 0.05, mixed / np.maximum(share, 1e-3)[..., None], plain)
-        hole = closed > 0.5
-        forbidden = ~hole & (share + closed < 0.75)
-        good = (~(hole | forbidden)).astype(np.float32)
-
-
-def _level(
-    colour: Float[ndarray, "h w 3"],
-    hole: Bool[ndarray, "h w"],
-    forbidden: Bool[ndarray, "h w"],
-    good: Float[ndarray, "h w"],
-) -> _Level:
-    grey = mean_of_channels(colour)
-    # Gradients next to the hole or to other people are theirs, not the background's.
-    trusted = cv2.erode(good, np.ones((3, 3), np.uint8))
-    gradient = np.abs(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25))
-    gradient += np.abs(cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25))
-    gradient *= trusted
-    size = (2 * SIDE + 1, 2 * SIDE + 1)
-    texture = cv2.blur(gradient, size)
-    texture *= TEXTURE * 4
-    texture /= np.maximum(cv2.blur(trusted, size), 1e-3)
-    h, w = hole.shape
-    image = np.empty((h + 2 * _PAD, w + 2 * _PAD, 4), np.int16)
-    inner = image[_PAD:-_PAD, _PAD:-_PAD]
-    inner[..., :3] = colour + np.float32(0.5)
-    inner[..., 3] = np.minimum(texture + np.float32(0.5), 255)
-    _pad(image)
-    inside = np.pad(np.ones_like(hole), _PAD)
-    return _Level(image, np.pad(hole, _PAD), np.pad(forbidden, _PAD), inside)
-
-
-def _pad(image: Int16[ndarray, "h w 4"]) -> None:
-    """Repeat the outermost pixels of the crop in the frame around it."""
-    image[:_PAD], image[-_PAD:] = image[_PAD], image[-_PAD - 1]
-    image[:, :_PAD], image[:, -_PAD:] = image[:, _PAD, None], image[:, -_PAD - 1, None]
-
-
-def _sources(level: _Level) -> Bool[ndarray, "h w"]:
-    bad = (level.hole | level.forbidden | ~level.inside).astype(np.uint8)
-    return cv2.dilate(bad, np.ones((SIDE, SIDE), np.uint8)) == 0
-
-
-def _targets(level: _Level) -> Bool[ndarray, "h w"]:
-    """Return every place inside the crop whose patch reaches into the hole."""
-    return (cv2.dilate(level.hole.astype(np.uint8), np.ones((SIDE, SIDE), np.uint8)) > 0) & level.inside
-
-
-def _weights(level: _Level) -> UInt8[ndarray, "h w"]:
+def _weights(level: Level) -> UInt8[ndarray, "h w"]:
     """Return how much each target pixel counts: 20 where known, less with depth in the hole, 0 where unknown."""
     depth = cv2.distanceTransform(level.hole.astype(np.uint8), cv2.DIST_L2, 3)
-    weight = np.where(level.hole, np.maximum(20 * 1.25**-depth, 2), 20)
-    return np.where(level.inside & ~level.forbidden, weight, 0).astype(np.uint8)
+    weight = np.full(depth.shape, 20, np.uint8)
+    weight[level.hole] = np.maximum(20 * 1.25 ** -depth[level.hole], 2).astype(np.uint8)
+    weight[~level.inside | level.forbidden] = 0
+    return weight
 
 
 def _trust(
@@ -267,7 +181,7 @@ def _trust(
 
 
 def _first_field(
-    level: _Level,
+    level: Level,
     ok: Bool[ndarray, "h w"],
     where: Int[ndarray, "s 2"],
     targets: Int[ndarray, "n 2"],
@@ -282,42 +196,4 @@ def _first_field(
     if left:  # walled in by other people: no known pixel to start from
         lost = field[..., 0] == -2
         level.image[lost] = level.image[where[:, 0], where[:, 1]].mean(0).astype(np.int16)
-    return _completed(field, ok, where, targets, rng)
-
-
-def _completed(
-    field: Int[ndarray, "h w 2"],
-    ok: Bool[ndarray, "h w"],
-    where: Int[ndarray, "s 2"],
-    targets: Int[ndarray, "n 2"],
-    rng: np.random.Generator,
-) -> Int[ndarray, "h w 2"]:
-    """Return the field restricted to the targets, with a random source where it has none that may be copied."""
-    rows, cols = targets[:, 0], targets[:, 1]
-    found = field[rows, cols]
-    valid = (found >= 0).all(1)
-    valid &= ok[np.maximum(found[:, 0], 0), np.maximum(found[:, 1], 0)]
-    found = np.where(valid[:, None], found, where[rng.integers(len(where), size=len(targets))])
-    out = np.full(field.shape, -1, np.int32)
-    out[rows, cols] = found
-    return out
-
-
-def _upsampled(
-    coarse: Int[ndarray, "hc wc 2"],
-    level: _Level,
-    ok: Bool[ndarray, "h w"],
-    where: Int[ndarray, "s 2"],
-    targets: Int[ndarray, "n 2"],
-    rng: np.random.Generator,
-) -> Int[ndarray, "h w 2"]:
-    """Carry the field of the level above to this one: same offsets, doubled."""
-    hc, wc = coarse.shape[:2]
-    inner = targets - _PAD
-    parent = np.minimum(inner // 2 + _PAD, (hc - 1 - _PAD, wc - 1 - _PAD))
-    found = coarse[parent[:, 0], parent[:, 1]]
-    child = 2 * (found - _PAD) + (inner - 2 * (parent - _PAD)) + _PAD
-    child = np.clip(child, 0, np.array(ok.shape) - 1)
-    field = np.full((*ok.shape, 2), -1, np.int32)
-    field[targets[:, 0], targets[:, 1]] = np.where(found >= 0, child, -1)
-    return _completed(field, ok, where, targets, rng)
+    return completed(field, ok, where, targets, rng)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from a3dgen.core.channels import largest_channel, mean_of_channels
+from a3dgen.lighting.byte_statistics import counted, percentile
 from a3dgen.removal.mask_ops import dilate, discs
 from a3dgen.removal.rays import ends_inside, goes_on, ray_of
 
@@ -123,7 +124,7 @@ def thin_things(
 
 def _lit(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
     """Return a dark picture brightened: things in it stand out by fewer grey levels."""
-    bright = float(np.percentile(rgb.max(-1), 99))
+    bright = percentile(counted(largest_channel(rgb).reshape(-1, 1))[0], 99)
     gain = min(MOST_GAIN, BRIGHT / max(bright, 1.0))
     return rgb if gain <= 1 else np.minimum(rgb * gain, 255).astype(np.uint8)
 
@@ -155,9 +156,9 @@ def _outstanding(rgb: UInt8[ndarray, "h w 3"], person: Bool[ndarray, "h w"], hei
     # The person is painted over with what lies around, lest a narrow gap beside them looks like a thing.
     filled = cv2.inpaint(rgb, person.astype(np.uint8), 3, cv2.INPAINT_TELEA) if person.mean() < 0.5 else rgb
     white, black = (cv2.morphologyEx(filled, op, disc) for op in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
-    strength = largest_channel(np.maximum(white, black)).astype(np.float32)
-    usual = float(np.percentile(strength[~person], 70)) if not person.all() else 255.0
-    return (strength > max(CONTRAST, 2.0 * usual)) & ~person
+    strength = largest_channel(np.maximum(white, black))
+    usual = percentile(counted(strength[~person][:, None])[0], 70) if not person.all() else 255.0
+    return (strength.astype(np.float32) > max(CONTRAST, 2.0 * usual)) & ~person
 
 
 def _may_be_thin(box: Int[ndarray, "5"], shape: tuple[int, ...], height: float, held: bool) -> bool:
@@ -200,14 +201,14 @@ def _stick(
         return none
     beginning = centre + axis * (along.min() if to_low < to_high else along.max())
     outwards = axis if to_low < to_high else -axis
-    alike = _alike(rgb, part)
-    if held and goes_on(beginning, -outwards, found & ~part & alike, height):
+    alike = _alike(rgb, part, found)
+    if held and goes_on(beginning, -outwards, alike & ~part, height):
         return none
     kept = across < 1.5 * widest
     none[y[kept], x[kept]] = True
     if held:
         return none
-    rest = _in_line(found & alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height)
+    rest = _in_line(alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height)
     return None if rest is None else none | rest
 
 
@@ -218,9 +219,9 @@ def _both_ways(
     on the ground."""
     y, x = np.nonzero(ray)
     centre, axis, points = _line_of(x, y)
-    along, alike = points @ axis, _alike(rgb, ray)
+    along, alike = points @ axis, _alike(rgb, ray, found)
     ends = (float(along.min()), float(along.max()))
-    rest = _in_line(found & alike, centre, axis, ends, 0.5 * WIDEST * height, height)
+    rest = _in_line(alike, centre, axis, ends, 0.5 * WIDEST * height, height)
     return np.zeros_like(ray) if rest is None else ray | rest
 
 
@@ -231,9 +232,13 @@ def _line_of(x: Int[ndarray, " n"], y: Int[ndarray, " n"]) -> tuple[ndarray, nda
     return centre, np.linalg.svd(points - centre, full_matrices=False)[2][0], points - centre
 
 
-def _alike(rgb: UInt8[ndarray, "h w 3"], part: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"]:
-    """Return where a photo has about the colour of a part of it."""
-    return mean_of_channels(np.abs(rgb.astype(np.float32) - np.median(rgb[part], axis=0))) < ALIKE
+def _alike(
+    rgb: UInt8[ndarray, "h w 3"], part: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"]
+) -> Bool[ndarray, "h w"]:
+    """Return the pixels of ``found`` at which a photo has about the colour of a part of it."""
+    out = found.copy()
+    out[found] = mean_of_channels(np.abs(rgb[found].astype(np.float32) - np.median(rgb[part], axis=0))) < ALIKE
+    return out
 
 
 def _in_line(
