@@ -124,7 +124,7 @@ def thin_things(
 
 def _lit(rgb: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h w 3"]:
     """Return a dark picture brightened: things in it stand out by fewer grey levels."""
-    bright = percentile(counted(largest_channel(rgb).reshape(-1, 1))[0], 99)
+    bright = percentile(counted(largest_channel(rgb).reshape(-1, 1))[0], 99.0)
     gain = min(MOST_GAIN, BRIGHT / max(bright, 1.0))
     return rgb if gain <= 1 else np.minimum(rgb * gain, 255).astype(np.uint8)
 
@@ -157,7 +157,7 @@ def _outstanding(rgb: UInt8[ndarray, "h w 3"], person: Bool[ndarray, "h w"], hei
     filled = cv2.inpaint(rgb, person.astype(np.uint8), 3, cv2.INPAINT_TELEA) if person.mean() < 0.5 else rgb
     white, black = (cv2.morphologyEx(filled, op, disc) for op in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
     strength = largest_channel(np.maximum(white, black))
-    usual = percentile(counted(strength[~person][:, None])[0], 70) if not person.all() else 255.0
+    usual = percentile(counted(strength[~person][:, None])[0], 70.0) if not person.all() else 255.0
     return (strength.astype(np.float32) > max(CONTRAST, 2.0 * usual)) & ~person
 
 
