@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Integer, UInt8
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, Topology
+from a3dgen.appearance import hair as hair_shapes
 from a3dgen.appearance.garment_bounds import LIMB_MARGIN, Spec, levels, within_bounds
 from a3dgen.appearance.hair import CROPPED, FLOWS, VARIANTS, build_hair
 from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
@@ -31,6 +32,7 @@ from a3dgen.appearance.wardrobe import (
     worn_over,
 )
 from a3dgen.core.pool import Pool
+from a3dgen.core.shelf import Shelf
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.mesh import SkinnedMesh, faces_within, renumber
 from a3dgen.geometry.regions import among
@@ -54,7 +56,8 @@ _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
 """Of every garment on the skin: a few kilobytes each."""
 _VISIBLE: Pool["_Layers"] = Pool(24)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
-_HAIR: Pool[list[SkinnedMesh]] = Pool(48)
+_HAIR: Pool[list[SkinnedMesh]] = Pool(12)
+_HAIR_SHELF: Shelf[list[SkinnedMesh]] = Shelf("hair", hair_shapes.__file__, SkinnedMesh)
 
 
 def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
@@ -279,7 +282,10 @@ def _draw(piece: Piece, texture: ndarray | TiledTexture, material: str) -> Item:
 def _hair(shared: Shared, amputee: Amputee, hair: Hair, seed: int) -> list[Item]:
     variant = seed % len(VARIANTS)
     key = (shared.token, hair.style, hair.length, variant if hair.style in FLOWS else 0)
-    meshes = _HAIR.get(key, lambda: build_hair(shared.body.mesh, hair.style, hair.length, variant))
+    name = f"{shared.digest} {key[1:]}"
+    meshes = _HAIR.get(
+        key, lambda: _HAIR_SHELF.get(name, lambda: build_hair(shared.body.mesh, hair.style, hair.length, variant))
+    )
     texture = pool.hair(hair.colour, seed, hair.style in CROPPED)
     posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
     pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]

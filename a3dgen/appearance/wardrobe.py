@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee
-from a3dgen.appearance import trousers
+from a3dgen.appearance import garments, trousers
 from a3dgen.appearance.garment_bounds import Measure, Spec, hides, levels, measure
 from a3dgen.appearance.garments import GarmentMesh, build_garment
 from a3dgen.appearance.look import TOPS, Garment
@@ -22,6 +22,7 @@ from a3dgen.appearance.stump_cloth_shapes import ClothStump
 from a3dgen.appearance.surfaces import subdivided
 from a3dgen.appearance.under_cloth import follow_skin
 from a3dgen.core.pool import Pool
+from a3dgen.core.shelf import Shelf, digest_of
 from a3dgen.geometry.body import BodyData
 from a3dgen.geometry.limbs import LIMB_JOINTS
 from a3dgen.geometry.mesh import SkinnedMesh, faces_within
@@ -35,9 +36,11 @@ log = logging.getLogger("a3dgen")
 
 @dataclass(frozen=True)
 class Shared:
-    """What every subject of one body shares; ``token`` tells bodies apart in pools, also after one is gone."""
+    """What every subject of one body shares; ``token`` tells bodies apart in pools, also after one is gone, ``digest``
+    on shelves."""
 
     token: int
+    digest: str
     body: BodyData
     skin: Measure
     shells: Mapping[str, SkinnedMesh]
@@ -57,10 +60,10 @@ _SHARED: Pool[Shared] = Pool(4)
 _MEASURES: Pool[Measure] = Pool(64)
 _COVERED: Pool[Bool[ndarray, " v"]] = Pool(1024)
 """Of every garment under every other: a few kilobytes each."""
-_TRIMMED: Pool[GarmentMesh] = Pool(48)
-_GARMENTS: Pool[GarmentMesh] = Pool(80)
-"""Of the 124 shapes that looks have, 1.3 MB each: full after a hundred people, so that workers soon stop growing. Every
-ninth garment asked for is made again, 15 ms."""
+_TRIMMED: Pool[GarmentMesh] = Pool(24)
+_GARMENTS: Pool[GarmentMesh] = Pool(32)
+"""Of the 124 shapes that looks have, 1.3 MB each. A few of the last people's: the shelf has the others."""
+_SHELF: Shelf[GarmentMesh] = Shelf("garments", garments.__file__, GarmentMesh, SkinnedMesh, Spec)
 
 
 def shared_parts(body: BodyData) -> Shared:
@@ -83,7 +86,8 @@ def _prepare(body: BodyData) -> Shared:
     else:
         shells = {name: subdivided(shell) for name, shell in shells.items()}
         shells["tights"] = follow_skin(shells["tights"], body.mesh)
-    return Shared(next(_TOKENS), body, measure(body.mesh, body.joints_template), shells)
+    digest = digest_of([body.mesh, body.joints_template, shells])
+    return Shared(next(_TOKENS), digest, body, measure(body.mesh, body.joints_template), shells)
 
 
 def find_stumps(amputee: Amputee) -> dict[str, ClothStump]:
@@ -139,9 +143,12 @@ def dress(garments: Sequence[Garment], stumps: Mapping[str, ClothStump], skirts:
 
 
 def garment_of(shared: Shared, spec: Spec) -> GarmentMesh:
-    """Return a garment for a body from the pool."""
-    key = (shared.token, spec)
-    return _GARMENTS.get(key, lambda: build_garment(spec, shared.shells, shared.body.mesh, shared.body.joints_template))
+    """Return a garment for a body from the pool, else from the shelf; made once a machine."""
+
+    def make() -> GarmentMesh:
+        return build_garment(spec, shared.shells, shared.body.mesh, shared.body.joints_template)
+
+    return _GARMENTS.get((shared.token, spec), lambda: _SHELF.get(f"{shared.digest} {spec}", make))
 
 
 def worn_over(worn: Sequence[Worn], inner: Worn) -> list[Worn]:

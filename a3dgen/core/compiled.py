@@ -48,9 +48,8 @@ def _source(path: Path) -> tuple[bytes, frozenset[Path]]:
     return hashlib.blake2b(source, digest_size=16).digest(), frozenset(p for p in imported if p is not None)
 
 
-@functools.cache
-def cache_folder(module: Path) -> Path:
-    """Return where the kernels of one module (its file) are kept: ``numba/<module>-<digest>`` in the cache folder."""
+def source_digests(module: Path) -> list[bytes]:
+    """Return the digests of the sources of a module (its file) and of all of the package that it imports, sorted."""
     seen: set[Path] = set()
     todo = [module]
     while todo:
@@ -58,8 +57,14 @@ def cache_folder(module: Path) -> Path:
         if path not in seen:
             seen.add(path)
             todo += _source(path)[1]
+    return sorted(_source(path)[0] for path in seen)
+
+
+@functools.cache
+def cache_folder(module: Path) -> Path:
+    """Return where the kernels of one module (its file) are kept: ``numba/<module>-<digest>`` in the cache folder."""
     digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
-    for one in sorted(_source(path)[0] for path in seen):
+    for one in source_digests(module):
         digest.update(one)
     return home() / "numba" / f"{module.stem}-{digest.hexdigest()}"
 

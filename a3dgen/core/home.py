@@ -18,7 +18,7 @@ from a3dgen.core.errors import ConfigError
 from a3dgen.core.files import remove
 
 VARIABLE = "A3DGEN_HOME"
-SHARED = ("anny", "bodies", "networks", "numba")
+SHARED = ("anny", "bodies", "made", "networks", "numba")
 """Folders whose files are used from a cache folder that can only be read."""
 _PROBE_BYTES = 1 << 16
 log = logging.getLogger("a3dgen")

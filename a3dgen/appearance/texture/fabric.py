@@ -14,7 +14,9 @@ from scipy import fft
 
 from a3dgen.core.compiled import kernel
 from a3dgen.core.errors import ConfigError, nearest
+from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
+from a3dgen.core.shelf import Shelf
 from a3dgen.lighting.srgb import ENCODE, to_linear
 from a3dgen.renderers.tiled import TiledTexture
 
@@ -180,13 +182,20 @@ def _maker(kind: str) -> Callable[[Generator], tuple]:
     return _MAKERS[kind]
 
 
-@lru_cache(48)
+_PATTERNS: Pool[Pattern] = Pool(12)
+_SHELF: Shelf[Pattern] = Shelf("fabrics", __file__)
+
+
 def pattern(kind: str, seed: int) -> Pattern:
-    """Return the colour-free part of a fabric (cached).
+    """Return the colour-free part of a fabric, from the pool or its shelf.
 
     Raises:
         ConfigError: for an unknown kind.
     """
+    return _PATTERNS.get((kind, seed), lambda: _SHELF.get(f"{kind} {seed}", lambda: _weave(kind, seed)))
+
+
+def _weave(kind: str, seed: int) -> Pattern:
     rng = generator_for(seed, "fabric", kind)
     shares, shade, height = _maker(kind)(rng)
     fibre = rng.standard_normal((SIZE, SIZE)).astype(np.float32)

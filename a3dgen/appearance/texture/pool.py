@@ -18,6 +18,8 @@ from numpy import ndarray
 from a3dgen.appearance.look import Hair
 from a3dgen.appearance.looks import HAIR_COLOURS
 from a3dgen.appearance.texture import fabric as fabrics
+from a3dgen.appearance.texture import skin_maps as maps_code
+from a3dgen.appearance.texture.atlas import Atlas
 from a3dgen.appearance.texture.painted import read_painted
 from a3dgen.appearance.texture.shoe import shoe as shoe_texture
 from a3dgen.appearance.texture.skin import skin_texture
@@ -25,6 +27,7 @@ from a3dgen.appearance.texture.skin_maps import SkinMaps, skin_maps
 from a3dgen.core.package_files import data_folder
 from a3dgen.core.pool import Pool
 from a3dgen.core.rng import generator_for
+from a3dgen.core.shelf import Shelf, digest_of
 from a3dgen.geometry.body import BodyData
 from a3dgen.lighting.srgb import to_linear, to_srgb
 from a3dgen.renderers.tiled import TiledTexture
@@ -35,6 +38,7 @@ VARIANTS = 4
 
 Texture = UInt8[ndarray, "h w 4"]
 _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
+_MAPS_SHELF: Shelf[SkinMaps] = Shelf("skin", maps_code.__file__, SkinMaps, Atlas, most=256 << 20)
 _SKINS: Pool[tuple[SkinMaps, TiledTexture]] = Pool(4)
 _FABRICS: Pool[TiledTexture] = Pool(16)
 _SHOES: Pool[TiledTexture] = Pool(8)
@@ -50,8 +54,16 @@ def manifest() -> Mapping[str, Any]:
 
 
 def body_maps(body: BodyData) -> SkinMaps:
-    """Return the skin maps of a body, baked on first use (a second or two)."""
-    return _MAPS.get(id(body.mesh), lambda: (body, skin_maps(body, SKIN_SIZE)))[1]
+    """Return the skin maps of a body, baked on first use (a second or two) and kept on their shelf."""
+
+    def make() -> SkinMaps:
+        return skin_maps(body, SKIN_SIZE)
+
+    return _MAPS.get(id(body.mesh), lambda: (body, _MAPS_SHELF.get(_maps_key(body), make)))[1]
+
+
+def _maps_key(body: BodyData) -> str:
+    return digest_of([body.mesh, body.joints_template, body.masks, SKIN_SIZE])
 
 
 def skin(body: BodyData, tone: int, hair: Hair, seed: int) -> TiledTexture:
