@@ -1,33 +1,63 @@
-"""Where a filled hole cannot be trusted: it is filled again, from less of the photo, and the two fillings compared.
+"""Where somebody would notice a filling: it is filled again, from less of the photo, and judged by a few signs.
 
-What surrounds the hole decides what is put there. Where leaving out a band of the surroundings changes the filling, or
-the filling does not give that band back, the photo does not say what was behind the person.
+What surrounds the hole decides what is put there. Where leaving out a band of the surroundings makes the filling look
+different, or the filling does not give that band back; where it looks like nothing around; where the photo breaks off
+at its edge: there somebody would notice it. Each pixel gets the chance of that by a logistic regression on fillings of
+known background (``a3dgen bench calibrate_doubt``).
 """
 
 from __future__ import annotations
 
-from typing import no_type_check
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
-from a3dgen.core.compiled import kernel
 from a3dgen.inpainters import Inpainter, NoSource
+from a3dgen.removal.broken import broken_off
 from a3dgen.removal.mask_ops import around, dilate
+from a3dgen.removal.texture import lab, statistics, unlike
 
-# Hand-set on the real sample frames.
 SIDE = 200
-"""Height of the person, px, at which fillings are compared."""
+"""Height of the person, px, at which fillings are judged."""
+MARGIN = 0.9
+"""So much around the hole is looked at, share of the height."""
 BAND, LEAST_BAND = 0.05, 3.0
 """The hole of the second filling reaches so much further, share of the height; at least so many px."""
-CALM = 0.012
-"""Finer texture than this share of the height is not compared."""
-MOVED = 0.02
-"""Nor whether it lies within this share of the height here or there."""
-APART = 22.0
-"""Fillings differ from this many grey levels on (of the channel that differs most)."""
+FROM_BAND, AROUND, EDGE = 0.06, 0.02, 0.01
+"""How far signs reach, shares of the height: those of the band, of unlike places, of the edge."""
+MOST = 4.0
+"""Nothing is more unlike than this."""
+SEEN = 0.25
+"""What a filling may look like is looked for within this share of the height of it ..."""
+PLACES = 400
+"""... at about so many places."""
+UNITS = np.array([18.0] * 3 + [15.0] * 3 + [1.875] * 8, np.float32)
+"""What the statistics of places are divided by before they are compared all together: colours, spreads, edges."""
+SIGNS = ("band", "unlike", "unlike around", "unlike all around", "broken off", "depth")
+WEIGHTS = (-4.28, 0.65, -0.58, 0.59, 0.78, 0.2, 0.6)
+"""A constant, then one of each sign."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A filled photo at the size it is judged at, and its second filling.
+
+    Attributes:
+        photo: before it was filled. first: filled. second: filled from less of the photo.
+        hole: what was filled. wide: the hole of the second filling. kept: neither copied from nor compared.
+        height: of the person, px.
+    """
+
+    photo: UInt8[ndarray, "h w 3"]
+    first: UInt8[ndarray, "h w 3"]
+    second: UInt8[ndarray, "h w 3"]
+    hole: Bool[ndarray, "h w"]
+    wide: Bool[ndarray, "h w"]
+    kept: Bool[ndarray, "h w"]
+    height: float
 
 
 def doubtful(
@@ -38,68 +68,104 @@ def doubtful(
     height: float,
     fill: Inpainter,
     rng: np.random.Generator,
-) -> Bool[ndarray, "h w"]:
-    """Return the pixels of a hole, and of the band around it, at which two fillings differ.
+) -> UInt8[ndarray, "h w"]:
+    """Return the chance that somebody notices the filling, 0 .. 255 for 0 .. 1, at each pixel of a hole; 0 elsewhere.
 
     Args:
         rgb: photo. plate: the same, filled. hole: what was filled. avoid: never copied. height: of the person, px.
-        fill: used for the second filling; it may be rough, as texture is not compared. rng: its randomness.
+        fill: used for the second filling; it may be rough, as fine texture is not compared. rng: its randomness.
+    """
+    out = np.zeros(hole.shape, np.uint8)
+    if not hole.any():
+        return out
+    part = around(hole, round(MARGIN * height) + 8)
+    size = hole[part].shape
+    try:
+        filled = refill(rgb[part], plate[part], hole[part], (avoid & ~hole)[part], height, fill, rng)
+    except NoSource:  # nothing around says what was there
+        out[hole] = 255
+        return out
+    chance = chances(signs(filled))
+    full = cv2.resize(chance, size[::-1], interpolation=cv2.INTER_LINEAR)
+    out[part] = np.where(hole[part], np.rint(255 * full), 0)
+    return out
+
+
+def refill(
+    rgb: UInt8[ndarray, "h w 3"],
+    plate: UInt8[ndarray, "h w 3"],
+    hole: Bool[ndarray, "h w"],
+    kept: Bool[ndarray, "h w"],
+    height: float,
+    fill: Inpainter,
+    rng: np.random.Generator,
+) -> Filled:
+    """Return a filled photo, made smaller, with its second filling; see ``doubtful``.
+
+    Raises:
+        NoSource: if nothing is left to fill from.
     """
     scale = min(1.0, SIDE / height)
-    tall = scale * height
     size = (max(8, round(hole.shape[1] * scale)), max(8, round(hole.shape[0] * scale)))
 
     def small(mask: Bool[ndarray, "h w"]) -> Bool[ndarray, "a b"]:
         return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.02
 
-    closed, kept = small(hole), small(avoid & ~hole)
-    wide = dilate(closed, max(LEAST_BAND, BAND * tall)) & ~(kept & ~closed)
-    if not wide.any():  # a few pixels of somebody large
-        return np.zeros_like(hole)
-    picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    closed = small(hole)
+    beside = small(kept) & ~closed
+    wide = dilate(closed, max(LEAST_BAND, BAND * scale * height)) & ~beside
+    photo, first = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (rgb, plate))
+    picture = photo.copy()
     picture[wide] = 0
-    first = cv2.resize(plate, size, interpolation=cv2.INTER_AREA)
-    try:
-        second = fill(picture, wide, kept & ~wide, rng)
-    except NoSource:
-        return hole.copy()  # nothing around says what was there
-    apart = _apart(first, second, wide, tall)
-    return cv2.resize(apart.astype(np.uint8), hole.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    return Filled(photo, first, fill(picture, wide, beside, rng), closed, wide, beside, scale * height)
 
 
-def _apart(
-    a: UInt8[ndarray, "h w 3"], b: UInt8[ndarray, "h w 3"], where: Bool[ndarray, "h w"], height: float
-) -> Bool[ndarray, "h w"]:
-    """Return the pixels of ``where`` at which two pictures differ, texture and small shifts apart."""
-    calm = max(0.7, CALM * height)
-    reach = max(1, round(MOVED * height))
-    rows, columns = around(where, reach + 5 * int(calm + 1))  # as far as blurring and shifts look
-    first, second = (cv2.GaussianBlur(p[rows, columns].astype(np.float32), (0, 0), calm) for p in (a, b))
-    steps = np.array(sorted({0, reach, -reach, reach // 2, -(reach // 2)}, key=abs))
-    out = where.copy()
-    _unlike(first, second, np.ascontiguousarray(where[rows, columns]), steps, np.float32(APART), out[rows, columns])
+def signs(filled: Filled) -> Float[ndarray, "h w 6"]:
+    """Return the signs of a bad filling at every pixel, in the order of ``SIGNS``; they mean something in the hole."""
+    height, hole, free = filled.height, filled.hole, ~filled.kept
+    first, second = lab(np.where(hole[..., None], filled.first, filled.photo)), lab(filled.second)
+    about = statistics(first, free, height), statistics(second, free, height)
+    apart = np.minimum(unlike(first, second, about, filled.wide, height), MOST)
+    band = _mean_of(apart, filled.wide & ~hole, FROM_BAND * height)
+    near = cv2.GaussianBlur(np.log1p(apart) * hole, (0, 0), AROUND * height)
+    known = statistics(lab(filled.photo), free & ~hole, height)
+    strange = unlike_all(about[0], known, hole, dilate(hole, SEEN * height) & ~dilate(hole, 2.0) & free)
+    broken = broken_off(filled.first, hole, filled.kept, height).astype(np.float32)
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / height
+    return np.stack([np.log1p(band), np.log1p(apart), near, np.log1p(strange),
+                     cv2.GaussianBlur(broken, (0, 0), EDGE * height), 10 * depth], -1)  # fmt: skip
+
+
+def chances(found: Float[ndarray, "h w 6"]) -> Float[ndarray, "h w"]:
+    """Return the chance that somebody notices a pixel's filling, from its signs."""
+    weights = np.asarray(WEIGHTS, np.float32)
+    return 1 / (1 + np.exp(-(weights[0] + found @ weights[1:])))
+
+
+def _mean_of(values: Float[ndarray, "h w"], where: Bool[ndarray, "h w"], reach: float) -> Float[ndarray, "h w"]:
+    """Return the mean of the values at ``where`` around every pixel."""
+    weight = where.astype(np.float32)
+    total, count = (cv2.GaussianBlur(m, (0, 0), reach) for m in (values * weight, weight))
+    return total / np.maximum(count, 1e-3)
+
+
+def unlike_all(
+    about: Float[ndarray, "h w 14"],
+    known: Float[ndarray, "h w 14"],
+    hole: Bool[ndarray, "h w"],
+    ring: Bool[ndarray, "h w"],
+) -> Float[ndarray, "h w"]:
+    """Return how unlike every pixel of the hole is the likest place of a ring around it, 0 elsewhere.
+
+    Args:
+        about, known: ``statistics`` of the filled photo, and of what is known of it. ring: where to look.
+    """
+    out = np.zeros(hole.shape, np.float32)
+    seen = known[ring] / UNITS
+    if not len(seen):
+        return np.where(hole, MOST, 0).astype(np.float32)
+    seen = seen[:: max(1, len(seen) // PLACES)]
+    mine = about[hole] / UNITS
+    squares = (mine * mine).sum(1)[:, None] + (seen * seen).sum(1) - 2 * mine @ seen.T
+    out[hole] = np.sqrt(np.maximum(squares.min(1), 0))
     return out
-
-
-@kernel
-@no_type_check
-def _unlike(first, second, where, steps, apart, out):
-    """Take out of ``out`` the pixels whose colour is nowhere nearer than ``apart``, shifted by any pair of steps."""
-    h, w = where.shape
-    for y in range(h):
-        for x in range(w):
-            if not where[y, x]:
-                continue
-            unlike = True
-            for dy in steps:
-                for dx in steps:
-                    j, i = min(max(y + dy, 0), h - 1), min(max(x + dx, 0), w - 1)
-                    most = abs(first[y, x, 0] - second[j, i, 0])
-                    most = max(most, abs(first[y, x, 1] - second[j, i, 1]))
-                    most = max(most, abs(first[y, x, 2] - second[j, i, 2]))
-                    if most <= apart:
-                        unlike = False
-                        break
-                if not unlike:
-                    break
-            out[y, x] = unlike

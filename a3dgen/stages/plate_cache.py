@@ -35,7 +35,7 @@ def write_plate(
     key: str,
     plate: UInt8[ndarray, "h w 3"],
     removal: Removal,
-    doubt: Bool[ndarray, "h w"],
+    doubt: UInt8[ndarray, "h w"],
     method: str,
 ) -> dict[str, Any]:
     """Write a person's plate and masks; return the row of Plates. ``doubt``: see ``removal.doubt``."""
@@ -48,7 +48,7 @@ def write_plate(
     if removal.front.any():
         images.write_mask(paths["occluders"], removal.front)
     if doubt.any():
-        images.write_mask(paths["doubts"], doubt)
+        images.write_labels(paths["doubts"], doubt)
     relative = {kind: path.relative_to(context.out).as_posix() for kind, path in paths.items()}
     return {
         "key": key,

@@ -1,0 +1,114 @@
+"""How alike two pictures look at a place: local statistics of colour and edges, or the colours themselves.
+
+Grass filled twice differs at every pixel and looks the same: its colours, their spread and its edges by direction are
+alike. A rail that ends does not. Places are alike if either the colours are, a small shift apart, or the statistics.
+"""
+
+from __future__ import annotations
+
+from typing import no_type_check
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from a3dgen.core.compiled import kernel
+
+REACH, LEAST_REACH = 0.025, 1.5
+"""Statistics are of so much around a pixel (standard deviation of the window), share of the height; at least so many
+px."""
+CALM, LEAST_CALM = 0.008, 0.7
+"""Colours are compared without finer texture than this, share of the height; px."""
+MOVED = 0.02
+"""Nor does it matter whether a colour lies within this share of the height here or there."""
+COLOUR = 9.0
+"""Colours this far apart (CIELAB) are noticed."""
+MEAN, SPREAD, EDGES = 5.0, 5.0, 0.5
+"""And means of colours and their spreads this far apart (CIELAB), and edges (natural logarithm)."""
+SCALES = (0.7, 2.0)
+"""Edges are of these scales, px; each in four directions."""
+FAINT = 0.35
+"""Fainter edges than this (lightness a px) are noise."""
+
+
+def lab(rgb: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "h w 3"]:
+    """Return colours in CIELAB: equal distances are about equally visible."""
+    return cv2.cvtColor(rgb.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2Lab)
+
+
+def statistics(
+    colours: Float[ndarray, "h w 3"], known: Bool[ndarray, "h w"], height: float
+) -> Float[ndarray, "h w 14"]:
+    """Return mean and spread of the colours (CIELAB, 3 + 3) and the logarithm of edges (2 scales by 4 directions)
+    around every pixel, over ``known`` pixels alone.
+
+    ``height``: of the person, px.
+    """
+    side = 2 * round(1.2 * max(LEAST_REACH, REACH * height)) + 1  # twice a box: a tent of that deviation, nearly
+    parts = [colours, colours * colours, _edges(colours[..., 0])]
+    sums = np.concatenate([*parts, known[..., None].astype(np.float32)], -1)
+    sums *= known[..., None]
+    sums = cv2.merge([_around(plane, side) for plane in cv2.split(sums)])
+    sums = sums[..., :-1] / np.maximum(sums[..., -1:], np.float32(1e-3))
+    mean, square, edges = sums[..., :3], sums[..., 3:6], sums[..., 6:]
+    spread = np.sqrt(np.maximum(square - mean * mean, 0))
+    return np.concatenate([mean, spread, np.log(edges + np.float32(FAINT))], -1)
+
+
+def _around(plane: Float[ndarray, "h w"], side: int) -> Float[ndarray, "h w"]:
+    return cv2.blur(cv2.blur(plane, (side, side)), (side, side))
+
+
+def _edges(light: Float[ndarray, "h w"]) -> Float[ndarray, "h w 8"]:
+    """Return the absolute derivatives of lightness across, down and along both diagonals, at each scale."""
+    out = []
+    for scale in SCALES:
+        calm = cv2.GaussianBlur(light, (0, 0), scale)
+        x, y = (cv2.Sobel(calm, -1, dx, 1 - dx, scale=0.125) for dx in (1, 0))
+        out += [x, y, (x + y) * np.float32(0.5**0.5), (x - y) * np.float32(0.5**0.5)]
+    return np.abs(np.stack(out, -1))
+
+
+def unlike(
+    first: Float[ndarray, "h w 3"],
+    second: Float[ndarray, "h w 3"],
+    about: tuple[Float[ndarray, "h w 14"], Float[ndarray, "h w 14"]],
+    where: Bool[ndarray, "h w"],
+    height: float,
+) -> Float[ndarray, "h w"]:
+    """Return how unlike two pictures look at the pixels of ``where`` (elsewhere 0); 1 is just noticed.
+
+    Args:
+        first, second: CIELAB colours. about: their ``statistics``. height: of the person, px.
+    """
+    calm = max(LEAST_CALM, CALM * height)
+    reach = max(1, round(MOVED * height))
+    steps = np.array(sorted({0, reach, -reach, reach // 2, -(reach // 2)}, key=abs))
+    colours = np.zeros(where.shape, np.float32)
+    one, other = (cv2.GaussianBlur(picture, (0, 0), calm) for picture in (first, second))
+    _nearest(one, other, where, steps, colours)
+    apart = np.abs(about[0] - about[1])
+    mean, spread = (np.linalg.norm(apart[..., s], axis=-1) for s in (slice(0, 3), slice(3, 6)))
+    looks = np.maximum(np.maximum(mean / MEAN, spread / SPREAD), apart[..., 6:].mean(-1) / EDGES)
+    return np.where(where, np.minimum(colours / COLOUR, looks), 0).astype(np.float32)
+
+
+@kernel
+@no_type_check
+def _nearest(first, second, where, steps, out):
+    """Put into ``out`` the distance of each colour to the nearest of the other picture, shifted by any pair of steps."""
+    h, w = where.shape
+    for y in range(h):
+        for x in range(w):
+            if not where[y, x]:
+                continue
+            least = np.float32(1e9)
+            for dy in steps:
+                for dx in steps:
+                    j, i = min(max(y + dy, 0), h - 1), min(max(x + dx, 0), w - 1)
+                    a = first[y, x, 0] - second[j, i, 0]
+                    b = first[y, x, 1] - second[j, i, 1]
+                    c = first[y, x, 2] - second[j, i, 2]
+                    least = min(least, a * a + b * b + c * c)
+            out[y, x] = np.sqrt(least)
