@@ -48,7 +48,7 @@ class Scene:
         up: direction against gravity. ground: plane the person stands on.
         shading: side the removed person was lit from. brightness: their bright parts' luminance. Both may be None.
         black, sigma: black level (linear) and grain (8-bit) of the photo. style: its tones and sharpness.
-        doubt: where the plate's filling cannot be trusted, or None.
+        doubt: chance that the plate's filling is noticed, 0 .. 255 for 0 .. 1, or None.
         cast: colour of the photo's light, None = white.
         look: what a drawn person is compared with.
         shared: light of all frames of a clip, None = that of this picture.
@@ -67,7 +67,7 @@ class Scene:
     style: PhotoStyle = PhotoStyle()
     look: PhotoLook = PhotoLook()
     cast: Float[ndarray, "3"] | None = None
-    doubt: Bool[ndarray, "h w"] | None = None
+    doubt: UInt8[ndarray, "h w"] | None = None
     shared: Surroundings | None = None
 
     def light(self, adjust: LightAdjust) -> Light:
@@ -96,7 +96,7 @@ def load_scene(
         filled = images.read_rgb(out / plate["image"])
         hole = images.read_mask(out / plate["mask"])
         hidden = images.read_mask(out / plate["occluders"]) if plate["occluders"] else None
-        doubt = images.read_mask(out / plate["doubt"]) if plate.get("doubt") else None
+        doubt = images.read_labels(out / plate["doubt"]) if plate.get("doubt") else None
     except DataError as error:
         raise Rejected(str(error)) from None
     for what, array in (("plate", filled), ("plate's mask", hole), ("occluders", hidden), ("plate's doubt", doubt)):

@@ -131,7 +131,7 @@ class Plates(Record):
     image: np.ndarray = column("str", doc="path of the plate below the build folder")
     mask: np.ndarray = column("str", doc="path of the filled region's mask below the build folder")
     occluders: np.ndarray = column("str", doc="path of the mask of what stays in front of the person; may be empty")
-    doubt: np.ndarray = column("str", doc="mask of the filling that cannot be trusted; may be empty", fill="")
+    doubt: np.ndarray = column("str", doc="picture of the chance that the filling is noticed; may be empty", fill="")
     filled: np.ndarray = column("f4", doc="share of the image that was filled")
     method: np.ndarray = column("str", doc="inpainter, and what the mask came from")
     refused: np.ndarray = column("str", doc="why nobody may be drawn over it, only erased; or empty", fill="")

@@ -61,7 +61,7 @@ class Config:
         studio_frames: frames of one fixed camera's recording whose median shows the empty studio; 0 = never use it.
         studio_least: fewer frames than this are not enough.
         clips: also videos show an empty studio, wherever their frames agree: plates of a fixed camera do not flicker.
-        doubt: note where the filling cannot be trusted (``render.max_doubt``), by filling once more at small size.
+        doubt: note how likely the filling is noticed (``render.max_doubt``), by filling once more at small size.
         seats: ``known`` (seated people need a mask of what they sit on, so that it stays) or ``any``.
         max_filled: reject people who would leave a larger share of the photo to be invented.
         bars: further limits of a plate; who exceeds one is rejected, with the reason.

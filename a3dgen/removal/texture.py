@@ -26,6 +26,8 @@ COLOUR = 9.0
 """Colours this far apart (CIELAB) are noticed."""
 MEAN, SPREAD, EDGES = 5.0, 5.0, 0.5
 """And means of colours and their spreads this far apart (CIELAB), and edges (natural logarithm)."""
+SMEARED, ROUGH = 0.8, 5.0
+"""Edges this far apart are noticed whatever the colours, where these spread so much in the rougher picture."""
 SCALES = (0.7, 2.0)
 """Edges are of these scales, px; each in four directions."""
 FAINT = 0.35
@@ -90,14 +92,18 @@ def unlike(
     _nearest(one, other, where, steps, colours)
     apart = np.abs(about[0] - about[1])
     mean, spread = (np.linalg.norm(apart[..., s], axis=-1) for s in (slice(0, 3), slice(3, 6)))
-    looks = np.maximum(np.maximum(mean / MEAN, spread / SPREAD), apart[..., 6:].mean(-1) / EDGES)
-    return np.where(where, np.minimum(colours / COLOUR, looks), 0).astype(np.float32)
+    edges = apart[..., 6:].mean(-1)
+    looks = np.maximum(np.maximum(mean / MEAN, spread / SPREAD), edges / EDGES)
+    rough = np.linalg.norm(np.maximum(about[0], about[1])[..., 3:6], axis=-1)
+    smeared = np.minimum(edges / SMEARED, rough / ROUGH)  # some colour of grass is always near that of its mean
+    smeared = cv2.morphologyEx(smeared, cv2.MORPH_OPEN, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))  # not a shift
+    return np.where(where, np.maximum(np.minimum(colours / COLOUR, looks), smeared), 0).astype(np.float32)
 
 
 @kernel
 @no_type_check
 def _nearest(first, second, where, steps, out):
-    """Put into ``out`` the distance of each colour to the nearest of the other picture, shifted by any pair of steps."""
+    """Put into ``out`` how far each colour is from the nearest of the other picture, shifted by any pair of steps."""
     h, w = where.shape
     for y in range(h):
         for x in range(w):

@@ -22,13 +22,11 @@ from a3dgen.geometry.camera import undistort_image, undistort_mask
 from a3dgen.inpainters import NoSource, get_inpainter
 from a3dgen.inpainters.grain import add_grain
 from a3dgen.io.file_digest import contents
-from a3dgen.removal.broken import broken_off
 from a3dgen.removal.config import Config
 from a3dgen.removal.doubt import doubtful
 from a3dgen.removal.gate import PlateFacts, crossing, measure, require, require_whole
 from a3dgen.removal.label_map import label_map
 from a3dgen.removal.lines import carry_lines
-from a3dgen.removal.mask_ops import union
 from a3dgen.removal.masks import Removal, carried, plan_removal
 from a3dgen.removal.order import order_of_masks, require_known_front, scores
 from a3dgen.removal.people import left_over_masks, unnamed, unread, usable_segmenter
@@ -41,7 +39,7 @@ from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 24
+VERSION = 25
 
 
 def user_files(config: Config) -> list[Path]:
@@ -127,7 +125,8 @@ def make_plate(
         if not kept:
             raise
         refused = str(error)
-    unsure = _doubt(config, scene, removal, plate, invented, generator_for(context.seed, "plate.doubt", key)) & ~lines
+    unsure = _doubt(config, scene, removal, plate, invented, generator_for(context.seed, "plate.doubt", key))
+    unsure[lines] = 0  # the second filling knows of none, and what they carry on is sure
     row = {**write_plate(context, key, plate, removal, unsure, f"{method}; {removal.source}"), "refused": refused}
     store_row(facts, digest, row, context.out)
     return row
@@ -140,15 +139,19 @@ def _doubt(
     plate: UInt8[ndarray, "h w 3"],
     invented: Bool[ndarray, "h w"],
     rng: np.random.Generator,
-) -> Bool[ndarray, "h w"]:
-    """Return where the filling cannot be trusted; nowhere if nothing was invented or nobody asks."""
+) -> UInt8[ndarray, "h w"]:
+    """Return the chance that the filling is noticed; 0 where nothing was invented, and everywhere if nobody asks.
+
+    ``invented``: what was filled from around.
+    """
     if not config.doubt or not invented.any():
-        return np.zeros_like(invented)
+        return np.zeros(invented.shape, np.uint8)
     filler = get_inpainter(config.inpainter, config.inpainter_path, rough=True)
-    stay = (removal.avoid | removal.front) & ~invented
-    unsure = doubtful(scene.rgb, plate, invented, stay, scene.height, filler, rng)
-    beside = union(scene.others, invented.shape) | removal.front  # whoever only may be somebody hides no edge
-    return (unsure | broken_off(plate, removal.hole, beside & ~invented, scene.height)) & ~removal.front
+    stay = (removal.avoid | removal.front) & ~removal.hole
+    photo = np.where((removal.hole & ~invented)[..., None], plate, scene.rgb)  # what the empty studio shows is known
+    chance = doubtful(photo, plate, invented, stay, scene.height, filler, rng)
+    chance[removal.front] = 0
+    return chance
 
 
 def _require_scene(config: Config, scene: RemovalScene, body: dict[str, Any], context: Context, cut: float) -> None:

@@ -165,7 +165,7 @@ def fitted_outline(body: BodyData, fitted: Mapping[str, Any], scene: Scene) -> B
 
 
 def share_of_doubt(scene: Scene, drawn: Bool[ndarray, "h w"]) -> float:
-    """Return how much of the plate is seen that the photo says nothing of, share of the drawn person's size squared.
+    """Return how much of the plate's filling is likely noticed, share of the drawn person's size squared.
 
     Args:
         drawn: what is seen of the person and their devices.
@@ -173,22 +173,22 @@ def share_of_doubt(scene: Scene, drawn: Bool[ndarray, "h w"]) -> float:
     if scene.doubt is None or not drawn.any():
         return 0.0
     x0, y0, x1, y1 = mask_box(drawn)
-    return float((scene.doubt & ~drawn).sum()) / float(max(x1 - x0, y1 - y0)) ** 2
+    return float(scene.doubt[~drawn].sum(dtype=np.int64)) / 255 / float(max(x1 - x0, y1 - y0)) ** 2
 
 
 def why_in_doubt(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"], whom: str = "") -> str:
-    """Return why too much of the plate is seen that the photo says nothing of, "" if it is not; ``share_of_doubt``."""
+    """Return why too much of the plate's filling would be noticed, "" if it would not be; see ``share_of_doubt``."""
     share = share_of_doubt(scene, drawn)
     if share <= config.max_doubt:
         return ""
     return (
-        f"what is behind the person cannot be told: filled again it differs, or it breaks off, beside the person"
-        f"{whom and ', '}{whom} (in {share:.3f} of their size squared, render.max_doubt is {config.max_doubt:g})"
+        f"what is behind the person cannot be told: filled again it looks different, or it breaks off, beside the "
+        f"person{whom and ', '}{whom} (in {share:.3f} of their size squared, render.max_doubt is {config.max_doubt:g})"
     )
 
 
 def check_plate(config: Any, scene: Scene, drawn: Bool[ndarray, "h w"]) -> None:
-    """Raise Rejected if too much of the plate is seen that the photo says nothing of; see ``why_in_doubt``."""
+    """Raise Rejected if too much of the plate's filling would be noticed; see ``why_in_doubt``."""
     reason = why_in_doubt(config, scene, drawn)
     if reason:
         raise Rejected(reason)

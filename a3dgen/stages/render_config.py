@@ -39,8 +39,8 @@ class Config:
         min_visible: smallest visible share of the segment that carries a stump, for ``reject_invisible``.
         min_told: smallest share of the removed limb's pixels at which the picture must differ from that of the intact
             twin, for ``reject_invisible``; 0 = do not compare.
-        max_doubt: largest part of the plate's filling that is seen and cannot be trusted, share of the drawn person's
-            longer side squared; infinite = any.
+        max_doubt: most of the plate's filling that may be expected to be noticed beside the drawn person, share of
+            their longer side squared; infinite = any.
         light: how far a drawn person may be from the photo's brightness, colours and sharpness.
         clips: the frames of one person in a recording have one light, the mean of what some of them show.
     """
@@ -63,7 +63,7 @@ class Config:
     reject_invisible: bool = True
     min_visible: float = 0.35
     min_told: float = 0.3
-    max_doubt: float = 0.02
+    max_doubt: float = 0.0145
     light: LightBars = field(default_factory=LightBars)
     clips: bool = False
 
