@@ -37,7 +37,7 @@ PLACES = 400
 UNITS = np.array([18.0] * 3 + [15.0] * 3 + [1.875] * 8, np.float32)
 """What the statistics of places are divided by before they are compared all together: colours, spreads, edges."""
 SIGNS = ("band", "unlike", "unlike around", "unlike all around", "broken off", "depth")
-WEIGHTS = (-5.499, 2.038, -1.724, 2.219, 5.768, 0.543, 1.248)
+WEIGHTS = (-5.562, 2.005, -1.658, 2.147, 5.796, 0.594, 1.257)
 """A constant, then one of each sign."""
 
 

@@ -96,7 +96,8 @@ def unlike(
     looks = np.maximum(np.maximum(mean / MEAN, spread / SPREAD), edges / EDGES)
     rough = np.linalg.norm(np.maximum(about[0], about[1])[..., 3:6], axis=-1)
     smeared = np.minimum(edges / SMEARED, rough / ROUGH)  # some colour of grass is always near that of its mean
-    smeared = cv2.morphologyEx(smeared, cv2.MORPH_OPEN, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))  # not a shift
+    box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    smeared = cv2.morphologyEx(smeared, cv2.MORPH_OPEN, box)  # wider than a shift
     return np.where(where, np.maximum(np.minimum(colours / COLOUR, looks), smeared), 0).astype(np.float32)
 
 
