@@ -28,6 +28,8 @@ WHITE_LEVEL = (0.42, 1.5)
 the removed person say so: an underexposed photo."""
 DARKEST = 0.001
 """Least value of that surface, nine stops under a usual exposure."""
+UNEVEN_OWN, UNEVEN_LEAST = 0.15, 0.36
+"""Where the plate is bright above and dark below, the removed person counts so much more, and may be so much darker."""
 KEY_SHARE = (0.58, 0.84)
 """Plausible share of the key in the light on a surface that faces it."""
 _DILUTION = 1.5
@@ -251,8 +253,18 @@ def _white_level(luminance: ndarray, brightness: float | None) -> float:
     if brightness is not None and brightness > 0:
         least = float(np.clip(max(level, brightness / 0.42), DARKEST, least))
         level = float(np.clip(level, least, WHITE_LEVEL[1]))
-        level = level**0.65 * max(brightness / 0.42, 0.6 * level) ** 0.35
+        uneven = _bright_above(luminance)
+        own = 0.5 + UNEVEN_OWN * uneven
+        level = level ** (1 - own) * max(brightness / 0.42, (0.6 - UNEVEN_LEAST * uneven) * level) ** own
     return float(np.clip(level, least, WHITE_LEVEL[1]))
+
+
+def _bright_above(luminance: ndarray) -> float:
+    """Return 0..1, how much brighter the upper part of a plate is than the lower one: under a bright sky it does not
+    tell how a person before a dark field is lit."""
+    split = round(0.42 * len(luminance))
+    above, below = (max(float(part.mean()), 1e-6) for part in (luminance[:split], luminance[split:]))
+    return float(np.clip(np.log(above / below) / 1.5, 0, 1))
 
 
 def _key_share(luminance: ndarray, shading: ndarray | None) -> float:

@@ -19,6 +19,7 @@ from numpy import ndarray
 from a3dgen.core.pool import Pool
 from a3dgen.core.records import VISIBLE
 from a3dgen.geometry.boxes import mask_box
+from a3dgen.removal.contested_feet import settle_feet
 from a3dgen.removal.mask_ops import dilate, discs, distance_to, union
 from a3dgen.segmenters import Asked, Segmenter, Thing
 
@@ -131,12 +132,14 @@ def _made(
     seen = dict(zip(bare, segmenter.people(rgb, asked) if segmenter is not None else [None] * len(bare), strict=True))
     drawn = union([f.mask for f in figures if f.mask is not None], shape)
     shares, sources = [], []
+    claims = [None if f.mask is not None else _claim(f, seen[i]) for i, f in enumerate(figures)]
+    settle_feet(figures, [seen.get(i) for i in range(len(figures))], claims)
     for i, figure in enumerate(figures):
         if figure.mask is not None:
             shares.append(figure.mask.astype(np.uint8) * np.uint8(255))
             sources.append("source mask")
             continue
-        claim = np.where(drawn & ~_clicked(figure, shape), 0, _claim(figure, seen[i]))
+        claim = np.where(drawn & ~_clicked(figure, shape), 0, claims[i])
         shares.append(np.clip(255 * claim + 0.5, 0, 254).astype(np.uint8))
         sources.append("fitted body" if seen[i] is None else f"fitted body and {BY_SEGMENTER}")
     owner, best = np.full(shape, -1, np.int16), np.full(shape, int(255 * SOMEBODY), np.uint8)
