@@ -1,8 +1,8 @@
 """Feet beside feet: a segmenter gives the foot of somebody who kneels to whoever stands behind it.
 
 Networks that outline one person of a window take what continues a leg for its foot. Where such an outline covers the
-fitted foot of somebody else, whose ankle is labelled visible and lower in the picture, the foot is theirs: on one ground
-the lower foot is the nearer one.
+fitted foot of somebody else, whose ankle is labelled visible and lower in the picture, the foot is theirs: on one
+ground the lower foot is the nearer one.
 """
 
 from __future__ import annotations

@@ -134,12 +134,12 @@ def _made(
     shares, sources = [], []
     claims = [None if f.mask is not None else _claim(f, seen[i]) for i, f in enumerate(figures)]
     settle_feet(figures, [seen.get(i) for i in range(len(figures))], claims)
-    for i, figure in enumerate(figures):
-        if figure.mask is not None:
+    for i, (figure, own) in enumerate(zip(figures, claims, strict=True)):
+        if own is None:
             shares.append(figure.mask.astype(np.uint8) * np.uint8(255))
             sources.append("source mask")
             continue
-        claim = np.where(drawn & ~_clicked(figure, shape), 0, claims[i])
+        claim = np.where(drawn & ~_clicked(figure, shape), 0, own)
         shares.append(np.clip(255 * claim + 0.5, 0, 254).astype(np.uint8))
         sources.append("fitted body" if seen[i] is None else f"fitted body and {BY_SEGMENTER}")
     owner, best = np.full(shape, -1, np.int16), np.full(shape, int(255 * SOMEBODY), np.uint8)

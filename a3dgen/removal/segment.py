@@ -33,14 +33,14 @@ def usable(segmenter: str) -> bool:
     """Return whether there is a detector to ask.
 
     Args:
-        segmenter: ``none``, ``auto`` (if its networks are here) or ``mediapipe``, which may fetch them.
+        segmenter: ``none`` and ``given`` ask nobody, ``auto`` if its networks are here, ``mediapipe`` may fetch them.
 
     Raises:
         MissingDependency: ``mediapipe`` is asked for and cannot be had.
     """
     if segmenter == "mediapipe" and not segmenter_name():
         networks.folder()
-    return segmenter != "none" and bool(segmenter_name())
+    return segmenter not in ("none", "given") and bool(segmenter_name())
 
 
 def segment_person(rgb: UInt8[ndarray, "h w 3"], near: Bool[ndarray, "h w"]) -> Bool[ndarray, "h w"] | None:

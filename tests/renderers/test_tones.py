@@ -34,5 +34,5 @@ def test_tones_stay_ordered_and_apart(level: float) -> None:
 
 
 def test_the_darkest_skin_is_legible_in_good_light() -> None:
-    assert lit(10, 1.0) > 14
+    assert lit(10, 1.0) > 24  # L* of the darkest skin measured in vivo is about 28
     assert lit(1, 1.0) < 97

@@ -133,6 +133,16 @@ def test_everybody_is_looked_for_once_a_photo(monkeypatch: pytest.MonkeyPatch) -
     assert len(calls) == count
 
 
+@pytest.mark.parametrize("name", ["none", "given"])
+def test_nobody_is_asked_where_the_source_is_to_be_believed(
+    name: str, scene: RemovalScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment, "segmenter_name", lambda: "mediapipe")
+    monkeypatch.setattr(masks, "detections", lambda *_: pytest.fail("asked for outlines"))
+    monkeypatch.setattr(masks, "segment_everybody", lambda *_: pytest.fail("asked for others"))
+    assert "mediapipe" not in plan_removal(replace(CONFIG, segmenter=name), scene).source
+
+
 def test_a_missing_detector_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment, "segmenter_name", lambda: "")
     assert not segment.usable("auto")

@@ -14,11 +14,12 @@ MONK_SWATCHES = (
 """Monk Skin Tone scale (Ellis Monk, Google; CC BY 4.0, skintone.google), sRGB hex, tone 1 to 10."""
 
 # The swatches are drawn tones, not diffuse albedo: 1-4 are near white and 9-10 neutral black, where real skin keeps
-# the chroma of haemoglobin and melanin, and reflects no less than about 4 % of light.
+# the chroma of haemoglobin and melanin, and reflects no less than about 5 % of light (L* 28): with
+# less, dark faces had no features in dim light.
 # Factors: first tone they apply to -> linear RGB.
 _ALBEDO = {
-    1: (0.74, 0.585, 0.515), 5: (0.865, 0.72, 0.655), 7: (1.03, 0.93, 0.86), 9: (1.85, 1.36, 1.15),
-    10: (2.60, 1.88, 1.55),
+    1: (0.74, 0.585, 0.515), 5: (0.865, 0.72, 0.655), 7: (1.03, 0.93, 0.86), 8: (1.44, 1.30, 1.20),
+    9: (2.68, 1.97, 1.67), 10: (3.90, 2.82, 2.33),
 }  # fmt: skip
 
 
