@@ -21,6 +21,7 @@ from a3dgen.appearance.hair import STYLES, build_hair
 from a3dgen.appearance.look import Garment, Hair
 from a3dgen.appearance.wardrobe import Shared, dress, garment_of, shared_parts
 from a3dgen.core.pool import Pool
+from a3dgen.core.shelf import Shelf
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.mesh import vertex_normals
 from a3dgen.geometry.raster import silhouette
@@ -40,6 +41,10 @@ class _Locks:
     points: Float[ndarray, "n 3"]
     head: Float[ndarray, " n"]
     faces: Integer[ndarray, "f 3"]
+
+
+_ARRAYS: Shelf[Float[ndarray, " v"]] = Shelf("standoff", __file__)
+_SHELF: Shelf[_Locks] = Shelf("locks", __file__, _Locks)
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,17 @@ class Coverage:
             mesh = garment_of(self.shared, key).mesh
             return self.posed.vertices(mesh, self.betas), mesh.faces
         token = (self.shared.token, key)
-        off = _STAND_OFF.get(token, lambda: _stand_off(self.shared, key).astype(np.float16))
+        off = _STAND_OFF.get(token, lambda: _ARRAYS.get(self._name(key), lambda: _stand_off(self.shared, key)))
         moved = np.flatnonzero(off[self.faces].any(1))
         return self.skin + off[:, None] * self.normals, self.faces[moved]
 
+    def _name(self, key: str | Spec) -> str:
+        return f"{self.shared.digest} {key}"
+
     def _hair(self, style: str) -> tuple[Float[ndarray, "n 3"], Integer[ndarray, "f 3"]]:
         mesh = self.shared.body.mesh
-        locks = _LOCKS.get((self.shared.token, style), lambda: _locks_of(self.shared, style))
+        token = (self.shared.token, style)
+        locks = _LOCKS.get(token, lambda: _SHELF.get(self._name(style), lambda: _locks_of(self.shared, style)))
         if not len(locks.points):
             return locks.points, locks.faces
         on_head = mesh.weights[:, JOINT["head"]] > 0.9
@@ -141,7 +150,7 @@ def _stand_off(shared: Shared, spec: Spec) -> Float[ndarray, " v"]:
     covered = within_bounds(spec, m, joints)
     for limb, level in levels(spec).items():
         covered &= m.limbs[limb] <= level
-    return np.where(covered, off, 0.0)
+    return np.where(covered, off, 0.0).astype(np.float16)
 
 
 def _locks_of(shared: Shared, style: str) -> _Locks:
