@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from a3dgen.amputation.rebuild import Amputee, Topology
 from a3dgen.appearance import hair as hair_shapes
+from a3dgen.appearance.beards import posed_beard
 from a3dgen.appearance.garment_bounds import LIMB_MARGIN, Spec, levels, within_bounds
 from a3dgen.appearance.hair import CROPPED, FLOWS, VARIANTS, build_hair
 from a3dgen.appearance.look import LINER, TEXTURE, Garment, Hair, Look
@@ -289,4 +290,6 @@ def _hair(shared: Shared, amputee: Amputee, hair: Hair, seed: int) -> list[Item]
     texture = pool.hair(hair.colour, seed, hair.style in CROPPED)
     posed = [amputee.posed.vertices(mesh, amputee.betas).astype(np.float32) for mesh in meshes]
     pieces = [Piece(v, m.faces, m.uv, m.face_uv, m.face_part) for v, m in zip(posed, meshes, strict=True)]
-    return [_draw(piece, texture, "cloth" if hair.style in CROPPED else "hair") for piece in pieces]
+    items = [_draw(piece, texture, "cloth" if hair.style in CROPPED else "hair") for piece in pieces]
+    beard = posed_beard(shared, amputee, hair, seed)
+    return items if beard is None else [*items, _draw(beard, pool.hair(hair.colour, seed, True), "cloth")]

@@ -39,7 +39,7 @@ class Material:
 MATERIAL: dict[str, Material] = {
     "skin": Material(0.46, 0.028, 1.15, 0.2, 0.0014, wrap=(0.30, 0.15, 0.10), skin=True),
     "cloth": Material(0.80, 0.04, 0.35, 0.25, 0.020),
-    "hair": Material(0.44, 0.045, 0.8, 0.2, 0.004),
+    "hair": Material(0.52, 0.045, 0.45, 0.2, 0.004),
     "shoe": Material(0.55, 0.04, 0.8, 0.4, 0.004),
     "metal": Material(0.34, 0.30, 1.3, 0.30, 0.0004),
     "carbon": Material(0.30, 0.05, 1.5, 0.45, 0.0006),
