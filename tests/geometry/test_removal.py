@@ -122,6 +122,53 @@ def test_shadows_of_those_who_stay_are_found_from_their_masks(lawn: np.ndarray) 
     assert not neighbours_shadows(lawn, []).any()
 
 
+def _fold(shape: tuple[int, int], start: tuple[int, int], end: tuple[int, int], wide: float = 2.0) -> np.ndarray:
+    """Return how much of its light a crease keeps: least in its middle, no plateau."""
+    line = np.ones(shape, np.uint8)
+    cv2.line(line, start, end, 0, 1)
+    return 1 - 0.7 * np.exp(-cv2.distanceTransform(line, cv2.DIST_L2, 5) / wide)
+
+
+@pytest.fixture
+def cloth() -> np.ndarray:
+    """A creased cloth, (520, 760, 3) grey levels, before somebody's feet at (365 to 395, 390)."""
+    rng, shape = np.random.default_rng(4), (520, 760)
+    folds = [((380, 395), (60, 430)), ((395, 398), (700, 390)), ((370, 400), (310, 470))]
+    folds += [((x, 385), (x + 20, 475)) for x in (*range(20, 300, 20), *range(520, 740, 20))]
+    light = np.min([_fold(shape, a, b) for a, b in folds], axis=0)
+    return np.clip(np.full((*shape, 3), (60, 130, 70)) * light[..., None] + rng.normal(0, 2, (*shape, 3)), 0, 255)
+
+
+def test_folds_of_a_cloth_that_lead_to_the_feet_are_no_shadow(cloth: np.ndarray) -> None:
+    shape = cloth.shape[:2]
+    person, feet = _box(shape, 60, 400, 360, 400), np.array([[365.0, 390.0], [395.0, 390.0]])
+    none, shadow, dark = np.zeros(shape, bool), _box(shape, 402, 432, 395, 500), _box(shape, 402, 500, 340, 400)
+    wide = _fold(shape, (380, 405), (460, 470), 6.0)
+
+    def found(light: np.ndarray) -> np.ndarray:
+        return cast_shadow((cloth * light[..., None]).astype(np.uint8), person, none, feet, 340.0)
+
+    assert not found(np.ones(shape)).any()
+    assert not found(wide).any(), "a broad fold has no plateau"
+    assert not found(1 - 0.45 * dark).any(), "dark cloth goes on where no shadow can be"
+    shade = found(1 - 0.45 * shadow)
+    rest = shadow & ~dilate(person, 5.0)
+    assert (shade & rest).sum() > 0.7 * rest.sum(), "a shadow on the cloth is found"
+    assert (shade & ~dilate(shadow | person, 20.0)).sum() < 0.1 * shade.sum(), "without the folds"
+
+
+def test_the_soft_rim_of_a_shadow_goes_with_it(lawn: np.ndarray) -> None:
+    person, feet = _box(lawn.shape[:2], 60, 160, 140, 160), np.array([[145.0, 155.0], [155.0, 155.0]])
+    hard = _box(lawn.shape[:2], 156, 168, 155, 215).astype(np.float32)
+    shade = cv2.GaussianBlur(hard, (0, 0), 2.5)
+    photo = (lawn * (1 - 0.5 * shade[..., None])).astype(np.uint8)
+    found = cast_shadow(photo, person, np.zeros_like(person), feet, 100.0)
+    faint = (shade > 0.25) & ~person
+    assert (found & faint).sum() > 0.95 * faint.sum()
+    assert not found[:150].any()
+    assert not found[:, 235:].any()
+
+
 def test_in_front() -> None:
     shape = (200, 200)
     body = _box(shape, 20, 180, 80, 120)
