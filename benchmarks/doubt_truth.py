@@ -142,7 +142,7 @@ def noticed(filled: Filled) -> Bool[ndarray, "h w"]:
     about = statistics(put, free, height), statistics(there, free, height)
     other = unlike(put, there, about, hole, height) > 1
     ring = dilate(hole, NEAR * height) & ~hole & free
-    plausible = other & (unlike_all(about[0], about[0], hole, ring) < LIKE)
+    plausible = other & (unlike_all(about[0], hole, ring) < LIKE)
     inner = cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rim = dilate(hole & ~inner, ENTERS * height) & hole
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(other.astype(np.uint8))

@@ -8,7 +8,7 @@ known background (``a3dgen bench calibrate_doubt``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from numpy import ndarray
 from a3dgen.inpainters import Inpainter, NoSource
 from a3dgen.removal.broken import broken_off
 from a3dgen.removal.mask_ops import around, dilate
-from a3dgen.removal.texture import lab, statistics, unlike
+from a3dgen.removal.texture import REACH, lab, statistics, unlike
 
 SIDE = 200
 """Height of the person, px, at which fillings are judged."""
@@ -32,13 +32,14 @@ MOST = 4.0
 """Nothing is more unlike than this."""
 SEEN = 0.25
 """What a filling may look like is looked for within this share of the height of it ..."""
-PLACES = 400
+PLACES = 200
 """... at about so many places."""
 UNITS = np.array([18.0] * 3 + [15.0] * 3 + [1.875] * 8, np.float32)
 """What the statistics of places are divided by before they are compared all together: colours, spreads, edges."""
 SIGNS = ("band", "unlike", "unlike around", "unlike all around", "broken off", "depth")
-WEIGHTS = (-5.562, 2.005, -1.658, 2.147, 5.796, 0.594, 1.257)
+WEIGHTS = (-5.517, 2.103, -1.764, 2.284, 4.627, 0.633, 1.285)
 """A constant, then one of each sign."""
+PICTURES = ("photo", "first", "second", "hole", "wide", "kept")
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,21 @@ def refill(
 
 def signs(filled: Filled) -> Float[ndarray, "h w 6"]:
     """Return the signs of a bad filling at every pixel, in the order of ``SIGNS``; they mean something in the hole."""
+    out = np.zeros((*filled.hole.shape, len(SIGNS)), np.float32)
+    part = around(filled.wide, round((SEEN + 2 * REACH) * filled.height) + 4)
+    out[part] = _signs(replace(filled, **{f: getattr(filled, f)[part] for f in PICTURES}))
+    return out
+
+
+def _signs(filled: Filled) -> Float[ndarray, "h w 6"]:
     height, hole, free = filled.height, filled.hole, ~filled.kept
     first, second = lab(np.where(hole[..., None], filled.first, filled.photo)), lab(filled.second)
     about = statistics(first, free, height), statistics(second, free, height)
     apart = np.minimum(unlike(first, second, about, filled.wide, height), MOST)
     band = _mean_of(apart, filled.wide & ~hole, FROM_BAND * height)
     near = cv2.GaussianBlur(np.log1p(apart) * hole, (0, 0), AROUND * height)
-    known = statistics(lab(filled.photo), free & ~hole, height)
-    strange = unlike_all(about[0], known, hole, dilate(hole, SEEN * height) & ~dilate(hole, 2.0) & free)
+    ring = dilate(hole, SEEN * height) & ~dilate(hole, 2 * REACH * height) & free
+    strange = unlike_all(about[0], hole, ring)
     broken = broken_off(filled.first, hole, filled.kept, height).astype(np.float32)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / height
     return np.stack([np.log1p(band), np.log1p(apart), near, np.log1p(strange),
@@ -150,22 +158,19 @@ def _mean_of(values: Float[ndarray, "h w"], where: Bool[ndarray, "h w"], reach: 
 
 
 def unlike_all(
-    about: Float[ndarray, "h w 14"],
-    known: Float[ndarray, "h w 14"],
-    hole: Bool[ndarray, "h w"],
-    ring: Bool[ndarray, "h w"],
+    about: Float[ndarray, "14 h w"], hole: Bool[ndarray, "h w"], ring: Bool[ndarray, "h w"]
 ) -> Float[ndarray, "h w"]:
     """Return how unlike every pixel of the hole is the likest place of a ring around it, 0 elsewhere.
 
     Args:
-        about, known: ``statistics`` of the filled photo, and of what is known of it. ring: where to look.
+        about: ``statistics`` of the filled photo. ring: where to look.
     """
     out = np.zeros(hole.shape, np.float32)
-    seen = known[ring] / UNITS
+    seen = about[:, ring].T / UNITS
     if not len(seen):
         return np.where(hole, MOST, 0).astype(np.float32)
     seen = seen[:: max(1, len(seen) // PLACES)]
-    mine = about[hole] / UNITS
-    squares = (mine * mine).sum(1)[:, None] + (seen * seen).sum(1) - 2 * mine @ seen.T
-    out[hole] = np.sqrt(np.maximum(squares.min(1), 0))
+    mine = about[:, hole].T / UNITS
+    nearest = (mine @ seen.T - (seen * seen).sum(1) / 2).max(1)
+    out[hole] = np.sqrt(np.maximum((mine * mine).sum(1) - 2 * nearest, 0))
     return out

@@ -6,6 +6,7 @@ alike. A rail that ends does not. Places are alike if either the colours are, a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import no_type_check
 
 import cv2
@@ -41,41 +42,47 @@ def lab(rgb: UInt8[ndarray, "h w 3"]) -> Float[ndarray, "h w 3"]:
 
 def statistics(
     colours: Float[ndarray, "h w 3"], known: Bool[ndarray, "h w"], height: float
-) -> Float[ndarray, "h w 14"]:
+) -> Float[ndarray, "14 h w"]:
     """Return mean and spread of the colours (CIELAB, 3 + 3) and the logarithm of edges (2 scales by 4 directions)
     around every pixel, over ``known`` pixels alone.
 
     ``height``: of the person, px.
     """
     side = 2 * round(1.2 * max(LEAST_REACH, REACH * height)) + 1  # twice a box: a tent of that deviation, nearly
-    parts = [colours, colours * colours, _edges(colours[..., 0])]
-    sums = np.concatenate([*parts, known[..., None].astype(np.float32)], -1)
-    sums *= known[..., None]
-    sums = cv2.merge([_around(plane, side) for plane in cv2.split(sums)])
-    sums = sums[..., :-1] / np.maximum(sums[..., -1:], np.float32(1e-3))
-    mean, square, edges = sums[..., :3], sums[..., 3:6], sums[..., 6:]
-    spread = np.sqrt(np.maximum(square - mean * mean, 0))
-    return np.concatenate([mean, spread, np.log(edges + np.float32(FAINT))], -1)
+    planes = cv2.split(colours)
+    share = None
+    if not known.all():
+        share = known.astype(np.float32)
+        count = np.maximum(_around(share, side), np.float32(1e-3))
+
+    def mean(plane: Float[ndarray, "h w"]) -> Float[ndarray, "h w"]:
+        return _around(plane, side) if share is None else _around(plane * share, side) / count
+
+    out = np.empty((14, *known.shape), np.float32)
+    for k, plane in enumerate(planes):
+        out[k] = mean(plane)
+        out[3 + k] = np.sqrt(np.maximum(mean(plane * plane) - out[k] * out[k], 0))
+    for k, edges in enumerate(_edges(planes[0])):
+        cv2.log(mean(edges) + np.float32(FAINT), out[6 + k])
+    return out
 
 
 def _around(plane: Float[ndarray, "h w"], side: int) -> Float[ndarray, "h w"]:
     return cv2.blur(cv2.blur(plane, (side, side)), (side, side))
 
 
-def _edges(light: Float[ndarray, "h w"]) -> Float[ndarray, "h w 8"]:
-    """Return the absolute derivatives of lightness across, down and along both diagonals, at each scale."""
-    out = []
+def _edges(light: Float[ndarray, "h w"]) -> Iterator[Float[ndarray, "h w"]]:
+    """Yield the absolute derivatives of lightness across, down and along both diagonals, at each scale."""
     for scale in SCALES:
         calm = cv2.GaussianBlur(light, (0, 0), scale)
         x, y = (cv2.Sobel(calm, -1, dx, 1 - dx, scale=0.125) for dx in (1, 0))
-        out += [x, y, (x + y) * np.float32(0.5**0.5), (x - y) * np.float32(0.5**0.5)]
-    return np.abs(np.stack(out, -1))
+        yield from (np.abs(x), np.abs(y), np.abs(x + y) * np.float32(0.5**0.5), np.abs(x - y) * np.float32(0.5**0.5))
 
 
 def unlike(
     first: Float[ndarray, "h w 3"],
     second: Float[ndarray, "h w 3"],
-    about: tuple[Float[ndarray, "h w 14"], Float[ndarray, "h w 14"]],
+    about: tuple[Float[ndarray, "14 h w"], Float[ndarray, "14 h w"]],
     where: Bool[ndarray, "h w"],
     height: float,
 ) -> Float[ndarray, "h w"]:
@@ -91,14 +98,18 @@ def unlike(
     one, other = (cv2.GaussianBlur(picture, (0, 0), calm) for picture in (first, second))
     _nearest(one, other, where, steps, colours)
     apart = np.abs(about[0] - about[1])
-    mean, spread = (np.linalg.norm(apart[..., s], axis=-1) for s in (slice(0, 3), slice(3, 6)))
-    edges = apart[..., 6:].mean(-1)
+    mean, spread = _length(apart[:3]), _length(apart[3:6])
+    edges = apart[6:].mean(0)
     looks = np.maximum(np.maximum(mean / MEAN, spread / SPREAD), edges / EDGES)
-    rough = np.linalg.norm(np.maximum(about[0], about[1])[..., 3:6], axis=-1)
+    rough = _length(np.maximum(about[0][3:6], about[1][3:6]))
     smeared = np.minimum(edges / SMEARED, rough / ROUGH)  # some colour of grass is always near that of its mean
     box = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     smeared = cv2.morphologyEx(smeared, cv2.MORPH_OPEN, box)  # wider than a shift
     return np.where(where, np.maximum(np.minimum(colours / COLOUR, looks), smeared), 0).astype(np.float32)
+
+
+def _length(planes: Float[ndarray, "3 h w"]) -> Float[ndarray, "h w"]:
+    return np.sqrt(planes[0] ** 2 + planes[1] ** 2 + planes[2] ** 2)
 
 
 @kernel
