@@ -8,15 +8,21 @@ import threading
 from pathlib import Path
 
 import pytest
+from toystages import TABLE, report
 
 from a3dgen.cli import parse
 from a3dgen.commands.early_start import will_build
+from a3dgen.config import build_config
 from a3dgen.core.errors import ConfigError
 from a3dgen.core.run_config import RunConfig
+from a3dgen.core.stage import Context
+from a3dgen.engine.build import Build
 from a3dgen.engine.dask_cluster import Cluster
 from a3dgen.engine.executor import Crew, Inline
 from a3dgen.engine.fork_server import METHOD
+from a3dgen.engine.progress import Quiet
 from a3dgen.engine.schedule import turn_of
+from a3dgen.engine.shrinking import Consent
 
 
 def _origin(_: int) -> tuple[int, bool]:
@@ -79,6 +85,33 @@ def test_a_crew_that_cannot_come_says_why_when_it_is_needed() -> None:
     with pytest.raises(ConfigError, match="no room"):
         crew.executor()
     crew.close()
+
+
+def toy(out: Path, workers: int) -> None:
+    """Build the toy stages in this process, as if there were ``workers``."""
+    run = {"out": str(out), "workers": workers, "shard_size": 4}
+    config = build_config({"sources": {}}, "toy", "toy.yaml", TABLE, run)
+    Build(config, Inline, Quiet(), lambda: "body", table=TABLE, consent=Consent(True)).run()
+
+
+def test_what_gathers_is_loaded_while_others_are_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[str, bool]] = []
+
+    def warm(context: Context) -> None:
+        loaded.append((context.folder.name, threading.current_thread() is threading.main_thread()))
+        raise ValueError("costs nothing but time")
+
+    monkeypatch.setattr(report, "warm", warm, raising=False)
+    toy(tmp_path / "alone", 0)
+    assert not loaded  # it would only be in the way
+    toy(tmp_path / "out", 2)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and "_load_gathering" in thread.name:
+            thread.join()
+    assert loaded == [("report", False)]
+    toy(tmp_path / "out", 2)
+    assert len(loaded) == 1  # a finished build loads nothing
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 def order(end: int, sizes: dict[int, int]) -> list[tuple[int, int]]:

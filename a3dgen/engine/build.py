@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +43,7 @@ from a3dgen.io.file_list import sha256_of
 from a3dgen.io.shards import write_json
 from a3dgen.stages.table import DATASET_FOLDER, GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
 
+log = logging.getLogger("a3dgen")
 PHOTOS = "photos"
 """What the bar is called while people are looked for."""
 
@@ -88,6 +91,7 @@ class Build:
         self._crew = Crew(self.make_executor, self.progress.tell)
         self._pool = self._crew.executor
         self._warm_up = WarmUp(self.progress)
+        self._loading: threading.Thread | None = None
         self._totals: dict[str, int] = {}
         self._pixels = 0
 
@@ -253,7 +257,7 @@ class Build:
             self._chain,
             self.fresh,
             self._context,
-            self._pool,
+            self._at_work,
             self._book,
             self._trouble,
             self.force,
@@ -268,6 +272,21 @@ class Build:
             ):
                 remove_orphans(self.out, spec.name, count)
             self.progress.finish(spec.name, "" if book is not None and book.made else "up to date")
+
+    def _at_work(self) -> Executor:
+        """Return where shards are made; while others make them, this process loads what gathering them takes."""
+        if self._loading is None and self.config.run.workers:
+            self._loading = threading.Thread(target=self._load_gathering, daemon=True)
+            with interrupts.postponed():  # this thread is the one to be interrupted
+                self._loading.start()
+        return self._pool()
+
+    def _load_gathering(self) -> None:
+        for spec in [s for s in self._stages if s.kind == GATHER]:
+            try:
+                getattr(spec.code(), "warm", lambda _: None)(self._context(spec))
+            except Exception as error:  # only time is lost: the stage itself will say what is wrong
+                log.debug("loading stage %s ahead failed: %s", spec.name, error)
 
     def _find_shapes(self, count: int) -> None:
         """Find the shapes of subjects before any shard that depends on them."""

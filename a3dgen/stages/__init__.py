@@ -9,7 +9,7 @@ Three shapes of ``run``:
   ``context.folder``. ``fit`` also has ``shape(config, context, subject, persons) -> dict | None``, which the runner
   calls once for every subject, before the stage's shards.
 - gathering stages (``annotate``, ``report``): ``run(config, context, shards: Iterable[Inputs]) -> dict`` of plain
-  JSON facts for run.json; they stream over all shards.
+  JSON facts for run.json; they stream over all shards. ``warm(context)``, where there is one, loads what they take.
 
 A person or sample that cannot be used raises ``Rejected(reason)`` inside ``each``; any other exception makes it
 ``failed``. ``each`` turns both into Outcome rows, so that no key vanishes.

@@ -20,10 +20,12 @@ from a3dgen.devices.device import devices_from_json, in_words
 from a3dgen.erasure.config import ERASE, OVERLAY, Erasing
 from a3dgen.geometry.camera import undistort_points
 from a3dgen.geometry.regions import INTACT, REGION_NAMES, REGIONS, label
+from a3dgen.geometry.skeleton import NUM_JOINTS
 from a3dgen.io.images import replace_file
 from a3dgen.report.errors import fit_errors
 from a3dgen.report.gallery import Entry, not_made, panels_of
 from a3dgen.report.histogram import histogram_uri
+from a3dgen.report.panels import Window, draw_body
 from a3dgen.report.photos import PhotoFacts, photo_cards
 from a3dgen.report.turntable import PLACE, page, turnable
 from a3dgen.stages.table import SHARD_STAGES
@@ -120,6 +122,18 @@ def run(config: Config, context: Context, shards: Iterable[Inputs]) -> dict[str,
         summary["left_over"] = dict(sorted(facts.photos.left.items()))
         summary["plates_checked"] = facts.photos.plates
     return {"report": FILE, **summary}
+
+
+def warm(context: Context) -> None:
+    """Import and load what the report takes, half a second, while others are at work: draws a small body."""
+    body = load_body(context.body)
+    K = np.array([[60.0, 0, 32], [0, 60, 32], [0, 0, 1]])
+    fitted = {"pose": np.zeros((NUM_JOINTS, 3)), "betas": np.zeros(body.num_betas), "transl": np.array([0, 0, 3.0]),
+              "K": K}  # fmt: skip
+    draw_body(np.zeros((64, 64, 3), np.uint8), body, fitted, Window((0, 0, 64, 64), 1.0))
+    turnable(body, fitted, None)
+    page()
+    _template()
 
 
 def _shown_plan(entry: Entry) -> dict[str, Any] | None:
