@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 
 from a3dgen.core import shelf as module
 from a3dgen.core.home import VARIABLE
+from a3dgen.core.mapped import mapped
 from a3dgen.core.shelf import Shelf, digest_of
 
 
@@ -42,6 +44,7 @@ def thing(seed: int = 0) -> Thing:
         "bools": rng.random((3, 3)) > 0.5,
         "none": np.zeros((0, 3), np.int32),
         "scalar": np.array(0.1),
+        "large": rng.standard_normal((100, 200)),
         "strided": rng.integers(0, 255, (8, 8), np.uint8)[::2, ::3],
     }
     return Thing([inner, inner], arrays, (0.1 + 0.2, 3))
@@ -88,6 +91,40 @@ def test_what_is_written_to_stays_ones_own(home: Path) -> None:
     shelf = new()
     shelf.get("a", thing).by_name["halves"][:] = 7
     assert same(shelf.get("a", never), thing())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_arrays_go_one_by_one(home: Path) -> None:
+    """What keeps one array must not keep the memory of the others."""
+    before = maps()
+    read = new().get("a", thing)
+    assert maps() == before + 1  # the others are small
+    kept = read.by_name["columns"]
+    del read
+    assert maps() == before
+    assert kept.size
+
+
+def maps() -> int:
+    return sum(".shelf" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_mapped_files_are_not_kept_open(home: Path) -> None:
+    new().get("a", thing)
+    before = len(os.listdir("/proc/self/fd"))
+    kept = [new().get("a", never) for _ in range(50)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert all(same(one, thing()) for one in kept)
+
+
+def test_only_what_is_there_is_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(100)))
+    with open(path, "rb") as file:
+        assert mapped(file.fileno(), 0, 100).tolist() == list(range(100))
+        with pytest.raises(OSError, match="not in the file"):
+            mapped(file.fileno(), 0, 101)
 
 
 def test_keys_and_code_are_kept_apart(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ RESIDUAL, COLLAPSE = "residual", "collapse"
 GEOMETRIES = (RESIDUAL, COLLAPSE)
 DEFAULT_STUMP = (2.1, 0.8, 0.12)
 """Superellipse exponent, cap height / ring radius, taper."""
-_TOPOLOGIES = Cache(12)
+_TOPOLOGIES = Cache(6)
 
 
 @dataclass(frozen=True)

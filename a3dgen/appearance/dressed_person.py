@@ -55,9 +55,10 @@ _BEHIND_THE_FACE = (JOINT["head"], JOINT["neck"], JOINT["spine3"])
 
 _HIDDEN: Pool[Bool[ndarray, " v"]] = Pool(1024)
 """Of every garment on the skin: a few kilobytes each."""
-_VISIBLE: Pool["_Layers"] = Pool(24)
-_LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(64)
-_HAIR: Pool[list[SkinnedMesh]] = Pool(12)
+_VISIBLE: Pool["_Layers"] = Pool(6)
+_LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(16)
+"""Each keeps its whole mesh in memory."""
+_HAIR: Pool[list[SkinnedMesh]] = Pool(6)
 _HAIR_SHELF: Shelf[list[SkinnedMesh]] = Shelf("hair", hair_shapes.__file__, SkinnedMesh)
 
 

@@ -60,8 +60,8 @@ _SHARED: Pool[Shared] = Pool(4)
 _MEASURES: Pool[Measure] = Pool(64)
 _COVERED: Pool[Bool[ndarray, " v"]] = Pool(1024)
 """Of every garment under every other: a few kilobytes each."""
-_TRIMMED: Pool[GarmentMesh] = Pool(24)
-_GARMENTS: Pool[GarmentMesh] = Pool(32)
+_TRIMMED: Pool[GarmentMesh] = Pool(8)
+_GARMENTS: Pool[GarmentMesh] = Pool(16)
 """Of the 124 shapes that looks have, 1.3 MB each. A few of the last people's: the shelf has the others."""
 _SHELF: Shelf[GarmentMesh] = Shelf("garments", garments.__file__, GarmentMesh, SkinnedMesh, Spec)
 

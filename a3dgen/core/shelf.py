@@ -19,13 +19,14 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import numpy as np
 
 from a3dgen.core.compiled import source_digests
 from a3dgen.core.files import remove, remove_empty, write_whole
 from a3dgen.core.home import home
+from a3dgen.core.mapped import mapped
 
 T = TypeVar("T")
 FOLDER = "made"
@@ -33,8 +34,9 @@ SUFFIX = ".shelf"
 MOST = 4 << 20
 KEPT = 2
 """Versions of the code whose things are kept: the last ones."""
-_ALIGN, _SHA, _LENGTH = 64, 32, 8
-"""Bytes: arrays begin at multiples; of the digest; of the length of the header."""
+_ALIGN, _SHA, _LENGTH, _MAPPED = mmap.ALLOCATIONGRANULARITY, 32, 8, 16 << 10
+"""Bytes: arrays begin at multiples, as they are mapped; of the digest; of the length of the header; of an array that is
+mapped, smaller ones are read."""
 _LIBRARIES = ("numpy", "scipy", "numba", "opencv-python-headless")
 log = logging.getLogger("a3dgen")
 
@@ -76,15 +78,14 @@ class Shelf(Generic[T]):
         data = pack(make())
         self._write(path, data)
         found = self._read(path)
-        return found[0] if found is not None else unpack(bytearray(data), self._classes)
+        return found[0] if found is not None else unpack(functools.partial(_from_bytes, data), self._classes)
 
     def _read(self, path: Path) -> tuple[T] | None:
         try:
             with open(path, "rb") as file:
                 if file.read(_SHA) != hashlib.file_digest(file, "sha256").digest():
                     raise ValueError("its digest differs")
-                buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            return (unpack(buffer, self._classes),)
+                return (unpack(functools.partial(_from_file, file), self._classes),)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -127,26 +128,45 @@ def pack(thing: Any) -> bytes:
     return hashlib.sha256(data).digest() + data
 
 
-def unpack(buffer: Any, classes: Mapping[str, type]) -> Any:
-    """Return the thing of ``pack``, its arrays in the memory of the buffer, whose digest is not looked at.
+Source = Callable[[int, int], Any]
+"""Returns so many bytes from a place on, as memory that may be written to."""
+
+
+def unpack(source: Source, classes: Mapping[str, type]) -> Any:
+    """Return the thing of ``pack``, whose digest is not looked at.
+
+    Args:
+        source: of the bytes; an array stays in the memory that it gives. classes: by name.
 
     Raises:
         ValueError, KeyError, TypeError, IndexError: if it is none.
     """
     begin = _SHA + _LENGTH
-    start = begin + int.from_bytes(buffer[_SHA:begin], "little")
-    header = json.loads(bytes(buffer[begin:start]))
+    start = begin + int.from_bytes(source(_SHA, _LENGTH), "little")
+    header = json.loads(bytes(source(begin, start - begin)))
     arrays = []
     for kind, shape, by_columns in header["arrays"]:
         dtype = np.dtype(kind)
         if dtype.hasobject:
             raise TypeError("objects are no arrays")
         start += -start % _ALIGN
-        count = int(np.prod(shape, dtype=np.int64))
-        flat = np.frombuffer(buffer, dtype, count, start) if count else np.empty(0, dtype)
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        flat = np.frombuffer(source(start, size), np.uint8).view(dtype) if size else np.empty(0, dtype)
         arrays.append(flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape))
-        start += flat.nbytes
+        start += size
     return _thing(header["tree"], arrays, classes)
+
+
+def _from_bytes(data: bytes, start: int, size: int) -> bytearray:
+    return bytearray(data[start : start + size])
+
+
+def _from_file(file: BinaryIO, start: int, size: int) -> Any:
+    """Map large pieces, each apart, so that one stays no longer than its array."""
+    if size >= _MAPPED and hasattr(mmap, "MAP_PRIVATE"):
+        return mapped(file.fileno(), start, size)
+    file.seek(start)
+    return bytearray(file.read(size))
 
 
 def digest_of(thing: Any) -> str:
@@ -189,8 +209,8 @@ def _thing(tree: Any, arrays: list[np.ndarray], classes: Mapping[str, type]) -> 
 
 @functools.cache
 def _surroundings() -> str:
-    """Return what else numbers may depend on: versions of libraries, and the kind of processor."""
-    return " ".join([*_versions(), platform.machine(), _processor()])
+    """Return what else numbers may depend on: versions of libraries, the kind of processor, its pages."""
+    return " ".join([*_versions(), platform.machine(), _processor(), str(_ALIGN)])
 
 
 def _versions() -> Iterator[str]:

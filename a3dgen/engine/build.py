@@ -116,6 +116,8 @@ class Build:
                 if self._chain:
                     self.fresh.body_digest()  # bakes the body, once and with a line of its own, before any bar shows
                 if self.config.demo is not None:
+                    if not (self.out / RAW).is_dir():
+                        self._summon()
                     self.make_demo()
                 count = self._ingest(self._stages[0], depends or self.fresh.ingest_depends(self._stages[0]))
                 if self.stop_if_nobody and not self.ledger.stages[self._stages[0].name].rows["Persons"]:

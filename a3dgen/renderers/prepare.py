@@ -48,7 +48,8 @@ class Batch:
     scar: Float[ndarray, " v"]
 
 
-_TOPOLOGIES: Pool[DrawTopology] = Pool(16)
+_TOPOLOGIES: Pool[DrawTopology] = Pool(6)
+"""3 MB each. Hardly two samples have the same, but for frames of a clip: as many as people in it have samples."""
 
 
 def make_batch(items: list[Item]) -> Batch:

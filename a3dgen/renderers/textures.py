@@ -14,7 +14,7 @@ from a3dgen.core.pool import Pool
 from a3dgen.renderers.shade import Requests, Surface, level_density, signed_area
 from a3dgen.renderers.tiled import Pyramid, TiledTexture
 
-_PYRAMIDS: Pool[Pyramid] = Pool(32)
+_PYRAMIDS: Pool[Pyramid] = Pool(8)
 _BELOW, _ABOVE = 0.501, 0.499
 """Texels' centres lie at half a texel; the rest is rounding."""
 _DOUBT = 1e-4

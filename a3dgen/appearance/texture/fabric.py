@@ -182,7 +182,7 @@ def _maker(kind: str) -> Callable[[Generator], tuple]:
     return _MAKERS[kind]
 
 
-_PATTERNS: Pool[Pattern] = Pool(12)
+_PATTERNS: Pool[Pattern] = Pool(8)
 _SHELF: Shelf[Pattern] = Shelf("fabrics", __file__)
 
 

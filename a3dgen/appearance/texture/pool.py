@@ -40,7 +40,7 @@ Texture = UInt8[ndarray, "h w 4"]
 _MAPS: Pool[tuple[BodyData, SkinMaps]] = Pool(2)
 _MAPS_SHELF: Shelf[SkinMaps] = Shelf("skin", maps_code.__file__, SkinMaps, Atlas, most=256 << 20)
 _SKINS: Pool[tuple[SkinMaps, TiledTexture]] = Pool(4)
-_FABRICS: Pool[TiledTexture] = Pool(16)
+_FABRICS: Pool[TiledTexture] = Pool(8)
 _SHOES: Pool[TiledTexture] = Pool(8)
 """Hardly two people have the same skin or cloth; twins do, and follow one another."""
 _HAIRS: Pool[Texture] = Pool(16)
