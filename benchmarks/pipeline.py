@@ -211,16 +211,19 @@ def speed(config: Path, work: Path) -> dict[str, Any]:
 
 def memory(cache: Path, work: Path, sizes: list[int], frames: int) -> dict[str, Any]:
     """Measure the largest process at several numbers of people."""
-    found: dict[str, dict[str, Any]] = {"peak_mb": {}, "peak_mb_coordinator": {}, "peak_mb_workers": {}, "seconds": {}}
+    names = ("peak_mb", "peak_mb_coordinator", "peak_mb_workers", "seconds", "samples")
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
     for people in sizes:
         sources = small_sources(cache, people, frames)
-        single = {"per_person": 1, "twins": "none"}
-        run = timed_build(write_config(work / "memory.yaml", sources, 64, amputate=single), work / "memory", 2)
+        # whoever can be is drawn
+        options = {"amputate": {"per_person": 1, "twins": "none"}, "render": {"max_doubt": 1.0}}
+        run = timed_build(write_config(work / "memory.yaml", sources, 64, **options), work / "memory", 2)
         peaks = run["peaks"]
         found["peak_mb"][str(people)] = round(max(peaks.coordinator, peaks.worker))
         found["peak_mb_coordinator"][str(people)] = round(peaks.coordinator)
         found["peak_mb_workers"][str(people)] = round(peaks.worker)
         found["seconds"][str(people)] = round(run["wall"], 1)
+        found["samples"][str(people)] = made(run)
         shutil.rmtree(cache / f"small_{people}")
     return found
 
