@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from a3dgen.config import build_config
+from a3dgen.core import interrupts
 from a3dgen.core.errors import ConfigError, MissingDependency
 from a3dgen.core.run_config import RunConfig, SlurmConfig
 from a3dgen.engine import slurm
@@ -91,6 +93,24 @@ def test_wrong_options_and_missing_programs_are_one_line(queue, tmp_path, monkey
         slurm.slurm_cluster(SlurmConfig(), 8, tmp_path)
 
 
+def test_importing_the_package_leaves_ctrl_c_alone(tmp_path, monkeypatch):
+    (tmp_path / "dask_jobqueue.py").write_text(
+        "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit())\nSLURMCluster = None\n"
+    )
+    monkeypatch.delitem(sys.modules, "dask_jobqueue", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(slurm, "shutil", SimpleNamespace(which=lambda name: None))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(ConfigError, match="sbatch"):
+            slurm.slurm_cluster(SlurmConfig(), 8, tmp_path)
+        assert "dask_jobqueue" in sys.modules
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.modules.pop("dask_jobqueue", None)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -106,7 +126,8 @@ def test_combinations_that_make_no_sense(options, words):
 
 def test_the_real_job_script(tmp_path):
     """Where dask-jobqueue is installed: it takes the options, and each worker has one thread."""
-    dask_jobqueue = pytest.importorskip("dask_jobqueue", reason="optional: pip install 'a3dgen[slurm]'")
+    with interrupts.kept():
+        dask_jobqueue = pytest.importorskip("dask_jobqueue", reason="optional: pip install 'a3dgen[slurm]'")
     options = slurm.job_options(SlurmConfig(queue="long", processes=4), tmp_path)
     with dask_jobqueue.SLURMCluster(**options) as cluster:
         script = cluster.job_script()

@@ -44,6 +44,18 @@ def handled() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Put the handlers of SIGINT and SIGTERM back after the block: some packages replace them on import."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # one that was not set from Python cannot be set from Python
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def postponed() -> Iterator[None]:
     """Hold interrupts back until the end of the block. Threads and processes started in it never see any."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

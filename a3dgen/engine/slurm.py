@@ -35,7 +35,8 @@ def slurm_cluster(settings: SlurmConfig, workers: int, folder: Path) -> Any:
         ConfigError: if there is no ``sbatch`` here, or it or dask-jobqueue does not like an option.
     """
     try:
-        from dask_jobqueue import SLURMCluster
+        with interrupts.kept():  # dask-jobqueue's import makes Ctrl-C end the process without a word
+            from dask_jobqueue import SLURMCluster
     except ImportError as error:
         raise MissingDependency("dask-jobqueue", "--cluster slurm", "pip install 'a3dgen[slurm]'") from error
     if shutil.which("sbatch") is None:
