@@ -29,7 +29,7 @@ from a3dgen.renderers import Item
 
 LIKELY = 0.7
 """Clothes, hair and cuts change how much doubt is seen around the fitted body: asked from this share of the bar on."""
-WIDEST = 0.03
+WIDEST = 0.035
 """No look hides as much doubt as the fitted outline would, grown by this share of its size on all sides."""
 _TWINS = 2
 """Intact pictures kept: a sample is compared with its twin, which is drawn for itself shortly before or after."""
