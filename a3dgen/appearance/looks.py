@@ -30,7 +30,8 @@ from a3dgen.geometry.regions import LIMBS, REGIONS
 from a3dgen.lighting.light import LightAdjust
 
 __all__ = [
-    "ENDINGS", "EYE_COLOURS", "FABRICS", "HAIR_COLOURS", "HAIR_STYLES", "Gain", "LooksConfig", "draw_look", "tips",
+    "ENDINGS", "EYE_COLOURS", "FABRICS", "HAIR_COLOURS", "HAIR_STYLES", "DrawnLook", "Gain", "LooksConfig", "draw_look",
+    "drawn_look", "tips",
 ]  # fmt: skip
 
 CUT_GARMENTS = ("trousers", "shorts")
@@ -49,6 +50,32 @@ Gain = Callable[[Hair | Garment], float]
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
 
 
+@dataclass(frozen=True)
+class DrawnLook:
+    """A look before anybody's limbs are known.
+
+    Attributes:
+        look: garments end as on an intact body. fates: of the cloth over each of ``LIMB_NAMES``, 0..1. liner: colour.
+    """
+
+    look: Look
+    fates: tuple[float, ...]
+    liner: RGB
+
+    def on(self, config: LooksConfig, removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> Look:
+        """Return the look of somebody; ``removed`` and ``residual`` change nothing but ``ending`` and the liners in
+        its garments.
+
+        Args:
+            config: what is allowed. removed: amputated regions (most proximal only). residual: place of the stump tips
+                along their segments.
+        """
+        if self.look.garments[0].kind == TEXTURE:
+            return self.look
+        garments = _end_over_stumps(self.look.garments, config, tips(removed, residual), self.fates, self.liner)
+        return replace(self.look, garments=tuple(garments))
+
+
 def draw_look(
     rng: Generator,
     config: LooksConfig,
@@ -57,25 +84,27 @@ def draw_look(
     textures: Sequence[str] = (),
     gain: Gain | None = None,
 ) -> Look:
-    """Draw everything about a person's appearance.
+    """Draw everything about a person's appearance: ``drawn_look`` on somebody."""
+    return drawn_look(rng, config, textures, gain).on(config, removed, residual)
+
+
+def drawn_look(
+    rng: Generator, config: LooksConfig, textures: Sequence[str] = (), gain: Gain | None = None
+) -> DrawnLook:
+    """Draw everything about a person's appearance but what amputations change.
 
     Args:
         rng: generator of this person and variant; twins pass generators in the same state.
         config: what is allowed.
-        removed: amputated regions (most proximal only).
-        residual: place of the stump tips along their segments.
         textures: file names in ``config.textures`` in sorted order, for whole-person textures.
         gain: what something worn would cover of what should not be seen; then hair, and how wide top and trousers are,
             are chosen by that. What is worn, its colours and its lengths stay as drawn.
-
-    Returns:
-        The look. ``removed`` and ``residual`` change nothing but ``ending`` and the liners in its garments.
     """
     tone = int(rng.choice(np.asarray(config.skin)))
     masculine = bool(rng.random() < 0.5)
     hair = _draw_hair(rng, config, tone, masculine)
     garments = _draw_garments(rng, config, masculine)
-    fates = [float(u) for u in rng.random(len(LIMB_NAMES))]
+    fates = tuple(float(u) for u in rng.random(len(LIMB_NAMES)))
     liners = palette().liner
     liner = liners[rng.integers(len(liners))]
     light = LightAdjust(
@@ -92,10 +121,8 @@ def draw_look(
     if textures and painted[0] < config.texture_share:
         file = f"{config.textures}/{textures[int(painted[1] * len(textures))]}"
         garments = [Garment(TEXTURE, file=file)]
-    else:
-        garments = _end_over_stumps(garments, config, tips(removed, residual), fates, liner)
     hands = config.hands[seed // 4 % len(config.hands)]  # draws nothing more: what is drawn after a look stays the same
-    return Look(tone, hair, tuple(garments), light, seed, hands)
+    return DrawnLook(Look(tone, hair, tuple(garments), light, seed, hands), fates, liner)
 
 
 def _chosen(

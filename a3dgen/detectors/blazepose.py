@@ -8,6 +8,7 @@ Source of the steps and values: MediaPipe's graph ``pose_landmark_cpu``; Bazarev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -35,6 +36,8 @@ MediaPipe's graph file says 7 for the last; its results are those of 9, to 0.001
 """
 ROOM = 1.25
 """Side of the square, in twice the distance from hips to the circle around the person."""
+SAME_PLACE, SAME_SIZE = 0.12, 1.33
+"""Squares are about one person whose middles are this near, share of the smaller side, and whose sides differ so little."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,11 @@ class Pose:
     square: Square
 
 
-def find_pose(rgb: UInt8[ndarray, "h w 3"]) -> Pose | None:
+def find_pose(rgb: UInt8[ndarray, "h w 3"], done: Sequence[Square] = ()) -> Pose | None:
     """Return the most prominent person's pose, None if there is nobody.
+
+    Args:
+        rgb: the picture. done: squares that were looked at before; who stands in one of them is not looked at again.
 
     Raises:
         MissingDependency: without the networks or LiteRT; see ``detectors.networks``.
@@ -61,7 +67,17 @@ def find_pose(rgb: UInt8[ndarray, "h w 3"]) -> Pose | None:
     tensor, border = ssd.square_input(rgb, ssd.POSE.side)
     raw, logits = _networks()[0](tensor)
     found = ssd.decode(ssd.POSE, raw[0], logits[0, :, 0], border, LEAST_POSE)
-    return look_closely(rgb, around(found[0], rgb.shape[1], rgb.shape[0])) if found else None
+    if not found:
+        return None
+    square = around(found[0], rgb.shape[1], rgb.shape[0])
+    return None if any(_alike(square, other) for other in done) else look_closely(rgb, square)
+
+
+def _alike(one: Square, other: Square) -> bool:
+    """Return whether two squares are about the same person."""
+    apart = np.hypot(one.centre[0] - other.centre[0], one.centre[1] - other.centre[1])
+    small, large = sorted((one.size, other.size))
+    return bool(apart < SAME_PLACE * small and large < SAME_SIZE * small)
 
 
 def find_faces(rgb: UInt8[ndarray, "h w 3"], kind: int, least: float) -> list[ssd.Detection]:

@@ -8,7 +8,8 @@ itself is not needed.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -184,13 +185,15 @@ def from_behind(landmarks: Float[ndarray, "33 3"]) -> bool:
     return bool(shoulders + hips < -0.1 * extent(landmarks[TORSO, :2]))
 
 
-def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int]) -> Hit | None:
-    """Ask the network about one window (clipped to the image); None if it sees nobody."""
+def look(rgb: UInt8[ndarray, "h w 3"], box: tuple[int, int, int, int], done: Sequence[Square] = ()) -> Hit | None:
+    """Ask the network about one window (clipped to the image); None if it sees nobody, or only who was ``done``: whose
+    squares of the image were looked at before."""
     h, w = rgb.shape[:2]
     x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), min(w, box[2]), min(h, box[3])
     if x1 - x0 < 16 or y1 - y0 < 16:
         return None
-    pose = find_pose(np.ascontiguousarray(rgb[y0:y1, x0:x1]))
+    before = [replace(s, centre=(s.centre[0] - x0, s.centre[1] - y0)) for s in done]
+    pose = find_pose(np.ascontiguousarray(rgb[y0:y1, x0:x1]), before)
     if pose is None:
         return None
     scale, shift = np.array([x1 - x0, y1 - y0]), np.array([x0, y0]) - 0.5

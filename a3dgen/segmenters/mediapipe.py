@@ -50,12 +50,14 @@ class MediapipeSegmenter:
         return [_person(rgb, a) for a in asked]
 
     def anybody(self, rgb: UInt8[ndarray, "h w 3"]) -> Bool[ndarray, "h w"]:
-        """Return where anybody is seen in windows of several scales."""
+        """Return where anybody is seen in windows of several scales, each person once, the largest window first."""
         height, width = rgb.shape[:2]
         out = np.zeros((height, width), bool)
+        done: list[Square] = []
         for box in windows(width, height, SHARES):
-            hit = mediapipe.look(rgb, box)
+            hit = mediapipe.look(rgb, box, done)
             if hit is not None and mediapipe.plausible(hit):
+                done.append(hit.square)
                 (x, y), (h, w) = hit.corner, hit.segmentation.shape
                 out[y : y + h, x : x + w] |= hit.segmentation > SEEN
         return out

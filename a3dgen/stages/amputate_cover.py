@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from a3dgen.appearance.covering import Coverage
 from a3dgen.appearance.look import TEXTURE, Look
-from a3dgen.appearance.looks import Gain, LooksConfig, draw_look
+from a3dgen.appearance.looks import DrawnLook, Gain, LooksConfig, drawn_look
 from a3dgen.appearance.texture.painted import painted_tone, read_painted
 from a3dgen.core.rng import generator_for
 from a3dgen.geometry.body import BodyData, pose_body
@@ -32,8 +32,8 @@ class Dresser:
     """Draws somebody's looks.
 
     Attributes:
-        config, seed, textures, gain: see ``draw_look``. name: what looks are drawn by. body: the body model.
-        tones: skin tones of the textures seen.
+        config, seed, textures, gain: see ``drawn_look``. name: what looks are drawn by. body: the body model.
+        tones: skin tones of the textures seen. drawn: looks by variant: twins share one.
     """
 
     config: LooksConfig
@@ -43,11 +43,14 @@ class Dresser:
     textures: tuple[str, ...] = ()
     tones: dict[str, int] = field(default_factory=dict)
     gain: Gain | None = None
+    drawn: dict[int, DrawnLook] = field(default_factory=dict)
 
     def look(self, variant: int, removed: Bool[ndarray, "12"], residual: Float[ndarray, "12"]) -> Look:
         """Return the look of one variant; ``removed``, ``residual``: of the amputation."""
-        rng = generator_for(self.seed, "look", f"{self.name}#{variant}")
-        look = draw_look(rng, self.config, removed, residual, self.textures, self.gain)
+        if variant not in self.drawn:
+            rng = generator_for(self.seed, "look", f"{self.name}#{variant}")
+            self.drawn[variant] = drawn_look(rng, self.config, self.textures, self.gain)
+        look = self.drawn[variant].on(self.config, removed, residual)
         return replace(look, skin=self._tone(look) or look.skin)
 
     def _tone(self, look: Look) -> int:
