@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,15 +17,16 @@ from a3dgen.engine.executor import Done, Executor
 from a3dgen.engine.freshness import Freshness
 from a3dgen.engine.isolation import Isolation
 from a3dgen.engine.ledger import fed
-from a3dgen.engine.pictures import keys_of
+from a3dgen.engine.parts import Parts, split
+from a3dgen.engine.pictures import doubt, keys_of
 from a3dgen.engine.tasks import Task, shard_path
 from a3dgen.stages.table import StageSpec
 
 POLL_SECONDS = 0.5
 Turn = tuple[int, int, int, int]
 """What comes first is less."""
-_END = 2
-"""Shards a worker that make up the end of a build."""
+_END, _PARTS = 2, 4
+"""Shards a worker that make up the end of a build; parts a worker that these are split into."""
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Flow:
     _queued: int = 0
     _count: int = 0
     _keys: dict[tuple[int, str], int] = field(default_factory=dict)
+    _parts: Parts = field(default_factory=Parts)
     _under_way: int = 0
     _tries: dict[tuple[str, int], int] = field(default_factory=dict)
     _suspects: list[Task] = field(default_factory=list)
@@ -87,7 +90,7 @@ class Flow:
             if facts is None:
                 config = self.config.stages[spec.name]
                 task = Task(spec, shard, config, self.context(spec), depends or {}, repair=repair)
-                self._enqueue(task)
+                self._begin(task)
                 return
             self._note(spec, shard, facts, False)
 
@@ -97,12 +100,32 @@ class Flow:
         for later in self.chain:
             self._keys[shard, later.name] = self._keys.get((shard, later.name), 0) + fed(spec.name, facts, later.name)
 
+    def _begin(self, task: Task) -> None:
+        """Put a task in its turn; at the end of a build in parts, if several workers of this machine can share it."""
+        most = 1
+        end = self._first_of_the_end()
+        if task.shard >= end and self._workers() > 1 and self._here() and not self.config.temporal:
+            most = math.ceil(_PARTS * self._workers() / max(1, self._count - max(0, end)))
+        parts = split(task, most)
+        if len(parts) > 1:
+            doubt(shard_path(self.fresh.out, task.spec.name, task.shard))
+            self._parts.add(task, parts)
+        for part in parts:
+            self._enqueue(part)
+
     def _enqueue(self, task: Task) -> None:
         """Put a task in its turn; the heap must never compare tasks."""
-        keys = self._keys.get((task.shard, task.spec.name), 0)
-        turn = turn_of(task.shard, self.chain.index(task.spec), keys, self._count - _END * self._workers())
+        keys = len(task.part) or self._keys.get((task.shard, task.spec.name), 0)
+        turn = turn_of(task.shard, self.chain.index(task.spec), keys, self._first_of_the_end())
         self._queued += 1
         heapq.heappush(self._queue, (turn, self._queued, task))
+
+    def _first_of_the_end(self) -> int:
+        return self._count - _END * self._workers()
+
+    def _here(self) -> bool:
+        run = self.config.run
+        return not run.scheduler and not run.cluster and run.workers != 0
 
     def _workers(self) -> int:
         return default_workers() if self.config.run.workers < 0 else max(1, self.config.run.workers)
@@ -136,18 +159,31 @@ class Flow:
 
     def _handle(self, done: Done) -> None:
         task = done.task
+        if done.facts is not None and task.part:
+            self._take(task, done.facts)
+            return
         if done.facts is not None:
             self._finish(task, done)
             return
         if isinstance(done.error, A3dgenError):
             raise done.error
+        if task.part and not self._parts.has(task):
+            return
         tries = self._tries[task.spec.name, task.shard] = self._tries.get((task.spec.name, task.shard), 0) + 1
         what = "its worker died" if done.died else f"{type(done.error).__name__}: {done.error}"
         self.trouble(f"{task.spec.name}, shard {task.shard}: {what} (attempt {tries})")
         if tries <= self.config.run.max_shard_retries:
             self._enqueue(task)
         else:
-            self._suspects.append(replace(task, repair=()))
+            whole = self._parts.give_up(task) if task.part else task
+            self._suspects.append(replace(whole, repair=()))
+
+    def _take(self, part: Task, facts: Mapping[str, Any]) -> None:
+        """Keep what a part has made, or finish its shard."""
+        finished = self._parts.take(part, facts)
+        if finished is not None:
+            whole, of_all = finished
+            self._finish(whole, Done(whole, of_all))
 
     def _finish(self, task: Task, done: Done) -> None:
         self._note(task.spec, task.shard, done.facts or {}, True)

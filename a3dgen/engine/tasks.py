@@ -14,7 +14,7 @@ import numpy as np
 from a3dgen.core import files
 from a3dgen.core.columns import Record
 from a3dgen.core.errors import A3dgenError, DataError
-from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures
+from a3dgen.core.records import FAILED, OK, Outcome, Persons, Pictures, Plans
 from a3dgen.core.stage import Context, Inputs, Output
 from a3dgen.core.threads import limit_threads
 from a3dgen.core.worker_memory import keep_freed_memory, release_holes
@@ -50,6 +50,7 @@ class Task:
         only: run on these input keys alone and write no shard: a search for what kills the process.
         poison: input keys to leave out, with the reason they are recorded as failed for.
         repair: draw the pictures of these input keys again and leave the shard as it is, if they come out the same.
+        part: run on these input keys alone and return their rows and files, see ``parts``.
     """
 
     spec: StageSpec
@@ -60,6 +61,7 @@ class Task:
     only: tuple[str, ...] | None = None
     poison: Mapping[str, str] = field(default_factory=dict)
     repair: tuple[str, ...] = ()
+    part: tuple[str, ...] = ()
 
 
 def shard_path(out: Path, stage: str, shard: int) -> Path:
@@ -81,7 +83,8 @@ def run_task(task: Task) -> dict[str, Any]:
     """Run one task.
 
     Returns:
-        The shard's sidecar, plus ``seconds`` and ``file_bytes`` (size of the pictures it wrote).
+        The shard's sidecar, plus ``seconds`` and ``file_bytes`` (size of the pictures it wrote); of a part, its
+        ``result``, the files it ``made``, and ``seconds``.
 
     Raises:
         StorageError: if the disk is full, read-only or gone.
@@ -100,6 +103,7 @@ def run_task(task: Task) -> dict[str, Any]:
             inputs = replace(inputs, beside=read_beside(out / "ingest", task.shard))
         keys = input_keys(spec.name, inputs)
         wanted = [k for k in keys if k not in task.poison] if task.only is None else list(task.only)
+        wanted = list(task.part) or wanted
         part = inputs if len(wanted) == len(keys) else take_keys(inputs, spec.name, set(wanted))
         task.context.folder.mkdir(parents=True, exist_ok=True)
         with files.recording(out, list_path(shard_path(out, spec.name, task.shard))) as made:
@@ -111,7 +115,10 @@ def run_task(task: Task) -> dict[str, Any]:
                 result = spec.code().run(task.config, part, task.context)
                 check_outcome(spec, wanted, result)
                 require_folder(out)
-                facts = write_result(task, inputs, with_poison(result, task.poison), made)
+                if task.part:
+                    facts = {"result": result, "made": made.made}
+                else:
+                    facts = write_result(task, inputs.plans, with_poison(result, task.poison), made)
         return {**facts, "seconds": time.perf_counter() - start}
     except OSError as error:
         raise storage_error(out, error) from error
@@ -216,14 +223,18 @@ def with_poison(result: Output, poison: Mapping[str, str]) -> Output:
     return Output(result.record, Outcome.concat([result.outcome, Outcome.from_rows(rows)]))
 
 
-def write_result(task: Task, inputs: Inputs, result: Output, made: files.Recorder) -> dict[str, Any]:
-    """Write a stage's shard and sidecar; return the sidecar and ``file_bytes``, the size of its pictures."""
+def write_result(task: Task, plans: Plans | None, result: Output, made: files.Recorder) -> dict[str, Any]:
+    """Write a stage's shard and sidecar; return the sidecar and ``file_bytes``, the size of its pictures.
+
+    Args:
+        plans: of the shard, where its samples are drawn. result: of the stage. made: the files it has written.
+    """
     out, path = task.context.out, shard_path(task.context.out, task.spec.name, task.shard)
     names = files_of(result.record)
     facts = {"stage": task.spec.name, "shard": task.shard, "depends": dict(task.depends), "files": len(names)}
     facts.update(summary(result.outcome))
-    if result.record.__class__.__name__ == "Renders":
-        facts["regions"] = count_regions(inputs, result.record)
+    if plans is not None and result.record.__class__.__name__ == "Renders":
+        facts["regions"] = count_regions(plans, result.record)
     records: dict[str, Record] = {type(result.record).__name__: result.record, "Outcome": result.outcome}
     bytes_written = 0
     if type(result.record).__name__ in FILE_COLUMNS:
@@ -254,10 +265,10 @@ def mask_reason(reason: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "#", text)
 
 
-def count_regions(inputs: Inputs, renders: Record) -> dict[str, int]:
+def count_regions(plans: Plans, renders: Record) -> dict[str, int]:
     """Return the number of finished samples of each region; a sample of several limbs counts in each."""
-    at = inputs.plans.index()
-    removed = inputs.plans.removed[[at[k] for k in renders.key]].reshape(-1, len(REGION_NAMES))
+    at = plans.index()
+    removed = plans.removed[[at[k] for k in renders.key]].reshape(-1, len(REGION_NAMES))
     counts = {name: int(n) for name, n in zip(REGION_NAMES, removed.sum(0), strict=True)}
     return {**counts, INTACT: int(np.sum(~removed.any(1)))}
 
