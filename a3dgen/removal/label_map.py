@@ -88,10 +88,13 @@ class LabelMap:
 
     def rival(self, index: int) -> Float[ndarray, "h w"]:
         """Return the strongest claim of everybody else, 0..1."""
+        return self.strongest([j for j in range(len(self.shares)) if j != index])
+
+    def strongest(self, some: Sequence[int]) -> Float[ndarray, "h w"]:
+        """Return the strongest claim of some figures, 0..1."""
         best = np.zeros(self.owner.shape, np.uint8)
-        for j, share in enumerate(self.shares):
-            if j != index:
-                np.maximum(best, share, out=best)
+        for j in some:
+            np.maximum(best, self.shares[j], out=best)
         return best.astype(np.float32) / 255
 
     def furniture(self) -> list[Any]:

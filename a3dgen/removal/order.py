@@ -35,8 +35,6 @@ POINT, MOST_POINTS = 1.5, 3
 """So much says a keypoint that is hidden behind, or visible before the other; at most so many are counted."""
 FEET, FEET_APART = 1.5, 0.06
 """So much say the feet, if they are this share of the height apart or more."""
-CERTAIN = 2.0
-"""From here on the order is relied on."""
 LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 HIDDEN_BY = 0.03
 """A keypoint is hidden by a mask within this share of the height."""

@@ -32,6 +32,8 @@ Known = tuple[dict[str, Any], dict[str, Any] | None]
 """Somebody's rows of Persons and, if they could be fitted, of Bodies."""
 _FIGURES: Pool[list[Figure]] = Pool(1)
 """Everybody of the last photo: its people follow each other, and each asks for all."""
+CERTAIN = 2.0
+"""Log-odds from which on the order of two people is relied on."""
 LEAST_LABELS = 4
 """Somebody with fewer keypoints has no outline that could be told from them."""
 
@@ -47,6 +49,7 @@ class RemovalScene:
         alone: nobody else can be in the photo (a studio's recording of one subject).
         mine, rival: where the photo has a label map: the person's claim on every pixel, and the strongest of others.
         nearer: by person in ``others``, the log-odds that the removed person stands in front of them; empty = unknown.
+        ahead: likewise, the strongest claim of those who surely stand in front of the person.
         strangers: people nobody annotated, by the label map. source: what the claim came from.
         head: outline of the fitted head, without hair; None where the source has a mask.
     """
@@ -63,6 +66,7 @@ class RemovalScene:
     nearer: tuple[float, ...] = ()
     mine: Any = None
     rival: Any = None
+    ahead: Any = None
     strangers: Any = None
     source: str = ""
     head: Any = None
@@ -168,7 +172,8 @@ def with_labels(scene: RemovalScene, found: LabelMap, index: int, nearer: Sequen
     Args:
         nearer: by other person of the map, see ``RemovalScene``.
     """
-    others = [found.mask(j) for j in range(len(found.shares)) if j != index]
+    rest = [j for j in range(len(found.shares)) if j != index]
+    others = [found.mask(j) for j in rest]
     known = [i for i, m in enumerate(others) if m.any()]
     return replace(
         scene,
@@ -177,6 +182,7 @@ def with_labels(scene: RemovalScene, found: LabelMap, index: int, nearer: Sequen
         objects=[*scene.objects, *found.furniture()],
         mine=found.mine(index),
         rival=found.rival(index),
+        ahead=found.strongest([rest[n] for n, score in enumerate(nearer) if score < -CERTAIN]),
         strangers=found.strangers,
         source=found.sources[index],
     )

@@ -108,6 +108,24 @@ def test_people_without_masks_keep_what_the_map_gives_them(photo: np.ndarray) ->
     assert crossing(scene, removal) < 0.2
 
 
+class _Both(_Seen):
+    """A segmenter that gives a strip to both people."""
+
+    def people(self, rgb: np.ndarray, asked: list) -> list:
+        strip = _box(slice(100, 124))
+        return [np.maximum(m, strip).astype(np.float32) for m in super().people(rgb, asked)]
+
+
+@pytest.mark.parametrize("score", [-3.0, -1.0, 3.0])
+def test_what_two_people_claim_is_that_of_whoever_surely_stands_in_front(photo: np.ndarray, score: float) -> None:
+    strip = _box(slice(104, 120))
+    people = [_figure(_box(LEFT) | strip), _figure(_box(RIGHT) | strip)]
+    found = label_map(photo, people, _Both(), False, f"both {score}")
+    removal = plan_removal(CONFIG, with_labels(_scene(photo), found, 0, (score,)))
+    assert bool(removal.hole[strip].mean() < 0.1) == (score < -2)
+    assert removal.hole[_box(slice(60, 98))].mean() > 0.9
+
+
 def test_the_rim_of_a_mask_drawn_too_small_stays(photo: np.ndarray) -> None:
     away = _box(slice(173, 197))  # three columns short on either side
     apart = replace(_scene(photo, _box(slice(60, 160)), (away,)), body=NONE)

@@ -16,8 +16,8 @@ from a3dgen.geometry.skeleton import NUM_ROWS, ROW
 from a3dgen.removal.config import Config
 from a3dgen.removal.label_map import Figure
 from a3dgen.removal.masks import plan_removal
-from a3dgen.removal.order import CERTAIN, before, hidden_by_nothing, order_of_masks, require_known_front
-from a3dgen.removal.photo import RemovalScene
+from a3dgen.removal.order import before, hidden_by_nothing, order_of_masks, require_known_front
+from a3dgen.removal.photo import CERTAIN, RemovalScene
 
 H, W = 200, 260
 FRONT, BACK = slice(60, 110), slice(95, 150)
