@@ -45,8 +45,9 @@ FOOT_SEEN = 0.15
 RIVAL, CLAIMED, SEEN, SURE, DOUBT = 0.25, 0.3, 0.4, 0.8, 0.1
 """A pixel is another's if they claim so much of it, and more than the person; the person's if they claim so much and
 nobody claims more by the last; seen to be the person's; and surely so."""
-AHEAD = 0.6
-"""A pixel that the person claims as well is that of somebody surely in front from this claim of theirs on."""
+AHEAD, TIE = 0.9, 0.02
+"""A pixel that the person claims as well is that of somebody surely in front from this claim of theirs on, if the
+person's is not larger than theirs by the second."""
 FINGERS = 0.5
 """Where the person's hands may be, somebody else must claim so much."""
 UNSEEN, FINGER = 0.08, 0.012
@@ -239,7 +240,7 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     reach = hands(scene.keypoints, labelled, height, shape)
     theirs = (scene.rival > RIVAL) & (scene.rival > scene.mine + DOUBT)
     if scene.ahead is not None:  # outlines of two people overlap: what both claim is that of whoever stands in front
-        theirs |= (scene.ahead > AHEAD) & (scene.ahead > scene.mine - DOUBT)
+        theirs |= (scene.ahead > AHEAD) & (scene.ahead > scene.mine - TIE)
     theirs &= ~(reach & (scene.rival < FINGERS))  # neither outlines nor segmenters show all of a hand
     seen, source = scene.mine > SEEN, scene.source
     sure = core | seen
