@@ -55,8 +55,9 @@ BRIGHT, MOST_GAIN = 160.0, 5.0
 """Pictures whose brightest parts are darker than this grey level are brightened, by this factor at most."""
 SOLID = 0.7
 """What goes on in line fills this share of its length, the widest gap apart."""
-AROUND_FOOT, PALE = 0.25, 0.3
-"""Skis are looked for where the ground is no more saturated than this, within this share of the height of the feet."""
+AROUND_FOOT, PALE, SNOW = 0.25, 0.3, 0.45
+"""Skis are looked for where the ground, within this share of the height of the feet, is no more saturated and no darker
+than this, the latter as a share of the photo's white."""
 ALIKE = 40.0
 """Two parts of one fence differ at most this much in colour, grey levels."""
 CONTRAST = 22.0
@@ -135,7 +136,8 @@ def _on_snow(rgb: UInt8[ndarray, "h w 3"], white: Float[ndarray, "3"], ground: B
     if not ground.any():
         return True
     pixels = rgb[ground] * (white.max() / np.maximum(white, 1.0))
-    return float(np.median(1 - pixels.min(1) / np.maximum(pixels.max(1), 1))) < PALE
+    pale = float(np.median(1 - pixels.min(1) / np.maximum(pixels.max(1), 1))) < PALE
+    return pale and float(np.median(pixels.max(1))) > SNOW * max(float(white.max()), 1.0)
 
 
 def _around(mask: Bool[ndarray, "h w"], margin: float) -> tuple[int, int, int, int]:

@@ -14,6 +14,7 @@ from numpy import ndarray
 from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
 from a3dgen.removal.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.removal.config import Config
+from a3dgen.removal.hand_outline import behind_hands
 from a3dgen.removal.held_objects import held_objects, thin_things
 from a3dgen.removal.label_map import BY_SEGMENTER
 from a3dgen.removal.mask_ops import (
@@ -90,6 +91,7 @@ class Claim:
         others: masks of other people, never erased but for what ``core`` covers.
         strangers: people that nobody has marked; they are not copied.
         source: what the outline came from. dilate: how far it is dilated, share of the height.
+        near: never background. behind: things seen behind a hand; they stay.
     """
 
     person: Bool[ndarray, "h w"]
@@ -100,6 +102,7 @@ class Claim:
     source: str
     dilate: float
     near: Bool[ndarray, "h w"]
+    behind: Any = None
 
 
 def plan_removal(config: Config, scene: RemovalScene) -> Removal:
@@ -120,6 +123,7 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         certain = union([claim.solid, *(scene.objects[i] for i in held)], shape)
         back = background_in(scene.rgb, hole, certain, others | claim.strangers, scene.height)
         hole &= ~back | _hair(scene) | claim.near
+        hole &= True if claim.behind is None else ~claim.behind
     if config.remove_held:
         ends = _at(scene, WRISTS), _at(scene, ANKLES)
         thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
@@ -258,11 +262,13 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
         ends, margin = [reach], config.dilate_fitted
     soles = [f & seen if _seen(f, seen) else f for f in feet(scene.keypoints, labelled, height, shape)]
     person = outline | (union([*ends, *soles], shape) & ~theirs)
+    behind = behind_hands(scene) if BY_SEGMENTER in source else np.zeros(shape, bool)
+    person, outline, sure = person & ~behind, outline & ~behind, sure & ~behind
     strangers = scene.strangers & ~dilate(outline | core, 0.05 * height) & ~theirs
     others = [(m | (theirs & dilate(m, RIM * height + 2.0))) & ~outline for m in scene.others]
     others += [strangers] if strangers.any() else []
     near = dilate((scene.mine > LIKELY) & outline, LEAST_NEAR)
-    return Claim(person, _solid(outline, sure), outline, others, strangers, source, margin, near)
+    return Claim(person, _solid(outline, sure), outline, others, strangers, source, margin, near, behind)
 
 
 def _at_edge(core: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
