@@ -128,6 +128,9 @@ def test_there_are_no_skis_on_grass(person: np.ndarray) -> None:
     assert not thin_things(grass, person, none, NOBODY, FOOT, HEIGHT).any()
     evening = np.clip(photo * (1.0, 0.95, 0.45), 0, 255).astype(np.uint8)
     assert thin_things(evening, person, none, NOBODY, FOOT, HEIGHT).any(), "snow in yellow light"
+    cloth = np.clip(photo * 0.4 + 5, 0, 255).astype(np.uint8)
+    cloth[:40] = 240  # the lamps of a studio
+    assert not thin_things(cloth, person, none, NOBODY, FOOT, HEIGHT).any(), "a fold of grey cloth"
 
 
 def test_a_pole_is_told_from_the_ski_it_ends_at(person: np.ndarray) -> None:
