@@ -86,7 +86,8 @@ def outline_hand(
     room = dilate(disc[part], ROOM * height) & ~own[part]
     picture, mine = rgb[part], claim[part]
     middle = np.zeros(disc.shape, np.uint8)
-    cv2.line(middle, *(tuple(round(float(v)) for v in p) for p in forearm), 1, max(1, round(2 * MIDDLE * height)))
+    elbow, wrist = (tuple(round(float(v)) for v in p) for p in forearm)
+    cv2.line(middle, elbow, wrist, 1, max(1, round(2 * MIDDLE * height)))
     arm = (middle[part] > 0) & (mine > SURE)
     around_it = ~room & ~own[part] & (mine < 1 - SURE)
     if own[part][disc[part]].mean() > 0.3 or min(int(arm.sum()), int(around_it.sum())) < LEAST:
