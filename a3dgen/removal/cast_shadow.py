@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 from numpy import ndarray
 
 from a3dgen.core.channels import mean_of_channels
-from a3dgen.removal.mask_ops import dilate, discs, extent, union
+from a3dgen.removal.mask_ops import dilate, discs, distance_to, extent, union
 from a3dgen.removal.pieces import Pieces, touching
 
 # Hand-set on the demo's pictures and the real sample frames; `a3dgen bench looks` counts what of a shadow is left.
@@ -41,6 +41,9 @@ INSIDE, LEAST_INSIDE = 0.006, 1.6
 """... and so far from its rim (share of the height, at least so many px) ..."""
 UNEVEN = 0.38
 """... its brightness changes over a hundredth of the height by at most this share of its depth below the ground's."""
+FEET, SHARED = 0.12, 3
+"""Of somebody who stays so much of the visible part is at the ground, share of the height; so many px of dark ground
+beside it are theirs, too."""
 SMALL = 0.04
 """What is too narrow to be judged belongs to a shadow this near, share of the height."""
 CUT = 0.1
@@ -81,6 +84,7 @@ def cast_shadow(
     bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
     joined = cv2.morphologyEx((light.dark | (seed & body)).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
     found = touching(joined > 0, seed) & ground
+    found = _own(found, seed, _feet_in(keep[part], height), _cut(box, person.shape), height)
     beyond = ground & ~dilate(found | ~ground, RIM * height)
     if _creased(light, beyond, height):
         found = _even(found & _wide(found | seed, seed, height), light, ground, _cut(box, person.shape), height)
@@ -121,6 +125,33 @@ def _cut(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> Bool[ndarray
     out = np.zeros((y1 - y0, x1 - x0), bool)
     out[0, :], out[-1, :], out[:, 0], out[:, -1] = y0 > 0, y1 < shape[0], x0 > 0, x1 < shape[1]
     return out
+
+
+def _feet_in(people: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
+    """Return the lowest part of each of the masks of people who stay."""
+    out = np.zeros_like(people)
+    pieces = Pieces.of(people)
+    for label in range(1, pieces.count):
+        piece = pieces.labels == label
+        lowest = int(np.flatnonzero(piece.any(1))[-1])
+        out[max(0, lowest - round(FEET * height)) :] |= piece[max(0, lowest - round(FEET * height)) :]
+    return out
+
+
+def _own(
+    found: Bool[ndarray, "h w"],
+    seed: Bool[ndarray, "h w"],
+    theirs: Bool[ndarray, "h w"],
+    cut: Bool[ndarray, "h w"],
+    height: float,
+) -> Bool[ndarray, "h w"]:
+    """Return the pieces of dark ground that lie at the person's feet more than at others', of what lies at both the
+    nearer part, and nothing that ends where the searched ground does."""
+    pieces = Pieces.of(found)
+    mine, other = pieces.pixels(dilate(seed, 1.5)), pieces.pixels(dilate(theirs, REACH * height))
+    out = pieces.chosen((mine >= other) & (pieces.pixels(cut) <= 2 * CUT * height))
+    shared = pieces.chosen(other > SHARED)
+    return out & ~(shared & (distance_to(theirs) < distance_to(seed))) if shared.any() else out
 
 
 def _creased(light: _Light, ground: Bool[ndarray, "h w"], height: float) -> bool:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from a3dgen.core.channels import largest_channel, mean_of_channels
 from a3dgen.lighting.byte_statistics import counted, percentile
 from a3dgen.removal.mask_ops import dilate, discs
-from a3dgen.removal.rays import ends_inside, goes_on, ray_of
+from a3dgen.removal.rays import ends_inside, goes_on, ray_of, too_level
 
 HELD_SHARE = 0.6
 """A held object is smaller than this share of the person."""
@@ -199,7 +199,7 @@ def _stick(
         return none
     contact = along[touch[y, x]]
     to_low, to_high = float(np.abs(contact - along.min()).max()), float(np.abs(along.max() - contact).max())
-    if held and min(to_low, to_high) > 0.25 * length:
+    if held and (min(to_low, to_high) > 0.25 * length or too_level(axis, length, height)):
         return none
     beginning = centre + axis * (along.min() if to_low < to_high else along.max())
     outwards = axis if to_low < to_high else -axis

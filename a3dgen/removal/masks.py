@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from a3dgen.core.records import OCCLUDED, UNLABELLED, VISIBLE
+from a3dgen.lighting.photo_style import edge_spread
 from a3dgen.removal.cast_shadow import cast_shadow, neighbours_shadows
 from a3dgen.removal.config import Config
 from a3dgen.removal.hand_outline import behind_hands
@@ -61,6 +62,9 @@ COPIED = 0.02
 LIKELY, LEAST_NEAR, LEAST_SEEN = 0.5, 4.0, 5.0
 """From this claim on, and so many px around, edges ring and are mixed: nothing is background. Holes of people whom a
 segmenter outlines reach at least the last beyond it, px."""
+BESIDE, SHARP, SOFT, SOFTEST = 0.1, 1.4, 2.0, 0.04
+"""Edges are measured so near, share of the height. From the second spread on (px, standard deviation) a photo is soft,
+and edges reach so many times it beyond outlines, at most the last, share of the height."""
 HAIR = 0.06
 """So far from the fitted head, share of the height, nothing is taken for background."""
 ISLAND = 0.08
@@ -118,9 +122,11 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     for i in held:
         person = person | scene.objects[i]
         core = core | scene.objects[i]
-    hole = dilate(person, max(LEAST_SEEN if BY_SEGMENTER in source else 2.0, claim.dilate * scene.height))
+    soft = _softness(scene, person)
+    hole = dilate(person, soft + max(LEAST_SEEN if BY_SEGMENTER in source else 2.0, claim.dilate * scene.height))
     if config.keep_background:
         certain = union([claim.solid, *(scene.objects[i] for i in held)], shape)
+        certain = dilate(certain, soft)
         back = background_in(scene.rgb, hole, certain, others | claim.strangers, scene.height)
         hole &= ~back | _hair(scene) | claim.near
         hole &= True if claim.behind is None else ~claim.behind
@@ -150,6 +156,12 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
         avoid |= dilate(neighbours_shadows(scene.rgb, claim.others), max(2.0, 0.012 * scene.height))
     avoid &= ~hole
     return Removal(hole, avoid, front, person, source)
+
+
+def _softness(scene: RemovalScene, person: Bool[ndarray, "h w"]) -> float:
+    """Return how far, px, edges of a blurred photo reach beyond an outline; 0 where they are sharp."""
+    spread = edge_spread(scene.rgb, dilate(person, BESIDE * scene.height)) if person.any() else None
+    return 0.0 if spread is None or spread < SHARP else min(SOFT * spread, SOFTEST * scene.height)
 
 
 def _islands_in(hole: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"]:
@@ -264,7 +276,8 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     person = outline | (union([*ends, *soles], shape) & ~theirs)
     behind = behind_hands(scene) if BY_SEGMENTER in source else np.zeros(shape, bool)
     person, outline, sure = person & ~behind, outline & ~behind, sure & ~behind
-    strangers = scene.strangers & ~dilate(outline | core, 0.05 * height) & ~theirs
+    apart = _softness(scene, outline) + 0.05 * height
+    strangers = scene.strangers & ~dilate(outline | core, apart + LEAST_NEAR) & ~theirs
     others = [(m | (theirs & dilate(m, RIM * height + 2.0))) & ~outline for m in scene.others]
     others += [strangers] if strangers.any() else []
     near = dilate((scene.mine > LIKELY) & outline, LEAST_NEAR)

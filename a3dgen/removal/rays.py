@@ -21,6 +21,8 @@ GAP = 0.02
 """A ray goes on over gaps of this share of the height."""
 DIRECTIONS, STARTS = 180, 12
 """Directions tried from each of so many points at which the shape touches the person."""
+LEVEL, LEVEL_LENGTH = np.sin(np.radians(8.0)), 0.55
+"""What lies so level (sine) and is longer than this share of the height is not held: a rail, the foot of a screen."""
 WIDTH = 0.012
 """Half the width of what is taken, share of the height."""
 
@@ -57,7 +59,8 @@ def ray_of(
             break
         ray = starts[i] + np.arange(float(lengths[i]))[:, None] * axes[i]
         if _thin(shape, person, ray, axes[i], height):  # the longest decides: shorter ones lie across it
-            passes = held and goes_on(starts[i], -axes[i], found, height)
+            passes = goes_on(starts[i], -axes[i], found, height) or too_level(axes[i], float(lengths[i]), height)
+            passes = held and passes
             if lengths[i] < LENGTH[1] * height and ends_inside(ray[-1], shape.shape) and not passes:
                 line = ray
             break
@@ -105,6 +108,11 @@ def _thin(
 def ends_inside(point: Float[ndarray, "2"], shape: tuple[int, ...]) -> bool:
     """Return whether a point (x, y), px, lies in a picture and not at its border."""
     return bool(2 <= point[0] < shape[1] - 3 and 2 <= point[1] < shape[0] - 3)
+
+
+def too_level(axis: Float[ndarray, "2"], length: float, height: float) -> bool:
+    """Return whether a straight thing (direction, length in px) is too level and long to be held in a hand."""
+    return bool(abs(axis[1]) < LEVEL and length > LEVEL_LENGTH * height)
 
 
 def goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[ndarray, "h w"], height: float) -> bool:

@@ -140,3 +140,11 @@ def test_a_pole_is_told_from_the_ski_it_ends_at(person: np.ndarray) -> None:
         drawn = _drawn(person, *line)
         assert (dilate(found, 3.0) & drawn).sum() > 0.8 * drawn.sum()  # what is found is grown before it is filled
     assert found.sum() < 3 * _drawn(person, *pole).sum()
+
+
+@pytest.mark.parametrize(("line", "held"), [(((172, 140), (300, 141), 4), False), (((172, 140), (252, 141), 4), True)])
+def test_a_level_bar_longer_than_any_bat_is_not_held(
+    person: np.ndarray, line: tuple[tuple[int, int], tuple[int, int], int], held: bool
+) -> None:
+    found = thin_things(_photo(person, line), person, np.zeros_like(person), HAND, NOBODY, HEIGHT)
+    assert found.any() == held

@@ -111,6 +111,18 @@ def test_the_black_core_of_a_shadow_and_ground_it_encloses_go_with_it(lawn: np.n
     assert cast_shadow(photo, person, np.zeros_like(person), feet, 100.0)[core].all()
 
 
+def test_a_shadow_at_the_feet_of_somebody_who_stays_is_theirs(lawn: np.ndarray) -> None:
+    person, feet = _box(lawn.shape[:2], 60, 160, 140, 160), np.array([[145.0, 155.0], [155.0, 155.0]])
+    neighbour = _box(lawn.shape[:2], 80, 160, 225, 245)
+    theirs, mine = _box(lawn.shape[:2], 152, 164, 163, 228), _box(lawn.shape[:2], 154, 166, 90, 145)
+    photo = lawn.copy()
+    photo[theirs | mine] = (lawn[theirs | mine] * (0.5, 0.52, 0.58)).astype(np.uint8)
+    found = cast_shadow(photo, person, neighbour, feet, 100.0)
+    assert not found[:, 200:].any(), "it begins at the neighbour's feet"
+    rest = mine & ~dilate(person, 4.0)
+    assert (found & rest).sum() > 0.85 * rest.sum()
+
+
 def test_shadows_of_those_who_stay_are_found_from_their_masks(lawn: np.ndarray) -> None:
     person = _box(lawn.shape[:2], 60, 160, 140, 160)
     shadow = _box(lawn.shape[:2], 156, 164, 155, 215)
