@@ -55,7 +55,7 @@ BRIGHT, MOST_GAIN = 160.0, 5.0
 """Pictures whose brightest parts are darker than this grey level are brightened, by this factor at most."""
 SOLID = 0.7
 """What goes on in line fills this share of its length, the widest gap apart."""
-AROUND_FOOT, PALE, SNOW = 0.25, 0.3, 0.45
+AROUND_FOOT, PALE, SNOW = 0.25, 0.15, 0.45
 """Skis are looked for where the ground, within this share of the height of the feet, is no more saturated and no darker
 than this, the latter as a share of the photo's white."""
 ALIKE = 40.0

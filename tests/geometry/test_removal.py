@@ -114,7 +114,7 @@ def test_the_black_core_of_a_shadow_and_ground_it_encloses_go_with_it(lawn: np.n
 def test_a_shadow_at_the_feet_of_somebody_who_stays_is_theirs(lawn: np.ndarray) -> None:
     person, feet = _box(lawn.shape[:2], 60, 160, 140, 160), np.array([[145.0, 155.0], [155.0, 155.0]])
     neighbour = _box(lawn.shape[:2], 80, 160, 225, 245)
-    theirs, mine = _box(lawn.shape[:2], 152, 164, 163, 228), _box(lawn.shape[:2], 154, 166, 90, 145)
+    theirs, mine = _box(lawn.shape[:2], 152, 164, 161, 228), _box(lawn.shape[:2], 154, 166, 90, 145)
     photo = lawn.copy()
     photo[theirs | mine] = (lawn[theirs | mine] * (0.5, 0.52, 0.58)).astype(np.uint8)
     found = cast_shadow(photo, person, neighbour, feet, 100.0)
