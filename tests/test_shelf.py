@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -150,6 +151,28 @@ def test_what_is_damaged_is_made_again(home: Path, name: str) -> None:
     path.write_bytes(DAMAGES[name](path.read_bytes()))
     assert same(new().get("a", thing), thing())
     assert same(new().get("a", never), thing())
+
+
+def test_digests_are_compared_once_a_process_unless_the_file_has_changed(home: Path, monkeypatch) -> None:
+    read = []
+
+    def digest(*given: object) -> object:
+        read.append(given)
+        return file_digest(*given)
+
+    file_digest = hashlib.file_digest
+    monkeypatch.setattr(module.hashlib, "file_digest", digest)
+    shelf = new()
+    shelf.get("a", thing)
+    shelf.get("a", never)
+    assert len(read) == 1
+    (path,) = files(home)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(1, 1))
+    assert same(shelf.get("a", thing), thing())
+    assert len(read) == 3  # the damaged file, and the new one
 
 
 def test_other_processes_find_it(home: Path) -> None:

@@ -59,7 +59,7 @@ _VISIBLE: Pool["_Layers"] = Pool(6)
 _LABELS: Pool[tuple[ndarray, UInt8[ndarray, " f"]]] = Pool(16)
 """Each keeps its whole mesh in memory."""
 _HAIR: Pool[list[SkinnedMesh]] = Pool(6)
-_HAIR_SHELF: Shelf[list[SkinnedMesh]] = Shelf("hair", hair_shapes.__file__, SkinnedMesh)
+_HAIR_SHELF: Shelf[list[SkinnedMesh]] = Shelf("hair", hair_shapes.__file__, SkinnedMesh, most=16 << 20)
 
 
 def build_subject(body: BodyData, amputee: Amputee, look: Look) -> list[Item]:
