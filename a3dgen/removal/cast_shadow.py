@@ -84,7 +84,7 @@ def cast_shadow(
     bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
     joined = cv2.morphologyEx((light.dark | (seed & body)).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
     found = touching(joined > 0, seed) & ground
-    found = _own(found, seed, _feet_in(keep[part], height), _cut(box, person.shape), height)
+    found = _own(found, body, _feet_in(keep[part], height), _cut(box, person.shape), height)
     beyond = ground & ~dilate(found | ~ground, RIM * height)
     if _creased(light, beyond, height):
         found = _even(found & _wide(found | seed, seed, height), light, ground, _cut(box, person.shape), height)
@@ -140,18 +140,20 @@ def _feet_in(people: Bool[ndarray, "h w"], height: float) -> Bool[ndarray, "h w"
 
 def _own(
     found: Bool[ndarray, "h w"],
-    seed: Bool[ndarray, "h w"],
+    body: Bool[ndarray, "h w"],
     theirs: Bool[ndarray, "h w"],
     cut: Bool[ndarray, "h w"],
     height: float,
 ) -> Bool[ndarray, "h w"]:
-    """Return the pieces of dark ground that lie at the person's feet more than at others', of what lies at both the
+    """Return the pieces of dark ground that touch the person more than others' feet, of what lies at both the
     nearer part, and nothing that ends where the searched ground does."""
     pieces = Pieces.of(found)
-    mine, other = pieces.pixels(dilate(seed, 1.5)), pieces.pixels(dilate(theirs, REACH * height))
-    out = pieces.chosen((mine >= other) & (pieces.pixels(cut) <= 2 * CUT * height))
+    mine, other = pieces.pixels(dilate(body, 2.0)), pieces.pixels(dilate(theirs, BESIDE * height + 2))
+    sides = cut.copy()
+    sides[0] = False  # a shadow that falls away from the camera goes on beyond
+    out = pieces.chosen((mine >= other) & (pieces.pixels(sides) <= 2 * CUT * height))
     shared = pieces.chosen(other > SHARED)
-    return out & ~(shared & (distance_to(theirs) < distance_to(seed))) if shared.any() else out
+    return out & ~(shared & (distance_to(theirs) < distance_to(body))) if shared.any() else out
 
 
 def _creased(light: _Light, ground: Bool[ndarray, "h w"], height: float) -> bool:
