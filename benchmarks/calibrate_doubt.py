@@ -44,7 +44,8 @@ def main() -> None:
     report: dict[str, Any] = {"holes": len(judged), "photos": len(names), "signs": SIGNS, "shipped": WEIGHTS}
     report["bad"] = float(np.mean([j["bad"] for j in judged]))
     report["weights"] = [round(float(w), 3) for w in fit(judged)]
-    scores = [(score(j, fit(halves[1 - k])), j["bad"]) for k in (0, 1) for j in halves[k]]
+    other = [fit(halves[1]), fit(halves[0])]
+    scores = [(score(j, other[k]), j["bad"]) for k in (0, 1) for j in halves[k]]
     report["auc_unseen"] = area_under_curve(np.array(scores))
     print(json.dumps(report, indent=1))
 
