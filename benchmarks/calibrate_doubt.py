@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def judge(case: Case, number: int, seed: int) -> dict[str, Any]:
-    """Return the signs (n, 6) and the truth (n,) at the pixels of a hole, its photo's name, and whether it is bad."""
+    """Return the signs (n, 7) and the truth (n,) at the pixels of a hole, its photo's name, and whether it is bad."""
     part = around(case.hole, round(MARGIN * case.height) + 8)
     fill, rng = get_inpainter(rough=True), generator_for(seed, "bench.doubt", f"again {number}")
     filled = refill(case.rgb[part], case.plate[part], case.hole[part], case.people[part], case.height, fill, rng)

@@ -32,6 +32,8 @@ from benchmarks.plate_composites import frames
 
 NEAR, LIKE = 0.12, 1.0
 """A filling looks like places within this share of the height, if nothing more is unlike."""
+ROUGHER = 0.25
+"""But a copied thing is noticed, where less stood: edges are stronger by so much (natural logarithm)."""
 ENTERS = 0.035
 """What is cut comes this near to the edge of the hole, share of the height."""
 LEAST = 0.0004
@@ -143,6 +145,7 @@ def noticed(filled: Filled) -> Bool[ndarray, "h w"]:
     other = unlike(put, there, about, hole, height) > 1
     ring = dilate(hole, NEAR * height) & ~hole & free
     plausible = other & (unlike_all(about[0], hole, ring) < LIKE)
+    plausible &= (about[0] - about[1])[6:].mean(0) < ROUGHER
     inner = cv2.erode(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rim = dilate(hole & ~inner, ENTERS * height) & hole
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(other.astype(np.uint8))

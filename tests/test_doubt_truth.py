@@ -39,6 +39,17 @@ def test_a_rail_that_ends_is_noticed_and_a_thing_that_stood_behind_is_not_missed
     assert _noticed(wall, thing).sum() > 50, "invented"
 
 
+def test_a_thing_copied_from_beside_is_noticed() -> None:
+    """It looks like a place around, but nothing stood there."""
+    wall = np.full((H, W, 3), 150.0)
+    for x in range(96, 110, 4):
+        wall[60:90, x : x + 2] = (60, 60, 70)  # a radiator beside the hole
+    copied = wall.copy()
+    copied[60:90, 62:76] = wall[60:90, 96:110]
+    assert _noticed(wall, copied).sum() > 300
+    assert not _noticed(copied, wall).any(), "gone, and nobody misses it"
+
+
 def test_weights_are_found_again() -> None:
     rng = np.random.default_rng(0)
     true = np.array([-1.0, 2.0, -0.5, 0.0, 1.0, 0.3, 0.2])

@@ -1,9 +1,9 @@
 """Where somebody would notice a filling: it is filled again, from less of the photo, and judged by a few signs.
 
 What surrounds the hole decides what is put there. Where leaving out a band of the surroundings makes the filling look
-different, or the filling does not give that band back; where it looks like nothing around; where the photo breaks off
-at its edge: there somebody would notice it. Each pixel gets the chance of that by a logistic regression on fillings of
-known background (``a3dgen bench calibrate_doubt``).
+different, or the filling does not give that band back; where it looks like nothing around, or not like what lies beside
+it; where the photo breaks off at its edge: there somebody would notice it. Each pixel gets the chance of that by a
+logistic regression on fillings of known background (``a3dgen bench calibrate_doubt``).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ PLACES = 200
 """... at about so many places."""
 UNITS = np.array([18.0] * 3 + [15.0] * 3 + [1.875] * 8, np.float32)
 """What the statistics of places are divided by before they are compared all together: colours, spreads, edges."""
-SIGNS = ("band", "unlike", "unlike around", "unlike all around", "broken off", "depth")
-WEIGHTS = (-5.517, 2.103, -1.764, 2.284, 4.627, 0.633, 1.285)
+SIGNS = ("band", "unlike", "unlike around", "unlike all around", "broken off", "depth", "unlike beside")
+WEIGHTS = (-5.756, 2.436, -1.37, 1.401, 4.174, 0.885, 0.836, 1.496)
 """A constant, then one of each sign."""
 PICTURES = ("photo", "first", "second", "hole", "wide", "kept")
 
@@ -121,7 +121,7 @@ def refill(
     return Filled(photo, first, fill(picture, wide, beside, rng), closed, wide, beside, scale * height)
 
 
-def signs(filled: Filled) -> Float[ndarray, "h w 6"]:
+def signs(filled: Filled) -> Float[ndarray, "h w 7"]:
     """Return the signs of a bad filling at every pixel, in the order of ``SIGNS``; they mean something in the hole."""
     out = np.zeros((*filled.hole.shape, len(SIGNS)), np.float32)
     part = around(filled.wide, round((SEEN + 2 * REACH) * filled.height) + 4)
@@ -129,7 +129,7 @@ def signs(filled: Filled) -> Float[ndarray, "h w 6"]:
     return out
 
 
-def _signs(filled: Filled) -> Float[ndarray, "h w 6"]:
+def _signs(filled: Filled) -> Float[ndarray, "h w 7"]:
     height, hole, free = filled.height, filled.hole, ~filled.kept
     first, second = lab(np.where(hole[..., None], filled.first, filled.photo)), lab(filled.second)
     about = statistics(first, free, height), statistics(second, free, height)
@@ -138,13 +138,14 @@ def _signs(filled: Filled) -> Float[ndarray, "h w 6"]:
     near = cv2.GaussianBlur(np.log1p(apart) * hole, (0, 0), AROUND * height)
     ring = dilate(hole, SEEN * height) & ~dilate(hole, 2 * REACH * height) & free
     strange = unlike_all(about[0], hole, ring)
+    beside = _beside(about[0], hole, dilate(hole, 2 * REACH * height) & ~hole & free, FROM_BAND * height)
     broken = broken_off(filled.first, hole, filled.kept, height).astype(np.float32)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5) / height
     return np.stack([np.log1p(band), np.log1p(apart), near, np.log1p(strange),
-                     cv2.GaussianBlur(broken, (0, 0), EDGE * height), 10 * depth], -1)  # fmt: skip
+                     cv2.GaussianBlur(broken, (0, 0), EDGE * height), 10 * depth, np.log1p(beside)], -1)  # fmt: skip
 
 
-def chances(found: Float[ndarray, "h w 6"]) -> Float[ndarray, "h w"]:
+def chances(found: Float[ndarray, "h w 7"]) -> Float[ndarray, "h w"]:
     """Return the chance that somebody notices a pixel's filling, from its signs."""
     weights = np.asarray(WEIGHTS, np.float32)
     return 1 / (1 + np.exp(-(weights[0] + found @ weights[1:])))
@@ -155,6 +156,20 @@ def _mean_of(values: Float[ndarray, "h w"], where: Bool[ndarray, "h w"], reach: 
     weight = where.astype(np.float32)
     total, count = (cv2.GaussianBlur(m, (0, 0), reach) for m in (values * weight, weight))
     return total / np.maximum(count, 1e-3)
+
+
+def _beside(
+    about: Float[ndarray, "14 h w"], hole: Bool[ndarray, "h w"], rim: Bool[ndarray, "h w"], reach: float
+) -> Float[ndarray, "h w"]:
+    """Return how unlike every pixel of the hole is the mean of the rim beside it, 0 elsewhere."""
+    side = 2 * round(1.2 * reach) + 1
+    weight = rim.astype(np.float32)
+    count = np.maximum(cv2.blur(cv2.blur(weight, (side, side)), (side, side)), 1e-4)
+    out = np.zeros(hole.shape, np.float32)
+    for plane, unit in zip(about, UNITS, strict=True):
+        mean = cv2.blur(cv2.blur(plane * weight, (side, side)), (side, side)) / count
+        out += ((plane - mean) / unit) ** 2
+    return np.sqrt(out) * hole
 
 
 def unlike_all(

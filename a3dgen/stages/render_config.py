@@ -63,7 +63,7 @@ class Config:
     reject_invisible: bool = True
     min_visible: float = 0.35
     min_told: float = 0.3
-    max_doubt: float = 0.014
+    max_doubt: float = 0.0145
     light: LightBars = field(default_factory=LightBars)
     clips: bool = False
 
