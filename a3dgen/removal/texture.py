@@ -96,7 +96,7 @@ def unlike(
     steps = np.array(sorted({0, reach, -reach, reach // 2, -(reach // 2)}, key=abs))
     colours = np.zeros(where.shape, np.float32)
     one, other = (cv2.GaussianBlur(picture, (0, 0), calm) for picture in (first, second))
-    _nearest(one, other, where, steps, colours)
+    _nearest(one, other, np.ascontiguousarray(where), steps, colours)  # one layout: one compilation
     apart = np.abs(about[0] - about[1])
     mean, spread = _length(apart[:3]), _length(apart[3:6])
     edges = apart[6:].mean(0)
