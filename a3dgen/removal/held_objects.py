@@ -58,6 +58,8 @@ SOLID = 0.7
 AROUND_FOOT, PALE, SNOW = 0.25, 0.15, 0.45
 """Skis are looked for where the ground, within this share of the height of the feet, is no more saturated and no darker
 than this, the latter as a share of the photo's white."""
+CUT_NEAR, BORDER = 1.0, 3
+"""A ski may leave the photo where its border (so many px) cuts the person, within this share of the height."""
 ALIKE = 40.0
 """Two parts of one fence differ at most this much in colour, grey levels."""
 CONTRAST = 22.0
@@ -108,14 +110,14 @@ def thin_things(
         held = label in by_hand
         stick: Bool[ndarray, "a b"] | None = np.zeros_like(found)
         if _may_be_thin(boxes[label], found.shape, tall, held):
-            stick = _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held)
+            stick = _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held, body)
         if stick is None:
             continue  # a line on the ground
         # It may have grown together with what lies behind.
         if not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall:
             for touch, hand in ((at_hand, True), (at_foot, False)):
                 ray = ray_of(labels == label, touch, body, found, tall, hand)
-                stick |= ray if hand or not ray.any() else _both_ways(picture, ray, found, tall)
+                stick |= ray if hand or not ray.any() else _both_ways(picture, ray, found, tall, body)
         kept |= stick
     if kept.any():
         full = cv2.resize(kept.astype(np.uint8), (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST) > 0
@@ -179,6 +181,7 @@ def _stick(
     found: Bool[ndarray, "h w"],
     height: float,
     held: bool,
+    person: Bool[ndarray, "h w"],
 ) -> Bool[ndarray, "h w"] | None:
     """Return the part of a component that is a straight, thin thing beginning at the person; all false if none is, None
     if it is a line on the ground.
@@ -210,12 +213,16 @@ def _stick(
     none[y[kept], x[kept]] = True
     if held:
         return none
-    rest = _in_line(alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height)
+    rest = _in_line(alike, centre, axis, (float(along.min()), float(along.max())), 0.75 * widest, height, person)
     return None if rest is None else none | rest
 
 
 def _both_ways(
-    rgb: UInt8[ndarray, "h w 3"], ray: Bool[ndarray, "h w"], found: Bool[ndarray, "h w"], height: float
+    rgb: UInt8[ndarray, "h w 3"],
+    ray: Bool[ndarray, "h w"],
+    found: Bool[ndarray, "h w"],
+    height: float,
+    person: Bool[ndarray, "h w"],
 ) -> Bool[ndarray, "h w"]:
     """Return a ray that leaves a foot with what goes on in line with it on the foot's other side; all false for a line
     on the ground."""
@@ -223,7 +230,7 @@ def _both_ways(
     centre, axis, points = _line_of(x, y)
     along, alike = points @ axis, _alike(rgb, ray, found)
     ends = (float(along.min()), float(along.max()))
-    rest = _in_line(alike, centre, axis, ends, 0.5 * WIDEST * height, height)
+    rest = _in_line(alike, centre, axis, ends, 0.5 * WIDEST * height, height, person)
     return np.zeros_like(ray) if rest is None else ray | rest
 
 
@@ -244,14 +251,20 @@ def _alike(
 
 
 def _in_line(
-    found: Bool[ndarray, "h w"], centre: ndarray, axis: ndarray, ends: tuple[float, float], aside: float, height: float
+    found: Bool[ndarray, "h w"],
+    centre: ndarray,
+    axis: ndarray,
+    ends: tuple[float, float],
+    aside: float,
+    height: float,
+    person: Bool[ndarray, "h w"],
 ) -> Bool[ndarray, "h w"] | None:
     """Return what goes on in line with a thing at a foot, on both sides of it; None if that is longer than any
     ski, or leaves the picture: a line on the ground, a skirting board.
 
     Args:
         found: what stands out and looks like it. centre, axis: of the thing. ends: where it ends along the axis, px.
-        aside: how far from the axis, px.
+        aside: how far from the axis, px. person: where they are cut by the picture's border, a ski may be as well.
     """
     y, x = np.nonzero(found)
     points = np.stack([x, y], 1) - centre
@@ -259,12 +272,23 @@ def _in_line(
     along = points[near] @ axis
     high = _end(along, ends[1], height)
     low = -_end(-along, -ends[0], height)
-    if high - low > LONGEST * height or not all(ends_inside(centre + at * axis, found.shape) for at in (low, high)):
+    points_of_ends = [centre + at * axis for at in (low, high)]
+    out_of_it = [p for p in points_of_ends if not ends_inside(p, found.shape)]
+    if high - low > LONGEST * height or not all(_cut_there(person, p, height) for p in out_of_it):
         return None
     out = np.zeros_like(found)
     inside = (along >= low) & (along <= high)
     out[y[near][inside], x[near][inside]] = True
     return out
+
+
+def _cut_there(person: Bool[ndarray, "h w"], point: Float[ndarray, "2"], height: float) -> bool:
+    """Return whether the picture's border cuts a person near a point of it."""
+    x, y = np.clip(np.rint(point).astype(int), 0, np.array(person.shape)[::-1] - 1)
+    edge = person.copy()
+    edge[BORDER:-BORDER, BORDER:-BORDER] = False  # masks are drawn a little off it
+    rows, columns = np.nonzero(edge)
+    return bool((np.hypot(rows - y, columns - x) < CUT_NEAR * height).any())
 
 
 def _end(along: Float[ndarray, " n"], start: float, height: float) -> float:

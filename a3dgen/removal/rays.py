@@ -121,7 +121,7 @@ def goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[n
     at = np.rint(start + steps[:, None] * axis).astype(int)
     h, w = found.shape
     inside = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)
-    near = dilate(found, 2.0)
+    near = dilate(found, max(2.0, 0.012 * height))
     hits = near[at[inside, 1], at[inside, 0]].astype(np.float64)
     window = max(3, int(0.1 * height))
     return len(hits) >= window and float(np.convolve(hits, np.ones(window), "valid").max()) > 0.8 * window

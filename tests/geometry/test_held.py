@@ -148,3 +148,16 @@ def test_a_level_bar_longer_than_any_bat_is_not_held(
 ) -> None:
     found = thin_things(_photo(person, line), person, np.zeros_like(person), HAND, NOBODY, HEIGHT)
     assert found.any() == held
+
+
+def test_a_ski_leaves_the_photo_where_the_person_does(person: np.ndarray) -> None:
+    ski, none = ((132, 254), (260, 256), 4), np.zeros_like(person)
+    photo, cut = _photo(person, ski)[:, 135:], np.ascontiguousarray(person[:, 135:])
+    found = thin_things(photo, cut, none[:, 135:], NOBODY, FOOT - (135.0, 0.0), HEIGHT)
+    drawn = _drawn(person, *ski)[:, 135:]
+    assert (dilate(found, 3.0) & drawn).sum() > 0.8 * drawn.sum()
+    apart = np.zeros_like(cut)
+    apart[:, 20:] = cut[:, :-20]
+    line = np.where(apart[..., None], (200, 30, 30), _photo(person & False, ((0, 254), (260, 256), 4))[:, 135:])
+    beside = thin_things(line.astype(np.uint8), apart, none[:, 135:], NOBODY, FOOT - (115.0, 0.0), HEIGHT)
+    assert not beside.any(), "a line on the ground that leaves the photo beside them"
