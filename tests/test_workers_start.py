@@ -106,7 +106,7 @@ def test_what_gathers_is_loaded_while_others_are_at_work(tmp_path: Path, monkeyp
     assert not loaded  # it would only be in the way
     toy(tmp_path / "out", 2)
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and "_load_gathering" in thread.name:
+        if thread is not threading.current_thread() and "(_load)" in thread.name:
             thread.join()
     assert loaded == [("report", False)]
     toy(tmp_path / "out", 2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +30,7 @@ from a3dgen.engine.disk_space import needed, require_space
 from a3dgen.engine.executor import Crew, Executor
 from a3dgen.engine.freshness import DONE, Freshness, count_files
 from a3dgen.engine.ledger import Ledger, fed, remarks_kept
+from a3dgen.engine.load_ahead import LoadAhead
 from a3dgen.engine.progress import Progress
 from a3dgen.engine.schedule import Flow
 from a3dgen.engine.shrinking import PEOPLE, SAMPLES, Consent, require_consent
@@ -43,7 +42,6 @@ from a3dgen.io.file_list import sha256_of
 from a3dgen.io.shards import write_json
 from a3dgen.stages.table import DATASET_FOLDER, GATHER, SHARD, STAGE_TABLE, StageSpec, StageTable
 
-log = logging.getLogger("a3dgen")
 PHOTOS = "photos"
 """What the bar is called while people are looked for."""
 
@@ -91,7 +89,7 @@ class Build:
         self._crew = Crew(self.make_executor, self.progress.tell)
         self._pool = self._crew.executor
         self._warm_up = WarmUp(self.progress)
-        self._loading: threading.Thread | None = None
+        self._ahead = LoadAhead([s for s in self._stages if s.kind == GATHER], self._context)
         self._totals: dict[str, int] = {}
         self._pixels = 0
 
@@ -277,18 +275,9 @@ class Build:
 
     def _at_work(self) -> Executor:
         """Return where shards are made; while others make them, this process loads what gathering them takes."""
-        if self._loading is None and self.config.run.workers:
-            self._loading = threading.Thread(target=self._load_gathering, daemon=True)
-            with interrupts.postponed():  # this thread is the one to be interrupted
-                self._loading.start()
+        if self.config.run.workers:
+            self._ahead.start()
         return self._pool()
-
-    def _load_gathering(self) -> None:
-        for spec in [s for s in self._stages if s.kind == GATHER]:
-            try:
-                getattr(spec.code(), "warm", lambda _: None)(self._context(spec))
-            except Exception as error:  # only time is lost: the stage itself will say what is wrong
-                log.debug("loading stage %s ahead failed: %s", spec.name, error)
 
     def _find_shapes(self, count: int) -> None:
         """Find the shapes of subjects before any shard that depends on them."""
