@@ -32,6 +32,8 @@ from a3dgen.renderers.prepare import vertex_normals
 
 SHADING_SIDE = 144
 """Longer side (px) at which the removed person's shading is read."""
+FRONT_EDGE_PX = 0.8
+"""How soft the edge of what stands in front of a person is in a sharp photo, px."""
 AROUND_PX = 41
 """The photo's sharpness is read on the removed person and this far around them (twice, px)."""
 _LUMINANCE = LUMINANCE.astype(np.float32)
@@ -116,7 +118,7 @@ def load_scene(
         photo=photo,
         plate=filled,
         K=fitted["K"],
-        front=None if hidden is None else soft_edge(hidden, 0.8),
+        front=None if hidden is None else soft_edge(hidden, max(FRONT_EDGE_PX, style.blur)),
         hidden=hidden,
         ground=_ground(posed, vertices, fitted, body),
         shading=shading,

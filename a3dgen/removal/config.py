@@ -82,7 +82,7 @@ class Config:
     remove_held: bool = True
     hand_reach: float = 0.07
     clearance: float = 8.0
-    cloth_margin: float = 0.035
+    cloth_margin: float = 0.12
     studio_frames: int = 25
     studio_least: int = 9
     clips: bool = False

@@ -41,7 +41,7 @@ from a3dgen.stages.render_measures import (
     why_not_trusted,
 )
 
-VERSION = 28
+VERSION = 29
 _SCENES = 2
 """Scenes kept while a shard is drawn: the samples of a person follow one another."""
 

@@ -21,6 +21,7 @@ from a3dgen.io import images
 from a3dgen.io import rle as masks
 from a3dgen.io.partial_pictures import decodable
 from a3dgen.removal.config import PlateBars
+from a3dgen.removal.mask_ops import distance_to
 from a3dgen.stages import background
 from a3dgen.stages.background import Config, safe_name
 
@@ -152,6 +153,8 @@ def test_other_people_stay_and_the_nearer_one_stays_in_front(world: World, tmp_p
     np.testing.assert_array_equal(plate[other], photo[other])
     assert (front & world.outline).sum() > 0.9 * (other & world.outline).sum()
     assert not (front & ~other).any()
+    beside = other & ~world.outline & (distance_to(world.outline) < 12)
+    assert front[beside].mean() > 0.95, "wide clothes do not hang before what surely is in front"
     hole = images.read_mask(tmp_path / row["mask"])
     green = (plate[..., 1] > 120) & (plate[..., 0] < 60) & hole
     assert not green.any(), "no pixel of another person is copied"

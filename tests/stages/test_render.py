@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from a3dgen.appearance.dressed_person import build_subject
 from a3dgen.bodies import load_body
+from a3dgen.compositing import scene
 from a3dgen.compositing.compose import black_level
 from a3dgen.compositing.scene import load_scene
 from a3dgen.core.body_config import BodyConfig
@@ -26,6 +27,7 @@ from a3dgen.geometry.camera import project
 from a3dgen.geometry.regions import REGION_NAMES, absent_rows
 from a3dgen.io import images, rle
 from a3dgen.lighting.likeness import LightBars
+from a3dgen.lighting.photo_style import PhotoStyle
 from a3dgen.renderers import get_renderer
 from a3dgen.stages import drawing, render
 
@@ -272,6 +274,20 @@ def test_what_stands_in_front_stays_in_front(world) -> None:
     assert np.abs(picture.astype(int) - photo)[:, 155:185].max() == 0
     assert not images.read_mask(context.out / result.record.mask[0])[front].any()
     assert (result.record.state[0] == VISIBLE).sum() < 40
+
+
+def test_what_stands_in_front_is_as_soft_as_a_blurred_photo(world, monkeypatch) -> None:
+    inputs, context = world
+    front = np.zeros((H, W), bool)
+    front[:, 150:190] = True
+    inputs = with_occluder(inputs, context, front)
+    rows = [r.row(0) for r in (inputs.persons, inputs.bodies, inputs.plates)]
+    partly = []
+    for blur in (0.0, 2.5):
+        monkeypatch.setattr(scene, "read_style", lambda *_, blur=blur: PhotoStyle(blur=blur))
+        edge = load_scene(*rows, load_body(context.body), context.out).front
+        partly.append(int(((edge > 0.05) & (edge < 0.95)).sum()))
+    assert partly[1] > 1.7 * partly[0]
 
 
 def test_samples_whose_stump_is_hidden_are_rejected_unless_told_otherwise(world) -> None:
