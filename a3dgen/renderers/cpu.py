@@ -81,7 +81,7 @@ class CpuRenderer(DeferredRenderer):
         """Return the labels at pixels' centres, as ``render`` does, without colours: an eighth of the work."""
         x0, y0, x1, y1 = crop
         out = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        batch = make_batch([item for item in items if len(item.faces)])
+        batch = make_batch([item for item in items if len(item.faces)], shaded=False)
         labels = np.concatenate([np.zeros(1, np.uint8), batch.topology.label])
         near, far, touched = reach_of(batch.vertices, K, crop)
         for a0, b0, a1, b1 in tiles_of(touched):

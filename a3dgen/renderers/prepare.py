@@ -40,11 +40,11 @@ class DrawTopology:
 
 @dataclass(frozen=True)
 class Batch:
-    """Items ready to draw: topology; vertices (V, 3) f4 m; unit normals (V, 3) f4; scar (V,) f4."""
+    """Items ready to draw: topology; vertices (V, 3) f4 m; unit normals (V, 3) f4, or none; scar (V,) f4."""
 
     topology: DrawTopology
     vertices: Float[ndarray, "v 3"]
-    normals: Float[ndarray, "v 3"]
+    normals: Float[ndarray, "n 3"]
     scar: Float[ndarray, " v"]
 
 
@@ -52,8 +52,11 @@ _TOPOLOGIES: Pool[DrawTopology] = Pool(6)
 """3 MB each. Hardly two samples have the same, but for frames of a clip: as many as people in it have samples."""
 
 
-def make_batch(items: list[Item]) -> Batch:
+def make_batch(items: list[Item], shaded: bool = True) -> Batch:
     """Join items; topology is cached by the identity of their arrays.
+
+    Args:
+        shaded: False leaves normals out (0, 3): of who is drawn without colours.
 
     Raises:
         ConfigError: for an unknown material.
@@ -67,7 +70,8 @@ def make_batch(items: list[Item]) -> Batch:
     vertices = np.concatenate([i.vertices for i in drawn]).astype(np.float32, copy=False)
     scars = [np.zeros(len(i.vertices), np.float32) if i.scar is None else i.scar for i in drawn]
     scar = np.concatenate(scars).astype(np.float32, copy=False)
-    return Batch(topology, vertices, vertex_normals(vertices, topology.faces), scar)
+    normals = vertex_normals(vertices, topology.faces) if shaded else vertices[:0]
+    return Batch(topology, vertices, normals, scar)
 
 
 def _join(items: list[Item]) -> DrawTopology:
