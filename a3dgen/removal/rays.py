@@ -23,6 +23,8 @@ DIRECTIONS, STARTS = 180, 12
 """Directions tried from each of so many points at which the shape touches the person."""
 LEVEL, LEVEL_LENGTH = np.sin(np.radians(8.0)), 0.55
 """What lies so level (sine) and is longer than this share of the height is not held: a rail, the foot of a screen."""
+STEEP = 0.5
+"""Lines whose sine is larger are not rails, fences or kerbs."""
 WIDTH = 0.012
 """Half the width of what is taken, share of the height."""
 
@@ -116,12 +118,16 @@ def too_level(axis: Float[ndarray, "2"], length: float, height: float) -> bool:
 
 
 def goes_on(start: Float[ndarray, "2"], axis: Float[ndarray, "2"], found: Bool[ndarray, "h w"], height: float) -> bool:
-    """Return whether a line continues beyond the person: the like of it lies there for a tenth of the height."""
+    """Return whether a line continues beyond the person: the like of it lies there for a tenth of the height; where the
+    line is steep, unlike rails, something as thin."""
     steps = np.arange(0.0, 0.6 * height)
-    at = np.rint(start + steps[:, None] * axis).astype(int)
+    at = start + steps[:, None] * axis
     h, w = found.shape
-    inside = (at >= 0).all(1) & (at[:, 0] < w) & (at[:, 1] < h)
+    rounded = np.rint(at).astype(int)
+    inside = (rounded >= 0).all(1) & (rounded[:, 0] < w) & (rounded[:, 1] < h)
     near = dilate(found, max(2.0, 0.012 * height))
-    hits = near[at[inside, 1], at[inside, 0]].astype(np.float64)
+    aside = 1.5 * max(2.0, ASIDE * height) * np.array([-axis[1], axis[0]])
+    wide = (values_at(found, at + aside) | values_at(found, at - aside)) & (abs(axis[1]) > STEEP)
+    hits = (values_at(near, at) & ~wide)[inside].astype(np.float64)
     window = max(3, int(0.1 * height))
     return len(hits) >= window and float(np.convolve(hits, np.ones(window), "valid").max()) > 0.8 * window

@@ -161,3 +161,13 @@ def test_a_ski_leaves_the_photo_where_the_person_does(person: np.ndarray) -> Non
     line = np.where(apart[..., None], (200, 30, 30), _photo(person & False, ((0, 254), (260, 256), 4))[:, 135:])
     beside = thin_things(line.astype(np.uint8), apart, none[:, 135:], NOBODY, FOOT - (115.0, 0.0), HEIGHT)
     assert not beside.any(), "a line on the ground that leaves the photo beside them"
+
+
+def test_what_is_wide_above_a_hand_does_not_carry_a_pole_on(person: np.ndarray) -> None:
+    pole, none = ((172, 142), (178, 262), 4), np.zeros_like(person)
+    roof = ((168, 60), (172, 118), 11)
+    both = thin_things(_photo(person, pole, roof), person, none, HAND, NOBODY, HEIGHT)
+    drawn = _drawn(person, *pole)
+    assert (both & drawn).sum() > 0.7 * drawn.sum()
+    lamp = thin_things(_photo(person, pole, ((166, 40), (170, 118), 4)), person, none, HAND, NOBODY, HEIGHT)
+    assert not lamp.any(), "a lamp post behind the hand"
