@@ -112,7 +112,7 @@ def thin_things(
         if _may_be_thin(boxes[label], found.shape, tall, held):
             stick = _stick(picture, labels == label, at_hand if held else at_foot, found, tall, held, body)
         if stick is None:
-            continue  # a line on the ground
+            continue  # a line on the ground, a rail
         # It may have grown together with what lies behind.
         if not stick.any() and label > 0 and boxes[label][4] > 0.1 * tall:
             for touch, hand in ((at_hand, True), (at_foot, False)):
@@ -184,7 +184,7 @@ def _stick(
     person: Bool[ndarray, "h w"],
 ) -> Bool[ndarray, "h w"] | None:
     """Return the part of a component that is a straight, thin thing beginning at the person; all false if none is, None
-    if it is a line on the ground.
+    if it is a line on the ground, or goes on like a rail.
 
     Args:
         rgb: photo. part: the component. touch: where things touch the person. found: all components.
@@ -202,13 +202,15 @@ def _stick(
         return none
     contact = along[touch[y, x]]
     to_low, to_high = float(np.abs(contact - along.min()).max()), float(np.abs(along.max() - contact).max())
-    if held and (min(to_low, to_high) > 0.25 * length or too_level(axis, length, height)):
+    if held and min(to_low, to_high) > 0.25 * length:
         return none
+    if held and too_level(axis, length, height):
+        return None
     beginning = centre + axis * (along.min() if to_low < to_high else along.max())
     outwards = axis if to_low < to_high else -axis
     alike = _alike(rgb, part, found)
     if held and goes_on(beginning, -outwards, alike & ~part, height):
-        return none
+        return None
     kept = across < 1.5 * widest
     none[y[kept], x[kept]] = True
     if held:

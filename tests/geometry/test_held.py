@@ -171,3 +171,14 @@ def test_what_is_wide_above_a_hand_does_not_carry_a_pole_on(person: np.ndarray) 
     assert (both & drawn).sum() > 0.7 * drawn.sum()
     lamp = thin_things(_photo(person, pole, ((166, 40), (170, 118), 4)), person, none, HAND, NOBODY, HEIGHT)
     assert not lamp.any(), "a lamp post behind the hand"
+
+
+@pytest.mark.parametrize(("width", "slope", "length"), [(6, 8, 90), (8, 4, 60), (8, 12, 90)])
+def test_a_thick_rail_behind_the_hand_is_not_held_at_any_slant(
+    person: np.ndarray, width: int, slope: int, length: int
+) -> None:
+    def at(x: int) -> tuple[int, int]:
+        return x, round(140 + (x - 172) * slope / 100)
+
+    rail = ((at(172), at(172 + length), width), (at(20), at(128), width))
+    assert not thin_things(_photo(person, *rail), person, np.zeros_like(person), HAND, NOBODY, HEIGHT).any()
