@@ -36,7 +36,7 @@ MediaPipe's graph file says 7 for the last; its results are those of 9, to 0.001
 """
 ROOM = 1.25
 """Side of the square, in twice the distance from hips to the circle around the person."""
-SAME_PLACE, SAME_SIZE = 0.12, 1.33
+SAME_PLACE, SAME_SIZE = 0.06, 1.15
 """Squares whose middles are this near, share of the smaller side, and whose sides differ so little show one person."""
 
 

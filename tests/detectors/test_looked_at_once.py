@@ -35,7 +35,7 @@ def looks(monkeypatch) -> list[Square]:
 def test_who_was_looked_at_is_passed_by(looks: list[Square]) -> None:
     assert blazepose.find_pose(PICTURE) is not None
     (square,) = looks
-    near = replace(square, centre=(square.centre[0] + 0.1 * square.size, square.centre[1]), size=1.2 * square.size)
+    near = replace(square, centre=(square.centre[0] + 0.05 * square.size, square.centre[1]), size=1.1 * square.size)
     assert blazepose.find_pose(PICTURE, [square]) is None
     assert blazepose.find_pose(PICTURE, [near]) is None
     assert looks == [square]
