@@ -33,6 +33,8 @@ BESIDE = 0.3
 """Lines are looked for this near to the hole, share of the height."""
 READ = 0.05
 """The colours of an end are read along this share of the height."""
+MIXED = 1.5
+"""Colours between pixels mix those of neighbours: none is read so near to the hole, px."""
 INSIDE = 0.85
 """So much of the way between the ends lies in the hole."""
 CONTRAST = 12.0
@@ -60,7 +62,7 @@ def carry_lines(
     if not hole.any():
         return out, done
     part = around(hole, round(BESIDE * height) + 16)
-    photo = rgb[part], hole[part], (hole | avoid)[part]
+    photo = rgb[part], hole[part], dilate((hole | avoid)[part], MIXED)
     for first, second in _pairs(*photo[:2], avoid[part], height):
         _paint(out[part], done[part], photo, first, second, height)
     return out, done
@@ -96,7 +98,7 @@ def _pairs(rgb: ndarray, hole: ndarray, avoid: ndarray, height: float) -> list[t
     ends = _ends(rgb, hole, avoid, height)
     if len(ends) < 2:
         return []
-    closed, beside, found = hole | avoid, avoid & ~hole, []
+    closed, beside, found = dilate(hole | avoid, MIXED), avoid & ~hole, []
     into = np.stack([end.into for end in ends])
     for i, j in np.argwhere(np.triu(into @ into.T < -np.cos(TURN), 1)):
         first, second = ends[i], ends[j]

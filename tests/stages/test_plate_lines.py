@@ -42,6 +42,16 @@ def test_a_rail_goes_on_behind_the_person_and_nothing_else_is_painted() -> None:
     assert done.sum() < 0.25 * HOLE.sum()
 
 
+def test_strips_read_nothing_of_the_emptied_hole_at_its_ragged_edge() -> None:
+    photo = _photo(RAIL)
+    ragged = HOLE.copy()
+    for y in range(40, 190):
+        ragged[y, 130 - (7 * y) % 5 : 180 + (5 * y) % 7] = True
+    painted, done = carry_lines(np.where(ragged[..., None], 0, photo).astype(np.uint8), ragged, NONE, HEIGHT)
+    assert done.any()
+    assert (painted[done].min(0) >= photo.min((0, 1)) - 12).all(), "black dots along the line"
+
+
 def test_lines_that_do_not_meet_stay_where_they_are() -> None:
     one_side = ((0, 80), (150, 80), 5, (230, 200, 40))
     bent = ((170, 80), (299, 140), 5, (230, 200, 40))
