@@ -118,6 +118,15 @@ def test_grass_that_differs_at_every_pixel_looks_the_same_and_smeared_grass_does
     assert (_unlike(first, cv2.GaussianBlur(first, (0, 0), 5.0)) > 1).mean() > 0.7
 
 
+def test_stripes_out_of_step_look_the_same() -> None:
+    """No small shift brings them together, but what is around every pixel is alike."""
+    x = np.mgrid[:H, :W][1]
+    first, second = (
+        np.where((((x + step) % 8) < 4)[..., None], 230, 60).repeat(3, -1).astype(np.uint8) for step in (0, 4)
+    )
+    assert (_unlike(first, second) > 1).mean() < 0.02
+
+
 def test_a_filling_unlike_anything_around_is_more_in_doubt() -> None:
     wall = _photo(_wall_and_floor())
     hole = dilate(_person(), 4.0)
