@@ -1,6 +1,6 @@
-"""How much of a hole in a photo hair and clothes would cover: outlines of the skin moved out by the cloth's distance.
+"""How much of a hole in a photo clothes would cover: outlines of the skin moved out by the cloth's distance.
 
-Nothing is built for it but skirts and hair: a shirt or a pair of trousers is the skin, moved out along its normals by
+Nothing is built for it but skirts: a shirt or a pair of trousers is the skin, moved out along its normals by
 what the garment's own rules say, and drawn at the size of a stamp. That tells wide from close, not fold from fold.
 """
 
@@ -17,39 +17,26 @@ from numpy import ndarray
 from a3dgen.appearance import trousers
 from a3dgen.appearance.garment_bounds import Spec, body_scale, levels, within_bounds
 from a3dgen.appearance.garments import ease, room
-from a3dgen.appearance.hair import STYLES, build_hair
-from a3dgen.appearance.look import Garment, Hair
+from a3dgen.appearance.look import Garment
 from a3dgen.appearance.wardrobe import Shared, dress, garment_of, shared_parts
 from a3dgen.core.pool import Pool
 from a3dgen.core.shelf import Shelf
 from a3dgen.geometry.body import BodyData, PosedBody, pose_body
 from a3dgen.geometry.mesh import vertex_normals
 from a3dgen.geometry.raster import silhouette
-from a3dgen.geometry.skeleton import JOINT
 
 _STAND_OFF: Pool[tuple[Float[ndarray, " v"], Integer[ndarray, "m 3"]]] = Pool(64)
 """Of every shape of top and trousers on the skin: at half precision, 27 kB each; and the faces that it moves."""
-_LOCKS: Pool["_Locks"] = Pool(16)
 _ANY_CUT = 0.5
 """Fit of the trousers that stand for those of their cut: the cut makes the outline."""
 
 
-@dataclass(frozen=True)
-class _Locks:
-    """Hair of one style at rest: points, m, the head's share in each (the rest is the chest's), faces."""
-
-    points: Float[ndarray, "n 3"]
-    head: Float[ndarray, " n"]
-    faces: Integer[ndarray, "f 3"]
-
-
 _ARRAYS: Shelf[Float[ndarray, " v"]] = Shelf("standoff", __file__)
-_SHELF: Shelf[_Locks] = Shelf("locks", __file__, _Locks)
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What hair and clothes would cover of a hole, beside what the bare body covers.
+    """What clothes would cover of a hole, beside what the bare body covers.
 
     Attributes:
         shared, posed, betas: the body as it stands in the photo. K: camera of the small picture.
@@ -88,9 +75,9 @@ class Coverage:
         shared = shared_parts(body)
         return cls(shared, posed, np.asarray(fitted["betas"]), K, skin, normals, faces, hole & ~bare, size)
 
-    def gain(self, worn: Hair | Garment) -> float:
+    def gain(self, worn: Garment) -> float:
         """Return what something worn would cover of the hole, share of the body's longer side squared."""
-        key = worn.style if isinstance(worn, Hair) else _shape_of(worn)
+        key = _shape_of(worn)
         if key is None:
             return 0.0
         if key not in self.known:
@@ -99,9 +86,7 @@ class Coverage:
             self.known[key] = float((seen & self.open).sum()) / self.size**2
         return self.known[key]
 
-    def _surface(self, key: str | Spec) -> tuple[Float[ndarray, "n 3"], Integer[ndarray, "f 3"]]:
-        if isinstance(key, str):
-            return self._hair(key)
+    def _surface(self, key: Spec) -> tuple[Float[ndarray, "n 3"], Integer[ndarray, "f 3"]]:
         if key.kind == "skirt":
             mesh = garment_of(self.shared, key).mesh
             return self.posed.vertices(mesh, self.betas), mesh.faces
@@ -110,23 +95,8 @@ class Coverage:
         return self.skin + off[:, None] * self.normals, faces
 
     def _moved(self, spec: Spec) -> tuple[Float[ndarray, " v"], Integer[ndarray, "m 3"]]:
-        off = _ARRAYS.get(self._name(spec), lambda: _stand_off(self.shared, spec))
+        off = _ARRAYS.get(f"{self.shared.digest} {spec}", lambda: _stand_off(self.shared, spec))
         return off, self.faces[off[self.faces].any(1)]
-
-    def _name(self, key: str | Spec) -> str:
-        return f"{self.shared.digest} {key}"
-
-    def _hair(self, style: str) -> tuple[Float[ndarray, "n 3"], Integer[ndarray, "f 3"]]:
-        mesh = self.shared.body.mesh
-        token = (self.shared.token, style)
-        locks = _LOCKS.get(token, lambda: _SHELF.get(self._name(style), lambda: _locks_of(self.shared, style)))
-        if not len(locks.points):
-            return locks.points, locks.faces
-        on_head = mesh.weights[:, JOINT["head"]] > 0.9
-        moved = (mesh.shape_dirs[on_head].mean(0) @ self.betas.astype(np.float32)).astype(np.float32)
-        at = np.column_stack([locks.points + moved, np.ones(len(locks.points), np.float32)])
-        head, chest = (at @ self.posed.transforms[JOINT[name]].T for name in ("head", "spine3"))
-        return chest + locks.head[:, None] * (head - chest), locks.faces
 
 
 def _shape_of(garment: Garment) -> Spec | None:
@@ -154,17 +124,3 @@ def _stand_off(shared: Shared, spec: Spec) -> Float[ndarray, " v"]:
     for limb, level in levels(spec).items():
         covered &= m.limbs[limb] <= level
     return np.where(covered, off, 0.0).astype(np.float16)
-
-
-def _locks_of(shared: Shared, style: str) -> _Locks:
-    if style not in STYLES:
-        return _Locks(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), np.zeros((0, 3), np.int32))
-    points, head, faces, count = [], [], [], 0
-    for mesh in build_hair(shared.body.mesh, style, 1.0):
-        points.append(mesh.vertices)
-        head.append(mesh.weights[:, JOINT["head"]])
-        faces.append(mesh.faces + count)
-        count += len(mesh.vertices)
-    if not points:  # a body without eyeballs
-        return _locks_of(shared, "")
-    return _Locks(np.concatenate(points), np.concatenate(head), np.concatenate(faces).astype(np.int32))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -40,12 +40,9 @@ TROUSER_CUTS = ("tapered", "straight", "wide", "straight", "jogger", "straight",
 LIMB_NAMES = ("left_arm", "right_arm", "left_leg", "right_leg")
 TOP_FITS = (0.1, 0.6, 1.8)
 """Fits of tops that are tried where what they cover matters; else one of the first two is drawn."""
-OTHER_HAIR = 7
-"""Further draws of hair that are tried where what it covers matters."""
-MATTERS = 0.004
+MATTERS = 0.012
 """What is worn is e times likelier to be chosen for covering so much more, share of the body's longer side squared."""
-Worn = TypeVar("Worn", Hair, Garment)
-Gain = Callable[[Hair | Garment], float]
+Gain = Callable[[Garment], float]
 """Says what something worn would cover of what should not be seen, see ``MATTERS``."""
 _CONTRAST = 0.14  # least difference in luminance between a pattern's first two colours: prints are made to be seen
 
@@ -97,8 +94,8 @@ def drawn_look(
         rng: generator of this person and variant; twins pass generators in the same state.
         config: what is allowed.
         textures: file names in ``config.textures`` in sorted order, for whole-person textures.
-        gain: what something worn would cover of what should not be seen; then hair, and how wide top and trousers are,
-            are chosen by that. What is worn, its colours and its lengths stay as drawn.
+        gain: what something worn would cover of what should not be seen; then how wide top and trousers are is
+            chosen by that. What is worn, its colours and its lengths stay as drawn.
     """
     tone = int(rng.choice(np.asarray(config.skin)))
     masculine = bool(rng.random() < 0.5)
@@ -117,7 +114,7 @@ def drawn_look(
     cut = TROUSER_CUTS[seed // 28 % len(TROUSER_CUTS)]
     garments = [replace(g, cut=cut) if g.kind in CUT_GARMENTS else g for g in garments]
     if gain is not None:
-        hair, garments = _chosen(generator_for(seed, "look.cover"), config, (tone, masculine), (hair, garments), gain)
+        garments = _chosen(generator_for(seed, "look.cover"), garments, gain)
     if textures and painted[0] < config.texture_share:
         file = f"{config.textures}/{textures[int(painted[1] * len(textures))]}"
         garments = [Garment(TEXTURE, file=file)]
@@ -125,24 +122,17 @@ def drawn_look(
     return DrawnLook(Look(tone, hair, tuple(garments), light, seed, hands), fates, liner)
 
 
-def _chosen(
-    rng: Generator, config: LooksConfig, who: tuple[int, bool], drawn: tuple[Hair, list[Garment]], gain: Gain
-) -> tuple[Hair, list[Garment]]:
-    """Return hair and garments that cover more: other hair of the same kind of person, the same garments wider.
-
-    Args:
-        who: skin tone, and whether hair and clothes are a man's. drawn: hair; top, bottom and footwear.
-    """
-    top, bottom, feet = drawn[1]
-    hair = _better(rng, [drawn[0], *(_draw_hair(rng, config, *who) for _ in range(OTHER_HAIR))], gain)
+def _chosen(rng: Generator, drawn: list[Garment], gain: Gain) -> list[Garment]:
+    """Return top, bottom and footwear as drawn, but cut so that they cover more."""
+    top, bottom, feet = drawn
     if bottom.kind in CUT_GARMENTS:
         bottom = _better(rng, [replace(bottom, cut=cut) for cut in TROUSER_CUTS], gain)
     if not top.tucked:  # what stands off would stand out over a waistband
         top = _better(rng, [replace(top, fit=fit) for fit in TOP_FITS], gain)
-    return hair, [top, bottom, feet]
+    return [top, bottom, feet]
 
 
-def _better(rng: Generator, options: Sequence[Worn], gain: Gain) -> Worn:
+def _better(rng: Generator, options: Sequence[Garment], gain: Gain) -> Garment:
     """Draw one of several options, the more readily the more it covers."""
     gains = np.array([gain(option) for option in options])
     weights = np.exp((gains - gains.max()) / MATTERS)

@@ -36,7 +36,7 @@ class LooksConfig:
             shows), ``rolled`` (the same with a cuff), ``covered`` (closed tightly over it), ``pinned`` (folded and
             flattened just past it), ``liner`` (a sock on the stump), ``hanging`` (an empty sleeve or leg).
         hands: how far fingers may be bent, drawn evenly: 0 flat as in SMPL's rest pose, 1 at rest, 2 nearly a fist.
-        cover: prefer hair, and cuts of the clothes drawn, that cover more of what the photo's person leaves behind.
+        cover: prefer cuts of the clothes drawn that cover more of what the photo's person leaves behind.
         textures: folder of PNGs, each a whole person (skin and painted clothes), used beside the procedural looks; in
             the body's UV layout, or in SMPL's if the folder holds ``smpl_uv.obj`` and the body is SMPL.
         texture_share: share of people who wear one of ``textures``, if there are any.

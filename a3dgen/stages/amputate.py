@@ -35,7 +35,7 @@ from a3dgen.stages.amputate_cover import Dresser, gain_of
 from a3dgen.stages.amputate_erasing import Eraser
 from a3dgen.stages.amputate_tracks import Tracks, WhyNot, rows_of_tracks
 
-VERSION = 11
+VERSION = 12
 _KEYPOINT_RADIUS = 8
 """Other people's masks do not count this near (px) to a keypoint labelled visible (docs/labels.md, rule 2)."""
 

@@ -64,7 +64,7 @@ class Dresser:
 
 
 def gain_of(body: BodyData, person: dict[str, Any], fit: dict[str, Any]) -> Gain | None:
-    """Return what hair and clothes would cover of the hole that somebody will leave; None if they are not in the photo.
+    """Return what clothes would cover of the hole that somebody will leave; None if they are not in the photo.
 
     The hole is expected where their mask is, or else the fitted body, grown as stage ``background`` grows them. Masks
     are those of the photo: at this size a lens bends them by less than a pixel.
