@@ -32,6 +32,8 @@ RIM, GREY_RIM, LEAST_RIM, HEAD = 0.012, 0.032, 4.0, 0.08
 px; around the fitted head, share of the height, nothing is said."""
 GREY = 6.0
 """Channels of a grey photo differ by at most this on the mean, grey levels."""
+ALONE, RIVAL = 0.05, 0.1
+"""Other parts of the person cover at most this share of the disc; nobody else claims so much of it."""
 MIDDLE = 0.016
 """Half the width of the middle of a forearm, share of the height."""
 LEAST = 40
@@ -61,7 +63,8 @@ def behind_hands(scene: RemovalScene) -> Bool[ndarray, "h w"]:
         arm = np.isin(np.arange(len(labelled)), ends) & labelled
         for disc in each_hand(scene.keypoints, arm, height, out.shape) if arm.sum() == len(ends) else []:
             forearm = scene.keypoints[list(ends)]
-            found = outline_hand(scene.rgb, scene.mine, disc, forearm, own, height) if disc.any() else None
+            free = disc.any() and not (scene.rival[disc] > RIVAL).any()  # whose is what lies behind is not asked here
+            found = outline_hand(scene.rgb, scene.mine, disc, forearm, own, height) if free else None
             if found is not None:
                 grey = np.ptp(scene.rgb[found.room].astype(np.int16), axis=-1).mean() < GREY
                 out |= found.room & ~dilate(found.hand, max(LEAST_RIM, (GREY_RIM if grey else RIM) * height))
@@ -90,7 +93,7 @@ def outline_hand(
     cv2.line(middle, elbow, wrist, 1, max(1, round(2 * MIDDLE * height)))
     arm = (middle[part] > 0) & (mine > SURE)
     around_it = ~room & ~own[part] & (mine < 1 - SURE)
-    if own[part][disc[part]].mean() > 0.3 or min(int(arm.sum()), int(around_it.sum())) < LEAST:
+    if own[part][disc[part]].mean() > ALONE or min(int(arm.sum()), int(around_it.sum())) < LEAST:
         return None
     labels = np.where(mine > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     labels[arm], labels[around_it] = cv2.GC_FGD, cv2.GC_BGD

@@ -6,8 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from a3dgen.removal.hand_outline import outline_hand
+from a3dgen.core.records import UNLABELLED, VISIBLE
+from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+from a3dgen.removal.hand_outline import behind_hands, outline_hand
 from a3dgen.removal.mask_ops import dilate, discs
+from a3dgen.removal.photo import RemovalScene
 
 SHAPE, HEIGHT = (240, 320), 500.0
 FOREARM = np.array([[300.0, 30.0], [180.0, 110.0]])
@@ -52,3 +55,19 @@ def test_colours_that_do_not_tell_a_hand_say_nothing(hand: np.ndarray) -> None:
     assert outline_hand(_photo(hand, CHAIR), exact, disc, FOREARM, none, HEIGHT) is None, "nothing to correct"
     trousers = discs(np.array([[155.0, 148.0]]), 25.0, SHAPE)
     assert outline_hand(_photo(hand, CHAIR), claim, disc, FOREARM, trousers, HEIGHT) is None, "before the own thigh"
+
+
+def test_beside_somebody_else_nothing_is_said_of_a_hand(hand: np.ndarray) -> None:
+    points, state = np.zeros((NUM_ROWS, 2)), np.full(NUM_ROWS, UNLABELLED, np.uint8)
+    for name, at in (("extra_left_elbow", FOREARM[0]), ("extra_left_wrist", FOREARM[1])):
+        points[ROW[name]], state[ROW[name]] = at, VISIBLE
+    none, claim = np.zeros(SHAPE, bool), np.where(hand, 0.93, 0.0)
+    claim[dilate(hand, 25.0) & ~hand & (np.arange(SHAPE[1]) < 200)] = 0.7
+
+    def stays(rival: float) -> bool:
+        there = np.full(SHAPE, rival)
+        scene = RemovalScene(_photo(hand, CHAIR), none, [], [], none, points, state, HEIGHT, mine=claim, rival=there)
+        return bool(behind_hands(scene).any())
+
+    assert stays(0.0), "the chair"
+    assert not stays(0.5), "perhaps a neighbour"
