@@ -50,6 +50,8 @@ nobody claims more by the last; seen to be the person's; and surely so."""
 AHEAD, TIE = 0.9, 0.02
 """A pixel that the person claims as well is that of somebody surely in front from this claim of theirs on, if the
 person's is not larger than theirs by the second."""
+COMPANY = 0.15
+"""So near to somebody else, share of the height, colours do not tell a hand from what is behind it."""
 FINGERS = 0.5
 """Where the person's hands may be, somebody else must claim so much."""
 UNSEEN, FINGER = 0.08, 0.012
@@ -275,6 +277,7 @@ def _labelled(config: Config, scene: RemovalScene) -> Claim:
     soles = [f & seen if _seen(f, seen) else f for f in feet(scene.keypoints, labelled, height, shape)]
     person = outline | (union([*ends, *soles], shape) & ~theirs)
     behind = behind_hands(scene) if BY_SEGMENTER in source else np.zeros(shape, bool)
+    behind &= ~dilate(scene.rival > RIVAL, COMPANY * height)
     person, outline, sure = person & ~behind, outline & ~behind, sure & ~behind
     apart = _softness(scene, outline) + 0.05 * height
     strangers = scene.strangers & ~dilate(outline | core, apart + LEAST_NEAR) & ~theirs

@@ -9,6 +9,7 @@ import pytest
 
 from a3dgen.core.records import OCCLUDED
 from a3dgen.geometry.skeleton import NUM_ROWS, ROW
+from a3dgen.removal import masks
 from a3dgen.removal import neighbours as plate_neighbours
 from a3dgen.removal.colours import UNLIKE, colour_distance
 from a3dgen.removal.label_map import BY_SEGMENTER
@@ -108,6 +109,17 @@ def test_a_chair_behind_a_hand_stays_where_a_segmenter_sees_the_hand() -> None:
     blind = replace(scene, source="fitted body")
     taken = plan_removal(Config(remove_shadow=False, remove_held=False, keep_background=False), blind).hole
     assert taken.sum() > 1.08 * plain.hole.sum()
+
+
+def test_beside_somebody_else_colours_do_not_tell_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is taken for the surroundings of a hand may be its fingers before the other's foot."""
+    scene = _seen_by_a_segmenter(chair=False)
+    hand = _box(80, 90, 136, 146)
+    monkeypatch.setattr(masks, "behind_hands", lambda _: hand)
+    config = Config(remove_shadow=False, remove_held=False, keep_background=False)
+    assert not plan_removal(config, scene).hole[hand].any()
+    beside = replace(scene, rival=np.where(_box(84, 100, 150, 170), 0.9, 0.0).astype(np.float32))
+    assert plan_removal(config, beside).hole[hand].mean() > 0.9
 
 
 def test_edges_of_small_people_ring_and_are_not_given_back() -> None:
