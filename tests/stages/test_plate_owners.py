@@ -116,9 +116,9 @@ def test_beside_somebody_else_colours_do_not_tell_a_hand(monkeypatch: pytest.Mon
     scene = _seen_by_a_segmenter(chair=False)
     hand = _box(80, 90, 136, 146)
     monkeypatch.setattr(masks, "behind_hands", lambda _: hand)
-    config = Config(remove_shadow=False, remove_held=False, keep_background=False)
+    config = Config(remove_shadow=False, remove_held=False)
     assert not plan_removal(config, scene).hole[hand].any()
-    beside = replace(scene, rival=np.where(_box(84, 100, 150, 170), 0.9, 0.0).astype(np.float32))
+    beside = replace(scene, rival=np.where(_box(110, 130, 150, 170), 0.9, 0.0).astype(np.float32))
     assert plan_removal(config, beside).hole[hand].mean() > 0.9
 
 
