@@ -114,11 +114,11 @@ def test_a_chair_behind_a_hand_stays_where_a_segmenter_sees_the_hand() -> None:
 def test_beside_somebody_else_colours_do_not_tell_a_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is taken for the surroundings of a hand may be its fingers before the other's foot."""
     scene = _seen_by_a_segmenter(chair=False)
-    hand = _box(80, 90, 136, 146)
-    monkeypatch.setattr(masks, "behind_hands", lambda _: hand)
+    hand = _box(80, 90, 140, 146)
+    monkeypatch.setattr(masks, "behind_hands", lambda _: _box(50, 120, 138, 190))
     config = Config(remove_shadow=False, remove_held=False)
     assert not plan_removal(config, scene).hole[hand].any()
-    beside = replace(scene, rival=np.where(_box(110, 130, 150, 170), 0.9, 0.0).astype(np.float32))
+    beside = replace(scene, rival=np.where(_box(97, 120, 134, 160), 0.9, 0.0).astype(np.float32))
     assert plan_removal(config, beside).hole[hand].mean() > 0.9
 
 
