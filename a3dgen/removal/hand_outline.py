@@ -34,6 +34,8 @@ GREY = 6.0
 """Channels of a grey photo differ by at most this on the mean, grey levels."""
 ALONE, RIVAL = 0.05, 0.1
 """Other parts of the person cover at most this share of the disc; nobody else claims so much of it."""
+CLOTHES = 0.045
+"""Clothes stand off the other limbs and the trunk by this share of the height."""
 MIDDLE = 0.016
 """Half the width of the middle of a forearm, share of the height."""
 LEAST = 40
@@ -57,7 +59,7 @@ def behind_hands(scene: RemovalScene) -> Bool[ndarray, "h w"]:
     labelled, height, out = scene.state != UNLABELLED, scene.height, np.zeros(scene.own.shape, bool)
     others = labelled.copy()
     others[list(WRISTS)] = False
-    own = limb_capsules(scene.keypoints, others, height, out.shape)
+    own = dilate(limb_capsules(scene.keypoints, others, height, out.shape), CLOTHES * height)
     own = own if scene.head is None else own | dilate(scene.head, HEAD * height)
     for ends in zip(ELBOWS, WRISTS, strict=True):
         arm = np.isin(np.arange(len(labelled)), ends) & labelled

@@ -39,7 +39,7 @@ from a3dgen.stages.plate_cache import cached_row, facts_path, plate_digest, safe
 
 __all__ = ["VERSION", "Config", "make_plate", "run", "safe_name"]
 
-VERSION = 32
+VERSION = 33
 
 
 def user_files(config: Config) -> list[Path]:
