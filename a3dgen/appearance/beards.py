@@ -10,7 +10,7 @@ from numpy import ndarray
 from scipy.spatial import cKDTree
 
 from a3dgen.amputation.rebuild import Amputee
-from a3dgen.appearance.locks import Locks, grow_locks
+from a3dgen.appearance.locks import POINTS, Locks, grow_locks
 from a3dgen.appearance.look import Hair
 from a3dgen.appearance.stump_cloth import Piece
 from a3dgen.appearance.wardrobe import Shared
@@ -80,10 +80,10 @@ def build_beard(skin: SkinnedMesh, where: Float[ndarray, " v"], style: int) -> B
     out = centre - frame.centre
     fall = np.stack([0.6 * out[:, 0], np.full(len(out), -0.10), 0.35 * out[:, 2]], 1)
     mesh = grow_locks(surface, chance, fall, STYLES[style], f"beard {style}")
-    first = mesh.vertices.reshape(-1, 7, 3)[:, :2].mean(1)
+    first = mesh.vertices.reshape(-1, POINTS, 3)[:, :2].mean(1)
     used = np.unique(faces)
     roots = used[cKDTree(skin.vertices[used]).query(first)[1]]
-    return Beard(mesh, np.repeat(roots, 7).astype(np.int32))
+    return Beard(mesh, np.repeat(roots, POINTS).astype(np.int32))
 
 
 def _part(skin: SkinnedMesh, faces: Integer[ndarray, "f 3"]) -> SkinnedMesh:

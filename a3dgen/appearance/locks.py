@@ -18,6 +18,8 @@ HEAD_RADIUS = 0.07
 """m: locks bend around the head."""
 STRAND_M, FALL_M = 0.05, 0.12
 """m of hair to one tile of its texture, across and along the strands."""
+POINTS = 2 * 3 + 1
+"""Points of a lock: three pairs along it and its tip."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _stray(along: Float[ndarray, "n 3"], normal: Float[ndarray, "n 3"], angle: F
 
 
 def _mesh(surface: SkinnedMesh, owner: ndarray, points: Float[ndarray, "n 7 3"], uv: ndarray) -> SkinnedMesh:
-    """Return ribbons of seven points, which follow the surface's vertices ``owner`` (N,)."""
+    """Return ribbons of ``POINTS`` points, which follow the surface's vertices ``owner`` (N,)."""
     count, size = points.shape[:2]
     one = np.array([(0, 1, 2), (2, 1, 3), (2, 3, 4), (4, 3, 5), (4, 5, 6)])
     faces = (one[None] + size * np.arange(count)[:, None, None]).reshape(-1, 3).astype(np.int32)

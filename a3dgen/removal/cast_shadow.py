@@ -84,10 +84,11 @@ def cast_shadow(
     bridge = np.ones((3, max(3, int(0.02 * height)) | 1), np.uint8)
     joined = cv2.morphologyEx((light.dark | (seed & body)).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
     found = touching(joined > 0, seed) & ground
-    found = _own(found, body, _feet_in(keep[part], height), _cut(box, person.shape), height)
+    cut = _cut(box, person.shape)
+    found = _own(found, body, _feet_in(keep[part], height), cut, height)
     beyond = ground & ~dilate(found | ~ground, RIM * height)
     if _creased(light, beyond, height):
-        found = _even(found & _wide(found | seed, seed, height), light, ground, _cut(box, person.shape), height)
+        found = _even(found & _wide(found | seed, seed, height), light, ground, cut, height)
     if found.sum() > 0.35 * ground.sum() or found.sum() > LARGEST * person.sum() or found.sum() < 12:
         return none
     found = _whole(found, light.black & ground, body, height) & ground

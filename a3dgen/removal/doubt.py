@@ -18,7 +18,7 @@ from numpy import ndarray
 from a3dgen.inpainters import Inpainter, NoSource
 from a3dgen.removal.broken import broken_off
 from a3dgen.removal.mask_ops import around, dilate
-from a3dgen.removal.texture import REACH, lab, statistics, unlike
+from a3dgen.removal.texture import REACH, lab, statistics, tent, unlike
 
 SIDE = 200
 """Height of the person, px, at which fillings are judged."""
@@ -162,13 +162,11 @@ def _beside(
     about: Float[ndarray, "14 h w"], hole: Bool[ndarray, "h w"], rim: Bool[ndarray, "h w"], reach: float
 ) -> Float[ndarray, "h w"]:
     """Return how unlike every pixel of the hole is the mean of the rim beside it, 0 elsewhere."""
-    side = 2 * round(1.2 * reach) + 1
     weight = rim.astype(np.float32)
-    count = np.maximum(cv2.blur(cv2.blur(weight, (side, side)), (side, side)), 1e-4)
+    count = np.maximum(tent(weight, reach), 1e-4)
     out = np.zeros(hole.shape, np.float32)
     for plane, unit in zip(about, UNITS, strict=True):
-        mean = cv2.blur(cv2.blur(plane * weight, (side, side)), (side, side)) / count
-        out += ((plane - mean) / unit) ** 2
+        out += ((plane - tent(plane * weight, reach) / count) / unit) ** 2
     return np.sqrt(out) * hole
 
 

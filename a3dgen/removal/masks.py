@@ -108,7 +108,7 @@ class Claim:
     source: str
     dilate: float
     near: Bool[ndarray, "h w"]
-    behind: Any = None
+    behind: Bool[ndarray, "h w"]
 
 
 def plan_removal(config: Config, scene: RemovalScene) -> Removal:
@@ -127,11 +127,9 @@ def plan_removal(config: Config, scene: RemovalScene) -> Removal:
     soft = _softness(scene, person)
     hole = dilate(person, soft + max(LEAST_SEEN if BY_SEGMENTER in source else 2.0, claim.dilate * scene.height))
     if config.keep_background:
-        certain = union([claim.solid, *(scene.objects[i] for i in held)], shape)
-        certain = dilate(certain, soft)
+        certain = dilate(union([claim.solid, *(scene.objects[i] for i in held)], shape), soft)
         back = background_in(scene.rgb, hole, certain, others | claim.strangers, scene.height)
-        hole &= ~back | _hair(scene) | claim.near
-        hole &= True if claim.behind is None else ~claim.behind
+        hole &= (~back | _hair(scene) | claim.near) & ~claim.behind
     if config.remove_held:
         ends = _at(scene, WRISTS), _at(scene, ANKLES)
         thin = thin_things(scene.rgb, claim.solid, others | claim.strangers, *ends, scene.height)
@@ -198,7 +196,7 @@ def _drawn(config: Config, scene: RemovalScene) -> Claim:
     fingers = hands(scene.keypoints, scene.state != UNLABELLED, height, shape)
     person = scene.own | behind | ((scene.body | fingers) & near & ~others)
     none = np.zeros(shape, bool)
-    return Claim(person, scene.own, core, scene.others, none, "source mask", config.dilate, none)
+    return Claim(person, scene.own, core, scene.others, none, "source mask", config.dilate, none, none)
 
 
 def _estimated(config: Config, scene: RemovalScene) -> Claim:
@@ -246,8 +244,8 @@ def _estimated(config: Config, scene: RemovalScene) -> Claim:
     if strangers.any():
         others = [*others, strangers]
     sure = core if found is None else core | found
-    near = np.zeros(shape, bool)
-    return Claim(person, _solid(outline, sure), outline, others, strangers, source, config.dilate_fitted, near)
+    none = np.zeros(shape, bool)
+    return Claim(person, _solid(outline, sure), outline, others, strangers, source, config.dilate_fitted, none, none)
 
 
 def _labelled(config: Config, scene: RemovalScene) -> Claim:

@@ -48,15 +48,15 @@ def statistics(
 
     ``height``: of the person, px.
     """
-    side = 2 * round(1.2 * max(LEAST_REACH, REACH * height)) + 1  # twice a box: a tent of that deviation, nearly
+    reach = max(LEAST_REACH, REACH * height)
     planes = cv2.split(colours)
     share = None
     if not known.all():
         share = known.astype(np.float32)
-        count = np.maximum(_around(share, side), np.float32(1e-3))
+        count = np.maximum(tent(share, reach), np.float32(1e-3))
 
     def mean(plane: Float[ndarray, "h w"]) -> Float[ndarray, "h w"]:
-        return _around(plane, side) if share is None else _around(plane * share, side) / count
+        return tent(plane, reach) if share is None else tent(plane * share, reach) / count
 
     out = np.empty((14, *known.shape), np.float32)
     for k, plane in enumerate(planes):
@@ -67,7 +67,9 @@ def statistics(
     return out
 
 
-def _around(plane: Float[ndarray, "h w"], side: int) -> Float[ndarray, "h w"]:
+def tent(plane: Float[ndarray, "h w"], reach: float) -> Float[ndarray, "h w"]:
+    """Return the mean around every pixel by a tent, twice a box, of about this standard deviation (px)."""
+    side = 2 * round(1.2 * reach) + 1
     return cv2.blur(cv2.blur(plane, (side, side)), (side, side))
 
 

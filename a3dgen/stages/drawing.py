@@ -79,8 +79,8 @@ class Brush:
         asked = judge and self._may_be_refused(fitted, plan, scene)
         if plan["removed"].any():
             sample = self._dress(fitted, plan)
-            if asked:
-                self._require_known(sample, scene)
+            if asked and (reason := self._why_not(sample, scene)):
+                raise Rejected(reason)
             return self._draw(sample, plan, scene)
         return self.drawn.get(_key(plan), lambda: self._draw(self._intact(fitted, plan), plan, scene))
 
@@ -131,24 +131,13 @@ class Brush:
         return share_of_doubt(scene, outline) > LIKELY * self.config.max_doubt
 
     def _why_not(self, sample: Dressed, scene: Scene) -> str:
-        """Return why an intact person is refused before anything is coloured, and with them whoever lacks a limb."""
-        try:
-            self._require_known(sample, scene)
-        except Rejected as error:
-            return str(error)
-        return ""
-
-    def _require_known(self, sample: Dressed, scene: Scene) -> None:
-        """Refuse, before anything is coloured, who would be refused afterwards.
-
-        Raises:
-            Rejected: see ``check_plate``.
-        """
+        """Return, before anything is coloured, why somebody would be refused afterwards; "" if they would not be."""
         labels = outline(self.config, sample.items, scene)
-        if labels is not None:
-            if scene.hidden is not None:
-                labels[scene.hidden] = 0
-            check_plate(self.config, scene, labels > 0)
+        if labels is None:
+            return ""
+        if scene.hidden is not None:
+            labels[scene.hidden] = 0
+        return why_in_doubt(self.config, scene, labels > 0)
 
 
 def _key(plan: Mapping[str, Any]) -> tuple[Any, ...]:
